@@ -1,0 +1,31 @@
+/**
+ * The seam for messages between members. Bindings: a gRPC stream per peer, a direct call, the simulator's network.
+ * Delivery is at most once, unordered in principle, and lossy: Raft repairs what is lost.
+ */
+import type { MemberId, Message, SnapshotMeta } from './core/types.ts';
+
+/** Names one connection to a peer; a later connection has a larger number. */
+export type ConnectionNumber = number;
+
+/** What a member does with what arrives. */
+export interface RaftReceiver {
+  receive(message: Message): void;
+  /**
+   * The connection to `peer` ended. A killed process closes its connections, so the loss of the *current* one is
+   * evidence of its death; a late close of an older connection is not, and is ignored.
+   */
+  closed(peer: MemberId, connection: ConnectionNumber): void;
+  opened(peer: MemberId, connection: ConnectionNumber): void;
+  /** A peer's state machine at `meta`, as the chunks of a snapshot file, in order; resolves when it is installed. */
+  receiveSnapshot(from: MemberId, meta: SnapshotMeta, message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+export interface RaftTransport {
+  /** Called once, before anything is sent. */
+  start(receiver: RaftReceiver): Promise<void>;
+  /** Never blocks; drops the message when the peer is away or its queue is full. */
+  send(messages: readonly Message[]): void;
+  /** Moves the state machine to a peer; resolves when the peer has installed it, rejects when it did not. */
+  sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  close(): Promise<void>;
+}
