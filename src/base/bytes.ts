@@ -5,7 +5,7 @@
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
 export function toLatin1(bytes: Uint8Array): string {
-  return asBuffer(bytes).latin1Slice();
+  return asBuffer(bytes).toString('latin1');
 }
 
 export function fromLatin1(text: string): Uint8Array {
@@ -13,7 +13,7 @@ export function fromLatin1(text: string): Uint8Array {
 }
 
 export function toUtf8(bytes: Uint8Array): string {
-  return asBuffer(bytes).utf8Slice();
+  return asBuffer(bytes).toString('utf8');
 }
 
 export function fromUtf8(text: string): Uint8Array {
