@@ -1,0 +1,150 @@
+/**
+ * Strict serializability where the order is known. Every answer of the store carries its revision, and a watch from
+ * revision 1 tells what each revision wrote. So there is nothing to search: the writes are replayed in the order of
+ * their revisions, and every answer must be what the model answers there; revisions must respect real time. Transactions
+ * and ranges, which a check key by key misses, are covered like any other request.
+ */
+import { type StoreAnswer, type StoreEvent, type StoreRequest, EMPTY_STORE, stepStore, type StoreState } from './store-model.ts';
+
+export interface StoreOperation {
+  readonly client: number;
+  readonly request: StoreRequest;
+  /** A read that may be stale: checked at its revision, not against real time. */
+  readonly serializable?: boolean;
+  /** Undefined: nobody knows whether it happened. */
+  readonly answered: { readonly revision: number; readonly answer: StoreAnswer } | undefined;
+  readonly calledAt: number;
+  readonly answeredAt: number;
+}
+
+export interface Violation {
+  readonly rule: 'write order' | 'answer' | 'real time' | 'unexplained write';
+  readonly revision: number;
+  readonly why: string;
+  readonly operation?: StoreOperation;
+}
+
+/** All violations, by revision. `events` are those of a watch of every key from revision 1, complete up to its end. */
+export function checkByRevision(operations: readonly StoreOperation[], events: readonly StoreEvent[]): Violation[] {
+  const violations: Violation[] = [...checkRealTime(operations)];
+  const eventsOf = groupBy(events, (event) => event.revision);
+  const readsOf = groupBy(operations.filter(isAnsweredRead), (operation) => operation.answered!.revision);
+  const writesOf = groupBy(operations.filter(isAnsweredWrite), (operation) => operation.answered!.revision);
+  const open = operations.filter((operation) => operation.answered === undefined);
+  let state: StoreState = EMPTY_STORE;
+  const last = Math.max(1, ...eventsOf.keys(), ...readsOf.keys(), ...writesOf.keys());
+  for (let revision = 1; revision <= last; revision++) {
+    const written = eventsOf.get(revision) ?? [];
+    const writers = writesOf.get(revision) ?? [];
+    if (written.length > 0 || writers.length > 0) {
+      const stepped = replay(state, { revision, written, writers, open, violations });
+      if (stepped === undefined) return sorted(violations);
+      state = stepped;
+    }
+    for (const operation of readsOf.get(revision) ?? []) {
+      const expected = stepStore(state, operation.request);
+      if (expected.events.length > 0 || !isSame(expected.answer, operation.answered!.answer)) {
+        violations.push({ rule: 'answer', revision, why: `expected ${JSON.stringify(expected.answer)}`, operation });
+      }
+    }
+  }
+  return sorted(violations);
+}
+
+interface Revision {
+  readonly revision: number;
+  readonly written: readonly StoreEvent[];
+  readonly writers: readonly StoreOperation[];
+  /** Unanswered operations that have not been seen to happen; the one that explains this revision is taken out. */
+  readonly open: StoreOperation[];
+  readonly violations: Violation[];
+}
+
+/** The state after the one write of this revision; undefined where nothing further can be said. */
+function replay(state: StoreState, { revision, written, writers, open, violations }: Revision): StoreState | undefined {
+  const [writer, second] = writers;
+  if (second !== undefined) {
+    violations.push({ rule: 'write order', revision, why: 'two writes were answered with one revision', operation: second });
+  }
+  if (revision !== state.revision + 1) {
+    violations.push({ rule: 'write order', revision, why: `follows revision ${state.revision}` });
+    return undefined;
+  }
+  if (writer !== undefined) {
+    const stepped = stepStore(state, writer.request);
+    if (!isSame(stepped.events, written)) {
+      violations.push({ rule: 'write order', revision, why: `the watch saw ${JSON.stringify(written)}`, operation: writer });
+      return undefined;
+    }
+    if (!isSame(stepped.answer, writer.answered!.answer)) {
+      violations.push({ rule: 'answer', revision, why: `expected ${JSON.stringify(stepped.answer)}`, operation: writer });
+    }
+    return stepped.state;
+  }
+  const at = open.findIndex((operation) => isSame(stepStore(state, operation.request).events, written));
+  if (at < 0) {
+    violations.push({ rule: 'unexplained write', revision, why: `nobody asked for ${JSON.stringify(written)}, or it happened twice` });
+    return undefined;
+  }
+  const [unanswered] = open.splice(at, 1);
+  return stepStore(state, unanswered!.request).state;
+}
+
+/** An operation that is called after another was answered must not be older; a write must be newer. */
+function checkRealTime(operations: readonly StoreOperation[]): Violation[] {
+  const answered = operations.filter((operation) => operation.answered !== undefined && operation.serializable !== true);
+  const byCall = [...answered].sort((a, b) => a.calledAt - b.calledAt);
+  const byAnswer = [...answered].sort((a, b) => a.answeredAt - b.answeredAt);
+  const violations: Violation[] = [];
+  let next = 0;
+  let newest = 0;
+  for (const operation of byCall) {
+    while (next < byAnswer.length && byAnswer[next]!.answeredAt < operation.calledAt) {
+      newest = Math.max(newest, byAnswer[next++]!.answered!.revision);
+    }
+    const { revision, answer } = operation.answered!;
+    const isTooOld = wroteSomething(answer) ? revision <= newest : revision < newest;
+    if (isTooOld) violations.push({ rule: 'real time', revision, why: `revision ${newest} was answered before it was called`, operation });
+  }
+  return violations;
+}
+
+const isAnsweredWrite = ({ answered }: StoreOperation) => answered !== undefined && wroteSomething(answered.answer);
+const isAnsweredRead = ({ answered }: StoreOperation) => answered !== undefined && !wroteSomething(answered.answer);
+
+/** Whether, by its answer, a request made a revision. */
+function wroteSomething(answer: StoreAnswer): boolean {
+  switch (answer.kind) {
+    case 'range':
+      return false;
+    case 'put':
+      return true;
+    case 'delete':
+      return answer.deleted > 0;
+    case 'txn':
+      return answer.answers.some((part) => wroteSomething(part));
+  }
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => number): Map<number, T[]> {
+  const groups = new Map<number, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item)) ?? [];
+    groups.set(keyOf(item), group);
+    group.push(item);
+  }
+  return groups;
+}
+
+/** Plain data with its fields in one order, as both the model and the recorder write it. */
+const isSame = (a: unknown, b: unknown) => canonical(a) === canonical(b);
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+const sorted = (violations: Violation[]) => violations.sort((a, b) => a.revision - b.revision);
