@@ -1,0 +1,1123 @@
+// Written by scripts/generate.ts from proto/podium/raft.proto. Do not edit.
+import { codec, type MessageCodec } from './wire.ts';
+
+const EMPTY = new Uint8Array(0);
+
+export const EntryKind = {
+  NORMAL: 0,
+  CONF_CHANGE: 1,
+} as const;
+
+export interface Entry {
+  term: number;
+  index: number;
+  kind: number;
+  data: Uint8Array;
+}
+
+export const Entry: MessageCodec<Entry> = codec<Entry>(
+  'podium.raft.v1.Entry',
+  (w, m) => {
+    if (m.term) {
+      w.uint32(8).uint64(m.term);
+    }
+    if (m.index) {
+      w.uint32(16).uint64(m.index);
+    }
+    if (m.kind) {
+      w.uint32(24).int32(m.kind);
+    }
+    if (m.data !== undefined && m.data.length > 0) {
+      w.uint32(34).bytes(m.data);
+    }
+  },
+  (r, end) => {
+    const m: Entry = { term: 0, index: 0, kind: 0, data: EMPTY };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.term = r.uint64();
+          break;
+        }
+        case 16: {
+          m.index = r.uint64();
+          break;
+        }
+        case 24: {
+          m.kind = r.int32();
+          break;
+        }
+        case 34: {
+          m.data = r.bytes();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ term: m.term ?? 0, index: m.index ?? 0, kind: m.kind ?? 0, data: m.data ?? EMPTY }),
+);
+
+export interface ConfState {
+  voters: bigint[];
+  votersOutgoing: bigint[];
+  learners: bigint[];
+  learnersNext: bigint[];
+  autoLeave: boolean;
+}
+
+export const ConfState: MessageCodec<ConfState> = codec<ConfState>(
+  'podium.raft.v1.ConfState',
+  (w, m) => {
+    if (m.voters !== undefined && m.voters.length > 0) {
+      const start = w.open(10);
+      for (const item of m.voters) w.fixed64(item);
+      w.close(start);
+    }
+    if (m.votersOutgoing !== undefined && m.votersOutgoing.length > 0) {
+      const start = w.open(18);
+      for (const item of m.votersOutgoing) w.fixed64(item);
+      w.close(start);
+    }
+    if (m.learners !== undefined && m.learners.length > 0) {
+      const start = w.open(26);
+      for (const item of m.learners) w.fixed64(item);
+      w.close(start);
+    }
+    if (m.learnersNext !== undefined && m.learnersNext.length > 0) {
+      const start = w.open(34);
+      for (const item of m.learnersNext) w.fixed64(item);
+      w.close(start);
+    }
+    if (m.autoLeave) {
+      w.uint32(40).bool(m.autoLeave);
+    }
+  },
+  (r, end) => {
+    const m: ConfState = { voters: [], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 9: {
+          m.voters.push(r.fixed64());
+          break;
+        }
+        case 10: {
+          const to = r.packed();
+          while (r.position < to) m.voters.push(r.fixed64());
+          r.endPacked(to);
+          break;
+        }
+        case 17: {
+          m.votersOutgoing.push(r.fixed64());
+          break;
+        }
+        case 18: {
+          const to = r.packed();
+          while (r.position < to) m.votersOutgoing.push(r.fixed64());
+          r.endPacked(to);
+          break;
+        }
+        case 25: {
+          m.learners.push(r.fixed64());
+          break;
+        }
+        case 26: {
+          const to = r.packed();
+          while (r.position < to) m.learners.push(r.fixed64());
+          r.endPacked(to);
+          break;
+        }
+        case 33: {
+          m.learnersNext.push(r.fixed64());
+          break;
+        }
+        case 34: {
+          const to = r.packed();
+          while (r.position < to) m.learnersNext.push(r.fixed64());
+          r.endPacked(to);
+          break;
+        }
+        case 40: {
+          m.autoLeave = r.bool();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    voters: [...(m.voters ?? [])],
+    votersOutgoing: [...(m.votersOutgoing ?? [])],
+    learners: [...(m.learners ?? [])],
+    learnersNext: [...(m.learnersNext ?? [])],
+    autoLeave: m.autoLeave ?? false,
+  }),
+);
+
+export interface SnapshotMeta {
+  index: number;
+  term: number;
+  confState: ConfState | undefined;
+}
+
+export const SnapshotMeta: MessageCodec<SnapshotMeta> = codec<SnapshotMeta>(
+  'podium.raft.v1.SnapshotMeta',
+  (w, m) => {
+    if (m.index) {
+      w.uint32(8).uint64(m.index);
+    }
+    if (m.term) {
+      w.uint32(16).uint64(m.term);
+    }
+    if (m.confState !== undefined) {
+      const start = w.open(26);
+      ConfState.write(w, m.confState);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: SnapshotMeta = { index: 0, term: 0, confState: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.index = r.uint64();
+          break;
+        }
+        case 16: {
+          m.term = r.uint64();
+          break;
+        }
+        case 26: {
+          const to = r.enter();
+          m.confState = ConfState.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    index: m.index ?? 0,
+    term: m.term ?? 0,
+    confState: m.confState === undefined ? undefined : ConfState.create(m.confState),
+  }),
+);
+
+export interface HardState {
+  term: number;
+  votedFor: bigint;
+  commit: number;
+}
+
+export const HardState: MessageCodec<HardState> = codec<HardState>(
+  'podium.raft.v1.HardState',
+  (w, m) => {
+    if (m.term) {
+      w.uint32(8).uint64(m.term);
+    }
+    if (m.votedFor) {
+      w.uint32(17).fixed64(m.votedFor);
+    }
+    if (m.commit) {
+      w.uint32(24).uint64(m.commit);
+    }
+  },
+  (r, end) => {
+    const m: HardState = { term: 0, votedFor: 0n, commit: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.term = r.uint64();
+          break;
+        }
+        case 17: {
+          m.votedFor = r.fixed64();
+          break;
+        }
+        case 24: {
+          m.commit = r.uint64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ term: m.term ?? 0, votedFor: m.votedFor ?? 0n, commit: m.commit ?? 0 }),
+);
+
+export const ConfChange_Kind = {
+  ADD_VOTER: 0,
+  ADD_LEARNER: 1,
+  REMOVE: 2,
+} as const;
+
+export interface ConfChange_Change {
+  kind: number;
+  member: bigint;
+}
+
+export const ConfChange_Change: MessageCodec<ConfChange_Change> = codec<ConfChange_Change>(
+  'podium.raft.v1.ConfChange.Change',
+  (w, m) => {
+    if (m.kind) {
+      w.uint32(8).int32(m.kind);
+    }
+    if (m.member) {
+      w.uint32(17).fixed64(m.member);
+    }
+  },
+  (r, end) => {
+    const m: ConfChange_Change = { kind: 0, member: 0n };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.kind = r.int32();
+          break;
+        }
+        case 17: {
+          m.member = r.fixed64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ kind: m.kind ?? 0, member: m.member ?? 0n }),
+);
+
+export interface ConfChange {
+  changes: ConfChange_Change[];
+  joint: boolean;
+}
+
+export const ConfChange: MessageCodec<ConfChange> = codec<ConfChange>(
+  'podium.raft.v1.ConfChange',
+  (w, m) => {
+    if (m.changes !== undefined)
+      for (const item of m.changes) {
+        const start = w.open(10);
+        ConfChange_Change.write(w, item);
+        w.close(start);
+      }
+    if (m.joint) {
+      w.uint32(16).bool(m.joint);
+    }
+  },
+  (r, end) => {
+    const m: ConfChange = { changes: [], joint: false };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.changes.push(ConfChange_Change.read(r, to));
+          r.leave(to);
+          break;
+        }
+        case 16: {
+          m.joint = r.bool();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ changes: (m.changes ?? []).map((item) => ConfChange_Change.create(item)), joint: m.joint ?? false }),
+);
+
+export interface Envelope {
+  from: bigint;
+  to: bigint;
+  term: number;
+  message:
+    | { case: 'requestVote'; value: RequestVote }
+    | { case: 'vote'; value: Vote }
+    | { case: 'append'; value: Append }
+    | { case: 'appendAnswer'; value: AppendAnswer }
+    | { case: 'heartbeat'; value: Heartbeat }
+    | { case: 'heartbeatAnswer'; value: HeartbeatAnswer }
+    | { case: 'installSnapshot'; value: InstallSnapshot }
+    | { case: 'timeoutNow'; value: TimeoutNow }
+    | { case: 'propose'; value: Propose }
+    | { case: 'readIndex'; value: ReadIndex }
+    | { case: 'readIndexAnswer'; value: ReadIndexAnswer }
+    | undefined;
+}
+
+export const Envelope: MessageCodec<Envelope> = codec<Envelope>(
+  'podium.raft.v1.Envelope',
+  (w, m) => {
+    if (m.from) {
+      w.uint32(9).fixed64(m.from);
+    }
+    if (m.to) {
+      w.uint32(17).fixed64(m.to);
+    }
+    if (m.term) {
+      w.uint32(24).uint64(m.term);
+    }
+    {
+      const one = m.message;
+      if (one !== undefined)
+        switch (one.case) {
+          case 'requestVote': {
+            const start = w.open(34);
+            RequestVote.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'vote': {
+            const start = w.open(42);
+            Vote.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'append': {
+            const start = w.open(50);
+            Append.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'appendAnswer': {
+            const start = w.open(58);
+            AppendAnswer.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'heartbeat': {
+            const start = w.open(66);
+            Heartbeat.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'heartbeatAnswer': {
+            const start = w.open(74);
+            HeartbeatAnswer.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'installSnapshot': {
+            const start = w.open(82);
+            InstallSnapshot.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'timeoutNow': {
+            const start = w.open(90);
+            TimeoutNow.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'propose': {
+            const start = w.open(98);
+            Propose.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'readIndex': {
+            const start = w.open(106);
+            ReadIndex.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'readIndexAnswer': {
+            const start = w.open(114);
+            ReadIndexAnswer.write(w, one.value);
+            w.close(start);
+            break;
+          }
+        }
+    }
+  },
+  (r, end) => {
+    const m: Envelope = { from: 0n, to: 0n, term: 0, message: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 9: {
+          m.from = r.fixed64();
+          break;
+        }
+        case 17: {
+          m.to = r.fixed64();
+          break;
+        }
+        case 24: {
+          m.term = r.uint64();
+          break;
+        }
+        case 34: {
+          const to = r.enter();
+          m.message = { case: 'requestVote', value: RequestVote.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 42: {
+          const to = r.enter();
+          m.message = { case: 'vote', value: Vote.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 50: {
+          const to = r.enter();
+          m.message = { case: 'append', value: Append.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 58: {
+          const to = r.enter();
+          m.message = { case: 'appendAnswer', value: AppendAnswer.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 66: {
+          const to = r.enter();
+          m.message = { case: 'heartbeat', value: Heartbeat.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 74: {
+          const to = r.enter();
+          m.message = { case: 'heartbeatAnswer', value: HeartbeatAnswer.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 82: {
+          const to = r.enter();
+          m.message = { case: 'installSnapshot', value: InstallSnapshot.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 90: {
+          const to = r.enter();
+          m.message = { case: 'timeoutNow', value: TimeoutNow.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 98: {
+          const to = r.enter();
+          m.message = { case: 'propose', value: Propose.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 106: {
+          const to = r.enter();
+          m.message = { case: 'readIndex', value: ReadIndex.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 114: {
+          const to = r.enter();
+          m.message = { case: 'readIndexAnswer', value: ReadIndexAnswer.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    from: m.from ?? 0n,
+    to: m.to ?? 0n,
+    term: m.term ?? 0,
+    message: (() => {
+      const one = m.message;
+      if (one === undefined) return undefined;
+      switch (one.case) {
+        case 'requestVote':
+          return { case: one.case, value: RequestVote.create(one.value) };
+        case 'vote':
+          return { case: one.case, value: Vote.create(one.value) };
+        case 'append':
+          return { case: one.case, value: Append.create(one.value) };
+        case 'appendAnswer':
+          return { case: one.case, value: AppendAnswer.create(one.value) };
+        case 'heartbeat':
+          return { case: one.case, value: Heartbeat.create(one.value) };
+        case 'heartbeatAnswer':
+          return { case: one.case, value: HeartbeatAnswer.create(one.value) };
+        case 'installSnapshot':
+          return { case: one.case, value: InstallSnapshot.create(one.value) };
+        case 'timeoutNow':
+          return { case: one.case, value: TimeoutNow.create(one.value) };
+        case 'propose':
+          return { case: one.case, value: Propose.create(one.value) };
+        case 'readIndex':
+          return { case: one.case, value: ReadIndex.create(one.value) };
+        case 'readIndexAnswer':
+          return { case: one.case, value: ReadIndexAnswer.create(one.value) };
+      }
+    })(),
+  }),
+);
+
+export interface RequestVote {
+  preVote: boolean;
+  lastIndex: number;
+  lastTerm: number;
+  transfer: boolean;
+}
+
+export const RequestVote: MessageCodec<RequestVote> = codec<RequestVote>(
+  'podium.raft.v1.RequestVote',
+  (w, m) => {
+    if (m.preVote) {
+      w.uint32(8).bool(m.preVote);
+    }
+    if (m.lastIndex) {
+      w.uint32(16).uint64(m.lastIndex);
+    }
+    if (m.lastTerm) {
+      w.uint32(24).uint64(m.lastTerm);
+    }
+    if (m.transfer) {
+      w.uint32(32).bool(m.transfer);
+    }
+  },
+  (r, end) => {
+    const m: RequestVote = { preVote: false, lastIndex: 0, lastTerm: 0, transfer: false };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.preVote = r.bool();
+          break;
+        }
+        case 16: {
+          m.lastIndex = r.uint64();
+          break;
+        }
+        case 24: {
+          m.lastTerm = r.uint64();
+          break;
+        }
+        case 32: {
+          m.transfer = r.bool();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    preVote: m.preVote ?? false,
+    lastIndex: m.lastIndex ?? 0,
+    lastTerm: m.lastTerm ?? 0,
+    transfer: m.transfer ?? false,
+  }),
+);
+
+export interface Vote {
+  preVote: boolean;
+  granted: boolean;
+}
+
+export const Vote: MessageCodec<Vote> = codec<Vote>(
+  'podium.raft.v1.Vote',
+  (w, m) => {
+    if (m.preVote) {
+      w.uint32(8).bool(m.preVote);
+    }
+    if (m.granted) {
+      w.uint32(16).bool(m.granted);
+    }
+  },
+  (r, end) => {
+    const m: Vote = { preVote: false, granted: false };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.preVote = r.bool();
+          break;
+        }
+        case 16: {
+          m.granted = r.bool();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ preVote: m.preVote ?? false, granted: m.granted ?? false }),
+);
+
+export interface Append {
+  prevIndex: number;
+  prevTerm: number;
+  entries: Entry[];
+  commit: number;
+}
+
+export const Append: MessageCodec<Append> = codec<Append>(
+  'podium.raft.v1.Append',
+  (w, m) => {
+    if (m.prevIndex) {
+      w.uint32(8).uint64(m.prevIndex);
+    }
+    if (m.prevTerm) {
+      w.uint32(16).uint64(m.prevTerm);
+    }
+    if (m.entries !== undefined)
+      for (const item of m.entries) {
+        const start = w.open(26);
+        Entry.write(w, item);
+        w.close(start);
+      }
+    if (m.commit) {
+      w.uint32(32).uint64(m.commit);
+    }
+  },
+  (r, end) => {
+    const m: Append = { prevIndex: 0, prevTerm: 0, entries: [], commit: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.prevIndex = r.uint64();
+          break;
+        }
+        case 16: {
+          m.prevTerm = r.uint64();
+          break;
+        }
+        case 26: {
+          const to = r.enter();
+          m.entries.push(Entry.read(r, to));
+          r.leave(to);
+          break;
+        }
+        case 32: {
+          m.commit = r.uint64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    prevIndex: m.prevIndex ?? 0,
+    prevTerm: m.prevTerm ?? 0,
+    entries: (m.entries ?? []).map((item) => Entry.create(item)),
+    commit: m.commit ?? 0,
+  }),
+);
+
+export interface AppendAnswer {
+  accepted: boolean;
+  index: number;
+  hintIndex: number;
+  hintTerm: number;
+}
+
+export const AppendAnswer: MessageCodec<AppendAnswer> = codec<AppendAnswer>(
+  'podium.raft.v1.AppendAnswer',
+  (w, m) => {
+    if (m.accepted) {
+      w.uint32(8).bool(m.accepted);
+    }
+    if (m.index) {
+      w.uint32(16).uint64(m.index);
+    }
+    if (m.hintIndex) {
+      w.uint32(24).uint64(m.hintIndex);
+    }
+    if (m.hintTerm) {
+      w.uint32(32).uint64(m.hintTerm);
+    }
+  },
+  (r, end) => {
+    const m: AppendAnswer = { accepted: false, index: 0, hintIndex: 0, hintTerm: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.accepted = r.bool();
+          break;
+        }
+        case 16: {
+          m.index = r.uint64();
+          break;
+        }
+        case 24: {
+          m.hintIndex = r.uint64();
+          break;
+        }
+        case 32: {
+          m.hintTerm = r.uint64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    accepted: m.accepted ?? false,
+    index: m.index ?? 0,
+    hintIndex: m.hintIndex ?? 0,
+    hintTerm: m.hintTerm ?? 0,
+  }),
+);
+
+export interface Heartbeat {
+  commit: number;
+  round: number;
+}
+
+export const Heartbeat: MessageCodec<Heartbeat> = codec<Heartbeat>(
+  'podium.raft.v1.Heartbeat',
+  (w, m) => {
+    if (m.commit) {
+      w.uint32(8).uint64(m.commit);
+    }
+    if (m.round) {
+      w.uint32(16).uint64(m.round);
+    }
+  },
+  (r, end) => {
+    const m: Heartbeat = { commit: 0, round: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.commit = r.uint64();
+          break;
+        }
+        case 16: {
+          m.round = r.uint64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ commit: m.commit ?? 0, round: m.round ?? 0 }),
+);
+
+export interface HeartbeatAnswer {
+  round: number;
+}
+
+export const HeartbeatAnswer: MessageCodec<HeartbeatAnswer> = codec<HeartbeatAnswer>(
+  'podium.raft.v1.HeartbeatAnswer',
+  (w, m) => {
+    if (m.round) {
+      w.uint32(8).uint64(m.round);
+    }
+  },
+  (r, end) => {
+    const m: HeartbeatAnswer = { round: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.round = r.uint64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ round: m.round ?? 0 }),
+);
+
+export interface InstallSnapshot {
+  snapshot: SnapshotMeta | undefined;
+}
+
+export const InstallSnapshot: MessageCodec<InstallSnapshot> = codec<InstallSnapshot>(
+  'podium.raft.v1.InstallSnapshot',
+  (w, m) => {
+    if (m.snapshot !== undefined) {
+      const start = w.open(10);
+      SnapshotMeta.write(w, m.snapshot);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: InstallSnapshot = { snapshot: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.snapshot = SnapshotMeta.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ snapshot: m.snapshot === undefined ? undefined : SnapshotMeta.create(m.snapshot) }),
+);
+
+export interface TimeoutNow {}
+
+export const TimeoutNow: MessageCodec<TimeoutNow> = codec<TimeoutNow>(
+  'podium.raft.v1.TimeoutNow',
+  () => {},
+  (r, end) => {
+    const m: TimeoutNow = {};
+    while (r.position < end) {
+      const tag = r.tag();
+      r.skip(tag);
+    }
+    return m;
+  },
+  () => ({}),
+);
+
+export interface Propose {
+  data: Uint8Array[];
+}
+
+export const Propose: MessageCodec<Propose> = codec<Propose>(
+  'podium.raft.v1.Propose',
+  (w, m) => {
+    if (m.data !== undefined)
+      for (const item of m.data) {
+        w.uint32(10).bytes(item);
+      }
+  },
+  (r, end) => {
+    const m: Propose = { data: [] };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.data.push(r.bytes());
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ data: [...(m.data ?? [])] }),
+);
+
+export interface ReadIndex {
+  request: bigint;
+}
+
+export const ReadIndex: MessageCodec<ReadIndex> = codec<ReadIndex>(
+  'podium.raft.v1.ReadIndex',
+  (w, m) => {
+    if (m.request) {
+      w.uint32(9).fixed64(m.request);
+    }
+  },
+  (r, end) => {
+    const m: ReadIndex = { request: 0n };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 9: {
+          m.request = r.fixed64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ request: m.request ?? 0n }),
+);
+
+export interface ReadIndexAnswer {
+  request: bigint;
+  index: number;
+}
+
+export const ReadIndexAnswer: MessageCodec<ReadIndexAnswer> = codec<ReadIndexAnswer>(
+  'podium.raft.v1.ReadIndexAnswer',
+  (w, m) => {
+    if (m.request) {
+      w.uint32(9).fixed64(m.request);
+    }
+    if (m.index) {
+      w.uint32(16).uint64(m.index);
+    }
+  },
+  (r, end) => {
+    const m: ReadIndexAnswer = { request: 0n, index: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 9: {
+          m.request = r.fixed64();
+          break;
+        }
+        case 16: {
+          m.index = r.uint64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ request: m.request ?? 0n, index: m.index ?? 0 }),
+);
+
+export interface SnapshotChunk {
+  chunk: { case: 'header'; value: Envelope } | { case: 'data'; value: Uint8Array } | undefined;
+}
+
+export const SnapshotChunk: MessageCodec<SnapshotChunk> = codec<SnapshotChunk>(
+  'podium.raft.v1.SnapshotChunk',
+  (w, m) => {
+    {
+      const one = m.chunk;
+      if (one !== undefined)
+        switch (one.case) {
+          case 'header': {
+            const start = w.open(10);
+            Envelope.write(w, one.value);
+            w.close(start);
+            break;
+          }
+          case 'data': {
+            w.uint32(18).bytes(one.value);
+            break;
+          }
+        }
+    }
+  },
+  (r, end) => {
+    const m: SnapshotChunk = { chunk: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.chunk = { case: 'header', value: Envelope.read(r, to) };
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          m.chunk = { case: 'data', value: r.bytes() };
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    chunk: (() => {
+      const one = m.chunk;
+      if (one === undefined) return undefined;
+      switch (one.case) {
+        case 'header':
+          return { case: one.case, value: Envelope.create(one.value) };
+        case 'data':
+          return { case: one.case, value: one.value };
+      }
+    })(),
+  }),
+);
+
+export interface SnapshotResult {
+  installed: boolean;
+  index: number;
+  error: string;
+}
+
+export const SnapshotResult: MessageCodec<SnapshotResult> = codec<SnapshotResult>(
+  'podium.raft.v1.SnapshotResult',
+  (w, m) => {
+    if (m.installed) {
+      w.uint32(8).bool(m.installed);
+    }
+    if (m.index) {
+      w.uint32(16).uint64(m.index);
+    }
+    if (m.error) {
+      w.uint32(26).string(m.error);
+    }
+  },
+  (r, end) => {
+    const m: SnapshotResult = { installed: false, index: 0, error: '' };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.installed = r.bool();
+          break;
+        }
+        case 16: {
+          m.index = r.uint64();
+          break;
+        }
+        case 26: {
+          m.error = r.string();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ installed: m.installed ?? false, index: m.index ?? 0, error: m.error ?? '' }),
+);
+
+export const Raft = {
+  typeName: 'podium.raft.v1.Raft',
+  methods: {
+    stream: {
+      path: '/podium.raft.v1.Raft/Stream',
+      request: Envelope,
+      response: Envelope,
+      requestStream: true,
+      responseStream: true,
+    },
+    snapshot: {
+      path: '/podium.raft.v1.Raft/Snapshot',
+      request: SnapshotChunk,
+      response: SnapshotResult,
+      requestStream: true,
+      responseStream: false,
+    },
+  },
+} as const;
