@@ -93,6 +93,13 @@ test('checkByRevision() finds an unanswered write that happened twice', () => {
   expect(rules(record([put('a', '1')], new Set([0])))).toEqual([]);
 });
 
+test('checkByRevision() finds an unanswered write that happened before it was called', () => {
+  const history = record([put('a', '1'), all], new Set([0]));
+  const [write, read] = history.operations;
+  expect(rules(history)).toEqual([]);
+  expect(rules({ ...history, operations: [{ ...write!, calledAt: 100, answeredAt: 104 }, read!] })).toEqual(['unexplained write']);
+});
+
 test('checkByRevision() finds two writes with one revision, and a revision left out', () => {
   const history = record([put('a', '1'), put('b', '2')]);
   const twice = withAnswer(history, 1, (answer) => ({ revision: 2, answer }));

@@ -31,13 +31,17 @@ export function checkByRevision(operations: readonly StoreOperation[], events: r
   const readsOf = groupBy(operations.filter(isAnsweredRead), (operation) => operation.answered!.revision);
   const writesOf = groupBy(operations.filter(isAnsweredWrite), (operation) => operation.answered!.revision);
   const open = operations.filter((operation) => operation.answered === undefined);
+  const answered = operations.filter((operation) => operation.answered !== undefined);
   let state: StoreState = EMPTY_STORE;
   const last = Math.max(1, ...eventsOf.keys(), ...readsOf.keys(), ...writesOf.keys());
   for (let revision = 1; revision <= last; revision++) {
     const written = eventsOf.get(revision) ?? [];
     const writers = writesOf.get(revision) ?? [];
     if (written.length > 0 || writers.length > 0) {
-      const stepped = replay(state, { revision, written, writers, open, violations });
+      const knownAt = answered
+        .filter((operation) => operation.answered!.revision >= revision)
+        .reduce((earliest, operation) => Math.min(earliest, operation.answeredAt), Infinity);
+      const stepped = replay(state, { revision, written, writers, open, knownAt, violations });
       if (stepped === undefined) return sorted(violations);
       state = stepped;
     }
@@ -57,11 +61,13 @@ interface Revision {
   readonly writers: readonly StoreOperation[];
   /** Unanswered operations that have not been seen to happen; the one that explains this revision is taken out. */
   readonly open: StoreOperation[];
+  /** When somebody was first told of this revision or a later one: who called after that did not make it. */
+  readonly knownAt: number;
   readonly violations: Violation[];
 }
 
 /** The state after the one write of this revision; undefined where nothing further can be said. */
-function replay(state: StoreState, { revision, written, writers, open, violations }: Revision): StoreState | undefined {
+function replay(state: StoreState, { revision, written, writers, open, knownAt, violations }: Revision): StoreState | undefined {
   const [writer, second] = writers;
   if (second !== undefined) {
     violations.push({ rule: 'write order', revision, why: 'two writes were answered with one revision', operation: second });
@@ -81,7 +87,9 @@ function replay(state: StoreState, { revision, written, writers, open, violation
     }
     return stepped.state;
   }
-  const at = open.findIndex((operation) => isSame(stepStore(state, operation.request).events, written));
+  const at = open.findIndex(
+    (operation) => operation.calledAt <= knownAt && isSame(stepStore(state, operation.request).events, written),
+  );
   if (at < 0) {
     violations.push({ rule: 'unexplained write', revision, why: `nobody asked for ${JSON.stringify(written)}, or it happened twice` });
     return undefined;
