@@ -48,8 +48,7 @@ export interface MethodDescriptor<Q, S> {
 
 export interface ServiceDescriptor {
   readonly typeName: string;
-  // The erased form that any method can be assigned to.
-  readonly methods: Readonly<Record<string, MethodDescriptor<never, never> | MethodDescriptor<unknown, unknown>>>;
+  readonly methods: Readonly<Record<string, MethodDescriptor<unknown, unknown>>>;
 }
 
 /** Messages in messages in messages: as deep as protobufjs and Google's own readers go. */

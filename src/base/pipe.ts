@@ -1,0 +1,99 @@
+/**
+ * A queue between a producer that pushes and a consumer that iterates, with a high-water mark: `push` answers false when
+ * the consumer is behind, and `drained` tells when it has caught up. What is pushed past the mark is kept all the same,
+ * so that a producer that cannot wait loses nothing; a producer that ignores the answer owns the consequence.
+ */
+import { deferred, type Deferred } from './deferred.ts';
+
+export class Pipe<T> implements AsyncIterable<T> {
+  readonly #highWaterMark: number;
+  readonly #onDrain: (() => void) | undefined;
+  readonly #onReturn: (() => void) | undefined;
+  #items: T[] = [];
+  #head = 0;
+  #waiting: Deferred<IteratorResult<T, undefined>>[] = [];
+  #drain: Deferred<void> | undefined;
+  #ended = false;
+  #error: Error | undefined;
+
+  /** `onDrain` runs when the consumer empties a pipe that was full, `onReturn` when it stops before the end. */
+  constructor(highWaterMark: number, on: { readonly drain?: () => void; readonly return?: () => void } = {}) {
+    this.#highWaterMark = highWaterMark;
+    this.#onDrain = on.drain;
+    this.#onReturn = on.return;
+  }
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  /** False: the consumer is behind. After the end, items are dropped. */
+  push(item: T): boolean {
+    if (this.#ended) return true;
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) waiting.resolve({ done: false, value: item });
+    else this.#items.push(item);
+    return this.length < this.#highWaterMark;
+  }
+
+  /** The consumer ends after what was pushed so far; with an error, by throwing it. Only the first end counts. */
+  end(error?: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#error = error;
+    this.#release();
+    for (const waiting of this.#waiting.splice(0)) this.#finish(waiting);
+  }
+
+  /** Resolves when the consumer has taken everything, or has gone. */
+  drained(): Promise<void> {
+    if (this.length < this.#highWaterMark || this.#ended) return Promise.resolve();
+    this.#drain ??= deferred();
+    return this.#drain.promise;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
+    return {
+      next: () => this.#next(),
+      return: () => {
+        if (!this.#ended) this.#onReturn?.();
+        this.#items = [];
+        this.#head = 0;
+        this.end();
+        this.#error = undefined;
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  #next(): Promise<IteratorResult<T, undefined>> {
+    if (this.length > 0) {
+      const value = this.#items[this.#head++]!;
+      if (this.length === 0) {
+        const wasFull = this.#items.length >= this.#highWaterMark;
+        this.#items = [];
+        this.#head = 0;
+        if (wasFull) this.#release();
+      }
+      return Promise.resolve({ done: false, value });
+    }
+    const waiting = deferred<IteratorResult<T, undefined>>();
+    if (this.#ended) this.#finish(waiting);
+    else this.#waiting.push(waiting);
+    return waiting.promise;
+  }
+
+  #release(): void {
+    this.#onDrain?.();
+    this.#drain?.resolve();
+    this.#drain = undefined;
+  }
+
+  #finish(waiting: Deferred<IteratorResult<T, undefined>>): void {
+    const error = this.#error;
+    // An error is thrown once; who asks again after it is at the end.
+    this.#error = undefined;
+    if (error !== undefined) waiting.reject(error);
+    else waiting.resolve({ done: true, value: undefined });
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * Binds transport-free handlers (src/proto/rpc.ts) to @grpc/grpc-js, and keeps the server: addresses, TLS, limits, a stop
+ * that ends. It knows no service; health and reflection are handlers like any other.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { describeError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { Pipe } from '../base/pipe.ts';
+import { RpcCode, RpcError, toRpcError, unimplemented, type AnyHandler, type BoundService, type CallContext } from '../proto/rpc.ts';
+import type { MessageCodec, MethodDescriptor } from '../proto/wire.ts';
+
+export interface TlsFiles {
+  /** PEM. Clients must show a certificate that it signed where `requireClientCertificate` says so. */
+  readonly ca?: Uint8Array;
+  readonly cert: Uint8Array;
+  readonly key: Uint8Array;
+}
+
+export interface GrpcServerOptions {
+  readonly log: Log;
+  readonly services: readonly BoundService[];
+  /** undefined: plain text. */
+  readonly tls?: (TlsFiles & { readonly requireClientCertificate: boolean }) | undefined;
+  /** A larger request is refused with ResourceExhausted. */
+  readonly requestBytesMax?: number;
+  /** Streams that one connection may have open at a time. */
+  readonly streamsPerConnectionMax?: number;
+  readonly keepaliveTimeMs?: number;
+  readonly keepaliveTimeoutMs?: number;
+}
+
+/** etcd's 1.5 MiB for a request, and room for what surrounds it. */
+export const REQUEST_BYTES_MAX = 2 * 1024 * 1024;
+
+/** Requests of a stream that wait for their handler before the transport is told to hold back. */
+const REQUESTS_AHEAD_MAX = 64;
+
+/** What the four kinds of grpc-js calls have in common. */
+type SurfaceCall = Pick<grpc.ServerUnaryCall<unknown, unknown>, 'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext'> & {
+  on(event: 'cancelled', listener: () => void): unknown;
+};
+
+type StreamCall = grpc.ServerWritableStream<unknown, unknown> | grpc.ServerDuplexStream<unknown, unknown>;
+
+export class GrpcServer {
+  readonly #server: grpc.Server;
+  readonly #options: GrpcServerOptions;
+  readonly #streams = new Set<(error: RpcError) => void>();
+  #stopping = false;
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.#server = new grpc.Server({
+      'grpc.max_receive_message_length': options.requestBytesMax ?? REQUEST_BYTES_MAX,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': options.streamsPerConnectionMax ?? 10_000,
+      'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 10_000,
+      'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
+      'grpc.enable_channelz': 0,
+    });
+    for (const service of options.services) this.#add(service);
+  }
+
+  /** Listens on all `addresses` ("127.0.0.1:2379"; port 0: any free one) or on none; answers the ports. */
+  async listen(addresses: readonly string[]): Promise<number[]> {
+    const ports: number[] = [];
+    try {
+      for (const address of addresses) ports.push(await this.#listenOn(address));
+    } catch (error) {
+      this.#server.forceShutdown();
+      throw error;
+    }
+    return ports;
+  }
+
+  /** Takes no more calls, ends streams at once with Unavailable, gives unary calls `graceMs` to finish. */
+  stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const error = new RpcError(RpcCode.UNAVAILABLE, 'the server is stopping');
+    for (const end of [...this.#streams]) end(error);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#server.forceShutdown();
+        resolve();
+      }, graceMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #listenOn(address: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(address, this.#credentials(), (error, port) => {
+        if (error === null) resolve(port);
+        else reject(new Error(`cannot listen on ${address}: ${error.message}`, { cause: error }));
+      });
+    });
+  }
+
+  #credentials(): grpc.ServerCredentials {
+    const tls = this.#options.tls;
+    if (tls === undefined) return grpc.ServerCredentials.createInsecure();
+    const pair = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
+    const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
+    return grpc.ServerCredentials.createSsl(ca, [pair], tls.requireClientCertificate);
+  }
+
+  #add(bound: BoundService): void {
+    const definition: Record<string, grpc.MethodDefinition<unknown, unknown>> = {};
+    const implementation: Record<string, grpc.UntypedHandleCall> = {};
+    for (const [name, method] of Object.entries(bound.service.methods)) {
+      definition[name] = definitionOf(method);
+      implementation[name] = this.#adapt(bound, method, bound.handlers[name] ?? missing(method.path));
+    }
+    this.#server.addService(definition, implementation);
+  }
+
+  #adapt(bound: BoundService, method: MethodDescriptor<unknown, unknown>, handler: AnyHandler): grpc.UntypedHandleCall {
+    // The descriptor says which of the four shapes the handler has; `bind` has checked that it is so.
+    const call = handler as (request: unknown, context: CallContext) => unknown;
+    const failure = (error: unknown) => this.#failure(bound, method.path, error);
+    if (method.responseStream) {
+      if (!method.requestStream) {
+        return (stream: grpc.ServerWritableStream<unknown, unknown>) =>
+          this.#stream(stream, failure, (context) => call(stream.request, context));
+      }
+      return (stream: grpc.ServerDuplexStream<unknown, unknown>) =>
+        this.#stream(stream, failure, (context, requests) => call(requests, context));
+    }
+    if (method.requestStream) {
+      return (stream: grpc.ServerReadableStream<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
+        const { context } = contextOf(stream);
+        const requests = requestsOf(stream, context.signal);
+        answerWith(() => call(requests, context), answer, failure);
+      };
+    }
+    return (unary: grpc.ServerUnaryCall<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
+      const { context } = contextOf(unary);
+      answerWith(() => call(unary.request, context), answer, failure);
+    };
+  }
+
+  #failure(bound: BoundService, rpc: string, error: unknown): grpc.ServiceError {
+    const known = toRpcError(error, bound.mapError, (bug) => {
+      this.#options.log.error({ rpc, error: describeError(bug), stack: bug instanceof Error ? bug.stack : undefined }, 'grpc: a handler failed');
+    });
+    const metadata = new grpc.Metadata();
+    if (known.details !== undefined) metadata.set('grpc-status-details-bin', Buffer.from(known.details));
+    return Object.assign(new Error(known.message), { code: known.code as grpc.status, details: known.message, metadata });
+  }
+
+  #stream(
+    stream: StreamCall,
+    failure: (error: unknown) => grpc.ServiceError,
+    run: (context: CallContext, requests: AsyncIterable<unknown>) => unknown,
+  ): void {
+    const { context, abort } = contextOf(stream);
+    const requests = 'read' in stream ? requestsOf(stream, context.signal) : new Pipe<unknown>(1);
+    let isOver = false;
+    const over = (error?: RpcError) => {
+      if (isOver) return;
+      isOver = true;
+      this.#streams.delete(over);
+      if (error !== undefined) stream.emit('error', failure(error));
+      else stream.end();
+      abort();
+    };
+    if (this.#stopping) return over(new RpcError(RpcCode.UNAVAILABLE, 'the server is stopping'));
+    this.#streams.add(over);
+    context.signal.addEventListener('abort', () => {
+      isOver = true;
+      this.#streams.delete(over);
+    });
+    pump(stream, () => run(context, requests) as AsyncIterable<unknown>, context.signal).then(
+      () => over(),
+      (error: unknown) => {
+        if (isOver) return;
+        isOver = true;
+        this.#streams.delete(over);
+        stream.emit('error', failure(error));
+        abort();
+      },
+    );
+  }
+}
+
+function missing(path: string): AnyHandler {
+  return () => {
+    throw unimplemented(path);
+  };
+}
+
+function definitionOf(method: MethodDescriptor<unknown, unknown>): grpc.MethodDefinition<unknown, unknown> {
+  const { path, request, response, requestStream, responseStream } = method;
+  return {
+    path,
+    requestStream,
+    responseStream,
+    requestSerialize: (value) => toBuffer(request, value),
+    requestDeserialize: (bytes) => request.decode(bytes),
+    responseSerialize: (value) => toBuffer(response, value),
+    responseDeserialize: (bytes) => response.decode(bytes),
+  };
+}
+
+function toBuffer(codec: MessageCodec<unknown>, value: unknown): Buffer {
+  const bytes = value instanceof Uint8Array ? value : codec.encode(value as object); // a message, by the handler's type
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function contextOf(call: SurfaceCall): {
+  context: CallContext;
+  abort: () => void;
+} {
+  const controller = new AbortController();
+  call.on('cancelled', () => controller.abort());
+  const deadline = call.getDeadline();
+  const left = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
+  const context: CallContext = {
+    signal: controller.signal,
+    metadata: {
+      get: (name) => {
+        const [value] = call.metadata.get(name);
+        return value === undefined ? undefined : value.toString();
+      },
+    },
+    get peer() {
+      return call.getPeer();
+    },
+    get identity() {
+      const name = call.getAuthContext().sslPeerCertificate?.subject?.CN;
+      return Array.isArray(name) ? name[0] : name;
+    },
+    deadlineMs: Number.isFinite(left) ? left : undefined,
+  };
+  return { context, abort: () => controller.abort() };
+}
+
+function answerWith(run: () => unknown, answer: grpc.sendUnaryData<unknown>, failure: (error: unknown) => grpc.ServiceError): void {
+  let result: unknown;
+  try {
+    result = run();
+  } catch (error) {
+    return answer(failure(error));
+  }
+  if (!(result instanceof Promise)) return answer(null, result);
+  result.then(
+    (value: unknown) => answer(null, value),
+    (error: unknown) => answer(failure(error)),
+  );
+}
+
+/** The requests of a stream, no more than REQUESTS_AHEAD_MAX of them read before the handler wants them. */
+function requestsOf(stream: grpc.ServerReadableStream<unknown, unknown> | grpc.ServerDuplexStream<unknown, unknown>, signal: AbortSignal): Pipe<unknown> {
+  const requests = new Pipe<unknown>(REQUESTS_AHEAD_MAX, { drain: () => stream.resume() });
+  stream.on('data', (request: unknown) => {
+    if (!requests.push(request)) stream.pause();
+  });
+  stream.on('end', () => requests.end());
+  signal.addEventListener('abort', () => requests.end(new RpcError(RpcCode.CANCELLED, 'the call was cancelled')));
+  return requests;
+}
+
+/** Writes what `run` yields as fast as the other end takes it. Returns early once the signal fires. */
+async function pump(stream: StreamCall, run: () => AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
+  const iterator = run()[Symbol.asyncIterator]();
+  const aborted = new Promise<'aborted'>((resolve) => signal.addEventListener('abort', () => resolve('aborted')));
+  for (;;) {
+    const next = await Promise.race([iterator.next(), aborted]);
+    if (next === 'aborted' || signal.aborted) {
+      // Not awaited: a generator that is itself waiting returns when it notices the signal.
+      void iterator.return?.()?.catch(() => undefined);
+      return;
+    }
+    if (next.done === true) return;
+    if (!stream.write(next.value)) {
+      await Promise.race([new Promise<void>((resolve) => stream.once('drain', resolve)), aborted]);
+    }
+  }
+}
