@@ -242,11 +242,14 @@ async function feed<Q>(call: grpc.ClientWritableStream<Init<Q>>, requests: Async
 
 function fromServiceError(error: grpc.ServiceError): RpcError {
   const [details] = error.metadata?.get('grpc-status-details-bin') ?? [];
-  // grpc-js says how far a call came only in `progress`, which its typings leave out.
-  const progress = 'progress' in error ? error.progress : undefined;
+  // grpc-js knows how far a call came, but tells only by this text of its own picker, and by `progress` for a stream that
+  // the server refused.
+  const notSent =
+    (error.code === grpc.status.UNAVAILABLE && error.details.includes('No connection established')) ||
+    ('progress' in error && error.progress === 'REFUSED');
   return new RpcError((error.code ?? RpcCode.UNKNOWN) as RpcCode, error.details ?? error.message, {
     cause: error,
-    notSent: progress === 'NOT_STARTED' || progress === 'REFUSED',
+    notSent,
     ...(Buffer.isBuffer(details) ? { details: new Uint8Array(details) } : {}),
   });
 }

@@ -7,7 +7,7 @@ import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Pipe } from '../base/pipe.ts';
 import { RpcCode, RpcError, toRpcError, unimplemented, type AnyHandler, type BoundService, type CallContext } from '../proto/rpc.ts';
-import type { MessageCodec, MethodDescriptor } from '../proto/wire.ts';
+import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
 
 export interface TlsFiles {
   /** PEM. Clients must show a certificate that it signed where `requireClientCertificate` says so. */
@@ -41,6 +41,9 @@ type SurfaceCall = Pick<grpc.ServerUnaryCall<unknown, unknown>, 'metadata' | 'ge
 };
 
 type StreamCall = grpc.ServerWritableStream<unknown, unknown> | grpc.ServerDuplexStream<unknown, unknown>;
+
+// What goes wrong reaches us as errors and statuses; grpc-js would print it to standard error besides.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 
 export class GrpcServer {
   readonly #server: grpc.Server;
@@ -124,7 +127,7 @@ export class GrpcServer {
     if (method.responseStream) {
       if (!method.requestStream) {
         return (stream: grpc.ServerWritableStream<unknown, unknown>) =>
-          this.#stream(stream, failure, (context) => call(stream.request, context));
+          this.#stream(stream, failure, (context) => call(checked(stream.request), context));
       }
       return (stream: grpc.ServerDuplexStream<unknown, unknown>) =>
         this.#stream(stream, failure, (context, requests) => call(requests, context));
@@ -138,7 +141,7 @@ export class GrpcServer {
     }
     return (unary: grpc.ServerUnaryCall<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
       const { context } = contextOf(unary);
-      answerWith(() => call(unary.request, context), answer, failure);
+      answerWith(() => call(checked(unary.request), context), answer, failure);
     };
   }
 
@@ -199,10 +202,25 @@ function definitionOf(method: MethodDescriptor<unknown, unknown>): grpc.MethodDe
     requestStream,
     responseStream,
     requestSerialize: (value) => toBuffer(request, value),
-    requestDeserialize: (bytes) => request.decode(bytes),
+    requestDeserialize: (bytes) => decodeOr(request, bytes),
     responseSerialize: (value) => toBuffer(response, value),
     responseDeserialize: (bytes) => response.decode(bytes),
   };
+}
+
+/** The error itself where the bytes are not a message: thrown, grpc-js would hide what is wrong with them. */
+function decodeOr(codec: MessageCodec<unknown>, bytes: Uint8Array): unknown {
+  try {
+    return codec.decode(bytes);
+  } catch (error) {
+    if (error instanceof WireError) return error;
+    throw error;
+  }
+}
+
+function checked(request: unknown): unknown {
+  if (!(request instanceof WireError)) return request;
+  throw new RpcError(RpcCode.INTERNAL, `error unmarshalling request: ${request.message}`, { cause: request });
 }
 
 function toBuffer(codec: MessageCodec<unknown>, value: unknown): Buffer {
@@ -256,7 +274,9 @@ function answerWith(run: () => unknown, answer: grpc.sendUnaryData<unknown>, fai
 function requestsOf(stream: grpc.ServerReadableStream<unknown, unknown> | grpc.ServerDuplexStream<unknown, unknown>, signal: AbortSignal): Pipe<unknown> {
   const requests = new Pipe<unknown>(REQUESTS_AHEAD_MAX, { drain: () => stream.resume() });
   stream.on('data', (request: unknown) => {
-    if (!requests.push(request)) stream.pause();
+    if (request instanceof WireError) {
+      requests.end(new RpcError(RpcCode.INTERNAL, `error unmarshalling request: ${request.message}`, { cause: request }));
+    } else if (!requests.push(request)) stream.pause();
   });
   stream.on('end', () => requests.end());
   signal.addEventListener('abort', () => requests.end(new RpcError(RpcCode.CANCELLED, 'the call was cancelled')));
