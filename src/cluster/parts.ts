@@ -1,0 +1,172 @@
+/**
+ * What the parts of a local cluster are: from its configuration to processes. The store is started by etcd's flags, as
+ * anybody may start it; the other parts read `<data-dir>/parts/<part>.json`, a `PartConfig`, written here.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { ClusterConfig, Timings } from './config.ts';
+import { logFile, pkiDir } from './data-dir.ts';
+import { type Identity, type TlsFiles, tlsFiles } from './pki.ts';
+import type { WantedPort } from './ports.ts';
+import type { PartSpec } from './supervisor.ts';
+
+/** What a part other than a store member is told. Addresses are `host:port`; `tls` is absent with --insecure-local. */
+export interface PartConfig {
+  readonly name: string;
+  readonly clusterName: string;
+  readonly clusterId: string;
+  /** The part's own directory, absolute; only agents keep anything in it. */
+  readonly dataDir: string;
+  /** Where the part serves gRPC: health and reflection, and what it is there for. */
+  readonly listenAddress: string;
+  /** One certificate for both ends: server and client. */
+  readonly tls?: TlsFiles;
+  readonly storeAddresses: readonly string[];
+  readonly apiServerAddress: string;
+  /** Added to a NodePort's number to get its listener's. */
+  readonly portBase: number;
+  /** Service addresses are drawn from here, as `127.x.0.0/16`. */
+  readonly serviceCidr: string;
+  readonly timings: Timings;
+  readonly onContainerFailure: 'restart' | 'replace-pod';
+  /** Only for a node agent. */
+  readonly node?: {
+    readonly runtime: string;
+    readonly cpu: string;
+    readonly memory: string;
+    readonly pods: number;
+    readonly labels: Readonly<Record<string, string>>;
+    /** Pod addresses are drawn from here, as `127.x.y.0/20`. */
+    readonly podCidr: string;
+  };
+}
+
+export interface ClusterPlan {
+  readonly specs: readonly PartSpec[];
+  /** By part: the files to write below parts/. */
+  readonly configs: ReadonlyMap<string, PartConfig>;
+  readonly identities: readonly Identity[];
+  readonly ports: ReadonlyMap<string, readonly WantedPort[]>;
+}
+
+export interface PlanOptions {
+  readonly config: ClusterConfig;
+  readonly dataDir: string;
+  readonly clusterId: string;
+  readonly portBase: number;
+  readonly insecure: boolean;
+  /** The compiled main.js. */
+  readonly entry: string;
+  readonly node: string;
+}
+
+/** A store's loop is helped by a larger young generation; the others are idle most of the time and shall be small. */
+const V8_FLAGS_STORE = ['--max-semi-space-size=8'];
+const V8_FLAGS_SMALL = ['--max-semi-space-size=2', '--optimize-for-size'];
+
+export const ADMIN: Identity = { name: 'admin', commonName: 'admin', organization: 'system:masters' };
+
+export function planCluster(options: PlanOptions): ClusterPlan {
+  const { config, dataDir, clusterId, portBase, insecure, entry, node } = options;
+  const at = (port: number) => `127.0.0.1:${port + portBase}`;
+  const scheme = insecure ? 'http' : 'https';
+  const specs: PartSpec[] = [];
+  const configs = new Map<string, PartConfig>();
+  const identities: Identity[] = [ADMIN];
+  const ports = new Map<string, WantedPort[]>();
+  const members = config.store.members;
+  const initialCluster = members.map(({ name, peerPort }) => `${name}=${scheme}://${at(peerPort)}`).join(',');
+  const addressSpace = addressSpaceOf(clusterId);
+
+  for (const member of members) {
+    identities.push({ name: member.name, commonName: member.name, organization: 'podium:store' });
+    const tls = tlsFiles(pkiDir(dataDir), member.name);
+    const client = `${scheme}://${at(member.clientPort)}`;
+    const peer = `${scheme}://${at(member.peerPort)}`;
+    const flags = [
+      `--name=${member.name}`,
+      `--data-dir=${join(dataDir, member.name)}`,
+      `--listen-client-urls=${client}`,
+      `--advertise-client-urls=${client}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=${initialCluster}`,
+      '--initial-cluster-state=new',
+      `--initial-cluster-token=${clusterId}`,
+    ];
+    const tlsFlags = [
+      `--cert-file=${tls.certFile}`,
+      `--key-file=${tls.keyFile}`,
+      `--trusted-ca-file=${tls.caFile}`,
+      '--client-cert-auth',
+      `--peer-cert-file=${tls.certFile}`,
+      `--peer-key-file=${tls.keyFile}`,
+      `--peer-trusted-ca-file=${tls.caFile}`,
+      '--peer-client-cert-auth',
+    ];
+    specs.push({
+      name: member.name,
+      command: node,
+      args: [...V8_FLAGS_STORE, entry, 'store', ...flags, ...(insecure ? [] : tlsFlags)],
+      // Syncs and reads of LevelDB share the pool's threads with everything else that waits on the disk.
+      env: { UV_THREADPOOL_SIZE: '16' },
+      logFile: logFile(dataDir, member.name),
+      addresses: [at(member.clientPort), at(member.peerPort)],
+      healthAddress: at(member.clientPort),
+    });
+    ports.set(member.name, [
+      { port: member.clientPort + portBase, purpose: `clients of ${member.name}` },
+      { port: member.peerPort + portBase, purpose: `peers of ${member.name}` },
+    ]);
+  }
+
+  const add = (name: string, verb: string, port: number, identity: Omit<Identity, 'name'>, extra: Partial<PartConfig> = {}) => {
+    identities.push({ name, ...identity });
+    const listenAddress = at(port);
+    configs.set(name, {
+      name,
+      clusterName: config.name,
+      clusterId,
+      dataDir: join(dataDir, name),
+      listenAddress,
+      ...(insecure ? {} : { tls: tlsFiles(pkiDir(dataDir), name) }),
+      storeAddresses: members.map(({ clientPort }) => at(clientPort)),
+      apiServerAddress: at(config.apiServer.grpcPort),
+      portBase,
+      serviceCidr: `127.${addressSpace.services}.0.0/16`,
+      timings: config.timings,
+      onContainerFailure: config.controllers.onContainerFailure,
+      ...extra,
+    });
+    specs.push({
+      name,
+      command: node,
+      args: [...V8_FLAGS_SMALL, entry, verb, `--config=${join(dataDir, 'parts', `${name}.json`)}`],
+      env: {},
+      logFile: logFile(dataDir, name),
+      addresses: [listenAddress],
+      healthAddress: listenAddress,
+    });
+    ports.set(name, [{ port: port + portBase, purpose: `gRPC of ${name}` }]);
+  };
+  add('apiserver', 'apiserver', config.apiServer.grpcPort, { commonName: 'podium-apiserver', organization: 'system:masters' });
+  add('scheduler', 'scheduler', config.scheduler.port, { commonName: 'system:kube-scheduler' });
+  add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' });
+  config.nodes.forEach(({ name, port, ...own }, i) => {
+    const podCidr = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;
+    const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
+    add(name, 'node', port, identity, { node: { ...own, podCidr } });
+  });
+  return { specs, configs, identities, ports };
+}
+
+/**
+ * Second octets of 127.0.0.0/8 for a cluster's services and pods, drawn from its id, so that clusters on one machine
+ * seldom meet. One of 30 blocks of eight octets: the first for services, up to four for pods (16 nodes an octet). The
+ * block of 127.0 stays free for everything else.
+ */
+function addressSpaceOf(clusterId: string): { readonly services: number; readonly pods: number } {
+  const digest = createHash('sha256').update(clusterId).digest();
+  const block = 1 + (digest[0]! % 30);
+  return { services: block * 8, pods: block * 8 + 1 };
+}
