@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { Pipe } from '../../src/base/pipe.ts';
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+test('what was pushed before the end arrives before the end', async () => {
+  const pipe = new Pipe<number>(2);
+  expect([pipe.push(1), pipe.push(2), pipe.push(3)]).toEqual([true, false, false]);
+  pipe.end(new Error('broken'));
+  expect(pipe.push(4)).toBe(true);
+  const iterator = pipe[Symbol.asyncIterator]();
+  expect([await iterator.next(), await iterator.next(), await iterator.next()].map(({ value }) => value)).toEqual([1, 2, 3]);
+  await expect(iterator.next()).rejects.toThrow('broken');
+  expect(await iterator.next()).toEqual({ done: true, value: undefined });
+});
+
+test('a waiting consumer is served, and ended', async () => {
+  const pipe = new Pipe<number>(2);
+  const collecting = collect(pipe);
+  pipe.push(1);
+  await Promise.resolve();
+  pipe.push(2);
+  pipe.end();
+  expect(await collecting).toEqual([1, 2]);
+});
+
+test('drained() waits for a consumer that is behind', async () => {
+  let drains = 0;
+  const pipe = new Pipe<number>(2, { drain: () => drains++ });
+  pipe.push(1);
+  pipe.push(2);
+  const order: string[] = [];
+  const drained = pipe.drained().then(() => order.push('drained'));
+  const iterator = pipe[Symbol.asyncIterator]();
+  await iterator.next();
+  order.push('one taken');
+  await iterator.next();
+  await drained;
+  expect(order).toEqual(['one taken', 'drained']);
+  expect(drains).toBe(1);
+});
+
+test('a consumer that leaves is told of once, and lets the producer go', async () => {
+  let returns = 0;
+  const pipe = new Pipe<number>(1, { return: () => returns++ });
+  pipe.push(1);
+  const drained = pipe.drained();
+  for await (const _ of pipe) break;
+  await drained;
+  expect(returns).toBe(1);
+  expect(await collect(pipe)).toEqual([]);
+});
