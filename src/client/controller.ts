@@ -7,13 +7,12 @@ import type { Clock, Millis, Timer } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Tasks } from '../base/tasks.ts';
-import type { ApiClient } from './api-client.ts';
+import type { ApiClient, ResourceRef } from './api-client.ts';
 import { isConflict } from './api-error.ts';
 import { Backoff } from './core/backoff.ts';
 import { WorkQueue } from './core/work-queue.ts';
-import { resourceName, type Informer } from './informer.ts';
-import { OwnWrites, type WatchedCaches } from './own-writes.ts';
-import type { ApiObject } from './objects.ts';
+import { resourceName } from './informer.ts';
+import { OwnWrites, type SeenCache, type WatchedCaches } from './own-writes.ts';
 
 export type Outcome =
   | { readonly kind: 'done' }
@@ -30,13 +29,20 @@ export function requeueAfter(afterMs: Millis | undefined): Outcome {
   return afterMs === undefined ? DONE : { kind: 'requeue', afterMs };
 }
 
+/** What a controller needs of an informer of whatever kind. */
+export interface WatchedInformer {
+  readonly ref: ResourceRef;
+  readonly cache: SeenCache;
+  listen(listener: { progressed(): void }): void;
+}
+
 export interface ControllerOptions {
   readonly name: string;
   readonly client: ApiClient;
   readonly clock: Clock;
   readonly log: Log;
   /** What the reconciler plans from. They are run by whoever made them. */
-  readonly informers: readonly Informer<never>[];
+  readonly informers: readonly WatchedInformer[];
   reconcile(key: string, writes: OwnWrites): Promise<Outcome>;
   readonly workersMax?: number;
 }
@@ -68,10 +74,8 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    // Controllers read objects out of these caches and put none in, so that the element type may be widened.
-    const informers = options.informers as readonly unknown[] as readonly Informer<ApiObject>[];
-    this.#caches = new Map(informers.map((informer) => [resourceName(informer.ref), informer.cache]));
-    for (const informer of informers) informer.listen({ progressed: () => this.#unpark() });
+    this.#caches = new Map(options.informers.map((informer) => [resourceName(informer.ref), informer.cache]));
+    for (const informer of options.informers) informer.listen({ progressed: () => this.#unpark() });
     this.#tasks = new Tasks((error) => this.#log('error', '', error));
   }
 

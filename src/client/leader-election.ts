@@ -4,7 +4,7 @@
  * nobody's wall clock can be trusted. A leader stops acting `renewDeadlineMs` after its last renewal was *sent*; since
  * that is shorter than the lease's duration, it has stopped before anybody else begins.
  */
-import { formatMicroTime, sleep, type Clock, type Millis } from '../base/clock.ts';
+import { formatMicroTime, sleep, withDeadline, type Clock, type Millis } from '../base/clock.ts';
 import { assert } from '../base/assert.ts';
 import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -67,7 +67,7 @@ export class LeaderElection {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const sentAtMs = this.#options.clock.monotonic();
-      if (await this.#tryAcquire()) await this.#lead(sentAtMs, signal);
+      if ((await this.#tryAcquire()) === true) await this.#lead(sentAtMs, signal);
       if (!signal.aborted) await this.#pause(signal);
     }
   }
@@ -89,7 +89,7 @@ export class LeaderElection {
       await sleep(clock, this.#timings.retryPeriodMs, ended.signal).catch(() => undefined);
       if (ended.signal.aborted) break;
       const sentAtMs = clock.monotonic();
-      const renewal = await Promise.race([this.#tryAcquire(), aborted(ended.signal)]);
+      const renewal = await this.#tryAcquire();
       if (renewal === 'lost') end();
       if (renewal !== true || ended.signal.aborted) continue;
       deadline.cancel();
@@ -106,8 +106,10 @@ export class LeaderElection {
 
   /** True: the lease is ours now. `lost`: it is somebody else's. False: unknown, try again. */
   async #tryAcquire(): Promise<boolean | 'lost'> {
+    const { clock } = this.#options;
+    const deadlineMs = this.#timings.renewDeadlineMs;
     try {
-      return await this.#acquire();
+      return await withDeadline(this.#acquire(), { clock, deadlineMs, what: 'lease' });
     } catch (error) {
       if (isConflict(error) || isAlreadyExists(error)) return false;
       this.#options.log.debug({ error: describeError(error) }, 'leader election: the lease could not be had');
@@ -180,11 +182,4 @@ export class LeaderElection {
     const delayMs = this.#timings.retryPeriodMs * (1 + 0.2 * random.float());
     await sleep(clock, delayMs, signal).catch(() => undefined);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<'aborted'> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve('aborted');
-    else signal.addEventListener('abort', () => resolve('aborted'), { once: true });
-  });
 }

@@ -3,12 +3,17 @@
  * and the news of it would see too few pods and make more, or too many and delete more (cf. kubernetes' expectations).
  */
 import type { ApiClient, CreateOptions, DeleteOptions, NewObject, PatchOptions, ResourceRef } from './api-client.ts';
-import { compareVersions, type ObjectCache } from './core/object-cache.ts';
+import { compareVersions } from './core/object-cache.ts';
 import { resourceName } from './informer.ts';
 import { keyOf, type ApiObject } from './objects.ts';
 
 /** The caches that a controller plans from, by `resourceName`. Writes to other resources need not be waited for. */
-export type WatchedCaches = ReadonlyMap<string, ObjectCache<ApiObject>>;
+export type WatchedCaches = ReadonlyMap<string, SeenCache>;
+
+export interface SeenCache {
+  readonly resourceVersion: string;
+  get(key: string): ApiObject | undefined;
+}
 
 interface Deletion {
   readonly resource: string;
