@@ -1,0 +1,118 @@
+/** What names may be: RFC 1123 and 1035 labels, subdomains, qualified names. Each check answers Kubernetes' messages. */
+const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const LABEL_1035 = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const QUALIFIED = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
+const LABEL_VALUE = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/;
+const CONFIG_KEY = /^[-._a-zA-Z0-9]+$/;
+const PORT_NAME = /^[-a-z0-9]+$/;
+
+export const LABEL_LENGTH_MAX = 63;
+export const SUBDOMAIN_LENGTH_MAX = 253;
+
+const tooLong = (max: number) => `must be no more than ${max} characters`;
+
+export function checkDnsLabel(name: string): string[] {
+  const found: string[] = [];
+  if (name.length > LABEL_LENGTH_MAX) found.push(tooLong(LABEL_LENGTH_MAX));
+  if (!LABEL.test(name)) {
+    found.push(
+      "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an " +
+        "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+    );
+  }
+  return found;
+}
+
+export function checkDns1035Label(name: string): string[] {
+  const found: string[] = [];
+  if (name.length > LABEL_LENGTH_MAX) found.push(tooLong(LABEL_LENGTH_MAX));
+  if (!LABEL_1035.test(name)) {
+    found.push(
+      "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end " +
+        "with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
+    );
+  }
+  return found;
+}
+
+export function checkDnsSubdomain(name: string): string[] {
+  const found: string[] = [];
+  if (name.length > SUBDOMAIN_LENGTH_MAX) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
+  if (!SUBDOMAIN.test(name)) {
+    found.push(
+      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end " +
+        "with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
+        "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+    );
+  }
+  return found;
+}
+
+/** Keys of labels, annotations, taints and resources: `name` or `prefix/name`. */
+export function checkQualifiedName(key: string): string[] {
+  const parts = key.split('/');
+  if (parts.length > 2) return ["a qualified name must have at most one '/' between its prefix and its name"];
+  const found: string[] = [];
+  const name = parts[parts.length - 1]!;
+  if (parts.length === 2) {
+    if (parts[0] === '') found.push('prefix part must be non-empty');
+    else found.push(...checkDnsSubdomain(parts[0]!).map((message) => `prefix part ${message}`));
+  }
+  if (name === '') found.push('name part must be non-empty');
+  else if (name.length > LABEL_LENGTH_MAX) found.push(`name part ${tooLong(LABEL_LENGTH_MAX)}`);
+  if (!QUALIFIED.test(name)) {
+    found.push(
+      "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric " +
+        "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is " +
+        "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+    );
+  }
+  return found;
+}
+
+export function checkLabelValue(value: string): string[] {
+  const found: string[] = [];
+  if (value.length > LABEL_LENGTH_MAX) found.push(tooLong(LABEL_LENGTH_MAX));
+  if (!LABEL_VALUE.test(value)) {
+    found.push(
+      "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end " +
+        "with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
+        "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+    );
+  }
+  return found;
+}
+
+export function checkConfigKey(key: string): string[] {
+  const found: string[] = [];
+  if (key.length > SUBDOMAIN_LENGTH_MAX) found.push(tooLong(SUBDOMAIN_LENGTH_MAX));
+  if (!CONFIG_KEY.test(key)) {
+    found.push(
+      "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or " +
+        "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+    );
+  }
+  if (key === '.' || key === '..' || key.startsWith('..')) found.push(`must not be '.', '..' or start with '..'`);
+  return found;
+}
+
+export function checkPortName(name: string): string[] {
+  const found: string[] = [];
+  if (name.length > 15) found.push(tooLong(15));
+  if (!PORT_NAME.test(name)) found.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
+  if (!/[a-z]/.test(name)) found.push('must contain at least one letter (a-z)');
+  if (name.includes('--')) found.push('must not contain consecutive hyphens');
+  if (name.startsWith('-') || name.endsWith('-')) found.push('must not begin or end with a hyphen');
+  return found;
+}
+
+export function checkPortNumber(port: number): string[] {
+  return port >= 1 && port <= 65535 ? [] : ['must be between 1 and 65535, inclusive'];
+}
+
+export function checkIPv4(text: string): string[] {
+  const parts = text.split('.');
+  const isAddress = parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+  return isAddress ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+}

@@ -1,0 +1,197 @@
+/**
+ * Label selectors (text of a query, or the structure of a spec) and field selectors (text). Parsing answers an error as
+ * a value; matching is a function of the object alone.
+ */
+import { checkLabelValue, checkQualifiedName } from './names.ts';
+import { type FieldError, invalid, notSupported, required } from './errors.ts';
+
+export type LabelOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt';
+
+export interface LabelRequirement {
+  readonly key: string;
+  readonly operator: LabelOperator;
+  readonly values: readonly string[];
+}
+
+/** All requirements hold. Empty: everything. */
+export type LabelQuery = readonly LabelRequirement[];
+
+export interface FieldRequirement {
+  readonly field: string;
+  readonly negated: boolean;
+  readonly value: string;
+}
+
+export type FieldQuery = readonly FieldRequirement[];
+
+export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
+
+/** `metav1.LabelSelector`. */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
+
+type Labels = Readonly<Record<string, string>> | undefined;
+
+export function matchesLabels(query: LabelQuery, labels: Labels): boolean {
+  return query.every((requirement) => matchesRequirement(requirement, labels));
+}
+
+function matchesRequirement({ key, operator, values }: LabelRequirement, labels: Labels): boolean {
+  const value = labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values.includes(value);
+    case 'NotIn':
+      return value === undefined || !values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    case 'Gt':
+    case 'Lt': {
+      if (value === undefined || !/^-?\d+$/.test(value) || !/^-?\d+$/.test(values[0] ?? '')) return false;
+      return operator === 'Gt' ? BigInt(value) > BigInt(values[0]!) : BigInt(value) < BigInt(values[0]!);
+    }
+  }
+}
+
+/** The query of a spec's selector. None: nothing; an empty one: everything. */
+export function selectorQuery(selector: LabelSelector | undefined): LabelQuery | undefined {
+  if (selector === undefined) return undefined;
+  const labels = Object.entries(selector.matchLabels ?? {}).map(
+    ([key, value]): LabelRequirement => ({ key, operator: 'In', values: [value] }),
+  );
+  const expressions = (selector.matchExpressions ?? []).map(
+    // Validation has let nothing else through.
+    ({ key, operator, values }): LabelRequirement => ({ key, operator: operator as LabelOperator, values: values ?? [] }),
+  );
+  return [...labels, ...expressions];
+}
+
+export function selectorMatches(selector: LabelSelector | undefined, labels: Labels): boolean {
+  const query = selectorQuery(selector);
+  return query !== undefined && matchesLabels(query, labels);
+}
+
+export function isEmptySelector(selector: LabelSelector | undefined): boolean {
+  return selectorQuery(selector)?.length === 0;
+}
+
+/** The text of a selector as kubectl prints it: `app=web,tier in (a,b)`. */
+export function formatSelector(selector: LabelSelector | undefined): string {
+  const query = selectorQuery(selector);
+  if (query === undefined || query.length === 0) return '<none>';
+  return query.map(formatRequirement).join(',');
+}
+
+function formatRequirement({ key, operator, values }: LabelRequirement): string {
+  switch (operator) {
+    case 'Exists':
+      return key;
+    case 'DoesNotExist':
+      return `!${key}`;
+    case 'In':
+      return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${values.join(',')})`;
+    case 'NotIn':
+      return `${key} notin (${values.join(',')})`;
+    case 'Gt':
+      return `${key}>${values[0]}`;
+    case 'Lt':
+      return `${key}<${values[0]}`;
+  }
+}
+
+export function validateSelector(selector: LabelSelector, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
+    for (const message of checkQualifiedName(key)) errors.push(invalid(`${path}.matchLabels`, key, message));
+    for (const message of checkLabelValue(value)) errors.push(invalid(`${path}.matchLabels`, value, message));
+  }
+  selector.matchExpressions?.forEach(({ key, operator, values = [] }, index) => {
+    const at = `${path}.matchExpressions[${index}]`;
+    for (const message of checkQualifiedName(key)) errors.push(invalid(`${at}.key`, key, message));
+    if (operator === 'In' || operator === 'NotIn') {
+      if (values.length === 0) errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+      if (values.length > 0) {
+        errors.push({
+          reason: 'FieldValueForbidden',
+          field: `${at}.values`,
+          message: "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+        });
+      }
+    } else errors.push(notSupported(`${at}.operator`, operator, ['In', 'NotIn', 'Exists', 'DoesNotExist']));
+  });
+  return errors;
+}
+
+/** `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`. */
+export function parseLabelSelector(text: string): Parsed<LabelQuery> {
+  const requirements: LabelRequirement[] = [];
+  for (const part of splitOutsideParentheses(text)) {
+    const parsed = parseRequirement(part.trim());
+    if (typeof parsed === 'string') return { ok: false, message: parsed };
+    requirements.push(parsed);
+  }
+  return { ok: true, value: requirements };
+}
+
+function splitOutsideParentheses(text: string): string[] {
+  if (text.trim() === '') return [];
+  const parts: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === '(') depth++;
+    else if (text[i] === ')') depth--;
+    else if (text[i] === ',' && depth === 0) {
+      parts.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  parts.push(text.slice(start));
+  return parts;
+}
+
+function parseRequirement(part: string): LabelRequirement | string {
+  const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(part);
+  const pair = /^([^\s=!<>()]+)\s*(==|=|!=|>|<)\s*([^\s=!<>()]*)$/.exec(part);
+  const bare = /^(!?)\s*([^\s=!<>()]+)$/.exec(part);
+  let requirement: LabelRequirement;
+  if (set !== null) {
+    const values = set[3]!.split(',').map((value) => value.trim());
+    requirement = { key: set[1]!, operator: set[2] === 'in' ? 'In' : 'NotIn', values };
+  } else if (pair !== null) {
+    const operator = ({ '=': 'In', '==': 'In', '!=': 'NotIn', '>': 'Gt', '<': 'Lt' } as const)[pair[2] as '='];
+    requirement = { key: pair[1]!, operator, values: [pair[3]!] };
+  } else if (bare !== null) {
+    requirement = { key: bare[2]!, operator: bare[1] === '!' ? 'DoesNotExist' : 'Exists', values: [] };
+  } else return `unable to parse requirement: found '${part}', expected: !, identifier, or 'end of string'`;
+  const badKey = checkQualifiedName(requirement.key)[0];
+  if (badKey !== undefined) return `unable to parse requirement: <nil>: Invalid value: "${requirement.key}": ${badKey}`;
+  for (const value of requirement.values) {
+    const badValue = checkLabelValue(value)[0];
+    if (badValue !== undefined) return `unable to parse requirement: values[0][${requirement.key}]: Invalid value: "${value}": ${badValue}`;
+  }
+  return requirement;
+}
+
+/** `metadata.name=a,spec.nodeName!=b`; `\,`, `\=` and `\\` stand for themselves in values. */
+export function parseFieldSelector(text: string): Parsed<FieldQuery> {
+  const requirements: FieldRequirement[] = [];
+  if (text.trim() === '') return { ok: true, value: requirements };
+  for (const part of text.split(/(?<!\\),/)) {
+    if (part === '') continue;
+    const match = /^([^=!]+)(==|=|!=)((?:[^\\=,]|\\[\\=,])*)$/.exec(part);
+    if (match === null) return { ok: false, message: `invalid selector: '${part}'; can't understand '${part}'` };
+    const value = match[3]!.replace(/\\([\\=,])/g, '$1');
+    requirements.push({ field: match[1]!.trim(), negated: match[2] === '!=', value });
+  }
+  return { ok: true, value: requirements };
+}
