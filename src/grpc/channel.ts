@@ -3,7 +3,8 @@
  * It reconnects by itself with back-off and never repeats a call; who calls decides that.
  */
 import * as grpc from '@grpc/grpc-js';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import { Pipe } from '../base/pipe.ts';
 import { RpcCode, RpcError, type BidiCall, type CallOptions, type Channel } from '../proto/rpc.ts';
 import type { Init, MessageCodec, MethodDescriptor } from '../proto/wire.ts';
@@ -39,7 +40,7 @@ class GrpcJsChannel implements GrpcChannel {
 
   constructor(options: ConnectOptions) {
     const { tls } = options;
-    const credentials = tls === undefined ? grpc.credentials.createInsecure() : tlsCredentials(tls);
+    const credentials = tls === undefined ? grpc.credentials.createInsecure() : tlsCredentials(tls, options.addresses);
     this.#client = new grpc.Client(targetOf(options.addresses), credentials, {
       'grpc.initial_reconnect_backoff_ms': 50,
       'grpc.max_reconnect_backoff_ms': options.reconnectBackoffMaxMs ?? 1000,
@@ -54,7 +55,7 @@ class GrpcJsChannel implements GrpcChannel {
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 5000,
       'grpc-node.flow_control_window': 1024 * 1024,
       'grpc.default_authority': options.addresses[0]!,
-      ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
+      ...(tls === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName ?? sniOf(options.addresses) }),
     });
   }
 
@@ -162,13 +163,30 @@ class GrpcJsChannel implements GrpcChannel {
   }
 }
 
-function tlsCredentials(tls: NonNullable<ConnectOptions['tls']>): grpc.ChannelCredentials {
+function tlsCredentials(tls: NonNullable<ConnectOptions['tls']>, addresses: readonly string[]): grpc.ChannelCredentials {
   const pem = (bytes: Uint8Array | undefined) => (bytes === undefined ? null : Buffer.from(bytes));
-  return grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
+  const names = tls.serverName === undefined ? addresses.map(hostOf) : [tls.serverName];
+  return grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), {
+    // The certificate must be for an address that was asked for, whatever name the handshake carried.
+    checkServerIdentity: (_, certificate) => {
+      const problems = names.map((name) => checkServerIdentity(name, certificate));
+      return problems.includes(undefined) ? undefined : problems[0];
+    },
+  });
+}
+
+/** RFC 6066 allows no addresses in a handshake's server name, and Node.js warns of them. */
+function sniOf(addresses: readonly string[]): string {
+  const host = hostOf(addresses[0]!);
+  return isIP(host) === 0 ? host : 'localhost';
+}
+
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
 function targetOf(addresses: readonly string[]): string {
-  const hosts = addresses.map((address) => address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'));
+  const hosts = addresses.map(hostOf);
   if (hosts.length > 0 && hosts.every((host) => isIPv4(host))) return `ipv4:${addresses.join(',')}`;
   if (hosts.length > 0 && hosts.every((host) => isIPv6(host))) return `ipv6:${addresses.join(',')}`;
   const [only] = addresses;

@@ -71,8 +71,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop(0));
 
-async function call(tls: ConnectOptions['tls']): Promise<number> {
-  const channel = connect({ addresses: [`127.0.0.1:${port}`], tls });
+async function call(tls: ConnectOptions['tls'], host = '127.0.0.1'): Promise<number> {
+  const channel = connect({ addresses: [`${host}:${port}`], tls });
   try {
     await channel.unary(KV.methods.range, {}, { timeoutMs: 5000 });
     return RpcCode.OK;
@@ -96,5 +96,8 @@ test('without a certificate, with a stranger\'s, or in plain text nobody gets in
   expect(await call(undefined)).toBe(RpcCode.UNAVAILABLE);
   // And a client does not talk to a server that it cannot trust.
   expect(await call({ ca: stranger.ca, ...(await ours.issue('node-1')) })).toBe(RpcCode.UNAVAILABLE);
+  // Nor to one whose certificate is for another address.
+  expect(await call({ ca: ours.ca, ...(await ours.issue('node-1')) }, 'localhost')).toBe(RpcCode.UNAVAILABLE);
+  expect(await call({ ca: ours.ca, ...(await ours.issue('node-1')), serverName: 'other' })).toBe(RpcCode.UNAVAILABLE);
   expect(identities).toEqual(['node-1']);
 });
