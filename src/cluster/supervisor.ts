@@ -129,20 +129,22 @@ export class Supervisor {
     for (const part of this.#parts) if (part.state === 'down' && held.has(part.spec.name)) part.state = 'held';
     const failed = new Promise<never>((_, reject) => (this.#failStart = reject));
     failed.catch(() => {});
+    let timer: Timer | undefined;
     try {
       for (const part of mine) this.#spawn(part);
       this.#changed();
-      const deadline = sleep(this.#options.clock, deadlineMs).then(() => {
+      timer = this.#options.clock.setTimer(deadlineMs, () => {
         const late = this.#parts.filter(({ state }) => state === 'starting').map(({ spec }) => spec.name);
-        if (late.length > 0) this.#failStart?.(lateError(late, this.#parts, deadlineMs));
+        this.#failStart?.(lateError(late, this.#parts, deadlineMs));
       });
-      void deadline;
       await Promise.race([failed, this.#allReady()]);
     } catch (error) {
       this.#isStopping = true;
       await this.#end(mine);
       this.#changed();
       throw error;
+    } finally {
+      timer?.cancel();
     }
     this.#isStarting = false;
     this.#watch();
@@ -181,7 +183,7 @@ export class Supervisor {
 
   async #allReady(): Promise<void> {
     while (this.#parts.some(({ state }) => state === 'starting' || state === 'down')) {
-      await sleep(this.#options.clock, READY_POLL_MS / 2);
+      await sleep(this.#options.clock, READY_POLL_MS);
       if (this.#isStopping) return new Promise(() => {});
     }
   }
