@@ -79,7 +79,10 @@ function parseAll(): { root: protobuf.Root; files: ProtoFile[] } {
 
 /** `range_end` → `rangeEnd`, `ID` → `id`, `peerURLs` → `peerUrls`. */
 function camelCase(name: string): string {
-  const words = name.replace(/([A-Z])([A-Z]+)(?=s?$|_|[A-Z][a-z])/g, (_, first: string, rest: string) => first + rest.toLowerCase());
+  const words = name.replace(
+    /([A-Z])([A-Z]+)(?=s?$|_|[A-Z][a-z])/g,
+    (_, first: string, rest: string) => first + rest.toLowerCase(),
+  );
   const joined = words.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
   return joined[0]!.toLowerCase() + joined.slice(1);
 }
@@ -105,7 +108,18 @@ function typeNameOf(object: protobuf.ReflectionObject): string {
 
 // --- fields
 
-type Scalar = 'bool' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'bigInt64' | 'bigUint64' | 'fixed64' | 'double' | 'bytes' | 'string';
+type Scalar =
+  | 'bool'
+  | 'int32'
+  | 'uint32'
+  | 'int64'
+  | 'uint64'
+  | 'bigInt64'
+  | 'bigUint64'
+  | 'fixed64'
+  | 'double'
+  | 'bytes'
+  | 'string';
 
 interface ScalarShape {
   readonly type: string;
@@ -178,7 +192,9 @@ class ModuleWriter {
     // A service names codecs, which must exist by then.
     const inOrder = [...objects.filter((object) => !isService(object)), ...objects.filter(isService)];
     const body = inOrder.flatMap((object) => this.#object(object));
-    const imports = [...this.#imports].map(([module, names]) => `import { ${[...names].sort().join(', ')} } from './${module}.ts';`);
+    const imports = [...this.#imports].map(
+      ([module, names]) => `import { ${[...names].sort().join(', ')} } from './${module}.ts';`,
+    );
     return [
       `// Written by scripts/generate.ts from ${files.map((file) => `proto/${file.name}`).join(', ')}. Do not edit.`,
       "import { codec, type MessageCodec } from './wire.ts';",
@@ -191,7 +207,8 @@ class ModuleWriter {
   #object(object: protobuf.ReflectionObject): string[] {
     if (object instanceof protobuf.Enum) return [this.#enum(object)];
     if (object instanceof protobuf.Service) return [this.#service(object)];
-    if (object instanceof protobuf.Type) return [...object.nestedArray.flatMap((inner) => this.#object(inner)), this.#message(object)];
+    if (object instanceof protobuf.Type)
+      return [...object.nestedArray.flatMap((inner) => this.#object(inner)), this.#message(object)];
     return [];
   }
 
@@ -241,7 +258,9 @@ class ModuleWriter {
       interface: [
         ...plain.map((field) => `${camelCase(field.name)}: ${this.#fieldType(field)};`),
         ...oneofs.map((oneof) => {
-          const cases = oneof.fieldsArray.map((field) => `| { case: '${camelCase(field.name)}'; value: ${this.#valueType(this.#kind(field))} }`);
+          const cases = oneof.fieldsArray.map(
+            (field) => `| { case: '${camelCase(field.name)}'; value: ${this.#valueType(this.#kind(field))} }`,
+          );
           return `${camelCase(oneof.name)}: ${cases.join('\n')} | undefined;`;
         }),
       ],
@@ -335,13 +354,15 @@ ${name === 'Object' ? OBJECT_ALIAS : ''}`;
 
   #writeOneof(oneof: protobuf.OneOf): string {
     const cases = oneof.fieldsArray.map(
-      (field) => `case '${camelCase(field.name)}': { ${this.#writeValue(field.id, this.#kind(field), 'one.value', 'start')} break; }`,
+      (field) =>
+        `case '${camelCase(field.name)}': { ${this.#writeValue(field.id, this.#kind(field), 'one.value', 'start')} break; }`,
     );
     return `{ const one = m.${camelCase(oneof.name)}; if (one !== undefined) switch (one.case) { ${cases.join('\n')} } }`;
   }
 
   #readValue(kind: Kind, assign: (value: string) => string, end = 'to'): string {
-    if ('message' in kind) return `const ${end} = r.enter(); ${assign(`${this.#reference(kind.message)}.read(r, ${end})`)}; r.leave(${end});`;
+    if ('message' in kind)
+      return `const ${end} = r.enter(); ${assign(`${this.#reference(kind.message)}.read(r, ${end})`)}; r.leave(${end});`;
     return `${assign(`r.${kind.scalar}()`)};`;
   }
 
@@ -403,7 +424,8 @@ ${name === 'Object' ? OBJECT_ALIAS : ''}`;
       if ('message' in kind) return `${name}: (m.${name} ?? []).map((item) => ${this.#createValue(kind, 'item')}),`;
       return `${name}: [...(m.${name} ?? [])],`;
     }
-    if ('message' in kind) return `${name}: m.${name} === undefined ? undefined : ${this.#createValue(kind, `m.${name}`)},`;
+    if ('message' in kind)
+      return `${name}: m.${name} === undefined ? undefined : ${this.#createValue(kind, `m.${name}`)},`;
     return isOptional(field) ? `${name}: m.${name},` : `${name}: m.${name} ?? ${SCALARS[kind.scalar].zero},`;
   }
 
@@ -473,12 +495,20 @@ function messageDescriptor(type: protobuf.Type): object {
       ...entries.map((field) => mapEntryDescriptor(field)),
     ],
     enumType: type.nestedArray.filter((inner) => inner instanceof protobuf.Enum).map(enumDescriptor),
-    oneofDecl: [...written.map((oneof) => ({ name: oneof.name })), ...optional.map((field) => ({ name: `_${field.name}` }))],
+    oneofDecl: [
+      ...written.map((oneof) => ({ name: oneof.name })),
+      ...optional.map((field) => ({ name: `_${field.name}` })),
+    ],
   };
 }
 
 function fieldDescriptor(field: protobuf.Field): object {
-  const common = { name: field.name, number: field.id, jsonName: jsonName(field.name), label: field.repeated || field.map ? 3 : 1 };
+  const common = {
+    name: field.name,
+    number: field.id,
+    jsonName: jsonName(field.name),
+    label: field.repeated || field.map ? 3 : 1,
+  };
   if (field instanceof protobuf.MapField) {
     return { ...common, type: 11, typeName: `${field.parent!.fullName}.${entryName(field.name)}` };
   }

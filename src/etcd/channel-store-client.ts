@@ -5,7 +5,16 @@
  * to wait for the cluster to come back does so with back-off of its own.
  */
 import { assert } from '../base/assert.ts';
-import { Cluster, KV, Lease, Maintenance, Watch, type LeaseKeepAliveResponse, type WatchRequest, type WatchResponse } from '../proto/etcd.ts';
+import {
+  Cluster,
+  KV,
+  Lease,
+  Maintenance,
+  Watch,
+  type LeaseKeepAliveResponse,
+  type WatchRequest,
+  type WatchResponse,
+} from '../proto/etcd.ts';
 import { RpcCode, RpcError, type BidiCall, type CallOptions, type Channel } from '../proto/rpc.ts';
 import type { Init, MethodDescriptor } from '../proto/wire.ts';
 import type { StoreCallOptions, StoreClient, StoreWatch } from './store-client.ts';
@@ -26,7 +35,12 @@ const REQUIRE_LEADER = { hasleader: 'true' } as const;
 export function channelStoreClient({ channels, requestTimeoutMs = 8000 }: ChannelStoreClientOptions): StoreClient {
   assert(channels.length > 0, 'a store has a member');
   const members = new Members(channels);
-  const call = <Q, S>(kind: Kind, method: MethodDescriptor<Q, S>, request: Init<Q>, options: StoreCallOptions = {}): Promise<S> => {
+  const call = <Q, S>(
+    kind: Kind,
+    method: MethodDescriptor<Q, S>,
+    request: Init<Q>,
+    options: StoreCallOptions = {},
+  ): Promise<S> => {
     const callOptions: CallOptions = { signal: options.signal, timeoutMs: options.timeoutMs ?? requestTimeoutMs };
     return members.try(kind, callOptions.signal, (channel) => channel.unary(method, request, callOptions));
   };
@@ -45,7 +59,8 @@ export function channelStoreClient({ channels, requestTimeoutMs = 8000 }: Channe
       ),
     leaseTimeToLive: (request, options) => call('read', Lease.methods.leaseTimeToLive, request, options),
     leaseLeases: (options) => call('read', Lease.methods.leaseLeases, {}, options),
-    watch: (request, options = {}) => new MemberWatch(members, { requestUnion: { case: 'createRequest', value: request } }, options.signal),
+    watch: (request, options = {}) =>
+      new MemberWatch(members, { requestUnion: { case: 'createRequest', value: request } }, options.signal),
     status: (options) => call('read', Maintenance.methods.status, {}, options),
     memberList: (request = {}, options) => call('read', Cluster.methods.memberList, request, options),
     close: () => {
@@ -91,7 +106,9 @@ class Members {
 }
 
 function shouldLeave(error: RpcError): boolean {
-  return error.code === RpcCode.UNAVAILABLE || error.code === RpcCode.DEADLINE_EXCEEDED || error.code === RpcCode.DATA_LOSS;
+  return (
+    error.code === RpcCode.UNAVAILABLE || error.code === RpcCode.DEADLINE_EXCEEDED || error.code === RpcCode.DATA_LOSS
+  );
 }
 
 async function keepAliveOnce(channel: Channel, id: bigint, options: CallOptions): Promise<LeaseKeepAliveResponse> {

@@ -13,7 +13,9 @@ export interface ConnectOptions {
   /** "127.0.0.1:2379"; several must be IP addresses. */
   readonly addresses: readonly string[];
   /** undefined: plain text. Without `cert` and `key` no client certificate is shown. */
-  readonly tls?: { readonly ca: Uint8Array; readonly cert?: Uint8Array; readonly key?: Uint8Array; readonly serverName?: string } | undefined;
+  readonly tls?:
+    | { readonly ca: Uint8Array; readonly cert?: Uint8Array; readonly key?: Uint8Array; readonly serverName?: string }
+    | undefined;
   readonly responseBytesMax?: number;
   readonly reconnectBackoffMaxMs?: number;
   readonly keepaliveTimeMs?: number;
@@ -63,7 +65,10 @@ class GrpcJsChannel implements GrpcChannel {
     return new Promise((resolve, reject) => {
       this.#client.waitForReady(Date.now() + timeoutMs, (error) => {
         if (error === undefined) resolve();
-        else reject(new RpcError(RpcCode.UNAVAILABLE, `not connected within ${timeoutMs} ms`, { cause: error, notSent: true }));
+        else
+          reject(
+            new RpcError(RpcCode.UNAVAILABLE, `not connected within ${timeoutMs} ms`, { cause: error, notSent: true }),
+          );
       });
     });
   }
@@ -101,7 +106,11 @@ class GrpcJsChannel implements GrpcChannel {
     return responsesOf<S>(call, cancelOn(options.signal, call));
   }
 
-  clientStream<Q, S>(method: MethodDescriptor<Q, S>, requests: AsyncIterable<Init<Q>>, options: CallOptions = {}): Promise<S> {
+  clientStream<Q, S>(
+    method: MethodDescriptor<Q, S>,
+    requests: AsyncIterable<Init<Q>>,
+    options: CallOptions = {},
+  ): Promise<S> {
     return new Promise((resolve, reject) => {
       if (options.signal?.aborted) return reject(cancelled(true));
       let isOver = false;
@@ -163,7 +172,10 @@ class GrpcJsChannel implements GrpcChannel {
   }
 }
 
-function tlsCredentials(tls: NonNullable<ConnectOptions['tls']>, addresses: readonly string[]): grpc.ChannelCredentials {
+function tlsCredentials(
+  tls: NonNullable<ConnectOptions['tls']>,
+  addresses: readonly string[],
+): grpc.ChannelCredentials {
   const pem = (bytes: Uint8Array | undefined) => (bytes === undefined ? null : Buffer.from(bytes));
   const names = tls.serverName === undefined ? addresses.map(hostOf) : [tls.serverName];
   return grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), {
@@ -190,7 +202,8 @@ function targetOf(addresses: readonly string[]): string {
   if (hosts.length > 0 && hosts.every((host) => isIPv4(host))) return `ipv4:${addresses.join(',')}`;
   if (hosts.length > 0 && hosts.every((host) => isIPv6(host))) return `ipv6:${addresses.join(',')}`;
   const [only] = addresses;
-  if (only === undefined || addresses.length > 1) throw new Error(`not a list of IP addresses: ${addresses.join(', ')}`);
+  if (only === undefined || addresses.length > 1)
+    throw new Error(`not a list of IP addresses: ${addresses.join(', ')}`);
   return `dns:${only}`;
 }
 
@@ -234,7 +247,10 @@ function cancelOn(signal: AbortSignal | undefined, call: { cancel(): void }): ()
 }
 
 /** The end is told after the last response that was received, whatever the order in which grpc-js tells of them. */
-function responsesOf<S>(call: grpc.ClientReadableStream<S> | grpc.ClientDuplexStream<never, S>, unlink: () => void): AsyncIterable<S> {
+function responsesOf<S>(
+  call: grpc.ClientReadableStream<S> | grpc.ClientDuplexStream<never, S>,
+  unlink: () => void,
+): AsyncIterable<S> {
   let failure: RpcError | undefined;
   const pipe = new Pipe<S>(RESPONSES_AHEAD_MAX, { drain: () => call.resume(), return: () => call.cancel() });
   call.on('data', (response: S) => {
@@ -250,7 +266,11 @@ function responsesOf<S>(call: grpc.ClientReadableStream<S> | grpc.ClientDuplexSt
   return pipe;
 }
 
-async function feed<Q>(call: grpc.ClientWritableStream<Init<Q>>, requests: AsyncIterable<Init<Q>>, isOver: () => boolean): Promise<void> {
+async function feed<Q>(
+  call: grpc.ClientWritableStream<Init<Q>>,
+  requests: AsyncIterable<Init<Q>>,
+  isOver: () => boolean,
+): Promise<void> {
   for await (const request of requests) {
     if (isOver()) return;
     if (!call.write(request)) await new Promise<void>((resolve) => call.once('drain', resolve));

@@ -32,9 +32,15 @@ class DescriptorIndex {
     }
   }
 
-  async *answerAll(requests: AsyncIterable<v1.ServerReflectionRequest>): AsyncIterable<Init<v1.ServerReflectionResponse>> {
+  async *answerAll(
+    requests: AsyncIterable<v1.ServerReflectionRequest>,
+  ): AsyncIterable<Init<v1.ServerReflectionResponse>> {
     for await (const request of requests) {
-      yield { validHost: request.host, originalRequest: request, messageResponse: this.#answer(request.messageRequest) };
+      yield {
+        validHost: request.host,
+        originalRequest: request,
+        messageResponse: this.#answer(request.messageRequest),
+      };
     }
   }
 
@@ -50,7 +56,10 @@ class DescriptorIndex {
       case 'allExtensionNumbersOfType':
         return notFound('there are no extensions');
       case undefined:
-        return { case: 'errorResponse', value: { errorCode: RpcCode.INVALID_ARGUMENT, errorMessage: 'nothing is asked' } };
+        return {
+          case: 'errorResponse',
+          value: { errorCode: RpcCode.INVALID_ARGUMENT, errorMessage: 'nothing is asked' },
+        };
     }
   }
 

@@ -6,7 +6,15 @@ import * as grpc from '@grpc/grpc-js';
 import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Pipe } from '../base/pipe.ts';
-import { RpcCode, RpcError, toRpcError, unimplemented, type AnyHandler, type BoundService, type CallContext } from '../proto/rpc.ts';
+import {
+  RpcCode,
+  RpcError,
+  toRpcError,
+  unimplemented,
+  type AnyHandler,
+  type BoundService,
+  type CallContext,
+} from '../proto/rpc.ts';
 import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
 
 export interface TlsFiles {
@@ -35,8 +43,14 @@ export const REQUEST_BYTES_MAX = 2 * 1024 * 1024;
 /** Requests of a stream that wait for their handler before the transport is told to hold back. */
 const REQUESTS_AHEAD_MAX = 64;
 
+/** What the last answers of a server that stops have to leave in. */
+const LAST_ANSWERS_MS = 100;
+
 /** What the four kinds of grpc-js calls have in common. */
-type SurfaceCall = Pick<grpc.ServerUnaryCall<unknown, unknown>, 'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext'> & {
+type SurfaceCall = Pick<
+  grpc.ServerUnaryCall<unknown, unknown>,
+  'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext'
+> & {
   on(event: 'cancelled', listener: () => void): unknown;
 };
 
@@ -48,8 +62,10 @@ grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 export class GrpcServer {
   readonly #server: grpc.Server;
   readonly #options: GrpcServerOptions;
+  /** How to end what runs. */
   readonly #streams = new Set<(error: RpcError) => void>();
-  #stopping = false;
+  readonly #unaries = new Set<(error: RpcError) => void>();
+  #isStopping = false;
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
@@ -76,15 +92,18 @@ export class GrpcServer {
     return ports;
   }
 
-  /** Takes no more calls, ends streams at once with Unavailable, gives unary calls `graceMs` to finish. */
+  /** Takes no more calls, ends streams at once with Unavailable, and after `graceMs` the unary calls that still run. */
   stop(graceMs: number): Promise<void> {
-    this.#stopping = true;
-    const error = new RpcError(RpcCode.UNAVAILABLE, 'the server is stopping');
-    for (const end of [...this.#streams]) end(error);
+    this.#isStopping = true;
+    for (const end of [...this.#streams]) end(stopping());
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#server.forceShutdown();
-        resolve();
+      // A session that grpc-js destroys may leave its callers waiting for their keepalive: they are answered first.
+      let timer = setTimeout(() => {
+        for (const end of [...this.#unaries]) end(stopping());
+        timer = setTimeout(() => {
+          this.#server.forceShutdown();
+          resolve();
+        }, LAST_ANSWERS_MS);
       }, graceMs);
       this.#server.tryShutdown(() => {
         clearTimeout(timer);
@@ -134,24 +153,52 @@ export class GrpcServer {
     }
     if (method.requestStream) {
       return (stream: grpc.ServerReadableStream<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
-        const { context } = contextOf(stream);
+        const context = new ServerCallContext(stream);
         const requests = requestsOf(stream, context.signal);
-        answerWith(() => call(requests, context), answer, failure);
+        this.#unary(() => call(requests, context), answer, failure);
       };
     }
     return (unary: grpc.ServerUnaryCall<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
-      const { context } = contextOf(unary);
-      answerWith(() => call(checked(unary.request), context), answer, failure);
+      const context = new ServerCallContext(unary);
+      this.#unary(() => call(checked(unary.request), context), answer, failure);
     };
+  }
+
+  #unary(
+    run: () => unknown,
+    answer: grpc.sendUnaryData<unknown>,
+    failure: (error: unknown) => grpc.ServiceError,
+  ): void {
+    let result: unknown;
+    try {
+      result = run();
+    } catch (error) {
+      return answer(failure(error));
+    }
+    if (!(result instanceof Promise)) return answer(null, result);
+    const fail = (error: unknown) => {
+      if (this.#unaries.delete(fail)) answer(failure(error));
+    };
+    this.#unaries.add(fail);
+    result.then((value: unknown) => {
+      if (this.#unaries.delete(fail)) answer(null, value);
+    }, fail);
   }
 
   #failure(bound: BoundService, rpc: string, error: unknown): grpc.ServiceError {
     const known = toRpcError(error, bound.mapError, (bug) => {
-      this.#options.log.error({ rpc, error: describeError(bug), stack: bug instanceof Error ? bug.stack : undefined }, 'grpc: a handler failed');
+      this.#options.log.error(
+        { rpc, error: describeError(bug), stack: bug instanceof Error ? bug.stack : undefined },
+        'grpc: a handler failed',
+      );
     });
     const metadata = new grpc.Metadata();
     if (known.details !== undefined) metadata.set('grpc-status-details-bin', Buffer.from(known.details));
-    return Object.assign(new Error(known.message), { code: known.code as grpc.status, details: known.message, metadata });
+    return Object.assign(new Error(known.message), {
+      code: known.code as grpc.status,
+      details: known.message,
+      metadata,
+    });
   }
 
   #stream(
@@ -159,7 +206,7 @@ export class GrpcServer {
     failure: (error: unknown) => grpc.ServiceError,
     run: (context: CallContext, requests: AsyncIterable<unknown>) => unknown,
   ): void {
-    const { context, abort } = contextOf(stream);
+    const context = new ServerCallContext(stream);
     const requests = 'read' in stream ? requestsOf(stream, context.signal) : new Pipe<unknown>(1);
     let isOver = false;
     const over = (error?: RpcError) => {
@@ -168,9 +215,9 @@ export class GrpcServer {
       this.#streams.delete(over);
       if (error !== undefined) stream.emit('error', failure(error));
       else stream.end();
-      abort();
+      context.abort();
     };
-    if (this.#stopping) return over(new RpcError(RpcCode.UNAVAILABLE, 'the server is stopping'));
+    if (this.#isStopping) return over(stopping());
     this.#streams.add(over);
     context.signal.addEventListener('abort', () => {
       isOver = true;
@@ -183,10 +230,14 @@ export class GrpcServer {
         isOver = true;
         this.#streams.delete(over);
         stream.emit('error', failure(error));
-        abort();
+        context.abort();
       },
     );
   }
+}
+
+function stopping(): RpcError {
+  return new RpcError(RpcCode.UNAVAILABLE, 'the server is stopping');
 }
 
 function missing(path: string): AnyHandler {
@@ -228,54 +279,62 @@ function toBuffer(codec: MessageCodec<unknown>, value: unknown): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function contextOf(call: SurfaceCall): {
-  context: CallContext;
-  abort: () => void;
-} {
-  const controller = new AbortController();
-  call.on('cancelled', () => controller.abort());
-  const deadline = call.getDeadline();
-  const left = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
-  const context: CallContext = {
-    signal: controller.signal,
-    metadata: {
+/** Most unary handlers never look at the signal: it is made for those who do. */
+class ServerCallContext implements CallContext {
+  readonly #call: SurfaceCall;
+  readonly metadata: CallContext['metadata'];
+  readonly deadlineMs: number | undefined;
+  #controller: AbortController | undefined;
+  #isAborted = false;
+
+  constructor(call: SurfaceCall) {
+    this.#call = call;
+    this.metadata = {
       get: (name) => {
         const [value] = call.metadata.get(name);
-        return value === undefined ? undefined : value.toString();
+        return value?.toString();
       },
-    },
-    get peer() {
-      return call.getPeer();
-    },
-    get identity() {
-      const name = call.getAuthContext().sslPeerCertificate?.subject?.CN;
-      return Array.isArray(name) ? name[0] : name;
-    },
-    deadlineMs: Number.isFinite(left) ? left : undefined,
-  };
-  return { context, abort: () => controller.abort() };
-}
-
-function answerWith(run: () => unknown, answer: grpc.sendUnaryData<unknown>, failure: (error: unknown) => grpc.ServiceError): void {
-  let result: unknown;
-  try {
-    result = run();
-  } catch (error) {
-    return answer(failure(error));
+    };
+    const deadline = call.getDeadline();
+    const leftMs = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
+    this.deadlineMs = Number.isFinite(leftMs) ? leftMs : undefined;
+    call.on('cancelled', () => this.abort());
   }
-  if (!(result instanceof Promise)) return answer(null, result);
-  result.then(
-    (value: unknown) => answer(null, value),
-    (error: unknown) => answer(failure(error)),
-  );
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#isAborted) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  get peer(): string {
+    return this.#call.getPeer();
+  }
+
+  get identity(): string | undefined {
+    const name = this.#call.getAuthContext().sslPeerCertificate?.subject?.CN;
+    return Array.isArray(name) ? name[0] : name;
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    this.#controller?.abort();
+  }
 }
 
 /** The requests of a stream, no more than REQUESTS_AHEAD_MAX of them read before the handler wants them. */
-function requestsOf(stream: grpc.ServerReadableStream<unknown, unknown> | grpc.ServerDuplexStream<unknown, unknown>, signal: AbortSignal): Pipe<unknown> {
+function requestsOf(
+  stream: grpc.ServerReadableStream<unknown, unknown> | grpc.ServerDuplexStream<unknown, unknown>,
+  signal: AbortSignal,
+): Pipe<unknown> {
   const requests = new Pipe<unknown>(REQUESTS_AHEAD_MAX, { drain: () => stream.resume() });
   stream.on('data', (request: unknown) => {
     if (request instanceof WireError) {
-      requests.end(new RpcError(RpcCode.INTERNAL, `error unmarshalling request: ${request.message}`, { cause: request }));
+      requests.end(
+        new RpcError(RpcCode.INTERNAL, `error unmarshalling request: ${request.message}`, { cause: request }),
+      );
     } else if (!requests.push(request)) stream.pause();
   });
   stream.on('end', () => requests.end());

@@ -116,11 +116,17 @@ class DirectChannel implements Channel {
     return this.#answer(method, call, () => recode(method.request, init));
   }
 
-  clientStream<Q, S>(method: MethodDescriptor<Q, S>, requests: AsyncIterable<Init<Q>>, options: CallOptions = {}): Promise<S> {
+  clientStream<Q, S>(
+    method: MethodDescriptor<Q, S>,
+    requests: AsyncIterable<Init<Q>>,
+    options: CallOptions = {},
+  ): Promise<S> {
     const call = this.#start(options);
     const received = requestPipe<Q>(call);
     void forward(requests, received, (init) => recode(method.request, init), call).catch((error: unknown) =>
-      call.end(error instanceof RpcError ? error : new RpcError(RpcCode.ABORTED, 'the requests failed', { cause: error })),
+      call.end(
+        error instanceof RpcError ? error : new RpcError(RpcCode.ABORTED, 'the requests failed', { cause: error }),
+      ),
     );
     return this.#answer(method, call, () => received);
   }
@@ -177,7 +183,11 @@ class DirectChannel implements Channel {
     return responses;
   }
 
-  #invoke(method: MethodDescriptor<never, never> | MethodDescriptor<unknown, unknown>, call: Call, request: () => unknown): unknown {
+  #invoke(
+    method: MethodDescriptor<never, never> | MethodDescriptor<unknown, unknown>,
+    call: Call,
+    request: () => unknown,
+  ): unknown {
     const target = this.#targets.get(method.path);
     if (target?.handler === undefined) throw unimplemented(method.path);
     return (target.handler as ErasedHandler)(request(), call.context); // which shape it has, the descriptor says
@@ -193,7 +203,8 @@ class DirectChannel implements Channel {
       } catch (error) {
         const mapError = this.#targets.get(method.path)?.bound.mapError ?? (() => undefined);
         const known = toRpcError(error, mapError, (bug) => {
-          if (call.outcome === undefined) log.error({ rpc: method.path, error: describeError(bug) }, 'rpc: a handler failed');
+          if (call.outcome === undefined)
+            log.error({ rpc: method.path, error: describeError(bug) }, 'rpc: a handler failed');
         });
         call.end(known);
       }
@@ -221,7 +232,12 @@ function decodeAnswer<T>(codec: MessageCodec<T>, answer: unknown): T {
 }
 
 /** Moves items until the source ends, no faster than they are taken. Leaves the source when the call is over. */
-async function forward<A, B>(source: AsyncIterable<A>, target: Pipe<B>, convert: (item: A) => B, call: Call): Promise<void> {
+async function forward<A, B>(
+  source: AsyncIterable<A>,
+  target: Pipe<B>,
+  convert: (item: A) => B,
+  call: Call,
+): Promise<void> {
   const iterator = source[Symbol.asyncIterator]();
   const over = new Promise<'over'>((resolve) => call.onEnd(() => resolve('over')));
   for (;;) {

@@ -149,7 +149,11 @@ export interface BidiCall<Q, S> {
 export interface Channel {
   unary<Q, S>(method: MethodDescriptor<Q, S>, init: Init<Q>, options?: CallOptions): Promise<S>;
   serverStream<Q, S>(method: MethodDescriptor<Q, S>, init: Init<Q>, options?: CallOptions): AsyncIterable<S>;
-  clientStream<Q, S>(method: MethodDescriptor<Q, S>, requests: AsyncIterable<Init<Q>>, options?: CallOptions): Promise<S>;
+  clientStream<Q, S>(
+    method: MethodDescriptor<Q, S>,
+    requests: AsyncIterable<Init<Q>>,
+    options?: CallOptions,
+  ): Promise<S>;
   bidi<Q, S>(method: MethodDescriptor<Q, S>, options?: CallOptions): BidiCall<Q, S>;
   /** Calls that run are cancelled. */
   close(): void;

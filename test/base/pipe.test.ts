@@ -13,7 +13,9 @@ test('what was pushed before the end arrives before the end', async () => {
   pipe.end(new Error('broken'));
   expect(pipe.push(4)).toBe(true);
   const iterator = pipe[Symbol.asyncIterator]();
-  expect([await iterator.next(), await iterator.next(), await iterator.next()].map(({ value }) => value)).toEqual([1, 2, 3]);
+  expect([await iterator.next(), await iterator.next(), await iterator.next()].map(({ value }) => value)).toEqual([
+    1, 2, 3,
+  ]);
   await expect(iterator.next()).rejects.toThrow('broken');
   expect(await iterator.next()).toEqual({ done: true, value: undefined });
 });

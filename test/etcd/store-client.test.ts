@@ -104,8 +104,13 @@ describe('failover', () => {
 
   test('an answer is an answer: other errors are not retried', async () => {
     const calls: string[] = [];
-    const compacted = () => new RpcError(RpcCode.OUT_OF_RANGE, 'etcdserver: mvcc: required revision has been compacted');
-    const store = directStoreClient({ members: [member('a', calls, compacted), member('b', calls)], clock: new DrivenClock(), log: silentLog });
+    const compacted = () =>
+      new RpcError(RpcCode.OUT_OF_RANGE, 'etcdserver: mvcc: required revision has been compacted');
+    const store = directStoreClient({
+      members: [member('a', calls, compacted), member('b', calls)],
+      clock: new DrivenClock(),
+      log: silentLog,
+    });
     expect(await outcome(store.range({ key: text('k') }))).toBe(RpcCode.OUT_OF_RANGE);
     expect(calls).toEqual(['a range']);
   });
@@ -142,7 +147,11 @@ describe('streams', () => {
       }),
     ];
     const calls: string[] = [];
-    const store = directStoreClient({ members: [breaking, member('b', calls)], clock: new DrivenClock(), log: silentLog });
+    const store = directStoreClient({
+      members: [breaking, member('b', calls)],
+      clock: new DrivenClock(),
+      log: silentLog,
+    });
     const read = async () => {
       for await (const response of store.watch({ key: text('k') })) expect(response.created).toBe(true);
     };
@@ -150,7 +159,8 @@ describe('streams', () => {
     expect(calls).toEqual([]);
     const controller = new AbortController();
     const again = async () => {
-      for await (const response of store.watch({ key: text('k') }, { signal: controller.signal })) if (!response.created) controller.abort();
+      for await (const response of store.watch({ key: text('k') }, { signal: controller.signal }))
+        if (!response.created) controller.abort();
     };
     expect(await outcome(again())).toBe(RpcCode.CANCELLED);
     expect(calls).toEqual(['b watch hasleader=true']);

@@ -68,9 +68,16 @@ describe.each(bindings)('over %s', (_, channelTo) => {
         },
       }),
     ]);
-    const response = await channel.unary(etcd.KV.methods.put, { key: text('k'), lease: 9n }, { metadata: { hasleader: 'true' } });
+    const response = await channel.unary(
+      etcd.KV.methods.put,
+      { key: text('k'), lease: 9n },
+      { metadata: { hasleader: 'true' } },
+    );
     expect(response).toEqual(
-      etcd.PutResponse.create({ header: { revision: 7, clusterId: 2n ** 64n - 1n }, prevKv: { key: text('k'), lease: 9n } }),
+      etcd.PutResponse.create({
+        header: { revision: 7, clusterId: 2n ** 64n - 1n },
+        prevKv: { key: text('k'), lease: 9n },
+      }),
     );
     expect(seen).toEqual(['true', undefined]);
   });
@@ -98,7 +105,9 @@ describe.each(bindings)('over %s', (_, channelTo) => {
     expect((await failure(channel.unary(etcd.KV.methods.compact, {}))).code).toBe(RpcCode.ABORTED);
     expect((await failure(channel.unary(etcd.KV.methods.txn, {}))).code).toBe(RpcCode.UNIMPLEMENTED);
     expect((await failure(channel.unary(etcd.Auth.methods.authEnable, {}))).code).toBe(RpcCode.UNIMPLEMENTED);
-    expect((await failure(collect(channel.serverStream(etcd.KV.methods.rangeStream, {})))).code).toBe(RpcCode.UNIMPLEMENTED);
+    expect((await failure(collect(channel.serverStream(etcd.KV.methods.rangeStream, {})))).code).toBe(
+      RpcCode.UNIMPLEMENTED,
+    );
   });
 
   test('a server stream ends with what was sent, then with its error', async () => {
@@ -110,7 +119,9 @@ describe.each(bindings)('over %s', (_, channelTo) => {
         },
       }),
     ]);
-    const counts = (await collect(channel.serverStream(etcd.KV.methods.rangeStream, { limit: 500 }))).map((part) => part.rangeResponse?.count);
+    const counts = (await collect(channel.serverStream(etcd.KV.methods.rangeStream, { limit: 500 }))).map(
+      (part) => part.rangeResponse?.count,
+    );
     expect(counts).toEqual(Array.from({ length: 500 }, (_, count) => count));
     let received = 0;
     const reading = (async () => {
@@ -240,11 +251,17 @@ test('a deadline ends the call on both sides', async () => {
   ]);
   const channel = open(port);
   await channel.ready(5000);
-  expect((await failure(channel.unary(etcd.KV.methods.range, {}, { timeoutMs: 100 }))).code).toBe(RpcCode.DEADLINE_EXCEEDED);
+  expect((await failure(channel.unary(etcd.KV.methods.range, {}, { timeoutMs: 100 }))).code).toBe(
+    RpcCode.DEADLINE_EXCEEDED,
+  );
   expect(await gone.promise).toBeLessThanOrEqual(100);
 
   const clock = new DrivenClock();
-  const direct = directChannel({ services: [bind(etcd.KV, { range: () => new Promise(() => undefined) })], clock, log: silentLog });
+  const direct = directChannel({
+    services: [bind(etcd.KV, { range: () => new Promise(() => undefined) })],
+    clock,
+    log: silentLog,
+  });
   const calling = failure(direct.unary(etcd.KV.methods.range, {}, { timeoutMs: 100 }));
   await clock.advance(100);
   expect((await calling).code).toBe(RpcCode.DEADLINE_EXCEEDED);
@@ -264,7 +281,10 @@ describe('what is wrong on the wire', () => {
   test('a request that is not a message is refused, the server lives on', async () => {
     const { port } = await serve(services);
     const channel = open(port);
-    const broken = { ...etcd.KV.methods.range, request: { ...etcd.RangeRequest, encode: () => Buffer.from('0a05ff', 'hex') } };
+    const broken = {
+      ...etcd.KV.methods.range,
+      request: { ...etcd.RangeRequest, encode: () => Buffer.from('0a05ff', 'hex') },
+    };
     const error = await failure(channel.unary(broken, {}));
     expect(error.code).toBe(RpcCode.INTERNAL);
     expect(error.message).toContain('a length that reaches past the end');
@@ -404,7 +424,11 @@ describe.each([
     const { default: protobuf } = await import('protobufjs');
     const { default: descriptor } = await import('protobufjs/ext/descriptor.js');
     const file = response.value.fileDescriptorProto.map((bytes) => descriptor.FileDescriptorProto.decode(bytes));
-    expect(file.map((message) => message.toJSON()['name'])).toEqual(['etcd/rpc.proto', 'etcd/auth.proto', 'etcd/kv.proto']);
+    expect(file.map((message) => message.toJSON()['name'])).toEqual([
+      'etcd/rpc.proto',
+      'etcd/auth.proto',
+      'etcd/kv.proto',
+    ]);
     // The descriptors rebuild a working schema, and it writes what our codecs read.
     const set = descriptor.FileDescriptorSet.fromObject({ file: file.map((message) => message.toJSON()) });
     const root = protobuf.Root.fromDescriptor(descriptor.FileDescriptorSet.encode(set).finish());

@@ -89,7 +89,7 @@ test('a certificate of the authority lets in, and says who it is', async () => {
   expect(identities).toEqual(['node-1']);
 });
 
-test('without a certificate, with a stranger\'s, or in plain text nobody gets in', async () => {
+test("without a certificate, with a stranger's, or in plain text nobody gets in", async () => {
   const stranger = await authority();
   expect(await call({ ca: ours.ca })).toBe(RpcCode.UNAVAILABLE);
   expect(await call({ ca: ours.ca, ...(await stranger.issue('node-1')) })).toBe(RpcCode.UNAVAILABLE);

@@ -46,7 +46,8 @@ function messageArbitrary(type: protobuf.Type, depth: number): fc.Arbitrary<Reco
   const fields = type.fieldsArray.flatMap((field) => {
     const value = valueArbitrary(field, depth);
     if (value === undefined) return [];
-    if (field instanceof protobuf.MapField) return [[field.name, fc.dictionary(fc.string(), value, { maxKeys: 3 })] as const];
+    if (field instanceof protobuf.MapField)
+      return [[field.name, fc.dictionary(fc.string(), value, { maxKeys: 3 })] as const];
     return [[field.name, field.repeated ? fc.array(value, { maxLength: 3 }) : value] as const];
   });
   return fc.record(Object.fromEntries(fields), { requiredKeys: [] }).map((message) => {
@@ -60,7 +61,8 @@ function messageArbitrary(type: protobuf.Type, depth: number): fc.Arbitrary<Reco
 
 function valueArbitrary(field: protobuf.Field, depth: number): fc.Arbitrary<unknown> | undefined {
   if (field.resolvedType instanceof protobuf.Enum) return fc.constantFrom(...Object.values(field.resolvedType.values));
-  if (field.resolvedType instanceof protobuf.Type) return depth === 0 ? undefined : messageArbitrary(field.resolvedType, depth - 1);
+  if (field.resolvedType instanceof protobuf.Type)
+    return depth === 0 ? undefined : messageArbitrary(field.resolvedType, depth - 1);
   const scalar = scalars[field.type];
   if (scalar === undefined) throw new Error(`no arbitrary for ${field.type}`);
   return scalar;
@@ -75,7 +77,8 @@ describe('every codec agrees with protobufjs', () => {
         const decoded = codec.decode(theirs);
         const ours = codec.encode(decoded);
         // Equal in meaning: both are read back by protobufjs; field order on the wire is free.
-        const read = (bytes: Uint8Array) => type.toObject(type.decode(bytes), { longs: String, defaults: true, bytes: String });
+        const read = (bytes: Uint8Array) =>
+          type.toObject(type.decode(bytes), { longs: String, defaults: true, bytes: String });
         expect(read(ours)).toEqual(read(theirs));
         expect(codec.decode(ours)).toEqual(decoded);
         expect(codec.create(decoded)).toEqual(decoded);
@@ -118,7 +121,12 @@ describe('golden bytes', () => {
 
   test('the edges of 64 bits', () => {
     const grant = (id: bigint) => etcd.LeaseGrantRequest.decode(etcd.LeaseGrantRequest.encode({ id })).id;
-    expect([2n ** 63n - 1n, -(2n ** 63n), -1n, 1n << 32n].map(grant)).toEqual([2n ** 63n - 1n, -(2n ** 63n), -1n, 1n << 32n]);
+    expect([2n ** 63n - 1n, -(2n ** 63n), -1n, 1n << 32n].map(grant)).toEqual([
+      2n ** 63n - 1n,
+      -(2n ** 63n),
+      -1n,
+      1n << 32n,
+    ]);
     const member = (id: bigint) => etcd.Member.decode(etcd.Member.encode({ id })).id;
     expect(member(2n ** 64n - 1n)).toBe(2n ** 64n - 1n);
     // Numbers saturate: revision = 2^63 - 1.
@@ -133,7 +141,19 @@ describe('foreign bytes', () => {
   const decode = (bytes: string) => () => etcd.RangeRequest.decode(Buffer.from(bytes, 'hex'));
 
   test('are refused with a WireError', () => {
-    for (const bytes of ['0a', '0a05ff', '0aff', '20', '2080', '20ffffffffffffffffffff01', '00', '0f', '0b', '0affffffff0f', '0c']) {
+    for (const bytes of [
+      '0a',
+      '0a05ff',
+      '0aff',
+      '20',
+      '2080',
+      '20ffffffffffffffffffff01',
+      '00',
+      '0f',
+      '0b',
+      '0affffffff0f',
+      '0c',
+    ]) {
       expect(decode(bytes), bytes).toThrow(WireError);
     }
   });

@@ -7,7 +7,10 @@ test('a store error crosses with the status and text that etcd clients match on'
     code: RpcCode.OUT_OF_RANGE,
     message: 'etcdserver: mvcc: required revision has been compacted',
   });
-  expect(mapStoreError(new StoreError('no-leader'))).toMatchObject({ code: RpcCode.UNAVAILABLE, message: 'etcdserver: no leader' });
+  expect(mapStoreError(new StoreError('no-leader'))).toMatchObject({
+    code: RpcCode.UNAVAILABLE,
+    message: 'etcdserver: no leader',
+  });
   expect(storeErrorText('lease-not-found')).toBe('etcdserver: requested lease not found');
   expect(mapStoreError(new Error('else'))).toBeUndefined();
 });
