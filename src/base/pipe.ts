@@ -14,6 +14,8 @@ export class Pipe<T> implements AsyncIterable<T> {
   #waiting: Deferred<IteratorResult<T, undefined>>[] = [];
   #drain: Deferred<void> | undefined;
   #ended = false;
+  /** From reaching the mark until the consumer has taken everything. */
+  #isFull = false;
   #error: Error | undefined;
 
   /** `onDrain` runs when the consumer empties a pipe that was full, `onReturn` when it stops before the end. */
@@ -33,7 +35,8 @@ export class Pipe<T> implements AsyncIterable<T> {
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting.resolve({ done: false, value: item });
     else this.#items.push(item);
-    return this.length < this.#highWaterMark;
+    this.#isFull ||= this.length >= this.#highWaterMark;
+    return !this.#isFull;
   }
 
   /** The consumer ends after what was pushed so far; with an error, by throwing it. Only the first end counts. */
@@ -47,7 +50,7 @@ export class Pipe<T> implements AsyncIterable<T> {
 
   /** Resolves when the consumer has taken everything, or has gone. */
   drained(): Promise<void> {
-    if (this.length < this.#highWaterMark || this.#ended) return Promise.resolve();
+    if (!this.#isFull || this.#ended) return Promise.resolve();
     this.#drain ??= deferred();
     return this.#drain.promise;
   }
@@ -70,10 +73,12 @@ export class Pipe<T> implements AsyncIterable<T> {
     if (this.length > 0) {
       const value = this.#items[this.#head++]!;
       if (this.length === 0) {
-        const wasFull = this.#items.length >= this.#highWaterMark;
         this.#items = [];
         this.#head = 0;
-        if (wasFull) this.#release();
+        if (this.#isFull) this.#release();
+      } else if (this.#head > 64 && this.#head * 2 > this.#items.length) {
+        this.#items = this.#items.slice(this.#head);
+        this.#head = 0;
       }
       return Promise.resolve({ done: false, value });
     }
@@ -84,6 +89,7 @@ export class Pipe<T> implements AsyncIterable<T> {
   }
 
   #release(): void {
+    this.#isFull = false;
     this.#onDrain?.();
     this.#drain?.resolve();
     this.#drain = undefined;

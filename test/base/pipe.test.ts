@@ -56,3 +56,14 @@ test('a consumer that leaves is told of once, and lets the producer go', async (
   expect(returns).toBe(1);
   expect(await collect(pipe)).toEqual([]);
 });
+
+test('a consumer that is always one behind gets everything in order', async () => {
+  const pipe = new Pipe<number>(1000);
+  const iterator = pipe[Symbol.asyncIterator]();
+  pipe.push(0);
+  for (let i = 1; i < 500; i++) {
+    pipe.push(i);
+    expect((await iterator.next()).value).toBe(i - 1);
+    expect(pipe.length).toBe(1);
+  }
+});
