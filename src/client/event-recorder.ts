@@ -1,0 +1,104 @@
+/**
+ * Tells people what happened to an object, as core/v1 Events. The same event again counts up instead of making another.
+ * Best effort: an event that cannot be written is dropped, never waited for.
+ */
+import { formatTime, type Clock } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { inNamespace, resources, type ApiClient } from './api-client.ts';
+import type { ApiObject, KubeEvent } from './objects.ts';
+
+export interface EventRecorderOptions {
+  readonly client: ApiClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Such as `default-scheduler`. */
+  readonly component: string;
+  readonly host?: string;
+}
+
+export interface EventFacts {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Events that are remembered so as to count them; past it the oldest is forgotten, and a repeat makes a new one. */
+const REMEMBERED_MAX = 1_000;
+/** Writes under way; past it events are dropped. */
+const WRITES_MAX = 200;
+
+export class EventRecorder {
+  readonly #options: EventRecorderOptions;
+  readonly #remembered = new Map<string, { readonly name: string; count: number }>();
+  #writes = 0;
+
+  constructor(options: EventRecorderOptions) {
+    this.#options = options;
+  }
+
+  record(about: ApiObject, facts: EventFacts): void {
+    if (this.#writes >= WRITES_MAX) return;
+    this.#writes++;
+    void this.#write(about, facts)
+      .catch((error: unknown) => {
+        this.#options.log.debug({ reason: facts.reason, error: describeError(error) }, 'event: not recorded');
+      })
+      .finally(() => this.#writes--);
+  }
+
+  async #write(about: ApiObject, facts: EventFacts): Promise<void> {
+    const { client, clock, random } = this.#options;
+    const id = [about.metadata.uid, facts.type, facts.reason, facts.message].join('\n');
+    const known = this.#remembered.get(id);
+    const now = formatTime(clock.wall());
+    const ref = inNamespace(resources.events, about.metadata.namespace ?? 'default');
+    if (known !== undefined) {
+      known.count++;
+      const patch = { count: known.count, lastTimestamp: now };
+      const isPatched = await client.patch<KubeEvent>(ref, known.name, { type: 'merge', patch }).then(
+        () => true,
+        () => false,
+      );
+      if (isPatched) return;
+      this.#remembered.delete(id);
+    }
+    const suffix = random.uint64().toString(16).padStart(16, '0');
+    const name = `${about.metadata.name}.${suffix}`;
+    this.#remember(id, name);
+    await client.create<KubeEvent>(ref, this.#event(name, ref.namespace ?? 'default', now, about, facts));
+  }
+
+  #event(name: string, namespace: string, now: string, about: ApiObject, facts: EventFacts): KubeEvent {
+    const { component, host } = this.#options;
+    const { uid, resourceVersion } = about.metadata;
+    return {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name, namespace },
+      involvedObject: {
+        apiVersion: about.apiVersion,
+        kind: about.kind,
+        name: about.metadata.name,
+        ...(about.metadata.namespace === undefined ? {} : { namespace: about.metadata.namespace }),
+        ...(uid === undefined ? {} : { uid }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      },
+      ...facts,
+      count: 1,
+      firstTimestamp: now,
+      lastTimestamp: now,
+      source: { component, ...(host === undefined ? {} : { host }) },
+      reportingComponent: component,
+    };
+  }
+
+  #remember(id: string, name: string): void {
+    this.#remembered.set(id, { name, count: 1 });
+    if (this.#remembered.size <= REMEMBERED_MAX) return;
+    const [oldest] = this.#remembered.keys();
+    if (oldest !== undefined) this.#remembered.delete(oldest);
+  }
+}
