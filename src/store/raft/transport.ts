@@ -17,7 +17,12 @@ export interface RaftReceiver {
   closed(peer: MemberId, connection: ConnectionNumber): void;
   opened(peer: MemberId, connection: ConnectionNumber): void;
   /** A peer's state machine at `meta`, as the chunks of a snapshot file, in order; resolves when it is installed. */
-  receiveSnapshot(from: MemberId, meta: SnapshotMeta, message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  receiveSnapshot(
+    from: MemberId,
+    meta: SnapshotMeta,
+    message: Message,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<void>;
 }
 
 export interface RaftTransport {

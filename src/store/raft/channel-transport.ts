@@ -1,0 +1,258 @@
+/**
+ * RaftTransport over channels (src/proto/rpc.ts), whatever carries those: gRPC between processes, direct calls in one.
+ *
+ *   member 1 ── Stream (its messages) ─────────► member 2      one stream a pair and direction, dialled by the sender;
+ *            ◄─ one empty envelope: "I am here"                its first answer says that the connection stands, its end
+ *            ◄───────── Stream (its messages) ──                that the peer is gone
+ *
+ * A message that finds no connection, or a queue that is full, is dropped: Raft sends what matters again.
+ */
+import { sleep, type Clock } from '../../base/clock.ts';
+import { AbortedError, describeError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { Tasks } from '../../base/tasks.ts';
+import { type Envelope, Raft as RaftService, type SnapshotChunk } from '../../proto/raft.ts';
+import {
+  bind,
+  RpcCode,
+  RpcError,
+  type BidiCall,
+  type BoundService,
+  type CallContext,
+  type Channel,
+} from '../../proto/rpc.ts';
+import { type Init, WireError } from '../../proto/wire.ts';
+import type { MemberId, Message } from './core/types.ts';
+import { messageFromWire, messageToWire } from './message-codec.ts';
+import type { ConnectionNumber, RaftReceiver, RaftTransport } from './transport.ts';
+
+export interface ChannelTransportOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly clusterId: bigint;
+  readonly self: MemberId;
+  /** A channel to each other member; the transport closes them. */
+  readonly peers: ReadonlyMap<MemberId, Channel>;
+}
+
+/** Messages that wait for a slow peer; past it the newest are dropped. The core's window bounds their bytes. */
+const QUEUE_MAX = 4096;
+const RECONNECT_MIN_MS = 20;
+const RECONNECT_MAX_MS = 1000;
+
+const CLUSTER_HEADER = 'podium-cluster-id';
+
+export class ChannelTransport implements RaftTransport {
+  /** For the member's peer server. */
+  readonly service: BoundService;
+  readonly #options: ChannelTransportOptions;
+  readonly #peers = new Map<MemberId, Peer>();
+  readonly #abort = new AbortController();
+  readonly #tasks: Tasks;
+  #receiver: RaftReceiver | undefined;
+
+  constructor(options: ChannelTransportOptions) {
+    this.#options = options;
+    this.#tasks = new Tasks((error) =>
+      options.log.error({ error: describeError(error) }, 'raft: transport task failed'),
+    );
+    this.service = bind(
+      RaftService,
+      {
+        stream: (requests, context) => this.#receiveStream(requests, context),
+        snapshot: (requests, context) => this.#receiveSnapshot(requests, context),
+      },
+      (error) => (error instanceof WireError ? new RpcError(RpcCode.INVALID_ARGUMENT, error.message) : undefined),
+    );
+  }
+
+  async start(receiver: RaftReceiver): Promise<void> {
+    this.#receiver = receiver;
+    for (const [id, channel] of this.#options.peers) {
+      const peer = new Peer({ ...this.#options, id, channel, receiver, signal: this.#abort.signal });
+      this.#peers.set(id, peer);
+      this.#tasks.run(peer.run());
+    }
+  }
+
+  send(messages: readonly Message[]): void {
+    for (const message of messages) this.#peers.get(message.to)?.send(message);
+  }
+
+  async sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const channel = this.#options.peers.get(message.to);
+    if (channel === undefined) throw new RpcError(RpcCode.NOT_FOUND, `no member ${message.to.toString(16)}`);
+    const { installed, error } = await channel.clientStream(RaftService.methods.snapshot, chunksOf(message, chunks), {
+      signal: this.#abort.signal,
+      metadata: this.#metadata(),
+    });
+    if (!installed) throw new RpcError(RpcCode.ABORTED, `the peer did not install the snapshot: ${error}`);
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    for (const channel of this.#options.peers.values()) channel.close();
+    await this.#tasks.idle();
+  }
+
+  #metadata(): Record<string, string> {
+    return { [CLUSTER_HEADER]: this.#options.clusterId.toString(16) };
+  }
+
+  async *#receiveStream(requests: AsyncIterable<Envelope>, context: CallContext): AsyncIterable<Init<Envelope>> {
+    const receiver = this.#checkCaller(context);
+    yield {};
+    for await (const envelope of requests) receiver.receive(this.#checkReceiver(messageFromWire(envelope)));
+  }
+
+  async #receiveSnapshot(
+    requests: AsyncIterable<SnapshotChunk>,
+    context: CallContext,
+  ): Promise<{ installed: boolean; index: number; error: string }> {
+    const receiver = this.#checkCaller(context);
+    const iterator = requests[Symbol.asyncIterator]();
+    const first = await iterator.next();
+    if (first.done === true || first.value.chunk?.case !== 'header') throw new WireError('a snapshot without a header');
+    const message = this.#checkReceiver(messageFromWire(first.value.chunk.value));
+    if (message.type !== 'install-snapshot') throw new WireError(`a snapshot with a header of type ${message.type}`);
+    const { snapshot, from } = message;
+    try {
+      await receiver.receiveSnapshot(from, snapshot, message, dataOf({ [Symbol.asyncIterator]: () => iterator }));
+      return { installed: true, index: snapshot.index, error: '' };
+    } catch (error) {
+      this.#options.log.warn(
+        { peer: from.toString(16), index: snapshot.index, error: describeError(error) },
+        'raft: snapshot refused',
+      );
+      return { installed: false, index: snapshot.index, error: describeError(error) };
+    }
+  }
+
+  #checkCaller(context: CallContext): RaftReceiver {
+    const theirs = context.metadata.get(CLUSTER_HEADER);
+    const ours = this.#options.clusterId.toString(16);
+    if (theirs !== ours) {
+      throw new RpcError(
+        RpcCode.FAILED_PRECONDITION,
+        `cluster ID mismatch: this is a member of ${ours}, the caller of ${theirs ?? 'none'}`,
+      );
+    }
+    if (this.#receiver === undefined) throw new RpcError(RpcCode.UNAVAILABLE, 'the member is starting');
+    return this.#receiver;
+  }
+
+  #checkReceiver(message: Message): Message {
+    if (message.to !== this.#options.self) throw new WireError(`a message for member ${message.to.toString(16)}`);
+    return message;
+  }
+}
+
+interface PeerOptions extends ChannelTransportOptions {
+  readonly id: MemberId;
+  readonly channel: Channel;
+  readonly receiver: RaftReceiver;
+  readonly signal: AbortSignal;
+}
+
+/** The stream of our messages to one peer, dialled again whenever it ends. */
+class Peer {
+  readonly #options: PeerOptions;
+  #call: BidiCall<Envelope, Envelope> | undefined;
+  #connection: ConnectionNumber = 0;
+  /** What waits while the stream holds back; undefined while it does not. */
+  #queue: Message[] | undefined;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+  }
+
+  send(message: Message): void {
+    if (this.#call === undefined) return;
+    if (this.#queue !== undefined) {
+      if (this.#queue.length < QUEUE_MAX) this.#queue.push(message);
+    } else if (!this.#call.send(messageToWire(message))) {
+      this.#queue = [];
+      void this.#drain(this.#call);
+    }
+  }
+
+  async run(): Promise<void> {
+    const { clock, random, signal, log, id } = this.#options;
+    let backoffMs = RECONNECT_MIN_MS;
+    while (!signal.aborted) {
+      const startedAt = clock.monotonic();
+      const why = await this.#converse();
+      if (signal.aborted) return;
+      if (clock.monotonic() - startedAt > RECONNECT_MAX_MS) backoffMs = RECONNECT_MIN_MS;
+      log.debug(
+        { peer: id.toString(16), error: why, durationMs: backoffMs },
+        'raft: no stream to peer, dialling again',
+      );
+      await sleep(clock, backoffMs * (0.5 + random.float()), signal).catch(ignoreAbort);
+      backoffMs = Math.min(backoffMs * 2, RECONNECT_MAX_MS);
+    }
+  }
+
+  /** One connection from dial to end; answers why it ended. */
+  async #converse(): Promise<string> {
+    const { channel, receiver, clusterId, id, signal, log } = this.#options;
+    const connection = ++this.#connection;
+    const call = channel.bidi(RaftService.methods.stream, {
+      signal,
+      metadata: { [CLUSTER_HEADER]: clusterId.toString(16) },
+    });
+    let isOpen = false;
+    try {
+      for await (const _ of call.responses) {
+        if (isOpen) continue;
+        isOpen = true;
+        this.#call = call;
+        log.info({ peer: id.toString(16) }, 'raft: stream to peer established');
+        receiver.opened(id, connection);
+      }
+      return 'the peer ended the stream';
+    } catch (error) {
+      if (error instanceof RpcError && error.code === RpcCode.FAILED_PRECONDITION) {
+        log.error({ peer: id.toString(16), error: error.message }, 'raft: peer refuses this member');
+      }
+      return describeError(error);
+    } finally {
+      this.#call = undefined;
+      this.#queue = undefined;
+      if (isOpen && !signal.aborted) receiver.closed(id, connection);
+    }
+  }
+
+  async #drain(call: BidiCall<Envelope, Envelope>): Promise<void> {
+    for (;;) {
+      await call.drained();
+      if (this.#call !== call || this.#queue === undefined) return;
+      const waiting = this.#queue;
+      this.#queue = [];
+      let mayGoOn = true;
+      for (const message of waiting) mayGoOn = call.send(messageToWire(message));
+      if (mayGoOn) {
+        this.#queue = undefined;
+        return;
+      }
+    }
+  }
+}
+
+function ignoreAbort(error: unknown): void {
+  if (!(error instanceof AbortedError)) throw error;
+}
+
+async function* chunksOf(message: Message, chunks: AsyncIterable<Uint8Array>): AsyncIterable<Init<SnapshotChunk>> {
+  yield { chunk: { case: 'header', value: messageToWire(message) } };
+  for await (const value of chunks) yield { chunk: { case: 'data', value } };
+}
+
+async function* dataOf(requests: AsyncIterable<SnapshotChunk>): AsyncIterable<Uint8Array> {
+  for await (const { chunk } of requests) {
+    if (chunk?.case !== 'data') throw new WireError('a snapshot chunk without data');
+    yield chunk.value;
+  }
+}

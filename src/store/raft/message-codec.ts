@@ -1,0 +1,112 @@
+/** Raft's messages on the wire and back. What does not make sense is refused here, so that the core may assert. */
+import * as wire from '../../proto/raft.ts';
+import { type Init, WireError } from '../../proto/wire.ts';
+import type { ConfChange, ConfChangeKind, Entry, Message, SnapshotMeta } from './core/types.ts';
+
+export function entryToWire({ term, index, kind, data }: Entry): Init<wire.Entry> {
+  return { term, index, kind: kind === 'normal' ? wire.EntryKind.NORMAL : wire.EntryKind.CONF_CHANGE, data };
+}
+
+export function entryFromWire({ term, index, kind, data }: wire.Entry): Entry {
+  if (kind !== wire.EntryKind.NORMAL && kind !== wire.EntryKind.CONF_CHANGE) throw new WireError(`entry kind ${kind}`);
+  return { term, index, kind: kind === wire.EntryKind.NORMAL ? 'normal' : 'conf-change', data };
+}
+
+export function snapshotMetaFromWire(meta: wire.SnapshotMeta | undefined): SnapshotMeta {
+  if (meta?.confState === undefined) throw new WireError('a snapshot without a configuration');
+  return { index: meta.index, term: meta.term, confState: meta.confState };
+}
+
+const CHANGE_KINDS = ['add-voter', 'add-learner', 'remove'] as const satisfies readonly ConfChangeKind[];
+
+export function encodeConfChange({ changes, joint }: ConfChange): Uint8Array {
+  const onWire = changes.map(({ kind, member }) => ({ kind: CHANGE_KINDS.indexOf(kind), member }));
+  return wire.ConfChange.encode({ changes: onWire, joint });
+}
+
+export function decodeConfChange(bytes: Uint8Array): ConfChange {
+  const { changes, joint } = wire.ConfChange.decode(bytes);
+  return {
+    joint,
+    changes: changes.map(({ kind, member }) => {
+      const name = CHANGE_KINDS[kind];
+      if (name === undefined) throw new WireError(`configuration change ${kind}`);
+      return { kind: name, member };
+    }),
+  };
+}
+
+export function messageToWire(message: Message): Init<wire.Envelope> {
+  const { from, to, term } = message;
+  return { from, to, term, message: bodyToWire(message) };
+}
+
+function bodyToWire(message: Message): Init<wire.Envelope>['message'] {
+  switch (message.type) {
+    case 'request-vote': {
+      const { preVote, lastIndex, lastTerm, transfer } = message;
+      return { case: 'requestVote', value: { preVote, lastIndex, lastTerm, transfer } };
+    }
+    case 'vote':
+      return { case: 'vote', value: { preVote: message.preVote, granted: message.granted } };
+    case 'append': {
+      const { prevIndex, prevTerm, commit } = message;
+      return { case: 'append', value: { prevIndex, prevTerm, commit, entries: message.entries.map(entryToWire) } };
+    }
+    case 'append-answer': {
+      const { accepted, index, hintIndex, hintTerm } = message;
+      return { case: 'appendAnswer', value: { accepted, index, hintIndex, hintTerm } };
+    }
+    case 'heartbeat':
+      return { case: 'heartbeat', value: { commit: message.commit, round: message.round } };
+    case 'heartbeat-answer':
+      return { case: 'heartbeatAnswer', value: { round: message.round } };
+    case 'install-snapshot':
+      return { case: 'installSnapshot', value: { snapshot: message.snapshot } };
+    case 'timeout-now':
+      return { case: 'timeoutNow', value: {} };
+    case 'propose':
+      return { case: 'propose', value: { data: message.data } };
+    case 'read-index':
+      return { case: 'readIndex', value: { request: message.request } };
+    case 'read-index-answer':
+      return { case: 'readIndexAnswer', value: { request: message.request, index: message.index } };
+  }
+}
+
+/** Throws `WireError` for an envelope without a message, or one that no member could have sent. */
+export function messageFromWire({ from, to, term, message }: wire.Envelope): Message {
+  if (from === 0n || to === 0n) throw new WireError('a message without sender or receiver');
+  const envelope = { from, to, term };
+  switch (message?.case) {
+    case 'requestVote':
+      return { ...envelope, type: 'request-vote', ...message.value };
+    case 'vote':
+      return { ...envelope, type: 'vote', ...message.value };
+    case 'append': {
+      const { prevIndex, prevTerm, commit } = message.value;
+      const entries = message.value.entries.map(entryFromWire);
+      const isGapless = entries.every((entry, at) => entry.index === prevIndex + 1 + at);
+      if (!isGapless) throw new WireError('entries that do not follow each other');
+      return { ...envelope, type: 'append', prevIndex, prevTerm, commit, entries };
+    }
+    case 'appendAnswer':
+      return { ...envelope, type: 'append-answer', ...message.value };
+    case 'heartbeat':
+      return { ...envelope, type: 'heartbeat', ...message.value };
+    case 'heartbeatAnswer':
+      return { ...envelope, type: 'heartbeat-answer', ...message.value };
+    case 'installSnapshot':
+      return { ...envelope, type: 'install-snapshot', snapshot: snapshotMetaFromWire(message.value.snapshot) };
+    case 'timeoutNow':
+      return { ...envelope, type: 'timeout-now' };
+    case 'propose':
+      return { ...envelope, type: 'propose', data: message.value.data };
+    case 'readIndex':
+      return { ...envelope, type: 'read-index', request: message.value.request };
+    case 'readIndexAnswer':
+      return { ...envelope, type: 'read-index-answer', ...message.value };
+    case undefined:
+      throw new WireError('an envelope without a message');
+  }
+}

@@ -1,0 +1,215 @@
+import { afterEach, expect, test } from 'vitest';
+import { DrivenClock } from '../../../src/base/driven-clock.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { directChannel } from '../../../src/proto/direct-channel.ts';
+import { bind, RpcCode, RpcError, type AnyHandler, type BoundService } from '../../../src/proto/rpc.ts';
+import { ChannelTransport } from '../../../src/store/raft/channel-transport.ts';
+import type { Message } from '../../../src/store/raft/core/types.ts';
+import type { RaftReceiver } from '../../../src/store/raft/transport.ts';
+import { fc } from '../../base/property.ts';
+import { messageFromWire, messageToWire } from '../../../src/store/raft/message-codec.ts';
+import { Envelope, Raft as RaftService } from '../../../src/proto/raft.ts';
+
+/** Records what arrives, in words. */
+class Recorder implements RaftReceiver {
+  readonly seen: string[] = [];
+  readonly chunks: string[] = [];
+  refuse = false;
+
+  receive(message: Message): void {
+    this.seen.push(`${message.type} ${message.from}->${message.to}`);
+  }
+  closed(peer: bigint, connection: number): void {
+    this.seen.push(`closed ${peer} #${connection}`);
+  }
+  opened(peer: bigint, connection: number): void {
+    this.seen.push(`opened ${peer} #${connection}`);
+  }
+  async receiveSnapshot(
+    _from: bigint,
+    _meta: unknown,
+    _message: Message,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    for await (const chunk of chunks) this.chunks.push(Buffer.from(chunk).toString());
+    if (this.refuse) throw new Error('the disk is full');
+  }
+}
+
+const open: ChannelTransport[] = [];
+afterEach(async () => {
+  for (const transport of open.splice(0)) await transport.close();
+});
+
+/** Two members joined by direct channels. */
+function pair(clock: DrivenClock, clusterIds: readonly [bigint, bigint] = [9n, 9n]) {
+  const services: [BoundService[], BoundService[]] = [[], []];
+  const make = (self: 0 | 1) => {
+    const other = self === 0 ? 1 : 0;
+    const channel = directChannel({ services: services[other], clock, log: silentLog });
+    return {
+      channel,
+      peers: new Map([[BigInt(other + 1), channel]]),
+      self: BigInt(self + 1),
+      clusterId: clusterIds[self],
+    };
+  };
+  // The channel looks services up when it is made, so the list is filled by a forwarding service first.
+  const transports: ChannelTransport[] = [];
+  const forward = (at: 0 | 1): BoundService => {
+    const forwardTo =
+      (name: string): AnyHandler =>
+      (requests, context) =>
+        transports[at]!.service.handlers[name]!(requests, context);
+    return {
+      ...new ChannelTransport({
+        clock,
+        random: seededRandom(0),
+        log: silentLog,
+        clusterId: 0n,
+        self: 0n,
+        peers: new Map(),
+      }).service,
+      handlers: {
+        stream: forwardTo('stream'),
+        snapshot: forwardTo('snapshot'),
+      },
+    };
+  };
+  services[0].push(forward(0));
+  services[1].push(forward(1));
+  for (const at of [0, 1] as const) {
+    transports.push(new ChannelTransport({ clock, random: seededRandom(at), log: silentLog, ...make(at) }));
+  }
+  open.push(...transports);
+  return transports as [ChannelTransport, ChannelTransport];
+}
+
+const heartbeat: Message = { type: 'heartbeat', from: 1n, to: 2n, term: 3, commit: 4, round: 5 };
+const snapshot = {
+  index: 7,
+  term: 3,
+  confState: { voters: [1n, 2n], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+};
+const install: Message = { type: 'install-snapshot', from: 1n, to: 2n, term: 3, snapshot };
+
+test('messages arrive over a stream that is dialled by itself; without one they are dropped', async () => {
+  const clock = new DrivenClock();
+  const [one, two] = pair(clock);
+  const [first, second] = [new Recorder(), new Recorder()];
+  await one.start(first);
+  one.send([heartbeat]);
+  await clock.advance(1000);
+  await two.start(second);
+  await clock.advance(3000);
+  one.send([heartbeat]);
+  await clock.advance(1);
+  expect(second.seen.filter((line) => line.startsWith('heartbeat'))).toEqual(['heartbeat 1->2']);
+  expect(first.seen).toEqual([expect.stringMatching(/^opened 2 #\d+$/)]);
+});
+
+test('the end of a connection is told with its number, and it is dialled again', async () => {
+  const clock = new DrivenClock();
+  const ends: Array<() => void> = [];
+  const service = bind(RaftService, {
+    async *stream() {
+      yield {};
+      await new Promise<void>((resolve) => ends.push(resolve));
+      throw new RpcError(RpcCode.UNAVAILABLE, 'killed');
+    },
+  });
+  const channel = directChannel({ services: [service], clock, log: silentLog });
+  const peers = new Map([[2n, channel]]);
+  const one = new ChannelTransport({ clock, random: seededRandom(1), log: silentLog, clusterId: 9n, self: 1n, peers });
+  open.push(one);
+  const first = new Recorder();
+  await one.start(first);
+  await clock.advance(10);
+  ends[0]!();
+  await clock.advance(100);
+  expect(first.seen).toEqual(['opened 2 #1', 'closed 2 #1', 'opened 2 #2']);
+});
+
+test('a snapshot arrives in order, and a refusal reaches the sender with its reason', async () => {
+  const clock = new DrivenClock();
+  const [one, two] = pair(clock);
+  const second = new Recorder();
+  await one.start(new Recorder());
+  await two.start(second);
+  const chunks = async function* () {
+    for (const text of ['a', 'b', 'c']) yield Buffer.from(text);
+  };
+  await one.sendSnapshot(install, chunks());
+  expect(second.chunks).toEqual(['a', 'b', 'c']);
+  second.refuse = true;
+  await expect(one.sendSnapshot(install, chunks())).rejects.toThrow('did not install the snapshot: the disk is full');
+});
+
+test('a member of another cluster is refused', async () => {
+  const clock = new DrivenClock();
+  const [one, two] = pair(clock, [9n, 10n]);
+  const [first, second] = [new Recorder(), new Recorder()];
+  await two.start(second);
+  await one.start(first);
+  await clock.advance(5000);
+  expect([...first.seen, ...second.seen]).toEqual([]);
+  await expect(one.sendSnapshot(install, (async function* () {})())).rejects.toThrow('cluster ID mismatch');
+});
+
+test('every kind of message survives the wire', () => {
+  const id = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
+  const number = fc.nat();
+  const envelope = { from: id, to: id, term: number };
+  const entries = fc.tuple(number, fc.array(fc.record({ term: number, data: fc.uint8Array() })));
+  const message = fc.oneof(
+    fc.record({
+      ...envelope,
+      type: fc.constant('request-vote' as const),
+      preVote: fc.boolean(),
+      lastIndex: number,
+      lastTerm: number,
+      transfer: fc.boolean(),
+    }),
+    fc.record({ ...envelope, type: fc.constant('vote' as const), preVote: fc.boolean(), granted: fc.boolean() }),
+    fc.tuple(fc.record(envelope), entries, number).map(([from, [prevIndex, list], commit]) => ({
+      ...from,
+      type: 'append' as const,
+      prevIndex,
+      prevTerm: 1,
+      commit,
+      entries: list.map((entry, at) => ({ ...entry, index: prevIndex + 1 + at, kind: 'normal' as const })),
+    })),
+    fc.record({
+      ...envelope,
+      type: fc.constant('append-answer' as const),
+      accepted: fc.boolean(),
+      index: number,
+      hintIndex: number,
+      hintTerm: number,
+    }),
+    fc.record({ ...envelope, type: fc.constant('heartbeat' as const), commit: number, round: number }),
+    fc.record({ ...envelope, type: fc.constant('heartbeat-answer' as const), round: number }),
+    fc.record({ ...envelope, type: fc.constant('timeout-now' as const) }),
+    fc.record({ ...envelope, type: fc.constant('propose' as const), data: fc.array(fc.uint8Array()) }),
+    fc.record({ ...envelope, type: fc.constant('read-index' as const), request: id }),
+    fc.record({ ...envelope, type: fc.constant('read-index-answer' as const), request: id, index: number }),
+  );
+  fc.assert(
+    fc.property(message, (sent) => {
+      const received = messageFromWire(Envelope.decode(Envelope.encode(messageToWire(sent))));
+      expect(received).toEqual(sent);
+    }),
+  );
+});
+
+test('messageFromWire() refuses what no member could have sent', () => {
+  expect(() => messageFromWire(Envelope.create({ from: 1n, to: 2n }))).toThrow('without a message');
+  expect(() => messageFromWire(Envelope.create({ to: 2n, message: { case: 'timeoutNow', value: {} } }))).toThrow(
+    'sender',
+  );
+  const gap = { prevIndex: 5, prevTerm: 1, commit: 0, entries: [{ term: 1, index: 7 }] };
+  expect(() => messageFromWire(Envelope.create({ from: 1n, to: 2n, message: { case: 'append', value: gap } }))).toThrow(
+    'follow',
+  );
+});
