@@ -1,0 +1,215 @@
+/**
+ * A Pod as the node agent reads it: the fields that decide what runs here. `client/objects.ts` names those that
+ * scheduler and controllers read; this file adds the rest. Plain data, shared by the agent's cores and shells.
+ */
+import type { ApiObject, Condition, Pod, PodSpec, StringMap } from '../../client/objects.ts';
+
+export interface ExecAction {
+  readonly command?: readonly string[];
+}
+
+export interface HttpGetAction {
+  readonly path?: string;
+  readonly port: number | string;
+  readonly host?: string;
+  readonly scheme?: string;
+  readonly httpHeaders?: readonly { readonly name: string; readonly value: string }[];
+}
+
+export interface TcpSocketAction {
+  readonly port: number | string;
+  readonly host?: string;
+}
+
+export interface ProbeSpec {
+  readonly exec?: ExecAction;
+  readonly httpGet?: HttpGetAction;
+  readonly tcpSocket?: TcpSocketAction;
+  readonly initialDelaySeconds?: number;
+  readonly periodSeconds?: number;
+  readonly timeoutSeconds?: number;
+  readonly successThreshold?: number;
+  readonly failureThreshold?: number;
+  readonly terminationGracePeriodSeconds?: number;
+}
+
+export interface LifecycleHandler {
+  readonly exec?: ExecAction;
+  readonly httpGet?: HttpGetAction;
+  readonly sleep?: { readonly seconds: number };
+}
+
+export interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: {
+    readonly fieldRef?: { readonly fieldPath: string };
+    readonly resourceFieldRef?: { readonly resource: string; readonly containerName?: string; readonly divisor?: string };
+    readonly configMapKeyRef?: { readonly name?: string; readonly key: string; readonly optional?: boolean };
+    readonly secretKeyRef?: { readonly name?: string; readonly key: string; readonly optional?: boolean };
+  };
+}
+
+export interface EnvFromSource {
+  readonly prefix?: string;
+  readonly configMapRef?: { readonly name?: string; readonly optional?: boolean };
+  readonly secretRef?: { readonly name?: string; readonly optional?: boolean };
+}
+
+export interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly subPath?: string;
+  readonly readOnly?: boolean;
+}
+
+export interface AgentContainer {
+  readonly name: string;
+  readonly image: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly workingDir?: string;
+  readonly env?: readonly EnvVar[];
+  readonly envFrom?: readonly EnvFromSource[];
+  readonly ports?: readonly { readonly name?: string; readonly containerPort: number; readonly protocol?: string }[];
+  readonly resources?: { readonly requests?: StringMap; readonly limits?: StringMap };
+  readonly restartPolicy?: string;
+  readonly volumeMounts?: readonly VolumeMount[];
+  readonly startupProbe?: ProbeSpec;
+  readonly livenessProbe?: ProbeSpec;
+  readonly readinessProbe?: ProbeSpec;
+  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler };
+}
+
+export interface KeyToPath {
+  readonly key: string;
+  readonly path: string;
+  readonly mode?: number;
+}
+
+export interface DownwardFile {
+  readonly path: string;
+  readonly fieldRef?: { readonly fieldPath: string };
+  readonly resourceFieldRef?: { readonly resource: string; readonly containerName?: string; readonly divisor?: string };
+  readonly mode?: number;
+}
+
+export interface ConfigMapSource {
+  readonly name?: string;
+  readonly items?: readonly KeyToPath[];
+  readonly defaultMode?: number;
+  readonly optional?: boolean;
+}
+
+export interface SecretSource extends Omit<ConfigMapSource, 'name'> {
+  readonly secretName?: string;
+  /** How a projected source calls it. */
+  readonly name?: string;
+}
+
+export interface DownwardSource {
+  readonly items?: readonly DownwardFile[];
+  readonly defaultMode?: number;
+}
+
+export interface ProjectedSource {
+  readonly configMap?: ConfigMapSource;
+  readonly secret?: SecretSource;
+  readonly downwardAPI?: DownwardSource;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly emptyDir?: object;
+  readonly hostPath?: { readonly path: string; readonly type?: string };
+  readonly configMap?: ConfigMapSource;
+  readonly secret?: SecretSource;
+  readonly downwardAPI?: DownwardSource;
+  readonly projected?: { readonly defaultMode?: number; readonly sources?: readonly ProjectedSource[] };
+}
+
+export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContainers'> {
+  readonly containers: readonly AgentContainer[];
+  readonly initContainers?: readonly AgentContainer[];
+  readonly volumes?: readonly Volume[];
+  readonly activeDeadlineSeconds?: number;
+  readonly serviceAccountName?: string;
+  readonly readinessGates?: readonly { readonly conditionType: string }[];
+}
+
+export interface TerminatedState {
+  readonly exitCode: number;
+  readonly reason: string;
+  readonly message?: string;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+  readonly containerID?: string;
+}
+
+export interface ContainerStateStatus {
+  readonly waiting?: { readonly reason: string; readonly message?: string };
+  readonly running?: { readonly startedAt: string };
+  readonly terminated?: TerminatedState;
+}
+
+export interface AgentContainerStatus {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly started?: boolean;
+  readonly restartCount: number;
+  readonly image: string;
+  readonly imageID: string;
+  readonly containerID?: string;
+  readonly state: ContainerStateStatus;
+  readonly lastState: ContainerStateStatus;
+}
+
+export interface AgentPodStatus {
+  readonly phase?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly conditions?: readonly Condition[];
+  readonly podIP?: string;
+  readonly podIPs?: readonly { readonly ip: string }[];
+  readonly hostIP?: string;
+  readonly hostIPs?: readonly { readonly ip: string }[];
+  readonly startTime?: string;
+  readonly qosClass?: string;
+  readonly containerStatuses?: readonly AgentContainerStatus[];
+  readonly initContainerStatuses?: readonly AgentContainerStatus[];
+}
+
+export interface AgentPod extends Omit<Pod, 'spec' | 'status'> {
+  readonly spec: AgentPodSpec;
+  readonly status?: AgentPodStatus;
+}
+
+export interface ConfigMap extends ApiObject {
+  readonly data?: StringMap;
+  /** Base 64. */
+  readonly binaryData?: StringMap;
+}
+
+export interface Secret extends ApiObject {
+  /** Base 64. */
+  readonly data?: StringMap;
+}
+
+/** `replace-pod`: a container that fails ends the pod, and its owner makes a new one, which is scheduled afresh. */
+export const ON_FAILURE_ANNOTATION = 'podium.dev/on-container-failure';
+
+/** The one image that needs no download: the machine's own programs. */
+export const HOST_IMAGE = 'podium.dev/host';
+
+export function isHostImage(image: string): boolean {
+  return image === HOST_IMAGE || image.startsWith(`${HOST_IMAGE}:`) || image.startsWith(`${HOST_IMAGE}@`);
+}
+
+/** `web_default(uid)`: how the agent's messages call a pod, as the kubelet does. */
+export function describePod(pod: AgentPod): string {
+  return `${pod.metadata.name}_${pod.metadata.namespace ?? ''}(${pod.metadata.uid ?? ''})`;
+}
+
+export function graceSecondsOf(pod: AgentPod): number {
+  return pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
+}

@@ -1,0 +1,143 @@
+/**
+ * The seam to what runs containers, in the shape of CRI (`runtime.v1`): sandboxes, containers in them, exit codes. The
+ * agent keeps no list of its own of what runs: after a restart it asks the runtime, which remembers. Bindings: process
+ * (child processes), simulated (states played on a clock); linux and cri come later.
+ */
+import type { Millis } from '../../base/clock.ts';
+
+/** Names a sandbox: the uid of its pod. */
+export type SandboxId = string;
+/** `<pod uid>/<container name>/<attempt>`. */
+export type ContainerId = string;
+
+export interface SandboxConfig {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly hostNetwork: boolean;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Sandbox {
+  readonly id: SandboxId;
+  readonly namespace: string;
+  readonly name: string;
+  readonly ip: string;
+  /** Wall clock. */
+  readonly createdAtMs: Millis;
+  /** `stopped`: all containers have ended and none can start any more. */
+  readonly state: 'ready' | 'stopped';
+}
+
+export interface Mount {
+  /** As written in the pod. */
+  readonly containerPath: string;
+  readonly hostPath: string;
+  readonly readOnly: boolean;
+}
+
+export interface ContainerConfig {
+  readonly name: string;
+  readonly attempt: number;
+  /** Restarts in a row that count for the back-off; the runtime only remembers it, so that it outlives the agent. */
+  readonly backoffSteps: number;
+  readonly init: boolean;
+  readonly image: string;
+  /** Program and arguments, all references resolved. */
+  readonly command: readonly string[];
+  /** Empty: the container's own root. */
+  readonly workingDir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly mounts: readonly Mount[];
+}
+
+export interface ContainerRecord {
+  readonly id: ContainerId;
+  readonly sandboxId: SandboxId;
+  readonly name: string;
+  readonly attempt: number;
+  readonly backoffSteps: number;
+  readonly init: boolean;
+  readonly state: 'created' | 'running' | 'exited';
+  /** Wall clock, as everything a person will read. */
+  readonly createdAtMs: Millis;
+  readonly startedAtMs?: Millis | undefined;
+  readonly finishedAtMs?: Millis | undefined;
+  readonly exitCode?: number | undefined;
+  /** Why it ended, where the exit code alone does not tell: `ContainerCannotRun`, `ContainerStatusUnknown`. */
+  readonly reason?: string | undefined;
+  readonly message?: string | undefined;
+  readonly pid?: number | undefined;
+}
+
+export interface ExecResult {
+  readonly exitCode: number;
+  readonly output: string;
+  readonly timedOut: boolean;
+}
+
+export interface LogOptions {
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  readonly tailLines?: number | undefined;
+  /** Only lines at or after it, wall clock. */
+  readonly sinceMs?: Millis | undefined;
+  readonly limitBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type RuntimeErrorCode = 'not-found' | 'invalid-state' | 'no-address' | 'cannot-start';
+
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError';
+  readonly code: RuntimeErrorCode;
+
+  constructor(code: RuntimeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface Runtime {
+  /** `process`, `simulated`, …: part of container ids and of the node's status. */
+  readonly name: string;
+  readonly version: string;
+  /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
+  readonly ignoresImages: boolean;
+
+  /** Finds again what an earlier agent left running and ends what nobody knows. Called once, first. */
+  start(): Promise<void>;
+  /** Lets go without ending anything: containers outlive the agent. */
+  close(): Promise<void>;
+
+  /** Idempotent: the sandbox of a pod that has one is answered. */
+  runPodSandbox(config: SandboxConfig): Promise<Sandbox>;
+  /** Ends what still runs in it, at once. Idempotent. */
+  stopPodSandbox(id: SandboxId): Promise<void>;
+  /** Forgets it with its containers, logs and private directories. Idempotent. */
+  removePodSandbox(id: SandboxId): Promise<void>;
+  listPodSandboxes(): Promise<readonly Sandbox[]>;
+
+  createContainer(sandboxId: SandboxId, config: ContainerConfig): Promise<ContainerId>;
+  /** Resolves when the program runs or has failed to; a program that cannot run is a container that exited. */
+  startContainer(id: ContainerId): Promise<void>;
+  /** Asks to end, and after `graceMs` ends it; resolves when it has ended. May be called again with a shorter grace. */
+  stopContainer(id: ContainerId, graceMs: Millis): Promise<void>;
+  /** With its log. A running container is refused. Idempotent. */
+  removeContainer(id: ContainerId): Promise<void>;
+  /** Of one sandbox, or of all; by name, then attempt. */
+  listContainers(sandboxId?: SandboxId): Promise<readonly ContainerRecord[]>;
+
+  /** Runs a command beside the container, with its environment and directory. */
+  exec(id: ContainerId, command: readonly string[], timeoutMs: Millis): Promise<ExecResult>;
+  /** What the container wrote, whole lines; follows until it ends when asked to. */
+  logs(id: ContainerId, options: LogOptions): AsyncIterable<Uint8Array>;
+
+  /** Hears that something of the sandbox changed by itself (a container ended). Returns the way to stop hearing. */
+  subscribe(listener: (sandboxId: SandboxId) => void): () => void;
+}
+
+export function containerIdOf(sandboxId: SandboxId, name: string, attempt: number): ContainerId {
+  return `${sandboxId}/${name}/${attempt}`;
+}
