@@ -1,0 +1,49 @@
+/**
+ * What compaction at a revision keeps of a key, as etcd does: everything newer, and the one write that is the key's state
+ * at that revision. If that one is a tombstone it goes, unless it was written at the very revision: a watch may start
+ * there, and must see the delete (etcd's #18089 and #19179).
+ *
+ *   writes  1  3  5†  8        compact(4) → 3 5† 8    compact(5) → 5† 8    compact(6) → 8
+ */
+import { isTombstone, type Key, type Revision, type Write } from './revision.ts';
+import type { KeyIndex } from './key-index.ts';
+
+/** How many of the oldest of `writes` a compaction at `revision` drops. */
+export function droppedBy(writes: readonly Write[], revision: Revision): number {
+  let state = -1;
+  while (state + 1 < writes.length && writes[state + 1]!.main <= revision) state++;
+  if (state < 0) return 0;
+  const write = writes[state]!;
+  return isTombstone(write) && write.main < revision ? state + 1 : state;
+}
+
+/** A walk over the index that ends by count, not by time: the shell asks for a slice between other work. */
+export class Scrub {
+  readonly revision: Revision;
+  #from: Key = '';
+  #done = false;
+
+  constructor(revision: Revision) {
+    this.revision = revision;
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** Looks at up to `keysMax` keys, and answers the writes that were forgotten. */
+  step(index: KeyIndex, keysMax: number): Write[] {
+    const entries = index.entriesFrom(this.#from, keysMax);
+    const dropped: Write[] = [];
+    for (const entry of entries) {
+      const count = droppedBy(entry.writes, this.revision);
+      for (let at = 0; at < count; at++) dropped.push(entry.writes[at]!);
+      index.dropOldest(entry, count);
+    }
+    const last = entries[entries.length - 1];
+    if (last === undefined || entries.length < keysMax) this.#done = true;
+    // The next key after the last one in byte order.
+    else this.#from = last.key + '\0';
+    return dropped;
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The multi-version map: the key index, the log of writes in the order of their revisions, and the values, which lie in
+ * rows that a `Rows` reads and collects. A read takes a revision; a write transaction makes the next one, its writes
+ * numbered from 0 inside it.
+ *
+ * What it is not: it checks no request (kv-service/validate.ts) and decides no transaction (txn.ts). It is driven by the
+ * state machine alone, so every replica makes the same revisions.
+ */
+import { assert } from '../../../base/assert.ts';
+import { EMPTY_BYTES, fromLatin1 } from '../../../base/bytes.ts';
+import type { KeyValue } from '../../../proto/etcd.ts';
+import type { BackendKey } from '../backend.ts';
+import { Scrub } from './compaction.ts';
+import { KeyIndex, writeAt, type KeyEntry, type KeyRange } from './key-index.ts';
+import {
+  encodeIndexRow,
+  FIRST_REVISION,
+  indexRowKey,
+  isTombstone,
+  NO_LEASE,
+  valueRowKey,
+  type Key,
+  type Revision,
+  type Write,
+} from './revision.ts';
+
+/** The backend with what is not yet flushed to it on top. */
+export interface Rows {
+  get(key: BackendKey): Uint8Array | undefined;
+  put(key: BackendKey, value: Uint8Array): void;
+  delete(key: BackendKey): void;
+}
+
+/** A write as it happens, its value at hand. */
+export interface Change {
+  readonly write: Write;
+  readonly value: Uint8Array;
+}
+
+export type RevisionRefusal =
+  | { readonly ok: false; readonly code: 'compacted'; readonly compactRevision: Revision }
+  | { readonly ok: false; readonly code: 'future-revision' };
+
+export class Mvcc {
+  readonly index = new KeyIndex();
+  readonly #rows: Rows;
+  #revision: Revision = FIRST_REVISION;
+  #compactRevision: Revision = 0;
+  /** Every write with main >= compactRevision, oldest first: what a watch reads history from. */
+  #log: Write[] = [];
+  #changes: Change[] | undefined;
+  #scrub: Scrub | undefined;
+
+  constructor(rows: Rows) {
+    this.#rows = rows;
+  }
+
+  /** The revision of the last write transaction. */
+  get revision(): Revision {
+    return this.#revision;
+  }
+
+  /** Reads below it are refused; 0 before the first compaction. */
+  get compactRevision(): Revision {
+    return this.#compactRevision;
+  }
+
+  /** What a read sees as the present: inside a transaction that has written, its own revision. */
+  get readRevision(): Revision {
+    return this.#changes !== undefined && this.#changes.length > 0 ? this.#revision + 1 : this.#revision;
+  }
+
+  /** At boot, in the order of the index rows. */
+  load(write: Write): void {
+    assert(write.main >= this.#revision, 'index rows are read in order');
+    this.index.append(write);
+    this.#log.push(write);
+    this.#revision = write.main;
+  }
+
+  /** At boot, after the index rows: a crash may have left the scrub of the last compaction half done. */
+  finishLoad(facts: { readonly revision: Revision; readonly compactRevision: Revision }): void {
+    assert(facts.revision >= this.#revision, 'no row is newer than the revision');
+    this.#revision = facts.revision;
+    this.#startCompaction(facts.compactRevision);
+  }
+
+  /** Which revision a read asks for: 0 or less is the present. */
+  resolve(asked: Revision): { readonly ok: true; readonly revision: Revision } | RevisionRefusal {
+    const present = this.readRevision;
+    const revision = asked <= 0 ? present : asked;
+    if (revision > present) return { ok: false, code: 'future-revision' };
+    if (revision < this.#compactRevision) {
+      return { ok: false, code: 'compacted', compactRevision: this.#compactRevision };
+    }
+    return { ok: true, revision };
+  }
+
+  /** The living state of a key. */
+  get(key: Key, revision: Revision = this.readRevision): Write | undefined {
+    const entry = this.index.entry(key);
+    const write = entry === undefined ? undefined : writeAt(entry, revision);
+    return write === undefined || isTombstone(write) ? undefined : write;
+  }
+
+  value(write: Write): Uint8Array {
+    if (isTombstone(write)) return EMPTY_BYTES;
+    return this.#rows.get(valueRowKey(write.main, write.sub)) ?? EMPTY_BYTES;
+  }
+
+  keyValue(write: Write, value: Uint8Array = this.value(write)): KeyValue {
+    return {
+      key: fromLatin1(write.key),
+      createRevision: write.create,
+      modRevision: write.main,
+      version: write.version,
+      value,
+      lease: write.lease,
+    };
+  }
+
+  /** Opens the write transaction. Nothing else runs before {@link commit}. */
+  begin(): void {
+    assert(this.#changes === undefined, 'one write transaction at a time');
+    this.#changes = [];
+  }
+
+  /** The state of the key before, if it lived. */
+  put(key: Key, value: Uint8Array, lease: bigint): Write | undefined {
+    const previous = this.get(key);
+    const write: Write = {
+      key,
+      main: this.#revision + 1,
+      sub: this.#changesSoFar(),
+      create: previous?.create ?? this.#revision + 1,
+      version: (previous?.version ?? 0) + 1,
+      lease,
+    };
+    this.#append(write, value);
+    return previous;
+  }
+
+  /** Deletes the living keys of the range; answers their states before, in key order. */
+  deleteRange(range: KeyRange): Write[] {
+    const doomed: Write[] = [];
+    this.index.visit(range, this.readRevision, (write) => doomed.push(write) > 0);
+    for (const { key } of doomed) this.deleteKey(key);
+    return doomed;
+  }
+
+  deleteKey(key: Key): void {
+    assert(this.get(key) !== undefined, 'a key that is deleted lives');
+    const main = this.#revision + 1;
+    this.#append({ key, main, sub: this.#changesSoFar(), create: 0, version: 0, lease: NO_LEASE }, EMPTY_BYTES);
+  }
+
+  /** Ends the write transaction. Without a write the revision stays. */
+  commit(): readonly Change[] {
+    const changes = this.#changes;
+    assert(changes !== undefined, 'a write transaction is open');
+    this.#changes = undefined;
+    if (changes.length > 0) this.#revision++;
+    return changes;
+  }
+
+  /** Makes reads below `revision` impossible at once; {@link scrub} then gives the space back. */
+  compact(revision: Revision): { readonly ok: true } | RevisionRefusal {
+    assert(this.#changes === undefined, 'no compaction inside a transaction');
+    if (revision <= this.#compactRevision) {
+      return { ok: false, code: 'compacted', compactRevision: this.#compactRevision };
+    }
+    if (revision > this.#revision) return { ok: false, code: 'future-revision' };
+    this.#startCompaction(revision);
+    return { ok: true };
+  }
+
+  get isScrubbing(): boolean {
+    return this.#scrub !== undefined;
+  }
+
+  /** One slice of the space that a compaction gives back; false when nothing is left to do. */
+  scrub(keysMax: number): boolean {
+    if (this.#scrub === undefined) return false;
+    for (const { main, sub } of this.#scrub.step(this.index, keysMax)) {
+      this.#rows.delete(indexRowKey(main, sub));
+      this.#rows.delete(valueRowKey(main, sub));
+    }
+    if (this.#scrub.done) this.#scrub = undefined;
+    return this.isScrubbing;
+  }
+
+  /**
+   * Writes from revision `from` on, in order, at most `writesMax` and then to the end of their revision: half a
+   * revision is never answered. `next` is the revision to go on from.
+   */
+  history(from: Revision, writesMax: number): { readonly writes: readonly Write[]; readonly next: Revision } {
+    assert(from >= this.#compactRevision, 'history is read from where it begins');
+    const start = lowerBound(this.#log, from);
+    let end = Math.min(start + writesMax, this.#log.length);
+    while (end > start && end < this.#log.length && this.#log[end]!.main === this.#log[end - 1]!.main) end++;
+    const next = end === this.#log.length ? this.#revision + 1 : this.#log[end]!.main;
+    return { writes: this.#log.slice(start, end), next };
+  }
+
+  /** The history of one key from `from` on, without a walk over everybody's. */
+  historyOf(key: Key, from: Revision): readonly Write[] {
+    const writes = this.index.entry(key)?.writes ?? [];
+    return writes.slice(lowerBound(writes, from));
+  }
+
+  /** The key's state just before `write`, if it lived and history still knows. */
+  before(write: Write): KeyValue | undefined {
+    if (write.main - 1 < this.#compactRevision) return undefined;
+    const previous = this.get(write.key, write.main - 1);
+    return previous === undefined ? undefined : this.keyValue(previous);
+  }
+
+  entries(from: Key, limit: number): KeyEntry[] {
+    return this.index.entriesFrom(from, limit);
+  }
+
+  #changesSoFar(): number {
+    assert(this.#changes !== undefined, 'a write happens inside a transaction');
+    return this.#changes.length;
+  }
+
+  #append(write: Write, value: Uint8Array): void {
+    this.index.append(write);
+    this.#log.push(write);
+    this.#changes!.push({ write, value });
+    this.#rows.put(indexRowKey(write.main, write.sub), encodeIndexRow(write));
+    if (value.length > 0) this.#rows.put(valueRowKey(write.main, write.sub), value);
+  }
+
+  #startCompaction(revision: Revision): void {
+    this.#compactRevision = revision;
+    if (revision === 0) return;
+    this.#log = this.#log.slice(lowerBound(this.#log, revision));
+    // A scrub that was under way is overtaken: the new one starts over and drops at least as much.
+    this.#scrub = new Scrub(revision);
+  }
+}
+
+/** The first position with main >= revision. */
+function lowerBound(writes: readonly Write[], revision: Revision): number {
+  let low = 0;
+  let high = writes.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (writes[middle]!.main < revision) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

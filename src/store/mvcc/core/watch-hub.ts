@@ -1,0 +1,500 @@
+/**
+ * Who watches what, and what each is still owed. A watcher is *synced* while every event reaches it as it happens, and
+ * *unsynced* while it reads history; the stream's owner pulls messages, so a slow one costs no more than its queue:
+ *
+ *            start in the past                  all history read
+ *   create ───────────────────► unsynced ─────────────────────────► synced
+ *      │                          ▲  │ history compacted                │
+ *      │ start now or later       │  └─► cancelled, compact_revision    │ queue over its budget
+ *      └──────────────────────────┼───────────────────────────────► ────┘
+ *                                 └─────────────────────────────────────┘
+ *
+ * The promises, per watcher: events in the order of their revisions, none twice, none left out, those of one revision
+ * together, and a progress message says revision r only after every event up to r. They hold because a watcher reads
+ * history only while none of its messages wait in the queue, turns synced in the same turn in which it has read the last
+ * revision, and the progress of all is said with the queue empty or at its end.
+ */
+import { assert } from '../../../base/assert.ts';
+import { EMPTY_BYTES, fromLatin1, toLatin1 } from '../../../base/bytes.ts';
+import { EventType, FilterType, type Event } from '../../../proto/etcd.ts';
+import { IntervalIndex } from './interval-index.ts';
+import type { KeyRange } from './key-index.ts';
+import type { Change, Mvcc } from './mvcc.ts';
+import { isTombstone, NO_LEASE, type Key, type Revision, type Write } from './revision.ts';
+import { keyRange } from './txn.ts';
+
+/** Events that wait in one stream's queue, and their bytes; past either, watchers fall back to history. */
+export const QUEUED_EVENTS_MAX = 1024;
+export const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
+/** Writes that one pull looks at in history before it answers, so that a narrow watcher of a long history yields. */
+const HISTORY_WRITES_MAX = 1000;
+const HISTORY_SLICES_MAX = 10;
+/** Bytes of one answer from history; passed by at most one revision. */
+const HISTORY_BYTES_MAX = 1024 * 1024;
+/** One client's watchers on one stream; more are refused. */
+export const WATCHERS_PER_STREAM_MAX = 65_536;
+
+/** An event, made once and shared by everybody who sees it. A transport may keep its encodings in the slots. */
+export class SharedEvent {
+  readonly plain: Event;
+  readonly revision: Revision;
+  readonly bytes: number;
+  encodedPlain: Uint8Array | undefined;
+  encodedWithPrevious: Uint8Array | undefined;
+  readonly #change: Change;
+  readonly #mvcc: Mvcc;
+  #withPrevious: Event | undefined;
+
+  constructor(mvcc: Mvcc, change: Change) {
+    this.#mvcc = mvcc;
+    this.#change = change;
+    const { write, value } = change;
+    this.revision = write.main;
+    this.bytes = write.key.length + value.length + 64;
+    this.plain = { type: isTombstone(write) ? EventType.DELETE : EventType.PUT, kv: eventKeyValue(mvcc, write, value), prevKv: undefined };
+  }
+
+  /** Taken early, while history and backend are there: a state machine may be replaced before the event is sent. */
+  get withPrevious(): Event {
+    this.#withPrevious ??= { ...this.plain, prevKv: this.#mvcc.before(this.#change.write) };
+    return this.#withPrevious;
+  }
+}
+
+/** A tombstone has nothing but its key and the revision of the delete. */
+function eventKeyValue(mvcc: Mvcc, write: Write, value: Uint8Array): Event['kv'] {
+  if (!isTombstone(write)) return mvcc.keyValue(write, value);
+  return {
+    key: fromLatin1(write.key),
+    createRevision: 0,
+    modRevision: write.main,
+    version: 0,
+    value: EMPTY_BYTES,
+    lease: NO_LEASE,
+  };
+}
+
+export type CancelReason =
+  | 'duplicate-watch-id'
+  | 'empty-range'
+  | 'compacted-start'
+  | 'too-many-watchers'
+  | 'compacted'
+  | 'requested';
+
+/** `revision` is what the response's header says: all that the watcher was owed up to it has been delivered. */
+export type WatchMessage =
+  | { readonly kind: 'created'; readonly watchId: number; readonly revision: Revision }
+  | { readonly kind: 'refused'; readonly revision: Revision; readonly reason: CancelReason }
+  | {
+      readonly kind: 'events';
+      readonly watchId: number;
+      readonly revision: Revision;
+      readonly events: readonly SharedEvent[];
+      readonly withPrevious: boolean;
+      readonly fragment: boolean;
+    }
+  | { readonly kind: 'progress'; readonly watchId: number; readonly revision: Revision }
+  | {
+      readonly kind: 'canceled';
+      readonly watchId: number;
+      readonly revision: Revision;
+      readonly compactRevision: Revision;
+      readonly reason: CancelReason;
+    };
+
+export interface WatchCreate {
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+  readonly startRevision: Revision;
+  readonly progressNotify: boolean;
+  readonly filters: readonly number[];
+  readonly prevKv: boolean;
+  readonly watchId: number;
+  readonly fragment: boolean;
+}
+
+/** etcd's id of "all watchers of the stream", and of a watcher that was never made. */
+export const ALL_WATCHERS = -1;
+
+interface Watcher {
+  readonly id: number;
+  readonly stream: WatchStream;
+  readonly range: KeyRange;
+  /** Set where the range is one key. */
+  readonly exact: Key | undefined;
+  readonly isWanted: (write: Write) => boolean;
+  readonly prevKv: boolean;
+  readonly progressNotify: boolean;
+  readonly fragment: boolean;
+  /** Nothing older is owed, progress included (etcd's #20221). */
+  readonly start: Revision;
+  /** While unsynced: the revision that history is to be read from. */
+  next: Revision;
+  isSynced: boolean;
+  /** Its messages in the stream's queue. */
+  queued: number;
+  /** Nothing was sent since the last periodic progress. */
+  isQuiet: boolean;
+}
+
+interface Queued {
+  readonly message: WatchMessage;
+  readonly watcher: Watcher | undefined;
+}
+
+export class WatchHub {
+  #mvcc: Mvcc;
+  readonly #exact = new Map<Key, Set<Watcher>>();
+  readonly #ranges = new IntervalIndex<Watcher>();
+  readonly #streams = new Set<WatchStream>();
+  /** Streams whose progress waits for the revision to move. */
+  readonly #waiting = new Set<WatchStream>();
+  #watchers = 0;
+
+  constructor(mvcc: Mvcc) {
+    this.#mvcc = mvcc;
+  }
+
+  get mvcc(): Mvcc {
+    return this.#mvcc;
+  }
+
+  get watcherCount(): number {
+    return this.#watchers;
+  }
+
+  /** `wake` is called when {@link WatchStream.next} may have something after it had nothing; it must not call back. */
+  openStream(wake: () => void): WatchStream {
+    const stream = new WatchStream(this, wake);
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  /** Once for each write transaction, right after it committed. */
+  notify(changes: readonly Change[]): void {
+    const first = changes[0];
+    if (first === undefined || this.#watchers === 0) return;
+    const owed = new Map<Watcher, SharedEvent[]>();
+    for (const change of changes) {
+      let event: SharedEvent | undefined;
+      const owe = (watcher: Watcher): void => {
+        if (!watcher.isSynced || watcher.start > change.write.main || !watcher.isWanted(change.write)) return;
+        event ??= new SharedEvent(this.#mvcc, change);
+        if (watcher.prevKv) void event.withPrevious;
+        const events = owed.get(watcher);
+        if (events === undefined) owed.set(watcher, [event]);
+        else events.push(event);
+      };
+      this.#exact.get(change.write.key)?.forEach(owe);
+      this.#ranges.visit(change.write.key, owe);
+    }
+    for (const [watcher, events] of owed) watcher.stream.offer(watcher, { revision: first.write.main, events });
+    for (const stream of this.#waiting) stream.wakeUp();
+  }
+
+  /** A snapshot took the state machine's place. Everybody reads on in its history from where he was. */
+  replace(mvcc: Mvcc): void {
+    const seen = this.#mvcc.revision;
+    this.#mvcc = mvcc;
+    for (const stream of this.#streams) stream.rewind(seen + 1);
+  }
+
+  add(watcher: Watcher): void {
+    this.#watchers++;
+    if (watcher.exact === undefined) return this.#ranges.add(watcher.range, watcher);
+    const sharers = this.#exact.get(watcher.exact);
+    if (sharers === undefined) this.#exact.set(watcher.exact, new Set([watcher]));
+    else sharers.add(watcher);
+  }
+
+  remove(watcher: Watcher): void {
+    this.#watchers--;
+    if (watcher.exact === undefined) return this.#ranges.remove(watcher.range, watcher);
+    const sharers = this.#exact.get(watcher.exact)!;
+    sharers.delete(watcher);
+    if (sharers.size === 0) this.#exact.delete(watcher.exact);
+  }
+
+  forget(stream: WatchStream): void {
+    this.#streams.delete(stream);
+    this.#waiting.delete(stream);
+  }
+
+  /** Progress that was asked for too early may be due as soon as the revision moves. */
+  awaitRevision(stream: WatchStream, isWaiting: boolean): void {
+    if (isWaiting) this.#waiting.add(stream);
+    else this.#waiting.delete(stream);
+  }
+}
+
+export class WatchStream {
+  readonly #hub: WatchHub;
+  readonly #wake: () => void;
+  readonly #watchers = new Map<number, Watcher>();
+  /** Insertion order is whose turn it is. */
+  readonly #unsynced = new Set<Watcher>();
+  #queue: Queued[] = [];
+  #head = 0;
+  #queuedEvents = 0;
+  #queuedBytes = 0;
+  #nextId = 0;
+  #isClosed = false;
+  #isProgressPending = false;
+  #isHistorysTurn = false;
+
+  constructor(hub: WatchHub, wake: () => void) {
+    this.#hub = hub;
+    this.#wake = wake;
+  }
+
+  /** Messages that wait; whoever takes requests from the client stops while it is long. */
+  get queued(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size;
+  }
+
+  get isSynced(): boolean {
+    return this.#unsynced.size === 0;
+  }
+
+  create(request: WatchCreate): void {
+    assert(!this.#isClosed, 'a closed stream is not used');
+    const { revision } = this.#hub.mvcc;
+    const refusal = this.#refuse(request);
+    if (refusal !== undefined) return this.#push({ kind: 'refused', revision, reason: refusal });
+    const watcher = this.#watcher(request, revision);
+    this.#watchers.set(watcher.id, watcher);
+    this.#hub.add(watcher);
+    if (!watcher.isSynced) this.#unsynced.add(watcher);
+    this.#push({ kind: 'created', watchId: watcher.id, revision }, watcher);
+  }
+
+  /** An id that is not watched is no error, and is not answered. */
+  cancel(watchId: number): void {
+    const watcher = this.#watchers.get(watchId);
+    if (watcher === undefined) return;
+    this.#drop(watcher);
+    this.#push({ kind: 'canceled', watchId, revision: this.#hub.mvcc.revision, compactRevision: 0, reason: 'requested' });
+  }
+
+  /** A client's request: answered once, for all watchers together, as soon as all are synced. */
+  requestProgress(): void {
+    if (this.#watchers.size === 0) return;
+    if (this.#isProgressDue()) {
+      this.#push({ kind: 'progress', watchId: ALL_WATCHERS, revision: this.#hub.mvcc.revision });
+    } else this.#setProgressPending(true);
+  }
+
+  /** The periodic progress of those that asked for it and have heard nothing since the last time. */
+  progressTick(): void {
+    const { revision } = this.#hub.mvcc;
+    for (const watcher of this.#watchers.values()) {
+      if (!watcher.progressNotify) continue;
+      // A watcher whose last message still waits is not quiet: progress adds nothing for it, and would pile up.
+      const isDue = watcher.isQuiet && watcher.isSynced && watcher.start <= revision && this.queued < QUEUED_EVENTS_MAX;
+      if (isDue) this.#push({ kind: 'progress', watchId: watcher.id, revision }, watcher);
+      watcher.isQuiet = true;
+    }
+  }
+
+  /** What to send next; `pause` when there is more to look through but somebody else should have a turn first. */
+  next(): WatchMessage | 'pause' | undefined {
+    // Queue and history take turns: a stream that is never idle must not keep a watcher from its past (etcd's #17529).
+    this.#isHistorysTurn = !this.#isHistorysTurn;
+    if (this.queued > 0 && !this.#isHistorysTurn) return this.#shift();
+    for (let slice = 0; slice < HISTORY_SLICES_MAX; slice++) {
+      const [watcher] = this.#unsynced;
+      if (watcher === undefined || watcher.queued > 0) break;
+      const message = this.#readHistory(watcher);
+      if (message !== undefined) return message;
+    }
+    if (this.queued > 0) return this.#shift();
+    return this.#unsynced.size > 0 ? 'pause' : this.#pendingProgress();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const watcher of [...this.#watchers.values()]) this.#drop(watcher);
+    this.#queue = [];
+    this.#head = 0;
+    this.#hub.forget(this);
+  }
+
+  /** Called by the hub. */
+  offer(watcher: Watcher, { revision, events }: { readonly revision: Revision; readonly events: readonly SharedEvent[] }): void {
+    let bytes = 0;
+    for (const event of events) bytes += event.bytes;
+    const isOver =
+      this.#queuedEvents + events.length > QUEUED_EVENTS_MAX || this.#queuedBytes + bytes > QUEUED_BYTES_MAX;
+    // A single revision past the budget is let through an empty queue: history could not split it either.
+    if (isOver && this.#queuedEvents > 0) return this.#fallBack(watcher, revision);
+    this.#queuedEvents += events.length;
+    this.#queuedBytes += bytes;
+    watcher.isQuiet = false;
+    this.#push(eventsMessage(watcher, { revision, events }), watcher);
+  }
+
+  /** Called by the hub when history was exchanged: what was queued stays true, what follows is read again. */
+  rewind(next: Revision): void {
+    for (const watcher of this.#watchers.values()) {
+      if (watcher.isSynced) this.#fallBack(watcher, Math.max(next, watcher.start));
+    }
+  }
+
+  wakeUp(): void {
+    this.#wake();
+  }
+
+  #refuse(request: WatchCreate): CancelReason | undefined {
+    if (request.startRevision < 0) return 'compacted-start';
+    const { from, to } = watchRange(request);
+    if (to !== undefined && from >= to) return 'empty-range';
+    if (request.watchId !== 0 && this.#watchers.has(request.watchId)) return 'duplicate-watch-id';
+    return this.#watchers.size >= WATCHERS_PER_STREAM_MAX ? 'too-many-watchers' : undefined;
+  }
+
+  #watcher(request: WatchCreate, revision: Revision): Watcher {
+    const start = request.startRevision === 0 ? revision + 1 : request.startRevision;
+    const noPut = request.filters.includes(FilterType.NOPUT);
+    const noDelete = request.filters.includes(FilterType.NODELETE);
+    return {
+      id: request.watchId === 0 ? this.#freeId() : request.watchId,
+      stream: this,
+      range: watchRange(request),
+      exact: request.rangeEnd.length === 0 ? toLatin1(watchKey(request)) : undefined,
+      isWanted: (write) => (isTombstone(write) ? !noDelete : !noPut),
+      prevKv: request.prevKv,
+      progressNotify: request.progressNotify,
+      fragment: request.fragment,
+      start,
+      next: start,
+      isSynced: start > revision,
+      queued: 0,
+      isQuiet: true,
+    };
+  }
+
+  #freeId(): number {
+    while (this.#watchers.has(this.#nextId)) this.#nextId++;
+    return this.#nextId++;
+  }
+
+  #fallBack(watcher: Watcher, next: Revision): void {
+    watcher.isSynced = false;
+    watcher.next = next;
+    this.#unsynced.add(watcher);
+    this.#wake();
+  }
+
+  #drop(watcher: Watcher): void {
+    this.#watchers.delete(watcher.id);
+    this.#unsynced.delete(watcher);
+    this.#hub.remove(watcher);
+  }
+
+  #push(message: WatchMessage, watcher?: Watcher): void {
+    if (watcher !== undefined) watcher.queued++;
+    this.#queue.push({ message, watcher });
+    this.#wake();
+  }
+
+  #setProgressPending(isPending: boolean): void {
+    if (this.#isProgressPending === isPending) return;
+    this.#isProgressPending = isPending;
+    this.#hub.awaitRevision(this, isPending);
+  }
+
+  #shift(): WatchMessage {
+    const { message, watcher } = this.#queue[this.#head++]!;
+    if (watcher !== undefined) watcher.queued--;
+    if (message.kind === 'events') {
+      this.#queuedEvents -= message.events.length;
+      for (const event of message.events) this.#queuedBytes -= event.bytes;
+    }
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    }
+    return message;
+  }
+
+  #isProgressDue(): boolean {
+    if (this.#unsynced.size > 0) return false;
+    for (const { start } of this.#watchers.values()) if (start > this.#hub.mvcc.revision) return false;
+    return true;
+  }
+
+  #pendingProgress(): WatchMessage | undefined {
+    if (this.#watchers.size === 0) this.#setProgressPending(false);
+    if (!this.#isProgressPending || !this.#isProgressDue()) return undefined;
+    this.#setProgressPending(false);
+    return { kind: 'progress', watchId: ALL_WATCHERS, revision: this.#hub.mvcc.revision };
+  }
+
+  /** One slice of a watcher's past; undefined if nothing in it was for him. */
+  #readHistory(watcher: Watcher): WatchMessage | undefined {
+    const { mvcc } = this.#hub;
+    this.#unsynced.delete(watcher);
+    const { compactRevision } = mvcc;
+    if (watcher.next < compactRevision) {
+      this.#drop(watcher);
+      return { kind: 'canceled', watchId: watcher.id, revision: mvcc.revision, compactRevision, reason: 'compacted' };
+    }
+    const { events, next } = this.#historySlice(watcher);
+    watcher.next = next;
+    if (next > mvcc.revision) watcher.isSynced = true;
+    else this.#unsynced.add(watcher);
+    if (events.length === 0) return undefined;
+    watcher.isQuiet = false;
+    return eventsMessage(watcher, { revision: next - 1, events });
+  }
+
+  #historySlice(watcher: Watcher): { readonly events: SharedEvent[]; readonly next: Revision } {
+    const { mvcc } = this.#hub;
+    // A restored state machine may be behind what the watcher has seen of the one before.
+    if (watcher.next > mvcc.revision) return { events: [], next: watcher.next };
+    const slice =
+      watcher.exact === undefined
+        ? mvcc.history(watcher.next, HISTORY_WRITES_MAX)
+        : { writes: mvcc.historyOf(watcher.exact, watcher.next), next: mvcc.revision + 1 };
+    const events: SharedEvent[] = [];
+    let bytes = 0;
+    for (const write of slice.writes) {
+      const isNewRevision = events.length > 0 && events[events.length - 1]!.revision !== write.main;
+      const isFull = bytes >= HISTORY_BYTES_MAX || events.length >= HISTORY_WRITES_MAX;
+      if (isNewRevision && isFull) return { events, next: write.main };
+      if (!contains(watcher.range, write.key) || !watcher.isWanted(write)) continue;
+      const event = new SharedEvent(mvcc, { write, value: mvcc.value(write) });
+      if (watcher.prevKv) void event.withPrevious;
+      bytes += event.bytes;
+      events.push(event);
+    }
+    return { events, next: slice.next };
+  }
+}
+
+function eventsMessage(
+  watcher: Watcher,
+  { revision, events }: { readonly revision: Revision; readonly events: readonly SharedEvent[] },
+): WatchMessage {
+  const { id, prevKv, fragment } = watcher;
+  return { kind: 'events', watchId: id, revision, events, withPrevious: prevKv, fragment };
+}
+
+/** An empty key means the first possible one. */
+function watchKey(request: WatchCreate): Uint8Array {
+  return request.key.length === 0 ? Uint8Array.of(0) : request.key;
+}
+
+function watchRange(request: WatchCreate): KeyRange {
+  return keyRange(watchKey(request), request.rangeEnd);
+}
+
+function contains(range: KeyRange, key: Key): boolean {
+  return key >= range.from && (range.to === undefined || key < range.to);
+}
