@@ -1,0 +1,122 @@
+/** Manifests: YAML or JSON from files, directories or standard input, with the place of every complaint. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isScalar, LineCounter, type ParsedNode, parseAllDocuments } from 'yaml';
+import { systemErrorCode, UserError } from '../base/errors.ts';
+import { nearest } from '../cluster/nearest.ts';
+import { apiVersionOf, findKind, RESOURCES, type ResourceInfo } from '../kube/resources.ts';
+import type { View } from './core/view.ts';
+
+export interface Manifest {
+  readonly info: ResourceInfo;
+  readonly object: View;
+  /** `file:line` of where it begins. */
+  readonly place: string;
+}
+
+/** The API server refuses an object past about 1.5 MB; a file of many may be larger, but not without end. */
+const FILE_BYTES_MAX = 64 * 1024 * 1024;
+const EXTENSIONS = /\.(ya?ml|json)$/;
+
+export interface ReadOptions {
+  readonly recursive: boolean;
+  readonly readStdin: () => Promise<string>;
+}
+
+/** Every object of `paths`, in order; `-` is standard input, of a directory its manifests by name. */
+export async function readManifests(paths: readonly string[], options: ReadOptions): Promise<Manifest[]> {
+  const manifests: Manifest[] = [];
+  for (const path of paths) {
+    if (path === '-') manifests.push(...parseManifests(await options.readStdin(), 'STDIN'));
+    else for (const file of filesOf(path, options.recursive)) manifests.push(...parseManifests(readFile(file), file));
+  }
+  if (manifests.length === 0) throw new UserError('error: no objects passed');
+  return manifests;
+}
+
+function filesOf(path: string, recursive: boolean): string[] {
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    return readdirSync(path, { withFileTypes: true })
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap((entry) => {
+        const inner = join(path, entry.name);
+        if (entry.isDirectory()) return recursive ? filesOf(inner, true) : [];
+        return EXTENSIONS.test(entry.name) ? [inner] : [];
+      });
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') throw new UserError(`error: the path ${JSON.stringify(path)} does not exist`);
+    throw new UserError(`error: the path ${JSON.stringify(path)} cannot be read`, { cause: error });
+  }
+}
+
+function readFile(path: string): string {
+  if (statSync(path).size > FILE_BYTES_MAX) throw new UserError(`error: ${path} is larger than ${FILE_BYTES_MAX / 2 ** 20} MiB`);
+  return readFileSync(path, 'utf8');
+}
+
+export function parseManifests(text: string, file: string): Manifest[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments<ParsedNode>(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  if (!Array.isArray(documents)) return [];
+  const placeOf = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  return documents.flatMap((document): Manifest[] => {
+    const problems = document.errors.map((error) => `error: ${placeOf(error.pos[0])}: ${error.message}`);
+    if (problems.length > 0) throw new UserError(problems.join('\n'));
+    const { contents } = document;
+    if (contents === null || (isScalar(contents) && contents.value === null)) return [];
+    const place = placeOf(contents.range[0]);
+    let value: unknown;
+    try {
+      value = document.toJS({ maxAliasCount: 100 });
+    } catch (cause) {
+      throw new UserError(`error: ${place}: the document cannot be expanded`, { cause });
+    }
+    return objectsOf(value, place);
+  });
+}
+
+function objectsOf(value: unknown, place: string): Manifest[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new UserError(`error: ${place}: an object must be a mapping with apiVersion, kind and metadata`);
+  }
+  const { apiVersion, kind, items } = value as { apiVersion?: unknown; kind?: unknown; items?: unknown };
+  if (typeof apiVersion !== 'string' || apiVersion === '') throw new UserError(`error: ${place}: Object 'apiVersion' is missing`);
+  if (typeof kind !== 'string' || kind === '') throw new UserError(`error: ${place}: Object 'Kind' is missing`);
+  if (kind === 'List' && Array.isArray(items)) return items.flatMap((item) => objectsOf(item, place));
+  const info = findKind(apiVersion, kind);
+  if (info === undefined) throw new UserError(unknownKind(apiVersion, kind, place));
+  const metadata = (value as { metadata?: unknown }).metadata;
+  const isNamed = typeof metadata === 'object' && metadata !== null && ('name' in metadata || 'generateName' in metadata);
+  if (!isNamed) throw new UserError(`error: ${place}: ${kind}: resource name may not be empty: metadata.name is missing`);
+  // Its kind, version and name were just seen; the server validates the rest.
+  return [{ info, object: value as View, place }];
+}
+
+function unknownKind(apiVersion: string, kind: string, place: string): string {
+  const versions = RESOURCES.filter((info) => info.kind === kind).map(apiVersionOf);
+  const meant = nearest(kind, RESOURCES.map((info) => info.kind));
+  const hint =
+    versions.length > 0
+      ? `: its version is ${versions.join(' or ')}`
+      : meant === undefined
+        ? ''
+        : `: did you mean ${meant}?`;
+  return `error: ${place}: no matches for kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}${hint}`;
+}
+
+/** Where an object goes: its own namespace, else the command's; the two must not disagree. */
+export function namespaceOf({ info, object, place }: Manifest, asked: string | undefined): string | undefined {
+  if (!info.namespaced) return undefined;
+  const own = object.metadata.namespace;
+  if (own !== undefined && asked !== undefined && own !== asked) {
+    throw new UserError(
+      `error: ${place}: the namespace from the provided object ${JSON.stringify(own)} does not match the namespace ` +
+        `${JSON.stringify(asked)}. You must pass '--namespace=${own}' to perform this operation.`,
+    );
+  }
+  return own ?? asked ?? 'default';
+}
