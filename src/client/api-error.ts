@@ -1,66 +1,33 @@
-/** The one error that an `ApiClient` throws: what the API server answered, as a `metav1.Status` says it. */
+/** What callers of the API server ask about an error, and the error made of a `metav1.Status` that arrived. */
+import { ApiError, REASON_CODES, isReason, type Reason, type StatusDetails } from '../kube/errors.ts';
 
-export interface Status {
-  readonly kind?: string;
-  readonly apiVersion?: string;
-  readonly status?: string;
-  readonly code?: number;
+/** The fields of a `metav1.Status` that matter to a caller; it comes from outside, so any may be missing. */
+export interface ReceivedStatus {
   readonly reason?: string;
   readonly message?: string;
-  readonly details?: {
-    readonly name?: string;
-    readonly group?: string;
-    readonly kind?: string;
-    readonly uid?: string;
-    readonly retryAfterSeconds?: number;
-    readonly causes?: readonly { readonly reason?: string; readonly message?: string; readonly field?: string }[];
-  };
+  readonly details?: StatusDetails;
 }
 
-export class ApiError extends Error {
-  override readonly name = 'ApiError';
-  /** HTTP's number: 404, 409, … */
-  readonly code: number;
-  /** Kubernetes' word: `NotFound`, `AlreadyExists`, `Conflict`, `Expired`, … */
-  readonly reason: string;
-  readonly status: Status;
-
-  constructor(status: Status, options?: ErrorOptions) {
-    super(status.message ?? status.reason ?? 'the API server failed', options);
-    this.code = status.code ?? 500;
-    this.reason = status.reason ?? 'InternalError';
-    this.status = status;
-  }
+export function statusError(status: ReceivedStatus, cause?: unknown): ApiError {
+  const { reason = '', message = reason || 'the API server failed', details } = status;
+  return new ApiError(knownReason(reason), message, {
+    ...(details === undefined ? {} : { details }),
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
-const CODES: Readonly<Record<string, number>> = {
-  BadRequest: 400,
-  Unauthorized: 401,
-  Forbidden: 403,
-  NotFound: 404,
-  MethodNotAllowed: 405,
-  AlreadyExists: 409,
-  Conflict: 409,
-  Gone: 410,
-  Expired: 410,
-  Invalid: 422,
-  TooManyRequests: 429,
-  InternalError: 500,
-  ServiceUnavailable: 503,
-  Timeout: 504,
-};
-
-export function apiError(reason: string, message: string, cause?: unknown): ApiError {
-  const status: Status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', code: CODES[reason] ?? 500, reason, message };
-  return new ApiError(status, cause === undefined ? undefined : { cause });
+export function apiError(reason: Reason, message: string, cause?: unknown): ApiError {
+  return new ApiError(reason, message, cause === undefined ? {} : { cause });
 }
 
-function hasReason(error: unknown, ...reasons: readonly string[]): boolean {
-  return error instanceof ApiError && reasons.includes(error.reason);
+/** `Gone` is what older servers say for `Expired`. */
+function knownReason(reason: string): Reason {
+  if (reason === 'Gone') return 'Expired';
+  return Object.hasOwn(REASON_CODES, reason) ? (reason as Reason) : 'InternalError'; // a key of the table
 }
 
-export const isNotFound = (error: unknown): boolean => hasReason(error, 'NotFound');
-export const isConflict = (error: unknown): boolean => hasReason(error, 'Conflict');
-export const isAlreadyExists = (error: unknown): boolean => hasReason(error, 'AlreadyExists');
+export const isNotFound = (error: unknown): boolean => isReason(error, 'NotFound');
+export const isConflict = (error: unknown): boolean => isReason(error, 'Conflict');
+export const isAlreadyExists = (error: unknown): boolean => isReason(error, 'AlreadyExists');
 /** A resourceVersion that the server no longer has: list again. */
-export const isExpired = (error: unknown): boolean => hasReason(error, 'Expired', 'Gone');
+export const isExpired = (error: unknown): boolean => isReason(error, 'Expired');

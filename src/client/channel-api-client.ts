@@ -5,6 +5,7 @@
  */
 import { asBuffer, fromUtf8 } from '../base/bytes.ts';
 import { AbortedError } from '../base/errors.ts';
+import { ApiError, type Reason } from '../kube/errors.ts';
 import {
   Encoding,
   PatchType,
@@ -31,7 +32,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from './api-client.ts';
-import { ApiError, apiError, type Status } from './api-error.ts';
+import { apiError, statusError, type ReceivedStatus } from './api-error.ts';
 import type { ApiObject } from './objects.ts';
 
 /** Longer than the API server's own request timeout, so that its answer, not ours, is what a caller sees. */
@@ -190,14 +191,14 @@ function decodeEvent<T extends ApiObject>(event: {
       if (resourceVersion !== '') return { type, resourceVersion };
       return { type, resourceVersion: decodeObject<T>(event.object).metadata.resourceVersion ?? '' };
     case 'ERROR':
-      throw new ApiError(decodeJson(event.object) as Status); // the object of an ERROR is a metav1.Status
+      throw statusError(decodeJson(event.object) as ReceivedStatus); // the object of an ERROR is a metav1.Status
     default:
       throw apiError('InternalError', `the API server sent an event of an unknown type: ${type}`);
   }
 }
 
 /** For answers that carry no `metav1.Status`, such as those of a transport that could not reach the server. */
-const REASONS: Readonly<Partial<Record<RpcCode, string>>> = {
+const REASONS: Readonly<Partial<Record<RpcCode, Reason>>> = {
   [RpcCode.INVALID_ARGUMENT]: 'BadRequest',
   [RpcCode.DEADLINE_EXCEEDED]: 'Timeout',
   [RpcCode.NOT_FOUND]: 'NotFound',
@@ -218,6 +219,6 @@ function toApiError(error: unknown, signal?: AbortSignal): Error {
   if (!(error instanceof RpcError)) return apiError('InternalError', 'the call to the API server failed', error);
   const status = error.details === undefined ? undefined : decodeStatusDetails(error.details);
   // What the details of an answer hold is a metav1.Status by the contract of podium.api.v1.
-  if (status !== undefined) return new ApiError(status as Status, { cause: error });
+  if (status !== undefined) return statusError(status as ReceivedStatus, error);
   return apiError(REASONS[error.code] ?? 'InternalError', error.message, error);
 }

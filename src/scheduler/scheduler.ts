@@ -135,6 +135,7 @@ export class Scheduler {
 
   #decide(key: string, pod: Pod): void {
     const info = podInfo(pod);
+    this.#state.forget(key);
     const decision = schedule(info, this.#state.snapshot(), this.#random);
     this.#options.onDecision?.(pod, decision);
     if (decision.kind === 'unschedulable') {
@@ -162,10 +163,11 @@ export class Scheduler {
       const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`;
       this.#events.record(pod, { type: 'Normal', reason: 'Scheduled', message });
     } catch (error) {
-      this.#state.forget(key);
       const isNews = isNotFound(error) || isConflict(error);
+      // Otherwise the binding may have happened: the room stays taken until the next try, or the news, says where.
+      if (isNews) this.#state.forget(key);
       log[isNews ? 'debug' : 'warn']({ namespace, name, node: nodeName, error: describeError(error) }, 'scheduler: not bound');
-      // Whether the binding happened is unknown: if it did, the news of it takes the pod out of the queue.
+      // If it did happen, the news of it takes the pod out of the queue.
       if (this.#pods.cache.get(key) !== undefined) {
         this.#queue.retry(key, pod.spec.priority ?? 0, this.#options.clock.monotonic());
       }

@@ -3,8 +3,8 @@
  * by one, so that its cost is that of what changed. A `NodeInfo` is never changed but replaced: what a scheduling cycle
  * holds stays as it was.
  */
-import { milliValue } from '../../client/core/quantity.ts';
 import { controllerOf, keyOf, type Container, type Node, type Pod, type StringMap } from '../../client/objects.ts';
+import { parseQuantity, toMilli } from '../../kube/quantity.ts';
 
 /** Name of the resource → thousandths of its unit. */
 export type Amounts = ReadonlyMap<string, number>;
@@ -165,6 +165,11 @@ function ofContainer({ resources }: Container): Amounts {
 
 function amountsOf(quantities: StringMap): Amounts {
   return new Map(Object.entries(quantities).map(([name, quantity]) => [name, milliValue(quantity)]));
+}
+
+/** The API server has validated it, so text that is no quantity counts as nothing. */
+function milliValue(quantity: string): number {
+  return Number(toMilli(parseQuantity(String(quantity)) ?? 0n));
 }
 
 function sum(parts: readonly Amounts[]): Amounts {

@@ -1,4 +1,4 @@
-import { matchesLabels, meets } from '../../../client/core/selector.ts';
+import { selectorMatches } from '../../../kube/selector.ts';
 import type { Node, NodeSelectorTerm } from '../../../client/objects.ts';
 import { FITS, type Filter } from './filter.ts';
 
@@ -8,7 +8,7 @@ export const nodeAffinity: Filter = {
   reasons({ pod }, { node }) {
     const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
     const matches =
-      matchesLabels(pod.spec.nodeSelector ?? {}, node.metadata.labels) &&
+      selectorMatches({ matchLabels: pod.spec.nodeSelector ?? {} }, node.metadata.labels) &&
       (required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node)));
     return matches ? FITS : ["node(s) didn't match Pod's node affinity/selector"];
   },
@@ -20,7 +20,7 @@ export function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
   if (matchExpressions.length + matchFields.length === 0) return false;
   const fields = { 'metadata.name': node.metadata.name };
   return (
-    matchExpressions.every((requirement) => meets(requirement, node.metadata.labels ?? {})) &&
-    matchFields.every((requirement) => meets(requirement, fields))
+    selectorMatches({ matchExpressions }, node.metadata.labels) &&
+    selectorMatches({ matchExpressions: matchFields }, fields)
   );
 }
