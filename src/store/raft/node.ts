@@ -1,0 +1,449 @@
+/**
+ * The shell of the consensus core: it ticks it, feeds it what arrives, and does what its Readys say, in the order that
+ * they demand. It knows nothing of keys and values: committed entries go to the `StateMachine` that it is handed.
+ *
+ *   propose / receive / tick ──► Raft ──► Ready ─┬─► messages ─────────────────────────► transport
+ *                                               ├─► entries, hardState ─► WAL ─ synced ─► persisted(), messagesAfterSync
+ *                                               ├─► committed ──► StateMachine.apply() ─► applied()
+ *                                               └─► readStates ─► reads that waited
+ *
+ * Everything here runs in the event loop's turns, nothing in parallel; while the disk works, proposals gather in the core
+ * and leave it as one batch (group commit).
+ */
+import { assert } from '../../base/assert.ts';
+import { deferred, type Deferred } from '../../base/deferred.ts';
+import type { Clock, Millis, Timer } from '../../base/clock.ts';
+import { describeError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { Tasks } from '../../base/tasks.ts';
+import { StoreError, type StoreErrorCode } from '../rpc/errors.ts';
+import { Raft, type RaftStatus } from './core/raft.ts';
+import type { ConfState, Entry, HardState, LogIndex, MemberId, Message, Ready, SnapshotMeta, SoftState } from './core/types.ts';
+import { decodeConfChange } from './message-codec.ts';
+import type { ConnectionNumber, RaftReceiver, RaftTransport } from './transport.ts';
+
+/** What the node needs of the write-ahead log. */
+export interface NodeWal {
+  /** Durable when it resolves; resolves in the order of the calls. */
+  append(batch: {
+    readonly entries: readonly Entry[];
+    readonly hardState: HardState | undefined;
+    readonly snapshot: SnapshotMeta | undefined;
+    readonly mustSync: boolean;
+  }): Promise<void>;
+  /** Entries up to `index` are not needed any more. */
+  release(index: LogIndex): Promise<void>;
+}
+
+export interface StateSnapshot {
+  readonly index: LogIndex;
+  readonly confState: ConfState;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** What the node drives. `apply` is synchronous and deterministic. */
+export interface StateMachine {
+  /** A normal entry with data. */
+  apply(entry: Entry): void;
+  /** An entry that changes no data (a new leader's first, a configuration change): only the index moves on. */
+  skip(index: LogIndex, confState: ConfState | undefined): void;
+  /** A restart would go on from here: nothing above it may be released from the log. */
+  readonly durableIndex: LogIndex;
+  /** The state at some recent durable index. */
+  snapshot(): Promise<StateSnapshot>;
+  /** Writes a peer's state to a place of its own; nothing changes until `activate`. */
+  prepare(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<PreparedState>;
+}
+
+export interface PreparedState {
+  /** Makes it the state, durably. */
+  activate(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+export interface RaftNodeOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly raft: Raft;
+  readonly wal: NodeWal;
+  readonly transport: RaftTransport;
+  readonly stateMachine: StateMachine;
+  /** The configuration that the restored log begins with. */
+  readonly confState: ConfState;
+  /** The first read request; later ones count up. Never used by an earlier run of this member. */
+  readonly firstReadRequest: bigint;
+  readonly tickMs: Millis;
+  /** The log is compacted when the durable state is so many entries ahead of its beginning … */
+  readonly snapshotEntries: number;
+  /** … and keeps so many for followers that are a little behind. */
+  readonly catchUpEntries: number;
+  readonly onSoftState: (state: SoftState) => void;
+  /** The member must stop: a sync failed, an invariant broke. Called once. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Batches that may be on their way to the disk; proposals gather in the core meanwhile. */
+const WAL_BATCHES_MAX = 2;
+/** Proposals that wait for a leader or for the loop; one more is refused with `too-many-requests`. */
+const PROPOSALS_MAX = 5_000;
+/** Reads that wait; one more is refused with `too-many-requests`. */
+const READS_MAX = 100_000;
+/** A read request that got no answer is asked anew, under another number, after so long. */
+const READ_RETRY_MS = 500;
+/** After a pause of the process, at most so many ticks are made up for: it shall hear its leader before it doubts it. */
+const TICKS_AT_ONCE_MAX = 3;
+
+export class RaftNode implements RaftReceiver {
+  readonly #options: RaftNodeOptions;
+  readonly #raft: Raft;
+  readonly #tasks: Tasks;
+  readonly #connections = new Map<MemberId, ConnectionNumber>();
+  readonly #sendingSnapshot = new Set<MemberId>();
+  /** Configurations by the index they were applied at, oldest first; compaction asks which one held at its index. */
+  readonly #confStates: { readonly index: LogIndex; readonly confState: ConfState }[];
+  #proposals: Uint8Array[] = [];
+  /** Reads that no request covers yet, and those that the request under way covers. */
+  #readsWaiting: Deferred<void>[] = [];
+  #readsAsked: { readonly request: bigint; readonly reads: Deferred<void>[]; readonly askedAt: Millis } | undefined;
+  /** Reads that know their index and wait for it to be applied. */
+  #readsIndexed: { readonly index: LogIndex; readonly reads: readonly Deferred<void>[] }[] = [];
+  #nextReadRequest: bigint;
+  /** A peer's state that is written and waits for the core's word; `installed` tells its sender. */
+  #prepared: { readonly meta: SnapshotMeta; readonly state: PreparedState; isTaken: boolean; readonly installed: Deferred<void> } | undefined;
+  #batchesOut = 0;
+  /** A snapshot is being put in place: nothing is applied, so nothing is taken from the core. */
+  #isInstalling = false;
+  #isCompacting = false;
+  #isPumpDue = false;
+  #isStopped = false;
+  #softState: SoftState = { role: 'follower', leader: 0n };
+  #tickTimer: Timer | undefined;
+  #lastTickAt: Millis;
+  #compactedTo: LogIndex;
+
+  constructor(options: RaftNodeOptions) {
+    this.#options = options;
+    this.#raft = options.raft;
+    this.#nextReadRequest = options.firstReadRequest;
+    this.#lastTickAt = options.clock.monotonic();
+    this.#compactedTo = this.#raft.status().firstIndex - 1;
+    this.#confStates = [{ index: this.#compactedTo, confState: options.confState }];
+    this.#tasks = new Tasks((error) => this.#fatal(error));
+  }
+
+  async start(): Promise<void> {
+    await this.#options.transport.start(this);
+    this.#armTick();
+    this.#pumpSoon();
+  }
+
+  /** Nothing of it is sent or applied afterwards; what is being written is waited for. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return this.#tasks.idle();
+    this.#isStopped = true;
+    this.#tickTimer?.cancel();
+    this.#failReads('stopped');
+    await this.#options.transport.close();
+    await this.#tasks.idle();
+  }
+
+  get softState(): SoftState {
+    return this.#softState;
+  }
+
+  status(): RaftStatus {
+    return this.#raft.status();
+  }
+
+  /** Proposes once. Whether it happens, the state machine hears; nobody tells if it does not. */
+  propose(data: Uint8Array): void {
+    if (this.#isStopped) throw new StoreError('stopped');
+    if (this.#proposals.length >= PROPOSALS_MAX) throw new StoreError('too-many-requests');
+    if (this.#softState.leader === 0n) throw new StoreError('no-leader');
+    this.#proposals.push(data);
+    this.#pumpSoon();
+  }
+
+  /** Resolves when the state machine has applied all that was committed when this was called (thesis §6.4). */
+  linearizable(): Promise<void> {
+    if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
+    const waiting = this.#readsWaiting.length + (this.#readsAsked?.reads.length ?? 0);
+    if (waiting >= READS_MAX) return Promise.reject(new StoreError('too-many-requests'));
+    const read = deferred<void>();
+    this.#readsWaiting.push(read);
+    this.#pumpSoon();
+    return read.promise;
+  }
+
+  transferLeader(to: MemberId): boolean {
+    const outcome = this.#raft.transferLeader(to);
+    this.#pumpSoon();
+    return outcome.ok;
+  }
+
+  // ── From the transport ───────────────────────────────────────────────────────────────────────────────────────────
+
+  receive(message: Message): void {
+    if (this.#isStopped) return;
+    this.#raft.step(message);
+    this.#pumpSoon();
+  }
+
+  opened(peer: MemberId, connection: ConnectionNumber): void {
+    if (this.#isStopped || connection < (this.#connections.get(peer) ?? 0)) return;
+    this.#connections.set(peer, connection);
+    this.#raft.connectionOpened(peer);
+    this.#pumpSoon();
+  }
+
+  closed(peer: MemberId, connection: ConnectionNumber): void {
+    if (this.#isStopped || this.#connections.get(peer) !== connection) return;
+    this.#raft.connectionClosed(peer);
+    this.#pumpSoon();
+  }
+
+  /** The state is written beside ours first; only when the core accepts the message does it take our state's place. */
+  async receiveSnapshot(from: MemberId, meta: SnapshotMeta, message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    if (this.#isStopped) throw new StoreError('stopped');
+    if (this.#prepared !== undefined) throw new Error('another snapshot is being installed');
+    const { log, stateMachine } = this.#options;
+    log.info({ peer: from.toString(16), index: meta.index, term: meta.term }, 'raft: receiving snapshot');
+    const state = await stateMachine.prepare(meta, chunks);
+    if (this.#isStopped || this.#prepared !== undefined) {
+      await state.discard();
+      throw new Error('another snapshot is being installed');
+    }
+    const prepared = { meta, state, isTaken: false, installed: deferred<void>() };
+    this.#prepared = prepared;
+    this.#raft.step(message);
+    this.#pump();
+    if (prepared.isTaken) return prepared.installed.promise;
+    this.#prepared = undefined;
+    await state.discard();
+  }
+
+  // ── The loop ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #armTick(): void {
+    const { clock, tickMs } = this.#options;
+    this.#tickTimer = clock.setTimer(tickMs, () => {
+      const behind = Math.floor((clock.monotonic() - this.#lastTickAt) / tickMs);
+      this.#lastTickAt = behind > TICKS_AT_ONCE_MAX ? clock.monotonic() : this.#lastTickAt + behind * tickMs;
+      for (let tick = 0; tick < Math.min(behind, TICKS_AT_ONCE_MAX); tick++) this.#raft.tick();
+      this.#retryReads();
+      this.#pump();
+      if (!this.#isStopped) this.#armTick();
+    });
+  }
+
+  /** One pump for all that arrives in this turn of the event loop's microtasks. */
+  #pumpSoon(): void {
+    if (this.#isPumpDue || this.#isStopped) return;
+    this.#isPumpDue = true;
+    void Promise.resolve().then(() => {
+      this.#isPumpDue = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#isStopped) return;
+    try {
+      this.#proposeWaiting();
+      this.#askReads();
+      while (!this.#isInstalling && this.#batchesOut < WAL_BATCHES_MAX && !this.#isStopped) {
+        const ready = this.#raft.ready();
+        if (ready === undefined) break;
+        this.#handle(ready);
+      }
+      this.#compactIfDue();
+    } catch (error) {
+      this.#fatal(error);
+    }
+  }
+
+  #proposeWaiting(): void {
+    if (this.#proposals.length === 0) return;
+    const outcome = this.#raft.propose(this.#proposals);
+    // No leader: these proposals are lost, which is one of the things that may happen to a proposal.
+    if (outcome.ok || outcome.code === 'no-leader') this.#proposals = [];
+  }
+
+  #handle(ready: Ready): void {
+    if (ready.softState !== undefined) this.#noteSoftState(ready.softState);
+    this.#send(ready.messages);
+    this.#persist(ready);
+    if (ready.committed.length > 0) this.#apply(ready.committed);
+    for (const { request, index } of ready.readStates) this.#noteReadIndex(request, index);
+    this.#serveReads();
+  }
+
+  #persist(ready: Ready): void {
+    const { wal, transport } = this.#options;
+    const { entries, hardState, snapshot, mustSync, number } = ready;
+    this.#batchesOut++;
+    if (snapshot !== undefined) this.#isInstalling = true;
+    const persist = async () => {
+      await wal.append({ entries, hardState, snapshot, mustSync });
+      if (snapshot !== undefined) await this.#install(snapshot);
+      this.#batchesOut--;
+      if (this.#isStopped) return;
+      this.#raft.persisted(number);
+      transport.send(ready.messagesAfterSync);
+      this.#pump();
+    };
+    if (snapshot !== undefined) {
+      assert(this.#prepared?.meta.index === snapshot.index, 'a snapshot is prepared before the core hears of it');
+      this.#prepared.isTaken = true;
+    }
+    this.#tasks.run(persist());
+  }
+
+  async #install(snapshot: SnapshotMeta): Promise<void> {
+    const prepared = this.#prepared;
+    assert(prepared !== undefined, 'a snapshot is installed once');
+    await prepared.state.activate();
+    this.#prepared = undefined;
+    this.#isInstalling = false;
+    this.#confStates.splice(0, Infinity, { index: snapshot.index, confState: snapshot.confState });
+    this.#compactedTo = snapshot.index;
+    this.#raft.applied(snapshot.index);
+    this.#options.log.info({ index: snapshot.index, term: snapshot.term }, 'raft: snapshot installed');
+    prepared.installed.resolve();
+    await this.#options.wal.release(snapshot.index);
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const { stateMachine } = this.#options;
+    for (const entry of entries) {
+      if (entry.kind === 'conf-change') {
+        const confState = this.#raft.appliedConfChange(decodeConfChange(entry.data));
+        this.#confStates.push({ index: entry.index, confState });
+        stateMachine.skip(entry.index, confState);
+      } else if (entry.data.length === 0) {
+        stateMachine.skip(entry.index, undefined);
+      } else {
+        stateMachine.apply(entry);
+      }
+    }
+    this.#raft.applied(entries.at(-1)!.index);
+  }
+
+  #send(messages: readonly Message[]): void {
+    if (messages.length === 0) return;
+    const plain = messages.filter((message) => message.type !== 'install-snapshot');
+    this.#options.transport.send(plain);
+    for (const message of messages) if (message.type === 'install-snapshot') this.#tasks.run(this.#sendSnapshot(message));
+  }
+
+  async #sendSnapshot(message: Extract<Message, { type: 'install-snapshot' }>): Promise<void> {
+    const { stateMachine, transport, log } = this.#options;
+    const peer = message.to;
+    if (this.#sendingSnapshot.has(peer)) return;
+    this.#sendingSnapshot.add(peer);
+    try {
+      const { index, confState, chunks, close } = await stateMachine.snapshot();
+      try {
+        const term = this.#raft.termAt(index);
+        if (term === undefined || index < message.snapshot.index) throw new Error('the state is not durable that far yet');
+        log.info({ peer: peer.toString(16), index, term }, 'raft: sending snapshot');
+        await transport.sendSnapshot({ ...message, snapshot: { index, term, confState } }, chunks);
+        this.#raft.reportSnapshot(peer, true);
+      } finally {
+        await close();
+      }
+    } catch (error) {
+      log.warn({ peer: peer.toString(16), error: describeError(error) }, 'raft: sending snapshot failed');
+      this.#raft.reportSnapshot(peer, false);
+    } finally {
+      this.#sendingSnapshot.delete(peer);
+      this.#pumpSoon();
+    }
+  }
+
+  #noteSoftState(state: SoftState): void {
+    const { log, onSoftState } = this.#options;
+    this.#softState = state;
+    const term = this.#raft.status().term;
+    log.info({ role: state.role, leader: state.leader.toString(16), term }, 'raft: role or leader changed');
+    // A request to the old leader may never be answered; a read is asked again of the new one, under a new number.
+    if (this.#readsAsked !== undefined) this.#askAgain();
+    onSoftState(state);
+  }
+
+  // ── Reads ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #askReads(): void {
+    if (this.#readsWaiting.length === 0 || this.#readsAsked !== undefined) return;
+    const request = this.#nextReadRequest++;
+    if (!this.#raft.readIndex(request).ok) return; // No leader: they wait for one, or for their callers' patience.
+    this.#readsAsked = { request, reads: this.#readsWaiting, askedAt: this.#options.clock.monotonic() };
+    this.#readsWaiting = [];
+  }
+
+  /** The leader has answered: the reads are served as soon as we have applied as much as it had committed. */
+  #noteReadIndex(request: bigint, index: LogIndex): void {
+    if (this.#readsAsked?.request !== request) return;
+    this.#readsIndexed.push({ index, reads: this.#readsAsked.reads });
+    this.#readsAsked = undefined;
+    this.#pumpSoon();
+  }
+
+  #serveReads(): void {
+    if (this.#readsIndexed.length === 0) return;
+    const { applied } = this.#raft.status();
+    const served = this.#readsIndexed.filter(({ index }) => index <= applied);
+    this.#readsIndexed = this.#readsIndexed.filter(({ index }) => index > applied);
+    for (const { reads } of served) for (const read of reads) read.resolve();
+  }
+
+  #retryReads(): void {
+    const asked = this.#readsAsked;
+    if (asked !== undefined && this.#options.clock.monotonic() - asked.askedAt >= READ_RETRY_MS) this.#askAgain();
+  }
+
+  #askAgain(): void {
+    this.#readsWaiting = [...(this.#readsAsked?.reads ?? []), ...this.#readsWaiting];
+    this.#readsAsked = undefined;
+  }
+
+  #failReads(code: StoreErrorCode): void {
+    this.#askAgain();
+    const indexed = this.#readsIndexed.splice(0).flatMap(({ reads }) => reads);
+    for (const read of [...indexed, ...this.#readsWaiting.splice(0)]) read.reject(new StoreError(code));
+  }
+
+  // ── Compaction ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #compactIfDue(): void {
+    const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
+    const durable = Math.min(stateMachine.durableIndex, this.#raft.status().applied);
+    if (this.#isCompacting || this.#isInstalling || durable - this.#compactedTo < snapshotEntries + catchUpEntries) return;
+    this.#isCompacting = true;
+    this.#tasks.run(this.#compact(durable - catchUpEntries).finally(() => (this.#isCompacting = false)));
+  }
+
+  async #compact(index: LogIndex): Promise<void> {
+    const { wal, log } = this.#options;
+    const term = this.#raft.termAt(index);
+    assert(term !== undefined, 'only what is in the log is compacted');
+    while (this.#confStates.length > 1 && this.#confStates[1]!.index <= index) this.#confStates.shift();
+    const { confState } = this.#confStates[0]!;
+    await wal.append({ entries: [], hardState: undefined, snapshot: { index, term, confState }, mustSync: true });
+    if (this.#isStopped || index <= this.#compactedTo) return;
+    this.#raft.compact(index, confState);
+    this.#compactedTo = index;
+    log.debug({ index }, 'raft: log compacted');
+    await wal.release(index);
+  }
+
+  #fatal(error: unknown): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#tickTimer?.cancel();
+    this.#failReads('stopped');
+    this.#options.log.error({ error: describeError(error), stack: error instanceof Error ? error.stack : undefined }, 'raft: member stops');
+    this.#options.onFatal(error);
+  }
+}
