@@ -73,9 +73,12 @@ export class Mvcc {
   /** At boot, in the order of the index rows. */
   load(write: Write): void {
     assert(write.main >= this.#revision, 'index rows are read in order');
-    this.index.append(write);
-    this.#log.push(write);
-    this.#revision = write.main;
+    const known = this.index.entry(write.key)?.key;
+    // All writes of a key share one string.
+    const shared = known === undefined ? write : { ...write, key: known };
+    this.index.append(shared);
+    this.#log.push(shared);
+    this.#revision = shared.main;
   }
 
   /** At boot, after the index rows: a crash may have left the scrub of the last compaction half done. */
@@ -129,7 +132,7 @@ export class Mvcc {
   put(key: Key, value: Uint8Array, lease: bigint): Write | undefined {
     const previous = this.get(key);
     const write: Write = {
-      key,
+      key: previous?.key ?? key,
       main: this.#revision + 1,
       sub: this.#changesSoFar(),
       create: previous?.create ?? this.#revision + 1,

@@ -1,0 +1,116 @@
+/**
+ * What goes through the Raft log: one tagged request each, in etcd's own messages, with the id by which its proposer
+ * recognises the answer. No time and no randomness is in it or added when it is applied; what the proposer chose, such
+ * as a lease's id, is written out.
+ */
+import {
+  CompactionRequest,
+  DeleteRangeRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
+  PutRequest,
+  TxnRequest,
+} from '../../proto/etcd.ts';
+import { codec, WireError, type Init, type MessageCodec } from '../../proto/wire.ts';
+import { unreachable } from '../../base/assert.ts';
+
+export type Command =
+  | { readonly kind: 'put'; readonly request: PutRequest }
+  | { readonly kind: 'delete-range'; readonly request: DeleteRangeRequest }
+  | { readonly kind: 'txn'; readonly request: TxnRequest }
+  | { readonly kind: 'compaction'; readonly request: CompactionRequest }
+  | { readonly kind: 'lease-grant'; readonly request: LeaseGrantRequest }
+  | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest };
+
+export interface Proposal {
+  /** Unique among the proposals that are under way; chosen by the proposing member. */
+  readonly id: bigint;
+  readonly command: Command;
+}
+
+const ID = 1;
+const FIELDS = { put: 2, 'delete-range': 3, txn: 4, compaction: 5, 'lease-grant': 6, 'lease-revoke': 7 } as const;
+const FIXED64 = 1;
+const LENGTH_DELIMITED = 2;
+
+export function encodeProposal(proposal: Proposal): Uint8Array {
+  return Envelope.encode(proposal);
+}
+
+/** Throws `WireError` on bytes that are no proposal: a member that cannot read the log must stop. */
+export function decodeProposal(bytes: Uint8Array): Proposal {
+  return Envelope.decode(bytes);
+}
+
+const Envelope: MessageCodec<Proposal> = codec<Proposal>(
+  'podium.store.Proposal',
+  (writer, init) => {
+    // An Init of a whole message that we made ourselves.
+    const { id, command } = init as Proposal;
+    writer.uint32((ID << 3) | FIXED64).fixed64(id);
+    const start = writer.open((FIELDS[command.kind] << 3) | LENGTH_DELIMITED);
+    switch (command.kind) {
+      case 'put':
+        PutRequest.write(writer, command.request);
+        break;
+      case 'delete-range':
+        DeleteRangeRequest.write(writer, command.request);
+        break;
+      case 'txn':
+        TxnRequest.write(writer, command.request as Init<TxnRequest>);
+        break;
+      case 'compaction':
+        CompactionRequest.write(writer, command.request);
+        break;
+      case 'lease-grant':
+        LeaseGrantRequest.write(writer, command.request);
+        break;
+      case 'lease-revoke':
+        LeaseRevokeRequest.write(writer, command.request);
+        break;
+      default:
+        unreachable(command);
+    }
+    writer.close(start);
+  },
+  (reader, end) => {
+    let id = 0n;
+    let command: Command | undefined;
+    while (reader.position < end) {
+      const tag = reader.tag();
+      if (tag === ((ID << 3) | FIXED64)) {
+        id = reader.fixed64();
+        continue;
+      }
+      if ((tag & 7) !== LENGTH_DELIMITED) throw new WireError(`a proposal has no field ${tag >>> 3}`);
+      const inner = reader.enter();
+      switch (tag >>> 3) {
+        case FIELDS.put:
+          command = { kind: 'put', request: PutRequest.read(reader, inner) };
+          break;
+        case FIELDS['delete-range']:
+          command = { kind: 'delete-range', request: DeleteRangeRequest.read(reader, inner) };
+          break;
+        case FIELDS.txn:
+          command = { kind: 'txn', request: TxnRequest.read(reader, inner) };
+          break;
+        case FIELDS.compaction:
+          command = { kind: 'compaction', request: CompactionRequest.read(reader, inner) };
+          break;
+        case FIELDS['lease-grant']:
+          command = { kind: 'lease-grant', request: LeaseGrantRequest.read(reader, inner) };
+          break;
+        case FIELDS['lease-revoke']:
+          command = { kind: 'lease-revoke', request: LeaseRevokeRequest.read(reader, inner) };
+          break;
+        default:
+          // Skipping what a newer member knows would make the replicas differ.
+          throw new WireError(`a proposal has no field ${tag >>> 3}`);
+      }
+      reader.leave(inner);
+    }
+    if (command === undefined) throw new WireError('a proposal without a command');
+    return { id, command };
+  },
+  (init) => init as Proposal,
+);

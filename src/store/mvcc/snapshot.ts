@@ -1,0 +1,157 @@
+/**
+ * A state machine as a stream of bytes: all rows of one view of the backend, so that index, term, configuration and data
+ * belong together. Chunks may be cut anew on the way.
+ *
+ *   stream  = row* · end
+ *   row     = key length (4 bytes, never 0) · value length (4) · key · value
+ *   end     = 0 (4 bytes) · number of rows (4) · CRC-32 of everything before (4)
+ */
+import { crc32 } from 'node:zlib';
+import { asBuffer, concatBytes, fromLatin1 } from '../../base/bytes.ts';
+import type { SnapshotMeta } from '../raft/core/types.ts';
+import { APPLIED_ROW, decodeApplied } from '../state-machine.ts';
+import type { Backend, BackendOp, BackendSnapshot } from './backend.ts';
+import { ALL_ROWS } from './core/revision.ts';
+
+/** Rows are gathered into chunks of about this size; a larger row is a chunk of its own. */
+const CHUNK_BYTES = 64 * 1024;
+/** Rows and bytes written to the new backend at a time. */
+const RESTORE_ROWS = 5000;
+const RESTORE_BYTES = 4 * 1024 * 1024;
+/** Our largest row is a value of a request, which is far below; a longer one is no snapshot of ours. */
+const ROW_BYTES_MAX = 64 * 1024 * 1024;
+const HEADER_BYTES = 8;
+const END_BYTES = 12;
+
+export interface OpenSnapshot {
+  readonly meta: SnapshotMeta;
+  /** To be iterated once. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** The state that has landed in the backend. Flush first for the present one; undefined before the first batch. */
+export async function openSnapshot(backend: Backend): Promise<OpenSnapshot | undefined> {
+  const view = backend.snapshot();
+  for await (const rows of view.scan({ from: APPLIED_ROW, to: `${APPLIED_ROW}\0` })) {
+    for (const { value } of rows) {
+      return { meta: decodeApplied(value), chunks: encodeRows(view), close: () => view.close() };
+    }
+  }
+  await view.close();
+  return undefined;
+}
+
+async function* encodeRows(view: BackendSnapshot): AsyncGenerator<Uint8Array> {
+  let checksum = 0;
+  let count = 0;
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  const cut = (): Uint8Array => {
+    const chunk = concatBytes(parts);
+    checksum = crc32(chunk, checksum);
+    parts = [];
+    bytes = 0;
+    return chunk;
+  };
+  for await (const rows of view.scan(ALL_ROWS)) {
+    for (const { key, value } of rows) {
+      const header = Buffer.alloc(HEADER_BYTES);
+      header.writeUInt32BE(key.length, 0);
+      header.writeUInt32BE(value.length, 4);
+      parts.push(header, fromLatin1(key), value);
+      bytes += HEADER_BYTES + key.length + value.length;
+      count++;
+      if (bytes >= CHUNK_BYTES) yield cut();
+    }
+  }
+  if (bytes > 0) yield cut();
+  const end = Buffer.alloc(END_BYTES);
+  end.writeUInt32BE(count, 4);
+  end.writeUInt32BE(checksum, 8);
+  yield end;
+}
+
+/**
+ * Writes a snapshot's rows into a fresh backend and answers what they amount to. Throws on a stream that is cut short or
+ * damaged; the backend is then to be destroyed.
+ */
+export async function restoreSnapshot(backend: Backend, chunks: AsyncIterable<Uint8Array>): Promise<SnapshotMeta> {
+  const parser = new RowParser();
+  let ops: BackendOp[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    for (const op of parser.push(chunk)) {
+      ops.push(op);
+      bytes += op.key.length + op.value.length;
+      if (ops.length < RESTORE_ROWS && bytes < RESTORE_BYTES) continue;
+      await backend.batch(ops);
+      ops = [];
+      bytes = 0;
+    }
+  }
+  parser.finish();
+  await backend.batch(ops);
+  const applied = backend.get(APPLIED_ROW);
+  if (applied === undefined) throw new Error('a snapshot without its index');
+  return decodeApplied(applied);
+}
+
+type Put = Extract<BackendOp, { type: 'put' }>;
+
+class RowParser {
+  #rest: Buffer = Buffer.alloc(0);
+  #checksum = 0;
+  #count = 0;
+  #isEnded = false;
+
+  *push(chunk: Uint8Array): Generator<Put> {
+    let input = this.#rest.length === 0 ? asBuffer(chunk) : Buffer.concat([this.#rest, chunk]);
+    for (;;) {
+      if (this.#isEnded) {
+        if (input.length > 0) throw new Error('a snapshot goes on past its end');
+        break;
+      }
+      const size = this.#sizeOf(input);
+      if (size === undefined || size > input.length) break;
+      const row = this.#take(input.subarray(0, size));
+      input = input.subarray(size);
+      if (row !== undefined) yield row;
+    }
+    // A copy: the view would pin the whole chunk.
+    this.#rest = Buffer.from(input);
+  }
+
+  finish(): void {
+    if (!this.#isEnded) throw new Error('a snapshot that was cut short');
+  }
+
+  /** Of the next row or the end; undefined while its header is not there. */
+  #sizeOf(input: Buffer): number | undefined {
+    if (input.length < HEADER_BYTES) return undefined;
+    const keyLength = input.readUInt32BE(0);
+    if (keyLength === 0) return END_BYTES;
+    const size = HEADER_BYTES + keyLength + input.readUInt32BE(4);
+    if (size > ROW_BYTES_MAX) throw new Error(`a snapshot with a row of ${size} bytes`);
+    return size;
+  }
+
+  #take(bytes: Buffer): Put | undefined {
+    const keyLength = bytes.readUInt32BE(0);
+    if (keyLength === 0) {
+      if (bytes.readUInt32BE(4) !== this.#count || bytes.readUInt32BE(8) !== this.#checksum) {
+        throw new Error('a damaged snapshot: its checksum does not fit');
+      }
+      this.#isEnded = true;
+      return undefined;
+    }
+    this.#checksum = crc32(bytes, this.#checksum);
+    this.#count++;
+    const valueAt = HEADER_BYTES + keyLength;
+    return {
+      type: 'put',
+      key: bytes.toString('latin1', HEADER_BYTES, valueAt),
+      value: Uint8Array.from(bytes.subarray(valueAt)),
+    };
+  }
+}
