@@ -1,10 +1,9 @@
 /** `podium describe`: one object, or all of a kind, with what belongs to it and its events. */
 import { isNotFound } from '../client/api-error.ts';
-import { resources } from '../client/api-client.ts';
-import { inNamespace } from '../client/api-client.ts';
+import { inNamespace, resources } from '../client/api-client.ts';
 import { type CliContext, EXIT_FAILED, EXIT_OK } from './context.ts';
 import { describeObject } from './core/describe.ts';
-import { pairs, record, at, type View } from './core/view.ts';
+import { at, pairs, record, type View } from './core/view.ts';
 import { explain } from './errors.ts';
 import { scopeOf } from './get.ts';
 import { listAll, parseTargets, refOf, type Selectors } from './resources.ts';

@@ -1,6 +1,6 @@
 /** What a person sees of a failure: kubectl's words for what the API server refused, one line, no stack trace. */
 import { AbortedError, describeError, UserError } from '../base/errors.ts';
-import { ApiError } from '../client/api-error.ts';
+import { ApiError } from '../kube/errors.ts';
 
 /** The lines for standard error; undefined for an end that was asked for (Ctrl-C). */
 export function explain(error: unknown): string | undefined {
