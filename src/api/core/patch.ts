@@ -1,0 +1,257 @@
+/** The three kinds of patches. Each answers the patched copy; what a patch may not do is an error as a value. */
+import { cloneJson, equalJson, isRecord, setField } from '../../kube/types.ts';
+import { modelOfField } from './schema.ts';
+
+type Fields = Record<string, unknown>;
+
+export type Patched = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
+
+class PatchProblem extends Error {}
+
+function attempt(run: () => unknown): Patched {
+  try {
+    return { ok: true, value: run() };
+  } catch (error) {
+    if (error instanceof PatchProblem) return { ok: false, message: error.message };
+    throw error;
+  }
+}
+
+/** RFC 7386. */
+export function mergePatch(target: unknown, patch: unknown): unknown {
+  if (!isRecord(patch)) return cloneJson(patch);
+  const result: Fields = isRecord(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else setField(result, key, mergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value));
+  }
+  return result;
+}
+
+// --- RFC 6902
+
+/** More operations than a person writes, few enough to be done in one turn. */
+const OPERATIONS_MAX = 10_000;
+
+export function jsonPatch(target: unknown, operations: unknown): Patched {
+  return attempt(() => {
+    if (!Array.isArray(operations)) throw new PatchProblem('a JSON patch is a list of operations');
+    if (operations.length > OPERATIONS_MAX) {
+      throw new PatchProblem(`the allowed maximum operations in a JSON patch is ${OPERATIONS_MAX}, got ${operations.length}`);
+    }
+    let document: unknown = cloneJson(target);
+    for (const operation of operations) document = applyOperation(document, operation);
+    return document;
+  });
+}
+
+function applyOperation(document: unknown, operation: unknown): unknown {
+  if (!isRecord(operation) || typeof operation['op'] !== 'string' || typeof operation['path'] !== 'string') {
+    throw new PatchProblem('an operation of a JSON patch has the fields op and path');
+  }
+  const { op, path } = operation;
+  const value = () => {
+    if (!('value' in operation)) throw new PatchProblem(`operation ${op} at ${path} has no value`);
+    return cloneJson(operation['value']);
+  };
+  const from = () => {
+    if (typeof operation['from'] !== 'string') throw new PatchProblem(`operation ${op} at ${path} has no from`);
+    return operation['from'];
+  };
+  switch (op) {
+    case 'add':
+      return put(document, path, value(), 'add');
+    case 'replace':
+      lookUp(document, path);
+      return put(document, path, value(), 'replace');
+    case 'remove':
+      return remove(document, path);
+    case 'copy':
+      return put(document, path, cloneJson(lookUp(document, from())), 'add');
+    case 'move': {
+      const moved = lookUp(document, from());
+      if (path.startsWith(`${from()}/`)) throw new PatchProblem(`cannot move ${from()} into itself`);
+      return put(remove(document, from()), path, moved, 'add');
+    }
+    case 'test':
+      if (!equalJson(lookUp(document, path), value())) throw new PatchProblem(`testing value ${path} failed: test failed`);
+      return document;
+    default:
+      throw new PatchProblem(`unexpected kind: ${op}`);
+  }
+}
+
+function pointer(path: string): string[] {
+  if (path === '') return [];
+  if (!path.startsWith('/')) throw new PatchProblem(`path ${JSON.stringify(path)} does not start with /`);
+  return path
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+function missing(path: string): PatchProblem {
+  return new PatchProblem(`the path ${JSON.stringify(path)} does not exist`);
+}
+
+function lookUp(document: unknown, path: string): unknown {
+  let at = document;
+  for (const part of pointer(path)) {
+    if (Array.isArray(at) && /^(0|[1-9]\d*)$/.test(part) && Number(part) < at.length) at = at[Number(part)];
+    else if (isRecord(at) && Object.hasOwn(at, part)) at = at[part];
+    else throw missing(path);
+  }
+  return at;
+}
+
+function put(document: unknown, path: string, value: unknown, mode: 'add' | 'replace'): unknown {
+  const parts = pointer(path);
+  const last = parts.pop();
+  if (last === undefined) return value;
+  const parent = lookUp(document, parentOf(path));
+  if (Array.isArray(parent)) {
+    const index = last === '-' && mode === 'add' ? parent.length : /^(0|[1-9]\d*)$/.test(last) ? Number(last) : -1;
+    if (index < 0 || index > parent.length) throw missing(path);
+    parent.splice(index, mode === 'add' ? 0 : 1, value);
+  } else if (isRecord(parent)) setField(parent, last, value);
+  else throw missing(path);
+  return document;
+}
+
+function remove(document: unknown, path: string): unknown {
+  lookUp(document, path);
+  const last = pointer(path).pop();
+  if (last === undefined) throw new PatchProblem('the whole document cannot be removed');
+  const parent = lookUp(document, parentOf(path));
+  if (Array.isArray(parent)) parent.splice(Number(last), 1);
+  else if (isRecord(parent)) delete parent[last];
+  return document;
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
+// --- strategic merge
+
+/** Lists that merge by a key of their items; all others are replaced whole. By model and field. */
+export const MERGE_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  V1ObjectMeta: { ownerReferences: 'uid' },
+  V1PodSpec: {
+    containers: 'name',
+    initContainers: 'name',
+    ephemeralContainers: 'name',
+    volumes: 'name',
+    imagePullSecrets: 'name',
+    hostAliases: 'ip',
+    topologySpreadConstraints: 'topologyKey',
+    schedulingGates: 'name',
+    resourceClaims: 'name',
+  },
+  V1Container: { env: 'name', ports: 'containerPort', volumeMounts: 'mountPath', volumeDevices: 'devicePath' },
+  V1EphemeralContainer: { env: 'name', ports: 'containerPort', volumeMounts: 'mountPath', volumeDevices: 'devicePath' },
+  V1PodStatus: { conditions: 'type', podIPs: 'ip', hostIPs: 'ip' },
+  V1ServiceSpec: { ports: 'port' },
+  V1ServiceStatus: { conditions: 'type' },
+  V1NodeStatus: { conditions: 'type', addresses: 'type' },
+  V1DeploymentStatus: { conditions: 'type' },
+  V1ReplicaSetStatus: { conditions: 'type' },
+  V1NamespaceStatus: { conditions: 'type' },
+  V1ServiceAccount: { secrets: 'name', imagePullSecrets: 'name' },
+};
+
+/** Lists of scalars that merge as sets. */
+const MERGED_SETS: ReadonlySet<string> = new Set(['V1ObjectMeta.finalizers', 'V1NodeSpec.podCIDRs']);
+
+export function strategicPatch(model: string, target: unknown, patch: unknown): Patched {
+  return attempt(() => {
+    if (!isRecord(patch)) throw new PatchProblem('a strategic merge patch is an object');
+    return mergeRecord(model, isRecord(target) ? target : {}, patch);
+  });
+}
+
+function mergeRecord(model: string | undefined, target: Fields, patch: Fields): Fields {
+  const directive = patch['$patch'];
+  if (directive === 'replace') return withoutDirectives(patch);
+  if (directive === 'delete') return {};
+  if (directive !== undefined && directive !== 'merge') throw new PatchProblem(`Unknown patch type: ${String(directive)}`);
+  const result: Fields = { ...target };
+  retainKeys(result, patch['$retainKeys']);
+  for (const [key, value] of Object.entries(patch)) {
+    if (key.startsWith('$deleteFromPrimitiveList/')) deleteFromSet(result, key.slice(key.indexOf('/') + 1), value);
+    else if (key.startsWith('$')) continue;
+    else if (value === null) delete result[key];
+    else setField(result, key, mergeField(model, key, Object.hasOwn(result, key) ? result[key] : undefined, value));
+  }
+  for (const [key, order] of Object.entries(patch)) {
+    if (key.startsWith('$setElementOrder/')) setOrder(model, result, key.slice(key.indexOf('/') + 1), order);
+  }
+  return result;
+}
+
+function mergeField(model: string | undefined, field: string, target: unknown, patch: unknown): unknown {
+  const fieldModel = model === undefined ? undefined : modelOfField(model, field);
+  if (isRecord(patch)) return mergeRecord(fieldModel, isRecord(target) ? target : {}, patch);
+  if (!Array.isArray(patch)) return patch;
+  const mergeKey = model === undefined ? undefined : MERGE_KEYS[model]?.[field];
+  if (mergeKey !== undefined) return mergeList({ model: fieldModel, mergeKey }, Array.isArray(target) ? target : [], patch);
+  if (MERGED_SETS.has(`${model}.${field}`)) return [...new Set([...(Array.isArray(target) ? target : []), ...patch])];
+  return cloneJson(patch);
+}
+
+interface KeyedList {
+  readonly model: string | undefined;
+  readonly mergeKey: string;
+}
+
+function mergeList({ model, mergeKey }: KeyedList, target: readonly unknown[], patch: readonly unknown[]): unknown[] {
+  if (patch.some((item) => isRecord(item) && item['$patch'] === 'replace')) {
+    return patch.filter((item) => !(isRecord(item) && item['$patch'] === 'replace' && Object.keys(item).length === 1)).map((item) => (isRecord(item) ? withoutDirectives(item) : item));
+  }
+  const result = [...target];
+  for (const item of patch) {
+    if (!isRecord(item)) throw new PatchProblem('an item of a list that merges by a key is an object');
+    const key = item[mergeKey];
+    if (key === undefined) throw new PatchProblem(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+    const index = result.findIndex((existing) => isRecord(existing) && existing[mergeKey] === key);
+    const existing = index < 0 ? undefined : result[index];
+    if (item['$patch'] === 'delete') {
+      if (index >= 0) result.splice(index, 1);
+    } else if (isRecord(existing)) result[index] = mergeRecord(model, existing, item);
+    else result.push(mergeRecord(model, {}, item));
+  }
+  return result;
+}
+
+function retainKeys(target: Fields, keys: unknown): void {
+  if (keys === undefined) return;
+  if (!Array.isArray(keys)) throw new PatchProblem('$retainKeys is a list');
+  for (const key of Object.keys(target)) if (!keys.includes(key)) delete target[key];
+}
+
+function deleteFromSet(target: Fields, field: string, values: unknown): void {
+  const list = target[field];
+  if (!Array.isArray(values)) throw new PatchProblem(`$deleteFromPrimitiveList/${field} is a list`);
+  if (Array.isArray(list)) target[field] = list.filter((item) => !values.includes(item));
+}
+
+/** Items that the order names come in its order; the others keep their place behind the item they followed. */
+function setOrder(model: string | undefined, target: Fields, field: string, order: unknown): void {
+  const list = target[field];
+  if (!Array.isArray(order)) throw new PatchProblem(`$setElementOrder/${field} is a list`);
+  if (!Array.isArray(list)) return;
+  const mergeKey = model === undefined ? undefined : MERGE_KEYS[model]?.[field];
+  const keyOf = (item: unknown) => (mergeKey !== undefined && isRecord(item) ? item[mergeKey] : item);
+  const ranks = new Map(order.map((item, index) => [keyOf(item), index]));
+  let last = -1;
+  const ranked = list.map((item: unknown) => ({ item, rank: (last = ranks.get(keyOf(item)) ?? last) }));
+  target[field] = ranked.sort((a, b) => a.rank - b.rank).map(({ item }) => item);
+}
+
+function withoutDirectives(patch: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(patch)
+      .filter(([key]) => !key.startsWith('$'))
+      .map(([key, value]) => [key, cloneJson(value)]),
+  );
+}

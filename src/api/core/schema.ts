@@ -1,0 +1,236 @@
+/**
+ * One structural walker over the generated models: it refuses wrong types, drops or reports unknown fields, fills in
+ * defaults and finds what is missing. It knows fields and types; what values may mean is the kinds' business.
+ */
+import { cloneJson, isRecord, setField } from '../../kube/types.ts';
+import { type FieldError, required } from '../../kube/errors.ts';
+import { QUANTITY_MESSAGE, formatQuantity, parseQuantity } from '../../kube/quantity.ts';
+import { DEFAULTS } from './defaults.ts';
+import { MODELS } from './schema.generated.ts';
+
+export type Fields = Record<string, unknown>;
+
+interface FieldType {
+  readonly container: 'one' | 'list' | 'map';
+  readonly base: string;
+  readonly isRequired: boolean;
+}
+
+export interface Decoded {
+  readonly value: Fields;
+  /** Paths of fields that the model does not have; they are not in `value`. */
+  readonly unknown: readonly string[];
+  /** What the values are not, in the words of Go's decoder. */
+  readonly wrong: readonly string[];
+}
+
+type Model = ReadonlyMap<string, FieldType>;
+
+const models: ReadonlyMap<string, Model> = new Map(
+  Object.entries(MODELS).map(([name, fields]): [string, Model] => [
+    name,
+    new Map(Object.entries(fields).map(([field, type]) => [field, parseType(type)])),
+  ]),
+);
+
+function parseType(text: string): FieldType {
+  const isRequired = text.endsWith('!');
+  const bare = isRequired ? text.slice(0, -1) : text;
+  // The one list of lists in the models is not reachable from a kind that is served; a map of lists is Kubernetes' `any`.
+  if (bare.startsWith('[]')) return { container: 'list', base: nested(bare.slice(2)), isRequired };
+  if (bare.startsWith('{}')) return { container: 'map', base: nested(bare.slice(2)), isRequired };
+  return { container: 'one', base: bare, isRequired };
+}
+
+function nested(base: string): string {
+  return base.startsWith('[]') || base.startsWith('{}') ? 'any' : base;
+}
+
+export function modelFields(model: string): ReadonlyMap<string, FieldType> | undefined {
+  return models.get(model);
+}
+
+/** The model of what a field holds (of its items, if it is a list or a map); undefined for scalars. */
+export function modelOfField(model: string, field: string): string | undefined {
+  const base = models.get(model)?.get(field)?.base;
+  return base !== undefined && models.has(base) ? base : undefined;
+}
+
+/** A pruned copy, with nulls left out. */
+export function decode(model: string, input: Fields): Decoded {
+  const walk: Walk = { unknown: [], wrong: [] };
+  const value = decodeModel(walk, model, input, '');
+  return { value, ...walk };
+}
+
+interface Walk {
+  readonly unknown: string[];
+  readonly wrong: string[];
+}
+
+function decodeModel(walk: Walk, model: string, input: Fields, path: string): Fields {
+  const fields = models.get(model)!;
+  const output: Fields = {};
+  for (const [name, value] of Object.entries(input)) {
+    const at = path === '' ? name : `${path}.${name}`;
+    const type = fields.get(name);
+    if (type === undefined) walk.unknown.push(at);
+    else if (value !== null && value !== undefined) {
+      const decoded = decodeField(walk, { type, owner: model, path: at }, value);
+      if (decoded !== undefined) output[name] = decoded;
+    }
+  }
+  return output;
+}
+
+interface Place {
+  readonly type: FieldType;
+  readonly owner: string;
+  readonly path: string;
+}
+
+function decodeField(walk: Walk, place: Place, value: unknown): unknown {
+  switch (place.type.container) {
+    case 'one':
+      return decodeOne(walk, place, value);
+    case 'list': {
+      if (!Array.isArray(value)) return refuse(walk, place, value);
+      const items = value.map((item: unknown, index) => decodeOne(walk, { ...place, path: `${place.path}[${index}]` }, item));
+      return items.filter((item) => item !== undefined);
+    }
+    case 'map': {
+      if (!isRecord(value)) return refuse(walk, place, value);
+      const output: Fields = {};
+      for (const [key, item] of Object.entries(value)) {
+        const decoded = decodeOne(walk, { ...place, path: `${place.path}.${key}` }, item);
+        if (decoded !== undefined) setField(output, key, decoded);
+      }
+      return output;
+    }
+  }
+}
+
+function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
+  const { base } = place.type;
+  if (models.has(base)) {
+    if (!isRecord(value)) return refuse(walk, place, value);
+    return decodeModel(walk, base, value, place.path);
+  }
+  switch (base) {
+    case 'string':
+    case 'bytes':
+    case 'time':
+    case 'microtime':
+      if (typeof value !== 'string') return refuse(walk, place, value);
+      return decodeText(walk, place, value);
+    case 'int32':
+    case 'int64':
+    case 'double':
+      return isNumberOf(base, value) ? value : refuse(walk, place, value);
+    case 'boolean':
+      return typeof value === 'boolean' ? value : refuse(walk, place, value);
+    case 'intOrString':
+      return typeof value === 'string' || isNumberOf('int32', value) ? value : refuse(walk, place, value);
+    case 'quantity':
+      return decodeQuantity(walk, place, value);
+    default:
+      return cloneJson(value);
+  }
+}
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
+
+function decodeText(walk: Walk, { type, path }: Place, value: string): string | undefined {
+  if (type.base === 'bytes') {
+    const text = value.replace(/[\r\n]/g, '');
+    if (BASE64.test(text)) return text;
+    walk.wrong.push(`${path}: illegal base64 data`);
+    return undefined;
+  }
+  if ((type.base === 'time' || type.base === 'microtime') && (!TIME.test(value) || Number.isNaN(Date.parse(value)))) {
+    walk.wrong.push(`${path}: parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00": cannot parse`);
+    return undefined;
+  }
+  return value;
+}
+
+function decodeQuantity(walk: Walk, place: Place, value: unknown): string | undefined {
+  const text = typeof value === 'number' ? String(value) : value;
+  if (typeof text !== 'string') return refuse(walk, place, value);
+  const nano = parseQuantity(text);
+  if (nano === undefined) {
+    walk.wrong.push(`${place.path}: ${QUANTITY_MESSAGE}`);
+    return undefined;
+  }
+  return typeof value === 'number' ? formatQuantity(nano) : text;
+}
+
+function isNumberOf(base: string, value: unknown): boolean {
+  if (typeof value !== 'number') return false;
+  if (base === 'double') return Number.isFinite(value);
+  if (base === 'int64') return Number.isSafeInteger(value);
+  return Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31;
+}
+
+function refuse(walk: Walk, { type, owner, path }: Place, value: unknown): undefined {
+  const struct = owner.replace(/^(Core|Discovery|Events)?V1/, '');
+  walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${path} of type ${goType(type)}`);
+  return undefined;
+}
+
+function jsonType(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'number') return Number.isSafeInteger(value) && Math.abs(value) < 2 ** 31 ? 'number' : `number ${value}`;
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+function goType({ container, base }: FieldType): string {
+  const names: Readonly<Record<string, string>> = { boolean: 'bool', double: 'float64', bytes: '[]uint8', intOrString: 'intstr.IntOrString' };
+  const name = names[base] ?? base.replace(/^(Core|Discovery|Events)?V1/, 'v1.');
+  return container === 'list' ? `[]${name}` : container === 'map' ? `map[string]${name}` : name;
+}
+
+/** Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. */
+export function applyDefaults(model: string, value: Fields): void {
+  DEFAULTS[model]?.(value);
+  for (const [name, { base, container }] of models.get(model)!) {
+    const field = value[name];
+    if (field === undefined || !models.has(base)) continue;
+    if (container === 'one') applyDefaults(base, field as Fields); // decoded: a model's field is a record
+    else for (const item of Object.values(field as Fields)) applyDefaults(base, item as Fields);
+  }
+}
+
+/**
+ * Required fields that are missing. In a status, which our own parts write and Go would fill with zero values, scalars
+ * are filled in instead.
+ */
+export function missingFields(model: string, value: Fields, path = '', isStatus = false): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [name, { base, container, isRequired }] of models.get(model)!) {
+    const at = path === '' ? name : `${path}.${name}`;
+    const field = value[name];
+    const inStatus = isStatus || (path === '' && name === 'status');
+    if (field === undefined || (field === '' && isRequired)) {
+      if (!isRequired) continue;
+      if (!inStatus) errors.push(required(at));
+      else if (field === undefined) fillZero(value, name, container === 'one' ? base : container);
+    } else if (models.has(base)) {
+      if (container === 'one') errors.push(...missingFields(base, field as Fields, at, inStatus));
+      else {
+        for (const [key, item] of Object.entries(field as Fields)) {
+          const itemPath = container === 'list' ? `${at}[${key}]` : `${at}.${key}`;
+          errors.push(...missingFields(base, item as Fields, itemPath, inStatus));
+        }
+      }
+    }
+  }
+  return errors;
+}
+
+function fillZero(value: Fields, name: string, base: string): void {
+  const zero: Readonly<Record<string, unknown>> = { string: '', int32: 0, int64: 0, double: 0, boolean: false, list: [] };
+  if (base in zero) value[name] = cloneJson(zero[base]);
+}

@@ -1,0 +1,58 @@
+/** `meta.k8s.io/v1 Table`: objects as kubectl prints them. Names, order and texts of the columns are kubectl's. */
+import type { KubeObject } from '../../kube/types.ts';
+import type { Column, Kind } from '../kinds/kind.ts';
+import { formatAge } from './age.ts';
+
+export interface TableColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly format: string;
+  readonly description: string;
+  readonly priority: number;
+}
+
+export interface Table {
+  readonly kind: 'Table';
+  readonly apiVersion: 'meta.k8s.io/v1';
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly columnDefinitions: readonly TableColumn[];
+  readonly rows: readonly { readonly cells: readonly (string | number)[]; readonly object: unknown }[];
+}
+
+const NAME: Column = { name: 'Name', type: 'string', priority: 0, value: (object) => object.metadata.name };
+const AGE: Column = {
+  name: 'Age',
+  type: 'string',
+  priority: 0,
+  value: (object, wallMs) => formatAge(object.metadata.creationTimestamp, wallMs),
+};
+
+export function columnsOf(kind: Kind): readonly Column[] {
+  // Of events the age matters, not the name.
+  const isEvent = kind.info.kind === 'Event';
+  return [...(isEvent ? [] : [NAME]), ...kind.columns, ...(kind.hasAgeColumn === false ? [] : [AGE])];
+}
+
+export function tableOf(
+  kind: Kind,
+  list: { readonly resourceVersion: string; readonly continue: string; readonly items: readonly KubeObject[] },
+  wallMs: number,
+): Table {
+  const columns = columnsOf(kind);
+  return {
+    kind: 'Table',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata: { resourceVersion: list.resourceVersion, ...(list.continue === '' ? {} : { continue: list.continue }) },
+    columnDefinitions: columns.map(({ name, type, priority }) => ({
+      name,
+      type,
+      format: name === 'Name' ? 'name' : '',
+      description: '',
+      priority,
+    })),
+    rows: list.items.map((object) => ({
+      cells: columns.map(({ value }) => value(object, wallMs)),
+      object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
+    })),
+  };
+}

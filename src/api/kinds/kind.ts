@@ -1,0 +1,59 @@
+/**
+ * What a kind is to the registry: data, and a few functions. The functions change the draft they are given in place;
+ * they see objects that the schema has passed and filled in.
+ */
+import type { FieldError } from '../../kube/errors.ts';
+import type { ResourceInfo } from '../../kube/resources.ts';
+import type { KubeObject } from '../../kube/types.ts';
+
+export interface Column {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'date';
+  /** 0: always; 1: with `-o wide`. */
+  readonly priority: 0 | 1;
+  readonly value: (object: KubeObject, wallMs: number) => string | number;
+}
+
+export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize';
+
+/** How long an object that is deleted may still live, in seconds. */
+export type GraceOf = (object: KubeObject, asked: number | undefined) => number;
+
+export interface Kind {
+  readonly info: ResourceInfo;
+  /** Of the generated schemas. */
+  readonly model: string;
+  readonly subresources: readonly Subresource[];
+  /** `metadata.generation` counts changes of everything but metadata and status. */
+  readonly hasGeneration: boolean;
+  readonly checkName: (name: string) => readonly string[];
+  /** Resets what a user may not set. */
+  readonly prepareForCreate?: (draft: KubeObject) => void;
+  readonly prepareForUpdate?: (draft: KubeObject, old: KubeObject) => void;
+  readonly validate?: (object: KubeObject) => readonly FieldError[];
+  /** Runs besides `validate`. */
+  readonly validateUpdate?: (object: KubeObject, old: KubeObject) => readonly FieldError[];
+  /** What field selectors may ask for, besides metadata.name and metadata.namespace. */
+  readonly selectableFields: Readonly<Record<string, (object: KubeObject) => string>>;
+  /** Only kinds that end gracefully have it. */
+  readonly graceSeconds?: GraceOf;
+  /** Without the name column and the age, which every table has. */
+  readonly columns: readonly Column[];
+  /** Most tables end with the age. */
+  readonly hasAgeColumn?: boolean;
+}
+
+export function column(name: string, value: Column['value'], priority: 0 | 1 = 0): Column {
+  return { name, type: 'string', priority, value };
+}
+
+export function wide(name: string, value: Column['value']): Column {
+  return column(name, value, 1);
+}
+
+/** The text at a path of names; empty where there is none. Numbers and booleans become text. */
+export function textAt(object: unknown, ...path: readonly string[]): string {
+  let at = object;
+  for (const part of path) at = typeof at === 'object' && at !== null ? Reflect.get(at, part) : undefined;
+  return typeof at === 'string' ? at : typeof at === 'number' || typeof at === 'boolean' ? String(at) : '';
+}

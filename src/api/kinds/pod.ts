@@ -1,0 +1,183 @@
+import type { ContainerStatus, Pod, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js';
+import { type FieldError, forbiddenField } from '../../kube/errors.ts';
+import { checkDnsSubdomain } from '../../kube/names.ts';
+import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';
+import { formatAge } from '../core/age.ts';
+import { column, textAt, wide, type Kind } from './kind.ts';
+import { infoOf } from './info.ts';
+import { validatePodSpec } from './pod-template.ts';
+
+export interface PodRules {
+  /** How long a pod stays bound to a node that is not ready or not reachable, unless it says otherwise: 300 in Kubernetes. */
+  readonly evictionTolerationSeconds: number;
+}
+
+export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
+  info: infoOf('pods'),
+  model: 'V1Pod',
+  subresources: ['status', 'binding', 'eviction'],
+  hasGeneration: true,
+  checkName: checkDnsSubdomain,
+  prepareForCreate: (draft) => {
+    const spec = typed<Pod>(draft).spec!;
+    draft['status'] = { phase: 'Pending', qosClass: qosClass(spec) };
+    if (!spec.serviceAccountName) spec.serviceAccountName = spec.serviceAccount = 'default';
+    spec.priority ??= 0;
+    spec.preemptionPolicy ??= 'PreemptLowerPriority';
+    spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
+  },
+  validate: (object) => validatePodSpec(typed<Pod>(object).spec!, 'spec'),
+  validateUpdate: validatePodUpdate,
+  selectableFields: {
+    'spec.nodeName': (pod) => textAt(pod, 'spec', 'nodeName'),
+    'spec.restartPolicy': (pod) => textAt(pod, 'spec', 'restartPolicy'),
+    'spec.schedulerName': (pod) => textAt(pod, 'spec', 'schedulerName'),
+    'spec.serviceAccountName': (pod) => textAt(pod, 'spec', 'serviceAccountName'),
+    'spec.hostNetwork': (pod) => textAt(pod, 'spec', 'hostNetwork') || 'false',
+    'status.phase': (pod) => textAt(pod, 'status', 'phase'),
+    'status.podIP': (pod) => textAt(pod, 'status', 'podIP'),
+    'status.nominatedNodeName': (pod) => textAt(pod, 'status', 'nominatedNodeName'),
+  },
+  graceSeconds: (object, asked) => {
+    const { spec, status } = typed<Pod>(object);
+    // Nobody has to stop anything for a pod that runs nowhere.
+    if (!spec?.nodeName || status?.phase === 'Succeeded' || status?.phase === 'Failed') return 0;
+    const seconds = asked ?? spec.terminationGracePeriodSeconds ?? 30;
+    return seconds < 0 ? 1 : seconds;
+  },
+  columns: [
+    column('Ready', (pod) => readyText(pod)),
+    column('Status', (pod) => podReason(pod)),
+    column('Restarts', restartsText),
+    column('Age', (pod, wallMs) => formatAge(pod.metadata.creationTimestamp, wallMs)),
+    wide('IP', (pod) => textAt(pod, 'status', 'podIP') || '<none>'),
+    wide('Node', (pod) => textAt(pod, 'spec', 'nodeName') || '<none>'),
+    wide('Nominated Node', (pod) => textAt(pod, 'status', 'nominatedNodeName') || '<none>'),
+    wide('Readiness Gates', () => '<none>'),
+  ],
+  hasAgeColumn: false,
+});
+
+/** Only this much of a pod's spec may change: it describes processes that already run. */
+function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+  const spec = cloneJson(typed<Pod>(object).spec!);
+  const before = typed<Pod>(old).spec!;
+  const allowed: PodSpec = {
+    ...spec,
+    containers: before.containers.map((container, index) => ({
+      ...container,
+      image: spec.containers[index]?.image ?? container.image!,
+    })),
+    ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers }),
+  };
+  const same = (field: keyof PodSpec) => equalJson(spec[field], before[field]);
+  const free: readonly (keyof PodSpec)[] = ['activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds', 'schedulingGates'];
+  const fields = [...new Set([...Object.keys(spec), ...Object.keys(before)])] as (keyof PodSpec)[]; // names of its fields
+  const changed = fields.filter((field) => field !== 'containers' && !free.includes(field) && !same(field));
+  const containersChanged = spec.containers.length !== before.containers.length || !equalJson(spec.containers, allowed.containers);
+  if (changed.length === 0 && !containersChanged && keepsTolerations(spec, before)) return [];
+  return [
+    forbiddenField(
+      'spec',
+      'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,' +
+        '`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),' +
+        '`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
+    ),
+  ];
+}
+
+function keepsTolerations(spec: PodSpec, before: PodSpec): boolean {
+  const now = spec.tolerations ?? [];
+  return (before.tolerations ?? []).every((old) => now.some((toleration) => equalJson({ ...toleration, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
+}
+
+/** As the admission plugin DefaultTolerationSeconds. */
+function withEvictionTolerations(spec: PodSpec, tolerationSeconds: number): NonNullable<PodSpec['tolerations']> {
+  const tolerations = [...(spec.tolerations ?? [])];
+  for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
+    const isTolerated = tolerations.some((toleration) => {
+      const names = toleration.key === key || (!toleration.key && toleration.operator === 'Exists');
+      return names && (!toleration.effect || toleration.effect === 'NoExecute');
+    });
+    if (!isTolerated) tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds });
+  }
+  return tolerations;
+}
+
+function qosClass(spec: PodSpec): string {
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  const asks = containers.some(({ resources }) => Object.keys({ ...resources?.requests, ...resources?.limits }).some(isCompute));
+  if (!asks) return 'BestEffort';
+  const guaranteed = containers.every(({ resources }) =>
+    ['cpu', 'memory'].every((name) => {
+      const limit = resources?.limits?.[name];
+      return limit !== undefined && (resources?.requests?.[name] ?? limit) === limit;
+    }),
+  );
+  return guaranteed ? 'Guaranteed' : 'Burstable';
+}
+
+const isCompute = (name: string) => name === 'cpu' || name === 'memory';
+
+// --- what kubectl prints
+
+function statusOf(object: KubeObject): PodStatus {
+  return typed<Pod>(object).status ?? {};
+}
+
+function readyText(object: KubeObject): string {
+  const ready = (statusOf(object).containerStatuses ?? []).filter((status) => status.ready && status.state?.running !== undefined);
+  return `${ready.length}/${typed<Pod>(object).spec?.containers.length ?? 0}`;
+}
+
+function restartsText(object: KubeObject, wallMs: number): string {
+  const statuses = statusOf(object).containerStatuses ?? [];
+  const restarts = statuses.reduce((sum, status) => sum + status.restartCount, 0);
+  const last = statuses.map((status) => status.lastState?.terminated?.finishedAt ?? '').sort().at(-1);
+  return restarts > 0 && last ? `${restarts} (${formatAge(last, wallMs)} ago)` : String(restarts);
+}
+
+/** The word in the STATUS column: the most telling reason among the phase and the containers. */
+export function podReason(object: KubeObject): string {
+  const status = statusOf(object);
+  const spec = typed<Pod>(object).spec;
+  let reason: string = status.reason || status.phase || '';
+  const gated = status.conditions?.find(({ type }) => type === 'PodScheduled');
+  if (gated?.reason === 'SchedulingGated') reason = 'SchedulingGated';
+  const initial = initReason(status, spec);
+  if (initial !== undefined) reason = initial;
+  else reason = mainReason(status, reason);
+  if (object.metadata.deletionTimestamp === undefined) return reason;
+  if (status.reason === 'NodeLost') return 'Unknown';
+  return status.phase === 'Succeeded' || status.phase === 'Failed' ? reason : 'Terminating';
+}
+
+function initReason(status: PodStatus, spec: PodSpec | undefined): string | undefined {
+  const statuses = status.initContainerStatuses ?? [];
+  for (const [index, { state }] of statuses.entries()) {
+    if (state?.terminated?.exitCode === 0) continue;
+    if (state?.terminated !== undefined) return `Init:${endText(state.terminated)}`;
+    const waiting = state?.waiting?.reason;
+    if (waiting && waiting !== 'PodInitializing') return `Init:${waiting}`;
+    return `Init:${index}/${spec?.initContainers?.length ?? 0}`;
+  }
+  return undefined;
+}
+
+function mainReason(status: PodStatus, fallback: string): string {
+  let reason = fallback;
+  let isRunning = false;
+  for (const { state, ready } of [...(status.containerStatuses ?? [])].reverse()) {
+    if (state?.waiting?.reason) reason = state.waiting.reason;
+    else if (state?.terminated !== undefined) reason = endText(state.terminated);
+    else if (ready && state?.running !== undefined) isRunning = true;
+  }
+  if (reason !== 'Completed' || !isRunning) return reason;
+  const isReady = status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True');
+  return isReady ? 'Running' : 'NotReady';
+}
+
+function endText(terminated: NonNullable<NonNullable<ContainerStatus['state']>['terminated']>): string {
+  if (terminated.reason) return terminated.reason;
+  return terminated.signal ? `Signal:${terminated.signal}` : `ExitCode:${terminated.exitCode}`;
+}
