@@ -1,0 +1,129 @@
+/** The `Disk` of real files, below one root directory. Used by processes; tests that need faults use `MemoryDisk`. */
+import { constants } from 'node:fs';
+import { access, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assert } from './assert.ts';
+import { asBuffer } from './bytes.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import { systemErrorCode } from './errors.ts';
+
+/** POSIX promises no more buffers than this in one writev (IOV_MAX on Linux). */
+const PARTS_PER_WRITE_MAX = 1024;
+
+class RealFile implements DiskFile {
+  readonly path: string;
+  readonly #handle: FileHandle;
+
+  constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  async size(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = Buffer.allocUnsafe(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, offset + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return bytes.subarray(0, filled);
+  }
+
+  async writeAt(offset: number, parts: readonly Uint8Array[]): Promise<void> {
+    let left = parts.filter((part) => part.length > 0);
+    let at = offset;
+    while (left.length > 0) {
+      const { bytesWritten } = await this.#handle.writev(left.slice(0, PARTS_PER_WRITE_MAX), at);
+      // A write may stop short (a signal, a nearly full disk); the next call says why, or goes on.
+      at += bytesWritten;
+      left = withoutFirst(left, bytesWritten);
+    }
+  }
+
+  async datasync(): Promise<void> {
+    await this.#handle.datasync();
+  }
+
+  async truncate(size: number): Promise<void> {
+    await this.#handle.truncate(size);
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+function withoutFirst(parts: readonly Uint8Array[], byteCount: number): Uint8Array[] {
+  let skip = byteCount;
+  let first = 0;
+  while (first < parts.length && skip >= parts[first]!.length) {
+    skip -= parts[first]!.length;
+    first++;
+  }
+  const left = parts.slice(first);
+  if (skip > 0) left[0] = asBuffer(left[0]!).subarray(skip);
+  return left;
+}
+
+export class FileDisk implements Disk {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  async open(path: string, { create = false }: { readonly create?: boolean } = {}): Promise<DiskFile> {
+    const flags = constants.O_RDWR | (create ? constants.O_CREAT : 0);
+    return new RealFile(path, await open(this.#resolve(path), flags, 0o600));
+  }
+
+  async exists(path: string): Promise<boolean> {
+    try {
+      await access(this.#resolve(path));
+      return true;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await rename(this.#resolve(from), this.#resolve(to));
+  }
+
+  async remove(path: string): Promise<void> {
+    await rm(this.#resolve(path), { recursive: true, force: true });
+  }
+
+  async makeDir(path: string): Promise<void> {
+    await mkdir(this.#resolve(path), { recursive: true, mode: 0o700 });
+  }
+
+  async list(path: string): Promise<string[]> {
+    try {
+      return (await readdir(this.#resolve(path))).sort();
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  async syncDir(path: string): Promise<void> {
+    const handle = await open(this.#resolve(path), 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #resolve(path: string): string {
+    assert(!path.split('/').includes('..'), 'a path of the disk stays below its root');
+    return join(this.root, path);
+  }
+}
