@@ -18,7 +18,17 @@ import type { Log } from '../../base/log.ts';
 import { Tasks } from '../../base/tasks.ts';
 import { StoreError, type StoreErrorCode } from '../rpc/errors.ts';
 import { Raft, type RaftStatus } from './core/raft.ts';
-import type { ConfState, Entry, HardState, LogIndex, MemberId, Message, Ready, SnapshotMeta, SoftState } from './core/types.ts';
+import type {
+  ConfState,
+  Entry,
+  HardState,
+  LogIndex,
+  MemberId,
+  Message,
+  Ready,
+  SnapshotMeta,
+  SoftState,
+} from './core/types.ts';
 import { decodeConfChange } from './message-codec.ts';
 import type { ConnectionNumber, RaftReceiver, RaftTransport } from './transport.ts';
 
@@ -110,7 +120,14 @@ export class RaftNode implements RaftReceiver {
   #readsIndexed: { readonly index: LogIndex; readonly reads: readonly Deferred<void>[] }[] = [];
   #nextReadRequest: bigint;
   /** A peer's state that is written and waits for the core's word; `installed` tells its sender. */
-  #prepared: { readonly meta: SnapshotMeta; readonly state: PreparedState; isTaken: boolean; readonly installed: Deferred<void> } | undefined;
+  #prepared:
+    | {
+        readonly meta: SnapshotMeta;
+        readonly state: PreparedState;
+        isTaken: boolean;
+        readonly installed: Deferred<void>;
+      }
+    | undefined;
   #batchesOut = 0;
   /** A snapshot is being put in place: nothing is applied, so nothing is taken from the core. */
   #isInstalling = false;
@@ -204,7 +221,12 @@ export class RaftNode implements RaftReceiver {
   }
 
   /** The state is written beside ours first; only when the core accepts the message does it take our state's place. */
-  async receiveSnapshot(from: MemberId, meta: SnapshotMeta, message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async receiveSnapshot(
+    from: MemberId,
+    meta: SnapshotMeta,
+    message: Message,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
     if (this.#isStopped) throw new StoreError('stopped');
     if (this.#prepared !== undefined) throw new Error('another snapshot is being installed');
     const { log, stateMachine } = this.#options;
@@ -334,7 +356,8 @@ export class RaftNode implements RaftReceiver {
     if (messages.length === 0) return;
     const plain = messages.filter((message) => message.type !== 'install-snapshot');
     this.#options.transport.send(plain);
-    for (const message of messages) if (message.type === 'install-snapshot') this.#tasks.run(this.#sendSnapshot(message));
+    for (const message of messages)
+      if (message.type === 'install-snapshot') this.#tasks.run(this.#sendSnapshot(message));
   }
 
   async #sendSnapshot(message: Extract<Message, { type: 'install-snapshot' }>): Promise<void> {
@@ -346,7 +369,8 @@ export class RaftNode implements RaftReceiver {
       const { index, confState, chunks, close } = await stateMachine.snapshot();
       try {
         const term = this.#raft.termAt(index);
-        if (term === undefined || index < message.snapshot.index) throw new Error('the state is not durable that far yet');
+        if (term === undefined || index < message.snapshot.index)
+          throw new Error('the state is not durable that far yet');
         log.info({ peer: peer.toString(16), index, term }, 'raft: sending snapshot');
         await transport.sendSnapshot({ ...message, snapshot: { index, term, confState } }, chunks);
         this.#raft.reportSnapshot(peer, true);
@@ -419,7 +443,8 @@ export class RaftNode implements RaftReceiver {
   #compactIfDue(): void {
     const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
     const durable = Math.min(stateMachine.durableIndex, this.#raft.status().applied);
-    if (this.#isCompacting || this.#isInstalling || durable - this.#compactedTo < snapshotEntries + catchUpEntries) return;
+    if (this.#isCompacting || this.#isInstalling || durable - this.#compactedTo < snapshotEntries + catchUpEntries)
+      return;
     this.#isCompacting = true;
     this.#tasks.run(this.#compact(durable - catchUpEntries).finally(() => (this.#isCompacting = false)));
   }
@@ -443,7 +468,10 @@ export class RaftNode implements RaftReceiver {
     this.#isStopped = true;
     this.#tickTimer?.cancel();
     this.#failReads('stopped');
-    this.#options.log.error({ error: describeError(error), stack: error instanceof Error ? error.stack : undefined }, 'raft: member stops');
+    this.#options.log.error(
+      { error: describeError(error), stack: error instanceof Error ? error.stack : undefined },
+      'raft: member stops',
+    );
     this.#options.onFatal(error);
   }
 }
