@@ -12,7 +12,7 @@ export function explain(error: unknown): string | undefined {
 }
 
 function explainApi(error: ApiError): string {
-  const { details } = error.status;
+  const { details } = error;
   if (error.reason === 'Invalid' && details?.kind !== undefined) {
     const causes = (details.causes ?? []).map(({ field, message }) => (field ? `${field}: ${message ?? ''}` : (message ?? '')));
     const subject = `The ${details.kind} ${JSON.stringify(details.name ?? '')} is invalid: `;
