@@ -1,0 +1,242 @@
+/**
+ * From what a client sent to what may be stored: pure functions over plain objects. Nothing here changes its input;
+ * refusals are thrown as ApiError with the field's path.
+ */
+import { ApiError, badRequest, conflict, invalidObject, type FieldError } from '../../kube/errors.ts';
+import { apiVersionOf, type ResourceInfo } from '../../kube/resources.ts';
+import { cloneJson, equalJson, isRecord, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
+import type { Kind } from '../kinds/kind.ts';
+import { applyDefaults, decode, missingFields } from './schema.ts';
+import { validateMeta, validateMetaUpdate } from './validate.ts';
+
+/** What becomes of a field that the kind does not have. */
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+export interface Draft {
+  readonly object: KubeObject;
+  readonly warnings: readonly string[];
+}
+
+/** Checks the envelope and the types, drops what the kind does not have, fills in defaults. */
+export function decodeObject(kind: Kind, body: unknown, validation: FieldValidation): Draft {
+  const { info, model } = kind;
+  if (!isRecord(body)) throw badRequest('the body of the request is not an object');
+  const apiVersion = apiVersionOf(info);
+  if (body['kind'] === undefined || body['kind'] === '') throw badRequest("Object 'Kind' is missing");
+  if (body['apiVersion'] === undefined || body['apiVersion'] === '') throw badRequest("Object 'apiVersion' is missing");
+  if (body['kind'] !== info.kind || body['apiVersion'] !== apiVersion) {
+    const found = `${String(body['apiVersion'])}, Kind=${String(body['kind'])}`;
+    throw badRequest(`the object provided is unrecognized (must be of type ${info.kind} in ${apiVersion}, not ${found})`);
+  }
+  return { object: decodeAs(info, model, body, validation), warnings: unknownWarnings(info, model, body, validation) };
+}
+
+/** Of a model that is not the kind's own: a scale, a binding. */
+export function decodeAs(
+  info: { readonly kind: string; readonly version: string },
+  model: string,
+  body: Record<string, unknown>,
+  validation: FieldValidation,
+): KubeObject {
+  const { value, unknown, wrong } = decode(model, body);
+  const prefix = `${info.kind} in version ${JSON.stringify(info.version)} cannot be handled as a ${info.kind}: `;
+  if (wrong.length > 0) throw badRequest(prefix + wrong.join(', '));
+  if (validation === 'Strict' && unknown.length > 0) {
+    throw badRequest(`${prefix}strict decoding error: ${unknown.map(unknownField).join(', ')}`);
+  }
+  applyDefaults(model, value);
+  value['metadata'] ??= {};
+  const object = value as unknown as KubeObject; // the walker has seen to the types
+  object.metadata.name ??= '';
+  delete (object.metadata as { managedFields?: unknown }).managedFields;
+  return object;
+}
+
+function unknownWarnings(info: ResourceInfo, model: string, body: Record<string, unknown>, validation: FieldValidation): string[] {
+  return validation === 'Warn' ? decode(model, body).unknown.map(unknownField) : [];
+}
+
+const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`;
+
+export interface Birth {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly now: string;
+}
+
+/** A new object: what the server sets is set, what a client may not set is gone; validated. */
+export function draftNew(kind: Kind, sent: KubeObject, birth: Birth): KubeObject {
+  const object = cloneJson(sent);
+  const { generateName, labels, annotations, ownerReferences, finalizers } = object.metadata;
+  object.metadata = {
+    name: birth.name,
+    ...(generateName === undefined ? {} : { generateName }),
+    ...(kind.info.namespaced ? { namespace: birth.namespace } : {}),
+    uid: birth.uid,
+    creationTimestamp: birth.now,
+    ...(kind.hasGeneration ? { generation: 1 } : {}),
+    ...present({ labels, annotations, ownerReferences, finalizers }),
+  };
+  kind.prepareForCreate?.(object);
+  refuse(kind, object, [
+    ...missingFields(kind.model, object as Record<string, unknown>),
+    ...validateMeta(object.metadata, { namespaced: kind.info.namespaced, checkName: kind.checkName }),
+  ]);
+  refuse(kind, object, kind.validate?.(object) ?? []);
+  return object;
+}
+
+/** Without the entries that are undefined: the types tell a missing field from an undefined one. */
+function present<T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
+  };
+}
+
+function refuse(kind: Kind, object: KubeObject, errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw invalidObject(kind.info, object.metadata.name, errors);
+}
+
+export type UpdateOf = 'object' | 'status' | 'finalize';
+
+/** An update of what is stored: only the part that it is of changes. Preconditions are the caller's. */
+export function draftUpdate(kind: Kind, sent: KubeObject, old: KubeObject, part: UpdateOf): KubeObject {
+  const object = cloneJson(part === 'object' ? sent : old);
+  if (part === 'status') setOrDelete(object, 'status', cloneJson(sent['status']));
+  else if (part === 'finalize') object['spec'] = cloneJson(sent['spec']);
+  else {
+    object.metadata = mergedMeta(object.metadata, old.metadata);
+    if (kind.subresources.includes('status')) setOrDelete(object, 'status', cloneJson(old['status']));
+    kind.prepareForUpdate?.(object, old);
+  }
+  if (kind.hasGeneration && changesDesired(object, old)) {
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  const errors = [
+    ...missingFields(kind.model, object as Record<string, unknown>),
+    ...validateMeta(object.metadata, { namespaced: kind.info.namespaced, checkName: kind.checkName }),
+    ...validateMetaUpdate(object.metadata, old.metadata),
+  ];
+  refuse(kind, object, errors);
+  if (part === 'object') refuse(kind, object, [...(kind.validate?.(object) ?? []), ...(kind.validateUpdate?.(object, old) ?? [])]);
+  return object;
+}
+
+function setOrDelete(object: KubeObject, field: string, value: unknown): void {
+  if (value === undefined) delete object[field];
+  else object[field] = value;
+}
+
+/** Labels, annotations, owners and finalizers are the client's; the rest is the server's. */
+function mergedMeta(sent: ObjectMeta, old: ObjectMeta): ObjectMeta {
+  const { labels, annotations, ownerReferences, finalizers, namespace, name } = sent;
+  const { uid, generateName, generation, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion } = old;
+  return {
+    name: name === '' ? old.name : name,
+    ...present({ generateName, namespace: namespace ?? old.namespace, uid, resourceVersion, generation, creationTimestamp }),
+    ...present({ deletionTimestamp, deletionGracePeriodSeconds, labels, annotations, ownerReferences, finalizers }),
+  };
+}
+
+function changesDesired(object: KubeObject, old: KubeObject): boolean {
+  const desired = ({ metadata: _metadata, status: _status, ...rest }: KubeObject) => rest;
+  return !equalJson(desired(object), desired(old));
+}
+
+export interface Preconditions {
+  readonly uid?: string | undefined;
+  readonly resourceVersion?: string | undefined;
+}
+
+export function checkPreconditions(kind: Kind, { metadata }: KubeObject, { uid, resourceVersion }: Preconditions): void {
+  if (uid && uid !== metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid ?? ''}`;
+    throw conflict(kind.info, metadata.name, why);
+  }
+  if (resourceVersion && resourceVersion !== metadata.resourceVersion) {
+    const why = `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion ?? ''}`;
+    throw conflict(kind.info, metadata.name, why);
+  }
+}
+
+// --- deletion
+
+export interface Deletion {
+  readonly gracePeriodSeconds: number | undefined;
+  readonly propagationPolicy: string;
+  readonly wallMs: number;
+  readonly formatTime: (wallMs: number) => string;
+}
+
+export type DeletionStep =
+  | { readonly step: 'remove' }
+  | { readonly step: 'mark'; readonly object: KubeObject }
+  /** It is being deleted already, as asked or sooner. */
+  | { readonly step: 'none' };
+
+const FOREGROUND = 'foregroundDeletion';
+const ORPHAN = 'orphan';
+
+/** What a delete does now: take the object away, mark it and let finalizers or the node agent end it, or nothing. */
+export function planDeletion(kind: Kind, old: KubeObject, deletion: Deletion): DeletionStep {
+  const finalizers = finalizersFor(old.metadata.finalizers ?? [], deletion.propagationPolicy);
+  const graceSeconds = graceFor(kind, old, deletion);
+  const isHeld = finalizers.length > 0 || holdsContent(old);
+  if (graceSeconds === 0 && !isHeld) return { step: 'remove' };
+  const object = cloneJson(old);
+  if (finalizers.length > 0) object.metadata.finalizers = [...finalizers];
+  else delete object.metadata.finalizers;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
+  if (deletionTimestamp === undefined) {
+    object.metadata.deletionTimestamp = deletion.formatTime(deletion.wallMs + graceSeconds * 1000);
+    object.metadata.deletionGracePeriodSeconds = graceSeconds;
+    if (object.metadata.generation !== undefined) object.metadata.generation++;
+    if (kind.info.kind === 'Namespace') object['status'] = { ...(old['status'] as object | undefined), phase: 'Terminating' };
+  } else if (kind.graceSeconds !== undefined && graceSeconds < (deletionGracePeriodSeconds ?? 0) && deletion.gracePeriodSeconds !== undefined) {
+    // Only ever sooner: the time that was left is cut, counted from when the deletion began.
+    const beganMs = Date.parse(deletionTimestamp) - (deletionGracePeriodSeconds ?? 0) * 1000;
+    object.metadata.deletionTimestamp = deletion.formatTime(beganMs + graceSeconds * 1000);
+    object.metadata.deletionGracePeriodSeconds = graceSeconds;
+  }
+  return equalJson(object, old) ? { step: 'none' } : { step: 'mark', object };
+}
+
+function graceFor(kind: Kind, old: KubeObject, { gracePeriodSeconds }: Deletion): number {
+  if (kind.graceSeconds === undefined) return 0;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
+  if (deletionTimestamp !== undefined && gracePeriodSeconds === undefined) return deletionGracePeriodSeconds ?? 0;
+  return kind.graceSeconds(old, gracePeriodSeconds);
+}
+
+function finalizersFor(old: readonly string[], policy: string): readonly string[] {
+  if (policy === '') return old;
+  const others = old.filter((name) => name !== FOREGROUND && name !== ORPHAN);
+  if (policy === 'Foreground') return [...others, FOREGROUND];
+  return policy === 'Orphan' ? [...others, ORPHAN] : others;
+}
+
+/** `spec.finalizers` of a namespace: its objects are not gone yet. */
+function holdsContent(object: KubeObject): boolean {
+  const spec = object['spec'];
+  if (object.kind !== 'Namespace' || !isRecord(spec)) return false;
+  return Array.isArray(spec['finalizers']) && spec['finalizers'].length > 0;
+}
+
+/** True of an update that takes away the last thing that kept a deleted object. */
+export function isDone(object: KubeObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata;
+  return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0 && !holdsContent(object);
+}
+
+const POLICIES = ['', 'Background', 'Foreground', 'Orphan'];
+
+export function checkDeletion({ gracePeriodSeconds, propagationPolicy }: Pick<Deletion, 'gracePeriodSeconds' | 'propagationPolicy'>): void {
+  if (!POLICIES.includes(propagationPolicy)) {
+    const field = `propagationPolicy: Unsupported value: ${JSON.stringify(propagationPolicy)}`;
+    throw new ApiError('Invalid', `DeleteOptions is invalid: ${field}: supported values: "Background", "Foreground", "Orphan"`);
+  }
+  if (gracePeriodSeconds !== undefined && !Number.isSafeInteger(gracePeriodSeconds)) {
+    throw badRequest(`gracePeriodSeconds: Invalid value: ${gracePeriodSeconds}`);
+  }
+}

@@ -1,0 +1,78 @@
+/** Subresources that are views of an object: `scale`, and what `binding` does to a pod. */
+import type { Binding, Pod } from 'kubernetes-types/core/v1.js';
+import { badRequest, conflict, invalid, invalidObject, required } from '../../kube/errors.ts';
+import { formatSelector, type LabelSelector } from '../../kube/selector.ts';
+import { withCondition } from '../../kube/conditions.ts';
+import { cloneJson, isRecord, typed, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
+import type { Kind } from '../kinds/kind.ts';
+import { decodeAs, type FieldValidation } from './draft.ts';
+
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const;
+const BINDING = { group: '', version: 'v1', kind: 'Binding' } as const;
+
+export function scaleOf(object: KubeObject): KubeObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const spec = object['spec'] as { replicas?: number; selector?: LabelSelector } | undefined; // of a kind that scales
+  const status = object['status'] as { replicas?: number } | undefined;
+  const metadata = Object.fromEntries(
+    Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).filter(([, value]) => value !== undefined),
+  ) as unknown as ObjectMeta; // the name is there
+  return {
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata,
+    spec: { replicas: spec?.replicas ?? 0 },
+    status: { replicas: status?.replicas ?? 0, selector: formatSelector(spec?.selector) },
+  };
+}
+
+export function decodeScale(body: unknown, validation: FieldValidation): KubeObject {
+  if (!isRecord(body)) throw badRequest('the body of the request is not an object');
+  return decodeAs(SCALE, 'V1Scale', body, validation);
+}
+
+/** The object as a client would send it to be so many. */
+export function withScale(kind: Kind, object: KubeObject, scale: KubeObject): KubeObject {
+  const replicas = (scale['spec'] as { replicas?: number } | undefined)?.replicas ?? 0;
+  if (replicas < 0) {
+    const errors = [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')];
+    throw invalidObject({ ...kind.info, ...SCALE, resource: kind.info.resource }, object.metadata.name, errors);
+  }
+  const scaled = cloneJson(object);
+  scaled['spec'] = { ...(object['spec'] as object | undefined), replicas };
+  return scaled;
+}
+
+export function decodeBinding(body: unknown, validation: FieldValidation): KubeObject {
+  if (!isRecord(body)) throw badRequest('the body of the request is not an object');
+  const binding = decodeAs(BINDING, 'V1Binding', body, validation);
+  const { target } = typed<Binding>(binding);
+  const info = { ...BINDING, resource: 'bindings' };
+  if (target?.kind !== undefined && target.kind !== '' && target.kind !== 'Node') {
+    throw invalidObject(info, binding.metadata.name, [invalid('target.kind', target.kind, 'must be "Node" or empty')]);
+  }
+  if (!target?.name) throw invalidObject(info, binding.metadata.name, [required('target.name')]);
+  return binding;
+}
+
+/** The pod, bound to the node that the binding names. A pod is bound once. */
+export function bound(kind: Kind, pod: KubeObject, binding: KubeObject, now: string): KubeObject {
+  const { name } = pod.metadata;
+  const nodeName = typed<Binding>(binding).target.name!;
+  const info = { ...kind.info, resource: 'pods/binding' };
+  const current = typed<Pod>(pod).spec?.nodeName ?? '';
+  if (pod.metadata.deletionTimestamp !== undefined) {
+    throw conflict(info, name, `pod ${name} is being deleted, cannot be assigned to a host`);
+  }
+  if (current !== '') throw conflict(info, name, `pod ${name} is already assigned to node ${JSON.stringify(current)}`);
+  const object = cloneJson(pod);
+  const draft = typed<Pod>(object);
+  draft.spec!.nodeName = nodeName;
+  const annotations = { ...pod.metadata.annotations, ...binding.metadata.annotations };
+  if (Object.keys(annotations).length > 0) object.metadata.annotations = annotations;
+  const scheduled = { type: 'PodScheduled', status: 'True' as const };
+  const others = (draft.status?.conditions ?? []).filter(({ type }) => type !== 'PodScheduled');
+  const before = (draft.status?.conditions ?? []).filter(({ type, status }) => type === 'PodScheduled' && status === 'True');
+  object['status'] = { ...draft.status, conditions: [...others, ...withCondition(before, scheduled, now)] };
+  return object;
+}

@@ -1,0 +1,693 @@
+/**
+ * The one registry behind every face: it knows how objects are created, changed, listed, watched and deleted, and knows
+ * neither a kind (they are data and functions in `kinds/`) nor a transport. Requests are plain JSON in, objects out;
+ * refusals are ApiErrors. Objects that it answers may be shared with its cache: a face encodes them, nobody changes them.
+ *
+ * Every write is one Txn that compares what the writer saw. A change is first tried on what the cache holds, which is
+ * nearly always the newest; when the store says otherwise, or the change is refused, it is decided again on a fresh read.
+ */
+import { assert } from '../base/assert.ts';
+import { formatTime, type Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import {
+  ApiError,
+  STALE_OBJECT,
+  alreadyExists,
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  invalidObject,
+  isReason,
+  methodNotAllowed,
+  notFound,
+} from '../kube/errors.ts';
+import { cloneJson, equalJson, isRecord, type KubeObject, type Status } from '../kube/types.ts';
+import { ServiceAllocator, type AllocationRules, type Claims } from './allocator.ts';
+import {
+  checkDeletion,
+  checkPreconditions,
+  decodeObject,
+  draftNew,
+  draftUpdate,
+  isDone,
+  planDeletion,
+  type FieldValidation,
+  type Preconditions,
+  type UpdateOf,
+} from './core/draft.ts';
+import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
+import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
+import { bound, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
+import { tableOf, type Table } from './core/table.ts';
+import type { Kind, Subresource } from './kinds/kind.ts';
+import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
+import { WatchCache, type CacheEvent } from './watch-cache.ts';
+
+export interface Ref {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  /** Empty: cluster scoped, or all namespaces. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly subresource: string;
+}
+
+export interface WriteOptions {
+  readonly dryRun?: boolean;
+  readonly fieldValidation?: FieldValidation;
+  readonly preconditions?: Preconditions | undefined;
+}
+
+export interface Written {
+  readonly object: KubeObject;
+  readonly warnings: readonly string[];
+}
+
+export interface ListQuery {
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  readonly limit?: number;
+  readonly continue?: string;
+  readonly resourceVersion?: string;
+  readonly resourceVersionMatch?: string;
+}
+
+export interface Listed {
+  readonly kind: Kind;
+  readonly resourceVersion: string;
+  readonly continue: string;
+  readonly items: readonly KubeObject[];
+  readonly remainingItemCount: number | undefined;
+}
+
+export interface WatchQuery {
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  readonly resourceVersion?: string;
+  readonly resourceVersionMatch?: string;
+  readonly allowWatchBookmarks?: boolean;
+  readonly sendInitialEvents?: boolean | undefined;
+  readonly signal: AbortSignal;
+}
+
+export type PatchType = 'merge' | 'strategic' | 'json';
+
+export interface DeleteQuery {
+  readonly preconditions?: Preconditions | undefined;
+  readonly gracePeriodSeconds?: number | undefined;
+  readonly propagationPolicy?: string;
+  readonly dryRun?: boolean;
+}
+
+export interface RegistryOptions {
+  readonly kinds: readonly Kind[];
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly allocation: AllocationRules;
+}
+
+/** A write that loses so many races in a row is refused: the client may try again. */
+const WRITE_ATTEMPTS_MAX = 32;
+/** Generated names that are taken, before giving up. */
+const NAME_ATTEMPTS_MAX = 8;
+const NAME_SUFFIX_LENGTH = 5;
+/** As apimachinery: prefix and suffix together fit a label. */
+const GENERATED_PREFIX_MAX = 63 - NAME_SUFFIX_LENGTH;
+/** Rows of one read while a list looks for objects that match. */
+const LIST_PAGE_ROWS = 500;
+/** Deleting one of these would leave the cluster without its own place. */
+const IMMORTAL_NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease']);
+
+interface Target {
+  readonly kind: Kind;
+  readonly ref: Ref;
+  readonly key: string;
+}
+
+type Change = (current: KubeObject) => KubeObject | Promise<KubeObject>;
+
+export class Registry {
+  readonly #kinds = new Map<string, Kind>();
+  readonly #caches = new Map<Kind, WatchCache>();
+  readonly #storage: Storage;
+  readonly #clock: Clock;
+  readonly #names: Random;
+  readonly #uids: Random;
+  readonly #allocator: ServiceAllocator;
+  readonly #namespaceKind: Kind;
+
+  constructor({ kinds, storage, clock, random, log, allocation }: RegistryOptions) {
+    this.#storage = storage;
+    this.#clock = clock;
+    this.#names = random.fork('names');
+    this.#uids = random.fork('uids');
+    this.#allocator = new ServiceAllocator(storage, random.fork('services'), allocation);
+    for (const kind of kinds) {
+      const { group, version, resource } = kind.info;
+      this.#kinds.set(`${group}/${version}/${resource}`, kind);
+      const indexField = kind.selectableFields['spec.nodeName'];
+      const facts = log.child({ kind: kind.info.kind });
+      this.#caches.set(kind, new WatchCache({ storage, prefix: prefixOf(kind.info), indexField, clock, log: facts }));
+    }
+    const namespaces = this.#kinds.get('/v1/namespaces');
+    assert(namespaces !== undefined, 'namespaces are among the kinds');
+    this.#namespaceKind = namespaces;
+  }
+
+  start(): void {
+    for (const cache of this.#caches.values()) cache.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#caches.values()].map((cache) => cache.stop()));
+  }
+
+  /** Resolves when every kind has been read from the store. */
+  async ready(): Promise<void> {
+    await Promise.all([...this.#caches.values()].map((cache) => cache.fresh(0)));
+  }
+
+  get kinds(): readonly Kind[] {
+    return [...this.#kinds.values()];
+  }
+
+  kindOf({ group, version, resource }: Pick<Ref, 'group' | 'version' | 'resource'>): Kind {
+    const kind = this.#kinds.get(`${group}/${version}/${resource}`);
+    if (kind !== undefined) return kind;
+    const name = group === '' ? resource : `${resource}.${group}`;
+    const near = this.kinds.find(({ info }) => info.resource === resource || info.singular === resource);
+    const hint = near === undefined ? '' : ` (${resource} of group ${JSON.stringify(group)}, version ${JSON.stringify(version)} was asked for; there is ${near.info.resource} of group ${JSON.stringify(near.info.group)}, version ${near.info.version})`;
+    throw new ApiError('NotFound', `the server could not find the requested resource ${JSON.stringify(name)}${hint}`);
+  }
+
+  // --- reading
+
+  async get(ref: Ref, resourceVersion = ''): Promise<KubeObject> {
+    const { kind, key } = this.#target(ref);
+    const wanted = parseResourceVersion(resourceVersion);
+    let object: KubeObject | undefined;
+    if (wanted === undefined) object = (await this.#storage.get(key)).stored?.object;
+    else {
+      const cache = this.#cache(kind);
+      await cache.fresh(wanted);
+      object = cache.get(key)?.object;
+    }
+    if (object === undefined) throw notFound(kind.info, ref.name);
+    this.#checkSubresource(kind, ref, 'get', ['status', 'scale']);
+    return ref.subresource === 'scale' ? scaleOf(object) : object;
+  }
+
+  async list(ref: Ref, query: ListQuery = {}): Promise<Listed> {
+    const kind = this.kindOf(ref);
+    const selection = selectionOf(kind, query.labelSelector, query.fieldSelector);
+    const prefix = this.#prefix(kind, ref);
+    const limit = checkLimit(query.limit ?? 0);
+    const wanted = parseResourceVersion(query.resourceVersion ?? '');
+    const { continue: token = '', resourceVersionMatch: match = '' } = query;
+    checkMatch(match, wanted, token);
+    if (token !== '') {
+      if (wanted !== undefined && wanted !== 0) throw badRequest('specifying resource version is not allowed when using continue');
+      const position = decodeContinue(token);
+      if (position.from.startsWith('/') || position.from.includes('..')) throw badRequest('continue key is not valid');
+      return this.#listStored(kind, { prefix, selection, limit, revision: position.revision, from: prefix + position.from });
+    }
+    const isExact = match === 'Exact' || (match === '' && wanted !== undefined && wanted > 0 && limit > 0);
+    if (wanted === undefined || isExact) {
+      return this.#listStored(kind, { prefix, selection, limit, revision: wanted ?? 0, from: prefix });
+    }
+    const cache = this.#cache(kind);
+    await cache.fresh(wanted);
+    const items = cache.list(prefix).map(({ object }) => object).filter(selection.matches);
+    return { kind, resourceVersion: String(cache.revision), continue: '', items, remainingItemCount: undefined };
+  }
+
+  async #listStored(
+    kind: Kind,
+    { prefix, selection, limit, revision, from }: { prefix: string; selection: Selection; limit: number; revision: number; from: string },
+  ): Promise<Listed> {
+    const cache = this.#cache(kind);
+    const known = (key: string, at: number) => {
+      const cached = cache.get(key);
+      return cached?.revision === at ? cached : undefined;
+    };
+    const rows = limit === 0 ? 0 : selection.isEverything ? limit : Math.max(limit, LIST_PAGE_ROWS);
+    const items: KubeObject[] = [];
+    let pinned = revision;
+    let next = from;
+    for (;;) {
+      const page = await this.#storage.range({ prefix, from: next, limit: rows, revision: pinned, known }).catch((error: unknown) => {
+        throw pinned !== 0 && isReason(error, 'Expired') ? expiredContinue() : error;
+      });
+      pinned = page.revision;
+      let taken = 0;
+      for (const stored of page.items) {
+        if (limit !== 0 && items.length === limit) break;
+        taken++;
+        next = `${stored.key}\0`;
+        if (selection.matches(stored.object)) items.push(stored.object);
+      }
+      const hasMore = page.hasMore || taken < page.items.length;
+      if (hasMore && limit !== 0 && items.length < limit) continue;
+      const remaining = hasMore && selection.isEverything ? page.count - taken : undefined;
+      const token = hasMore ? encodeContinue({ revision: pinned, from: next.slice(prefix.length) }) : '';
+      return { kind, resourceVersion: String(pinned), continue: token, items, remainingItemCount: remaining };
+    }
+  }
+
+  async table(ref: Ref, query: ListQuery = {}): Promise<Table> {
+    const listed = await this.list(ref, query);
+    return tableOf(listed.kind, listed, this.#clock.wall());
+  }
+
+  tableOf(listed: Listed): Table {
+    return tableOf(listed.kind, listed, this.#clock.wall());
+  }
+
+  /** Throws before the first event where the request is at fault; ends without an error where the watcher was too slow. */
+  async watch(ref: Ref, query: WatchQuery): Promise<AsyncIterable<CacheEvent>> {
+    const kind = this.kindOf(ref);
+    const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
+    const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
+    const selection = selectionOf(kind, query.labelSelector, fieldSelector);
+    const wanted = parseResourceVersion(query.resourceVersion ?? '');
+    const sendsInitial = query.sendInitialEvents === true;
+    if (sendsInitial && query.resourceVersionMatch !== 'NotOlderThan') {
+      const detail = 'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
+      throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
+    }
+    const cache = this.#cache(kind);
+    // Without a version the newest is meant, which only a quorum knows.
+    const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
+    await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
+    const startsWithState = sendsInitial || ((wanted === undefined || wanted === 0) && query.sendInitialEvents !== false);
+    return cache.watch({
+      prefix: this.#prefix(kind, ref),
+      matches: selection.matches,
+      indexed: kind.selectableFields['spec.nodeName'] === undefined ? undefined : selection.exact.get('spec.nodeName'),
+      after: startsWithState ? undefined : wanted === undefined || wanted === 0 ? cache.revision : wanted,
+      bookmarks: query.allowWatchBookmarks ?? false,
+      bookmarkAfterInitial: sendsInitial && (query.allowWatchBookmarks ?? false),
+      signal: query.signal,
+    });
+  }
+
+  // --- writing
+
+  async create(ref: Ref, body: unknown, options: WriteOptions = {}): Promise<Written> {
+    const kind = this.kindOf(ref);
+    if (ref.subresource === 'binding') return this.#bind(kind, ref, body, options);
+    if (ref.subresource === 'eviction') return this.#evict(kind, ref, body, options);
+    if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'create');
+    const { object: sent, warnings } = decodeObject(kind, body, options.fieldValidation ?? 'Strict');
+    const { generateName = '', resourceVersion = '' } = sent.metadata;
+    if (resourceVersion !== '') throw badRequest('resourceVersion should not be set on objects to be created');
+    const namespace = this.#namespaceFor(kind, ref, sent);
+    if (ref.name !== '' && sent.metadata.name !== '' && ref.name !== sent.metadata.name) throw nameMismatch(sent.metadata.name, ref.name);
+    const givenName = sent.metadata.name;
+    for (let attempt = 1; ; attempt++) {
+      const name = givenName !== '' || generateName === '' ? givenName : this.#generatedName(generateName);
+      const birth = { name, namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()) };
+      const place = kind.info.namespaced ? await this.#livingNamespace(kind, namespace, name) : undefined;
+      const object = draftNew(kind, sent, birth);
+      const created = await this.#insert({ kind, ref: { ...ref, namespace, name }, key: keyOf(kind.info, namespace, name) }, object, place, options);
+      if (created !== undefined) return { object: created, warnings };
+      if (givenName !== '' || attempt === NAME_ATTEMPTS_MAX) throw alreadyExists(kind.info, name);
+    }
+  }
+
+  /** undefined: the name is taken. */
+  async #insert({ kind, key, ref }: Target, object: KubeObject, place: Stored | undefined, { dryRun }: WriteOptions): Promise<KubeObject | undefined> {
+    let unchanged = place;
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
+      const { draft, claims, releases } = await this.#withClaims(kind, object, undefined);
+      checkSize(kind, draft);
+      if (dryRun === true) return (await this.#storage.get(key)).stored === undefined ? draft : undefined;
+      const outcome = await this.#storage.write({
+        key,
+        expectedRevision: 0,
+        object: draft,
+        claims,
+        releases,
+        unchanged: unchanged === undefined ? undefined : { key: unchanged.key, revision: unchanged.revision },
+      });
+      if (outcome.ok) return withRevision(draft, outcome.revision);
+      if (outcome.why === 'changed') return undefined;
+      // The namespace has changed meanwhile: it may be ending.
+      if (outcome.why === 'other-changed') unchanged = await this.#livingNamespace(kind, ref.namespace, ref.name, 'stored');
+    }
+    throw tooManyRaces(kind, ref.name);
+  }
+
+  async update(ref: Ref, body: unknown, options: WriteOptions = {}): Promise<Written> {
+    const target = this.#target(ref);
+    const { kind } = target;
+    const validation = options.fieldValidation ?? 'Strict';
+    const part = this.#checkSubresource(kind, ref, 'update', ['status', 'scale', 'finalize']);
+    if (part === 'scale') {
+      const scale = decodeScale(body, validation);
+      checkName(scale, ref);
+      const object = await this.#change(target, options, (current) => {
+        checkVersion(kind, scale, current);
+        return draftUpdate(kind, withScale(kind, current, scale), current, 'object');
+      });
+      return { object: scaleOf(object), warnings: [] };
+    }
+    const { object: sent, warnings } = decodeObject(kind, body, validation);
+    checkName(sent, ref);
+    this.#namespaceFor(kind, ref, sent);
+    const object = await this.#change(target, options, (current) => {
+      checkVersion(kind, sent, current);
+      return draftUpdate(kind, sent, current, partOf(part));
+    });
+    return { object, warnings };
+  }
+
+  async patch(ref: Ref, patch: { readonly type: PatchType; readonly body: unknown }, options: WriteOptions = {}): Promise<Written> {
+    const target = this.#target(ref);
+    const { kind } = target;
+    const validation = options.fieldValidation ?? 'Strict';
+    const part = this.#checkSubresource(kind, ref, 'patch', ['status', 'scale', 'finalize']);
+    if (patch.type !== 'json' && !isRecord(patch.body)) throw badRequest('the patch is not an object');
+    let warnings: readonly string[] = [];
+    const object = await this.#change(target, options, (current) => {
+      if (part === 'scale') {
+        const scale = decodeScale(patched(kind, 'V1Scale', scaleOf(current), patch), validation);
+        checkVersion(kind, scale, current);
+        return draftUpdate(kind, withScale(kind, current, scale), current, 'object');
+      }
+      const draft = decodeObject(kind, patched(kind, kind.model, current, patch), validation);
+      warnings = draft.warnings;
+      checkName(draft.object, ref);
+      this.#namespaceFor(kind, ref, draft.object);
+      checkVersion(kind, draft.object, current);
+      return draftUpdate(kind, draft.object, current, partOf(part));
+    });
+    return { object: part === 'scale' ? scaleOf(object) : object, warnings };
+  }
+
+  async #bind(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
+    if (!kind.subresources.includes('binding')) throw methodNotAllowed(kind.info, 'create');
+    const binding = decodeBinding(body, options.fieldValidation ?? 'Strict');
+    const name = ref.name === '' ? binding.metadata.name : ref.name;
+    const { uid, resourceVersion } = binding.metadata;
+    await this.#change(this.#target({ ...ref, name, subresource: '' }), { ...options, preconditions: { uid, resourceVersion } }, (pod) =>
+      bound(kind, pod, binding, formatTime(this.#clock.wall())),
+    );
+    return { object: success(), warnings: [] };
+  }
+
+  /** Thin: without budgets an eviction is a deletion that respects the grace period. */
+  async #evict(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
+    if (!kind.subresources.includes('eviction')) throw methodNotAllowed(kind.info, 'create');
+    const eviction = isRecord(body) ? body : {};
+    const metadata = isRecord(eviction['metadata']) ? eviction['metadata'] : {};
+    const asked = isRecord(eviction['deleteOptions']) ? eviction['deleteOptions'] : {};
+    const name = ref.name !== '' ? ref.name : String(metadata['name'] ?? '');
+    const preconditions = isRecord(asked['preconditions']) ? asked['preconditions'] : {};
+    const { gracePeriodSeconds } = asked;
+    await this.delete({ ...ref, name, subresource: '' }, {
+      preconditions: { uid: textOf(preconditions['uid']), resourceVersion: textOf(preconditions['resourceVersion']) },
+      gracePeriodSeconds: typeof gracePeriodSeconds === 'number' ? gracePeriodSeconds : undefined,
+      dryRun: options.dryRun ?? false,
+    });
+    return { object: success(), warnings: [] };
+  }
+
+  /** Answers the object as it now is: gone, or with a deletion timestamp. */
+  async delete(ref: Ref, query: DeleteQuery = {}): Promise<KubeObject> {
+    const target = this.#target(ref);
+    const { kind } = target;
+    if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'delete');
+    const { gracePeriodSeconds, propagationPolicy = '', dryRun = false } = query;
+    checkDeletion({ gracePeriodSeconds, propagationPolicy });
+    if (kind === this.#namespaceKind && IMMORTAL_NAMESPACES.has(ref.name)) {
+      throw forbidden(kind.info, ref.name, 'this namespace may not be deleted');
+    }
+    let { stored, isGuess } = await this.#current(target);
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
+      if (stored === undefined && isGuess) ({ stored, isGuess } = await this.#read(target));
+      if (stored === undefined) throw notFound(kind.info, ref.name);
+      const current: Stored = stored;
+      try {
+        checkPreconditions(kind, current.object, query.preconditions ?? {});
+      } catch (error) {
+        if (!isGuess) throw error;
+        ({ stored, isGuess } = await this.#read(target));
+        continue;
+      }
+      const wallMs = this.#clock.wall();
+      const plan = planDeletion(kind, current.object, { gracePeriodSeconds, propagationPolicy, wallMs, formatTime });
+      if (plan.step === 'none' && isGuess) {
+        ({ stored, isGuess } = await this.#read(target));
+        continue;
+      }
+      if (plan.step === 'none') return current.object;
+      if (dryRun) return plan.step === 'mark' ? plan.object : current.object;
+      const outcome = await this.#storage.write({
+        key: target.key,
+        expectedRevision: current.revision,
+        object: plan.step === 'mark' ? plan.object : undefined,
+        releases: plan.step === 'remove' ? this.#releases(kind, current.object) : [],
+      });
+      if (outcome.ok) return withRevision(plan.step === 'mark' ? plan.object : current.object, outcome.revision);
+      assert(outcome.why === 'changed', 'a deletion compares its own key only');
+      ({ current: stored } = outcome);
+      isGuess = false;
+    }
+    throw tooManyRaces(kind, ref.name);
+  }
+
+  async deleteCollection(ref: Ref, query: DeleteQuery & Pick<ListQuery, 'labelSelector' | 'fieldSelector'>): Promise<Listed> {
+    const listed = await this.list(ref, { labelSelector: query.labelSelector ?? '', fieldSelector: query.fieldSelector ?? '' });
+    const items: KubeObject[] = [];
+    for (const { metadata } of listed.items) {
+      const one: Ref = { ...ref, namespace: metadata.namespace ?? '', name: metadata.name };
+      try {
+        items.push(await this.delete(one, { ...query, preconditions: { uid: metadata.uid } }));
+      } catch (error) {
+        // Gone meanwhile, or another of its name: neither is what was asked to be deleted.
+        if (!isReason(error, 'NotFound', 'Conflict')) throw error;
+      }
+    }
+    return { ...listed, continue: '', items };
+  }
+
+  // --- one object's change
+
+  async #change(target: Target, { dryRun, preconditions = {} }: WriteOptions, change: Change): Promise<KubeObject> {
+    const { kind, key, ref } = target;
+    let { stored, isGuess } = await this.#current(target);
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
+      if (stored === undefined && isGuess) ({ stored, isGuess } = await this.#read(target));
+      if (stored === undefined) throw notFound(kind.info, ref.name);
+      const current: Stored = stored;
+      let object: KubeObject;
+      try {
+        checkPreconditions(kind, current.object, preconditions);
+        object = await change(current.object);
+        checkSize(kind, object);
+      } catch (error) {
+        if (!isGuess) throw error;
+        ({ stored, isGuess } = await this.#read(target));
+        continue;
+      }
+      const { draft, claims, releases } = await this.#withClaims(kind, object, current.object);
+      if (equalJson(draft, current.object)) {
+        if (!isGuess) return current.object;
+        ({ stored, isGuess } = await this.#read(target));
+        continue;
+      }
+      if (dryRun === true) return draft;
+      const isGone = isDone(draft);
+      const outcome = await this.#storage.write({
+        key,
+        expectedRevision: current.revision,
+        object: isGone ? undefined : draft,
+        claims: isGone ? [] : claims,
+        releases: isGone ? this.#releases(kind, current.object) : releases,
+      });
+      if (outcome.ok) return withRevision(draft, outcome.revision);
+      if (outcome.why === 'changed') {
+        stored = outcome.current;
+        isGuess = false;
+      }
+    }
+    throw tooManyRaces(kind, ref.name);
+  }
+
+  /** What the cache holds, which may be old; else what is stored. */
+  async #current(target: Target): Promise<{ stored: Stored | undefined; isGuess: boolean }> {
+    const cached = this.#caches.get(target.kind)?.get(target.key);
+    return cached === undefined ? this.#read(target) : { stored: cached, isGuess: true };
+  }
+
+  async #read({ key }: Target): Promise<{ stored: Stored | undefined; isGuess: boolean }> {
+    return { stored: (await this.#storage.get(key)).stored, isGuess: false };
+  }
+
+  async #withClaims(kind: Kind, object: KubeObject, old: KubeObject | undefined): Promise<Claims & { draft: KubeObject }> {
+    if (kind.info.kind !== 'Service' || kind.info.group !== '') return { draft: object, claims: [], releases: [] };
+    const draft = cloneJson(object);
+    return { draft, ...(await this.#allocator.assign(draft, old)) };
+  }
+
+  #releases(kind: Kind, object: KubeObject): readonly string[] {
+    return kind.info.kind === 'Service' && kind.info.group === '' ? this.#allocator.releases(object) : [];
+  }
+
+  // --- places and names
+
+  #cache(kind: Kind): WatchCache {
+    const cache = this.#caches.get(kind);
+    assert(cache !== undefined, 'every kind has its cache');
+    return cache;
+  }
+
+  #target(ref: Ref): Target {
+    const kind = this.kindOf(ref);
+    checkSegment(ref.name, 'name');
+    if (kind.info.namespaced) {
+      if (ref.namespace === '') throw badRequest('an empty namespace may not be set when a resource name is provided');
+      checkSegment(ref.namespace, 'namespace');
+    }
+    return { kind, ref, key: keyOf(kind.info, ref.namespace, ref.name) };
+  }
+
+  #prefix(kind: Kind, { namespace }: Ref): string {
+    if (namespace === '' || !kind.info.namespaced) return prefixOf(kind.info);
+    checkSegment(namespace, 'namespace');
+    return prefixOf(kind.info, namespace);
+  }
+
+  #namespaceFor({ info }: Kind, ref: Ref, { metadata }: KubeObject): string {
+    if (!info.namespaced) return '';
+    const namespace = ref.namespace === '' ? (metadata.namespace ?? '') : ref.namespace;
+    if (namespace === '') throw badRequest('an empty namespace may not be set during creation');
+    if (metadata.namespace !== undefined && metadata.namespace !== '' && metadata.namespace !== namespace) {
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    }
+    metadata.namespace = namespace;
+    return namespace;
+  }
+
+  #generatedName(prefix: string): string {
+    return prefix.slice(0, GENERATED_PREFIX_MAX) + this.#names.suffix(NAME_SUFFIX_LENGTH);
+  }
+
+  async #livingNamespace(kind: Kind, namespace: string, name: string, from: 'cached' | 'stored' = 'cached'): Promise<Stored> {
+    checkSegment(namespace, 'namespace');
+    const { info } = this.#namespaceKind;
+    const key = keyOf(info, '', namespace);
+    const cached = from === 'cached' ? this.#cache(this.#namespaceKind).get(key) : undefined;
+    const isAlive = cached !== undefined && cached.object.metadata.deletionTimestamp === undefined;
+    const stored = isAlive ? cached : (await this.#storage.get(key)).stored;
+    if (stored === undefined) throw notFound(info, namespace);
+    if (stored.object.metadata.deletionTimestamp !== undefined) {
+      const causes = [{ reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' }];
+      const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
+      throw forbidden(kind.info, name, why, causes);
+    }
+    return stored;
+  }
+
+  #checkSubresource(kind: Kind, { subresource }: Ref, verb: string, allowed: readonly Subresource[]): Subresource | '' {
+    if (subresource === '') return '';
+    const known = kind.subresources.find((name) => name === subresource);
+    if (known === undefined) {
+      throw new ApiError('NotFound', `the server could not find the requested resource ${JSON.stringify(`${kind.info.resource}/${subresource}`)}`);
+    }
+    if (!allowed.includes(known)) throw methodNotAllowed({ ...kind.info, resource: `${kind.info.resource}/${subresource}` }, verb);
+    return known;
+  }
+}
+
+function partOf(part: Subresource | ''): UpdateOf {
+  return part === 'status' || part === 'finalize' ? part : 'object';
+}
+
+function patched(kind: Kind, model: string, target: KubeObject, { type, body }: { readonly type: PatchType; readonly body: unknown }): unknown {
+  if (type === 'merge') return mergePatch(target, body);
+  const result: Patched = type === 'json' ? jsonPatch(target, body) : strategicPatch(model, target, body);
+  if (result.ok) return result.value;
+  // A patch that makes sense but does not fit this object is Invalid, as Kubernetes answers it.
+  throw new ApiError('Invalid', `the server rejected our request due to an error in our request: ${result.message}`, {
+    details: { name: target.metadata.name, kind: kind.info.kind, causes: [{ message: result.message }] },
+  });
+}
+
+function checkVersion(kind: Kind, sent: KubeObject, current: KubeObject): void {
+  const { uid, resourceVersion } = sent.metadata;
+  if (uid !== undefined && uid !== '' && uid !== current.metadata.uid) checkPreconditions(kind, current, { uid });
+  if (!resourceVersion || resourceVersion === current.metadata.resourceVersion) return;
+  if (!/^\d+$/.test(resourceVersion)) {
+    throw invalidObject(kind.info, current.metadata.name, [invalid('metadata.resourceVersion', resourceVersion, 'must be a number')]);
+  }
+  throw conflict(kind.info, current.metadata.name, STALE_OBJECT);
+}
+
+function checkName({ metadata }: KubeObject, { name }: Ref): void {
+  if (metadata.name === '') metadata.name = name;
+  if (metadata.name !== name) throw nameMismatch(metadata.name, name);
+}
+
+function nameMismatch(inObject: string, inRequest: string): ApiError {
+  return badRequest(`the name of the object (${inObject}) does not match the name on the URL (${inRequest})`);
+}
+
+/** A name becomes a part of a key: what has a slash in it would be another object's. */
+function checkSegment(text: string, what: string): void {
+  if (text === '') throw badRequest(`${what} is required`);
+  if (text.includes('/') || text.includes('%') || text === '.' || text === '..') {
+    throw badRequest(`invalid ${what} ${JSON.stringify(text)}: may not be '.', '..' or contain '/' or '%'`);
+  }
+}
+
+function checkLimit(limit: number): number {
+  if (Number.isSafeInteger(limit) && limit >= 0) return limit;
+  throw badRequest(`limit: Invalid value: ${limit}: must be a number that is not negative`);
+}
+
+function checkMatch(match: string, wanted: number | undefined, token: string): void {
+  if (match === '') return;
+  const problem =
+    match !== 'Exact' && match !== 'NotOlderThan'
+      ? `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`
+      : token !== ''
+        ? 'Forbidden: resourceVersionMatch is forbidden when continue is provided'
+        : wanted === undefined
+          ? 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided'
+          : match === 'Exact' && wanted === 0
+            ? 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            : '';
+  if (problem !== '') throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${problem}`);
+}
+
+function checkSize(kind: Kind, object: KubeObject): void {
+  const bytes = encodeStored(object).length;
+  if (bytes <= OBJECT_BYTES_MAX) return;
+  const message = `${kind.info.kind} ${JSON.stringify(object.metadata.name)} is too large: ${bytes} bytes, at most ${OBJECT_BYTES_MAX}`;
+  throw new ApiError('RequestEntityTooLarge', message);
+}
+
+function withRevision(object: KubeObject, revision: number): KubeObject {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function tooManyRaces(kind: Kind, name: string): ApiError {
+  return conflict(kind.info, name, `it changed ${WRITE_ATTEMPTS_MAX} times while this write was tried; please try again`);
+}
+
+/** What `binding` and `eviction` answer. */
+function success(): KubeObject {
+  const status: Omit<Status, 'message' | 'reason'> = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
+  return status as unknown as KubeObject; // a Status has no name
+}

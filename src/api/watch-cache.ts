@@ -1,0 +1,373 @@
+/**
+ * One kind in memory, fed by one store watch, which serves all watchers of the kind and lists that may be a little old.
+ *
+ *   store ──list, then watch──► objects, history ──► watcher, watcher, …
+ *
+ * When the way to the store breaks, the watch goes on behind the last revision seen and nobody notices. Only when the
+ * store has compacted that revision is the list read again; then the watchers end with Expired, for what happened in
+ * between is unknown. It is a cache: all of it can be thrown away at any time.
+ */
+import { describeError, AbortedError } from '../base/errors.ts';
+import { deferred, type Deferred } from '../base/deferred.ts';
+import { sleep, type Clock, type Timer } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { Pipe } from '../base/pipe.ts';
+import { fromUtf8, toUtf8 } from '../base/bytes.ts';
+import { ApiError, expired } from '../kube/errors.ts';
+import type { KubeObject } from '../kube/types.ts';
+import { EventType, type WatchResponse } from '../proto/etcd.ts';
+import type { StoreWatch } from '../etcd/store-client.ts';
+import { decodeStored, fromStoreError, type Storage, type Stored } from './storage.ts';
+
+/** Events that are kept for watchers who come back; an older resourceVersion is Expired, and they list again. */
+export const HISTORY_EVENTS_MAX = 5_000;
+/** Events that wait for one watcher. Past it the watch ends without an error, and the watcher resumes where it was. */
+export const WATCHER_EVENTS_MAX = 5_000;
+/** Rows of one read while the cache fills. */
+const LIST_PAGE_ROWS = 1_000;
+const RETRY_MS = { first: 50, max: 2_000 } as const;
+/** How often an idle kind asks the store how far it has seen; only while somebody watches. */
+const PROGRESS_MS = 5_000;
+export const BOOKMARK_MS = 30_000;
+/** Waiting for a revision that the client has seen and the cache has not. */
+const FRESH_MS = 3_000;
+
+/** An object in the cache, with its JSON text made once for all watchers. */
+export interface CachedObject extends Stored {
+  readonly json: () => Uint8Array;
+}
+
+export type CacheEvent =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly revision: number; readonly cached: CachedObject }
+  | { readonly type: 'BOOKMARK'; readonly revision: number };
+
+export interface Interest {
+  /** Keys start with it. */
+  readonly prefix: string;
+  readonly matches: (object: KubeObject) => boolean;
+  /** The indexed field must have this value; undefined: any. */
+  readonly indexed: string | undefined;
+}
+
+export interface CacheWatchOptions extends Interest {
+  /** Events after it; undefined: first an ADDED for everything that is there. */
+  readonly after: number | undefined;
+  readonly bookmarks: boolean;
+  /** After the initial events comes a bookmark, whether or not bookmarks are asked for. */
+  readonly bookmarkAfterInitial: boolean;
+  readonly signal: AbortSignal;
+}
+
+interface Change {
+  readonly revision: number;
+  readonly now: CachedObject | undefined;
+  readonly before: CachedObject | undefined;
+}
+
+interface Watcher extends Interest {
+  readonly pipe: Pipe<CacheEvent>;
+  readonly after: number;
+  readonly bookmarks: boolean;
+}
+
+export interface WatchCacheOptions {
+  readonly storage: Storage;
+  readonly prefix: string;
+  /** The field that watchers are found by. */
+  readonly indexField?: ((object: KubeObject) => string) | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly historyMax?: number;
+  readonly watcherMax?: number;
+}
+
+export class WatchCache {
+  readonly #options: WatchCacheOptions;
+  readonly #objects = new Map<string, CachedObject>();
+  readonly #history: Change[] = [];
+  readonly #historyMax: number;
+  /** By the indexed value that they want; under undefined those that want all. */
+  readonly #watchers = new Map<string | undefined, Set<Watcher>>();
+  /** Everything up to here has been seen. 0: not filled yet. */
+  #revision = 0;
+  /** Changes after this one are in the history. */
+  #historyStart = 0;
+  readonly #waiting = new Set<{ readonly revision: number; readonly done: Deferred<void> }>();
+  readonly #controller = new AbortController();
+  #storeWatch: StoreWatch | undefined;
+  #loop: Promise<void> | undefined;
+  #progressTimer: Timer | undefined;
+  #bookmarkTimer: Timer | undefined;
+
+  constructor(options: WatchCacheOptions) {
+    this.#options = options;
+    this.#historyMax = options.historyMax ?? HISTORY_EVENTS_MAX;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#controller.abort();
+    this.#progressTimer?.cancel();
+    this.#bookmarkTimer?.cancel();
+    this.#endWatchers();
+    for (const { done } of this.#waiting) done.reject(new AbortedError('the cache'));
+    this.#waiting.clear();
+    await this.#loop;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get watcherCount(): number {
+    let count = 0;
+    for (const set of this.#watchers.values()) count += set.size;
+    return count;
+  }
+
+  get(key: string): CachedObject | undefined {
+    return this.#revision === 0 ? undefined : this.#objects.get(key);
+  }
+
+  /** In key order. */
+  list(prefix: string): CachedObject[] {
+    const found: CachedObject[] = [];
+    for (const cached of this.#objects.values()) if (cached.key.startsWith(prefix)) found.push(cached);
+    return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** Resolves once everything up to `revision` (at least: the first list) has been seen. */
+  async fresh(revision: number): Promise<void> {
+    if (this.#revision >= Math.max(revision, 1)) return;
+    const entry = { revision: Math.max(revision, 1), done: deferred<void>() };
+    this.#waiting.add(entry);
+    this.#storeWatch?.requestProgress();
+    const timer = this.#options.clock.setTimer(FRESH_MS, () => entry.done.reject(this.#tooLarge(revision)));
+    try {
+      await entry.done.promise;
+    } finally {
+      timer.cancel();
+      this.#waiting.delete(entry);
+    }
+  }
+
+  #tooLarge(revision: number): ApiError {
+    if (this.#revision === 0) return new ApiError('ServiceUnavailable', 'the watch cache is not filled yet', { details: { retryAfterSeconds: 1 } });
+    const message = `Too large resource version: ${revision}, current: ${this.#revision}`;
+    const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
+    return new ApiError('Timeout', message, { details: { causes, retryAfterSeconds: 1 } });
+  }
+
+  /** The cache must be filled: wait for `fresh(0)` first. */
+  watch(options: CacheWatchOptions): AsyncIterable<CacheEvent> {
+    const { after, signal } = options;
+    if (after !== undefined && after < this.#historyStart) {
+      throw expired(`too old resource version: ${after} (${this.#historyStart})`);
+    }
+    const pipe: Pipe<CacheEvent> = new Pipe(this.#options.watcherMax ?? WATCHER_EVENTS_MAX, { return: () => this.#remove(watcher) });
+    const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision };
+    if (after === undefined) this.#sendInitial(watcher, options);
+    else this.#sendHistory(watcher, after);
+    const set = this.#watchers.get(options.indexed) ?? new Set();
+    this.#watchers.set(options.indexed, set.add(watcher));
+    const onAbort = () => {
+      this.#remove(watcher);
+      pipe.end();
+    };
+    if (signal.aborted || this.#controller.signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    this.#armTimers();
+    return pipe;
+  }
+
+  #sendInitial(watcher: Watcher, { bookmarkAfterInitial }: CacheWatchOptions): void {
+    for (const cached of this.list(watcher.prefix)) {
+      if (isOf(watcher, cached, this.#indexOf(cached))) watcher.pipe.push({ type: 'ADDED', revision: cached.revision, cached });
+    }
+    if (bookmarkAfterInitial) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+  }
+
+  #sendHistory(watcher: Watcher, after: number): void {
+    for (const change of this.#history) {
+      if (change.revision > after) this.#send(watcher, change);
+    }
+  }
+
+  #indexOf(cached: CachedObject | undefined): string | undefined {
+    return cached === undefined ? undefined : this.#options.indexField?.(cached.object);
+  }
+
+  // --- from the store
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#options;
+    const { signal } = this.#controller;
+    let retryMs: number = RETRY_MS.first;
+    while (!signal.aborted) {
+      try {
+        if (this.#revision === 0) await this.#fill();
+        await this.#follow(() => (retryMs = RETRY_MS.first));
+      } catch (error) {
+        if (signal.aborted) return;
+        const known = fromStoreError(error);
+        log.debug({ error: describeError(known) }, 'watch cache: the way to the store broke');
+        if (known instanceof ApiError && known.reason === 'Expired') this.#forget();
+      }
+      if (signal.aborted) return;
+      await sleep(clock, retryMs, signal).catch(() => undefined);
+      retryMs = Math.min(retryMs * 2, RETRY_MS.max);
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const { storage, prefix } = this.#options;
+    const objects: CachedObject[] = [];
+    let page = await storage.range({ prefix, limit: LIST_PAGE_ROWS });
+    const { revision } = page;
+    for (;;) {
+      for (const stored of page.items) objects.push(cachedObject(stored));
+      const last = page.items.at(-1);
+      if (!page.hasMore || last === undefined) break;
+      page = await storage.range({ prefix, limit: LIST_PAGE_ROWS, from: `${last.key}\0`, revision });
+    }
+    this.#objects.clear();
+    for (const cached of objects) this.#objects.set(cached.key, cached);
+    this.#history.length = 0;
+    this.#historyStart = revision;
+    this.#advance(revision);
+  }
+
+  /** The store no longer knows what happened since: watchers must list again, and so must we. */
+  #forget(): void {
+    this.#endWatchers(expired('The resourceVersion for the provided watch is too old.'));
+    this.#revision = 0;
+  }
+
+  async #follow(onAnswer: () => void): Promise<void> {
+    const { storage, prefix } = this.#options;
+    const watch = storage.watch(prefix, this.#revision + 1, this.#controller.signal);
+    this.#storeWatch = watch;
+    try {
+      for await (const response of watch) {
+        onAnswer();
+        if (response.canceled) {
+          if (response.compactRevision > 0) throw expired('compacted');
+          return;
+        }
+        // Somebody may wait for a revision that has no event of this kind.
+        if (response.created && this.#waiting.size > 0) watch.requestProgress();
+        this.#take(response);
+      }
+    } finally {
+      this.#storeWatch = undefined;
+    }
+  }
+
+  #take(response: WatchResponse): void {
+    for (const event of response.events) {
+      const { kv } = event;
+      // After a reconnect the store starts behind what we have seen; a repeat would be a bug of its own.
+      if (kv === undefined || kv.modRevision <= this.#revision) continue;
+      const key = toUtf8(kv.key);
+      const before = this.#objects.get(key);
+      if (event.type === EventType.DELETE) {
+        this.#objects.delete(key);
+        if (before !== undefined) this.#record({ revision: kv.modRevision, now: undefined, before });
+      } else {
+        const now = cachedObject(decodeStored(kv));
+        this.#objects.set(key, now);
+        this.#record({ revision: kv.modRevision, now, before });
+      }
+    }
+    const last = response.events.at(-1)?.kv?.modRevision;
+    // A header may be ahead of events that are still to come; only one without events says how far all has been seen.
+    if (last !== undefined) this.#advance(last);
+    else if (!response.created) this.#advance(response.header?.revision ?? 0);
+  }
+
+  #record(change: Change): void {
+    this.#history.push(change);
+    if (this.#history.length > this.#historyMax * 1.25) {
+      const dropped = this.#history.splice(0, this.#history.length - this.#historyMax);
+      this.#historyStart = dropped.at(-1)!.revision;
+    }
+    const [now, before] = [this.#indexOf(change.now), this.#indexOf(change.before)];
+    for (const wanted of new Set([undefined, now, before])) {
+      const watchers = this.#watchers.get(wanted);
+      if (watchers !== undefined) for (const watcher of watchers) this.#send(watcher, change);
+    }
+  }
+
+  #send(watcher: Watcher, { revision, now, before }: Change): void {
+    if (revision <= watcher.after) return;
+    const isNow = now !== undefined && isOf(watcher, now, this.#indexOf(now));
+    const wasBefore = before !== undefined && isOf(watcher, before, this.#indexOf(before));
+    let event: CacheEvent;
+    if (isNow) event = { type: wasBefore ? 'MODIFIED' : 'ADDED', revision, cached: now };
+    // What leaves the selection is deleted for this watcher, as it last was, at the revision at which it left.
+    else if (wasBefore) event = { type: 'DELETED', revision, cached: atRevision(before, revision) };
+    else return;
+    if (!watcher.pipe.push(event)) {
+      this.#options.log.info({ prefix: watcher.prefix }, 'watch cache: a slow watcher is let go');
+      this.#remove(watcher);
+      watcher.pipe.end();
+    }
+  }
+
+  #advance(revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    for (const entry of this.#waiting) if (entry.revision <= revision) entry.done.resolve();
+  }
+
+  // --- watchers
+
+  #remove(watcher: Watcher): void {
+    const set = this.#watchers.get(watcher.indexed);
+    set?.delete(watcher);
+    if (set?.size === 0) this.#watchers.delete(watcher.indexed);
+  }
+
+  #endWatchers(error?: Error): void {
+    const all = [...this.#watchers.values()].flatMap((set) => [...set]);
+    this.#watchers.clear();
+    for (const { pipe } of all) pipe.end(error);
+  }
+
+  #armTimers(): void {
+    const { clock } = this.#options;
+    if (this.#controller.signal.aborted) return;
+    this.#progressTimer ??= clock.setTimer(PROGRESS_MS, () => {
+      this.#progressTimer = undefined;
+      if (this.#watchers.size === 0) return;
+      this.#storeWatch?.requestProgress();
+      this.#armTimers();
+    });
+    this.#bookmarkTimer ??= clock.setTimer(BOOKMARK_MS, () => {
+      this.#bookmarkTimer = undefined;
+      if (this.#watchers.size === 0) return;
+      for (const set of this.#watchers.values()) {
+        for (const { bookmarks, pipe } of set) if (bookmarks) pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+      }
+      this.#armTimers();
+    });
+  }
+}
+
+function isOf(watcher: Interest, cached: CachedObject, index: string | undefined): boolean {
+  if (watcher.indexed !== undefined && watcher.indexed !== index) return false;
+  return cached.key.startsWith(watcher.prefix) && watcher.matches(cached.object);
+}
+
+function cachedObject(stored: Stored): CachedObject {
+  let bytes: Uint8Array | undefined;
+  return { ...stored, json: () => (bytes ??= fromUtf8(JSON.stringify(stored.object))) };
+}
+
+function atRevision({ key, object }: Stored, revision: number): CachedObject {
+  const metadata = { ...object.metadata, resourceVersion: String(revision) };
+  return cachedObject({ key, revision, object: { ...object, metadata } });
+}
