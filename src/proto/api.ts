@@ -230,6 +230,7 @@ export interface GetRequest {
   ref: ResourceRef | undefined;
   encoding: number;
   resourceVersion: string;
+  asTable: boolean;
 }
 
 export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
@@ -246,9 +247,12 @@ export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
     if (m.resourceVersion) {
       w.uint32(26).string(m.resourceVersion);
     }
+    if (m.asTable) {
+      w.uint32(32).bool(m.asTable);
+    }
   },
   (r, end) => {
-    const m: GetRequest = { ref: undefined, encoding: 0, resourceVersion: '' };
+    const m: GetRequest = { ref: undefined, encoding: 0, resourceVersion: '', asTable: false };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -266,6 +270,10 @@ export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
           m.resourceVersion = r.string();
           break;
         }
+        case 32: {
+          m.asTable = r.bool();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -276,6 +284,7 @@ export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
     ref: m.ref === undefined ? undefined : ResourceRef.create(m.ref),
     encoding: m.encoding ?? 0,
     resourceVersion: m.resourceVersion ?? '',
+    asTable: m.asTable ?? false,
   }),
 );
 
@@ -289,6 +298,7 @@ export interface ListRequest {
   resourceVersion: string;
   resourceVersionMatch: string;
   timeoutSeconds: number;
+  asTable: boolean;
 }
 
 export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
@@ -323,6 +333,9 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
     if (m.timeoutSeconds) {
       w.uint32(72).int64(m.timeoutSeconds);
     }
+    if (m.asTable) {
+      w.uint32(80).bool(m.asTable);
+    }
   },
   (r, end) => {
     const m: ListRequest = {
@@ -335,6 +348,7 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
       resourceVersion: '',
       resourceVersionMatch: '',
       timeoutSeconds: 0,
+      asTable: false,
     };
     while (r.position < end) {
       const tag = r.tag();
@@ -377,6 +391,10 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
           m.timeoutSeconds = r.int64();
           break;
         }
+        case 80: {
+          m.asTable = r.bool();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -393,6 +411,7 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
     resourceVersion: m.resourceVersion ?? '',
     resourceVersionMatch: m.resourceVersionMatch ?? '',
     timeoutSeconds: m.timeoutSeconds ?? 0,
+    asTable: m.asTable ?? false,
   }),
 );
 
@@ -469,6 +488,7 @@ export interface WatchRequest {
   allowWatchBookmarks: boolean;
   sendInitialEvents: boolean | undefined;
   timeoutSeconds: number;
+  asTable: boolean;
 }
 
 export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
@@ -503,6 +523,9 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
     if (m.timeoutSeconds) {
       w.uint32(72).int64(m.timeoutSeconds);
     }
+    if (m.asTable) {
+      w.uint32(80).bool(m.asTable);
+    }
   },
   (r, end) => {
     const m: WatchRequest = {
@@ -515,6 +538,7 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
       allowWatchBookmarks: false,
       sendInitialEvents: undefined,
       timeoutSeconds: 0,
+      asTable: false,
     };
     while (r.position < end) {
       const tag = r.tag();
@@ -557,6 +581,10 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
           m.timeoutSeconds = r.int64();
           break;
         }
+        case 80: {
+          m.asTable = r.bool();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -573,6 +601,7 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
     allowWatchBookmarks: m.allowWatchBookmarks ?? false,
     sendInitialEvents: m.sendInitialEvents,
     timeoutSeconds: m.timeoutSeconds ?? 0,
+    asTable: m.asTable ?? false,
   }),
 );
 
@@ -635,6 +664,7 @@ export interface CreateRequest {
   object: Object | undefined;
   fieldManager: string;
   dryRun: boolean;
+  fieldValidation: string;
 }
 
 export const CreateRequest: MessageCodec<CreateRequest> = codec<CreateRequest>(
@@ -659,9 +689,19 @@ export const CreateRequest: MessageCodec<CreateRequest> = codec<CreateRequest>(
     if (m.dryRun) {
       w.uint32(40).bool(m.dryRun);
     }
+    if (m.fieldValidation) {
+      w.uint32(50).string(m.fieldValidation);
+    }
   },
   (r, end) => {
-    const m: CreateRequest = { ref: undefined, encoding: 0, object: undefined, fieldManager: '', dryRun: false };
+    const m: CreateRequest = {
+      ref: undefined,
+      encoding: 0,
+      object: undefined,
+      fieldManager: '',
+      dryRun: false,
+      fieldValidation: '',
+    };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -689,6 +729,10 @@ export const CreateRequest: MessageCodec<CreateRequest> = codec<CreateRequest>(
           m.dryRun = r.bool();
           break;
         }
+        case 50: {
+          m.fieldValidation = r.string();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -701,6 +745,7 @@ export const CreateRequest: MessageCodec<CreateRequest> = codec<CreateRequest>(
     object: m.object === undefined ? undefined : Object.create(m.object),
     fieldManager: m.fieldManager ?? '',
     dryRun: m.dryRun ?? false,
+    fieldValidation: m.fieldValidation ?? '',
   }),
 );
 
@@ -711,6 +756,7 @@ export interface UpdateRequest {
   fieldManager: string;
   dryRun: boolean;
   preconditions: Preconditions | undefined;
+  fieldValidation: string;
 }
 
 export const UpdateRequest: MessageCodec<UpdateRequest> = codec<UpdateRequest>(
@@ -740,6 +786,9 @@ export const UpdateRequest: MessageCodec<UpdateRequest> = codec<UpdateRequest>(
       Preconditions.write(w, m.preconditions);
       w.close(start);
     }
+    if (m.fieldValidation) {
+      w.uint32(58).string(m.fieldValidation);
+    }
   },
   (r, end) => {
     const m: UpdateRequest = {
@@ -749,6 +798,7 @@ export const UpdateRequest: MessageCodec<UpdateRequest> = codec<UpdateRequest>(
       fieldManager: '',
       dryRun: false,
       preconditions: undefined,
+      fieldValidation: '',
     };
     while (r.position < end) {
       const tag = r.tag();
@@ -783,6 +833,10 @@ export const UpdateRequest: MessageCodec<UpdateRequest> = codec<UpdateRequest>(
           r.leave(to);
           break;
         }
+        case 58: {
+          m.fieldValidation = r.string();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -796,6 +850,7 @@ export const UpdateRequest: MessageCodec<UpdateRequest> = codec<UpdateRequest>(
     fieldManager: m.fieldManager ?? '',
     dryRun: m.dryRun ?? false,
     preconditions: m.preconditions === undefined ? undefined : Preconditions.create(m.preconditions),
+    fieldValidation: m.fieldValidation ?? '',
   }),
 );
 
@@ -813,6 +868,7 @@ export interface PatchRequest {
   force: boolean;
   dryRun: boolean;
   preconditions: Preconditions | undefined;
+  fieldValidation: string;
   patch: { case: 'patchJson'; value: Uint8Array } | { case: 'patchValue'; value: Value } | undefined;
 }
 
@@ -844,6 +900,9 @@ export const PatchRequest: MessageCodec<PatchRequest> = codec<PatchRequest>(
       Preconditions.write(w, m.preconditions);
       w.close(start);
     }
+    if (m.fieldValidation) {
+      w.uint32(82).string(m.fieldValidation);
+    }
     {
       const one = m.patch;
       if (one !== undefined)
@@ -870,6 +929,7 @@ export const PatchRequest: MessageCodec<PatchRequest> = codec<PatchRequest>(
       force: false,
       dryRun: false,
       preconditions: undefined,
+      fieldValidation: '',
       patch: undefined,
     };
     while (r.position < end) {
@@ -917,6 +977,10 @@ export const PatchRequest: MessageCodec<PatchRequest> = codec<PatchRequest>(
           r.leave(to);
           break;
         }
+        case 82: {
+          m.fieldValidation = r.string();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -931,6 +995,7 @@ export const PatchRequest: MessageCodec<PatchRequest> = codec<PatchRequest>(
     force: m.force ?? false,
     dryRun: m.dryRun ?? false,
     preconditions: m.preconditions === undefined ? undefined : Preconditions.create(m.preconditions),
+    fieldValidation: m.fieldValidation ?? '',
     patch: (() => {
       const one = m.patch;
       if (one === undefined) return undefined;
