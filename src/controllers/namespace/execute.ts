@@ -1,0 +1,70 @@
+/** Counts what is in a namespace that is being deleted, and carries out what `plan.ts` decided. */
+import { unreachable } from '../../base/assert.ts';
+import { resources, type ResourceRef } from '../../client/api-client.ts';
+import { isConflict, isNotFound } from '../../client/api-error.ts';
+import { Controller, DONE, requeueAfter, type Outcome } from '../../client/controller.ts';
+import type { ApiObject, Namespace } from '../../client/objects.ts';
+import { RESOURCES, qualifiedResource } from '../../kube/resources.ts';
+import type { ControllerContext } from '../context.ts';
+import { planNamespace } from './plan.ts';
+
+/** Objects of one kind that are looked at in one round. */
+const COUNTED_MAX = 500;
+
+export function namespaceController(context: ControllerContext): Controller {
+  const { client, clock, log, informers } = context;
+  const controller = new Controller({
+    name: 'namespace',
+    client,
+    clock,
+    log,
+    informers: [informers.namespaces],
+    reconcile: (key) => reconcile(context, key),
+  });
+  informers.namespaces.listen({ changed: ({ key }) => controller.enqueue(key) });
+  return controller;
+}
+
+async function reconcile(context: ControllerContext, name: string): Promise<Outcome> {
+  const namespace = context.informers.namespaces.cache.get(name);
+  if (namespace?.metadata.deletionTimestamp === undefined) return DONE;
+  const kinds = RESOURCES.filter(({ namespaced }) => namespaced);
+  const refs = new Map(
+    kinds.map((info): [string, ResourceRef] => [
+      qualifiedResource(info),
+      { group: info.group, version: info.version, resource: info.resource, namespace: name },
+    ]),
+  );
+  const remaining = new Map<string, { total: number; notDeleted: number }>();
+  for (const [resource, ref] of refs) remaining.set(resource, await count(context, ref));
+  const { actions, requeueAfterMs } = planNamespace({ namespace, remaining });
+  for (const action of actions) {
+    switch (action.kind) {
+      case 'delete-content':
+        for (const resource of action.resources) await context.client.deleteCollection(refs.get(resource)!);
+        break;
+      case 'finalize':
+        await finalize(context, namespace, action.finalizers);
+        break;
+      default:
+        unreachable(action);
+    }
+  }
+  return requeueAfter(requeueAfterMs);
+}
+
+async function count(context: ControllerContext, ref: ResourceRef): Promise<{ total: number; notDeleted: number }> {
+  const { items } = await context.client.list<ApiObject>(ref, { limit: COUNTED_MAX });
+  const notDeleted = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length;
+  return { total: items.length, notDeleted };
+}
+
+async function finalize({ client }: ControllerContext, namespace: Namespace, finalizers: readonly string[]): Promise<void> {
+  const finalized = { ...namespace, spec: { ...namespace.spec, finalizers } };
+  try {
+    await client.updateSubresource<Namespace>(resources.namespaces, 'finalize', finalized);
+  } catch (error) {
+    // Gone already, or changed: the news of that brings the key back.
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}
