@@ -1,0 +1,123 @@
+/**
+ * The API server as a class that is handed its world: clock, randomness, a way to the store, a way to node agents. It
+ * has handlers and no sockets; `main.ts` binds them to gRPC, tests and the simulator call them straight. It keeps
+ * nothing: any number of them may run on one store.
+ */
+import { sleep, type Clock } from '../base/clock.ts';
+import { AbortedError, describeError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { Tasks } from '../base/tasks.ts';
+import { deferred } from '../base/deferred.ts';
+import type { StoreClient } from '../etcd/store-client.ts';
+import { isReason } from '../kube/errors.ts';
+import type { BoundService } from '../proto/rpc.ts';
+import { podsService, type ConnectToNode } from './grpc/pods.ts';
+import { resourcesService } from './grpc/resources.ts';
+import { builtInKinds } from './kinds/kinds.ts';
+import { Registry } from './registry.ts';
+import { Storage } from './storage.ts';
+
+export interface ApiServerConfig {
+  /** Cluster addresses of Services. */
+  readonly serviceCidr: string;
+  readonly nodePortRange: { readonly from: number; readonly to: number };
+  readonly evictionTolerationSeconds: number;
+}
+
+export const DEFAULT_API_SERVER_CONFIG: ApiServerConfig = {
+  serviceCidr: '10.96.0.0/16',
+  nodePortRange: { from: 30_000, to: 32_767 },
+  evictionTolerationSeconds: 300,
+};
+
+export interface ApiServerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** The caller's to close. */
+  readonly storeClient: StoreClient;
+  /** For logs. */
+  readonly connectToNode: ConnectToNode;
+  readonly config?: Partial<ApiServerConfig>;
+}
+
+const DEFAULT_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+const RETRY_MS = 200;
+
+export class ApiServer {
+  readonly registry: Registry;
+  /** podium.api.v1.Resources and Pods, for any transport. */
+  readonly services: readonly BoundService[];
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #controller = new AbortController();
+  readonly #tasks: Tasks;
+  readonly #ready = deferred<void>();
+  #isReady = false;
+
+  constructor({ clock, random, log, storeClient, connectToNode, config }: ApiServerOptions) {
+    const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
+    this.#clock = clock;
+    this.#log = log;
+    this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
+    const kinds = builtInKinds({ evictionTolerationSeconds });
+    this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation });
+    this.services = [resourcesService(this.registry, clock), podsService(this.registry, connectToNode)];
+    // Who does not wait for readiness must not die of its failure.
+    this.#ready.promise.catch(() => undefined);
+  }
+
+  start(): void {
+    this.registry.start();
+    this.#tasks.run(this.#prepare());
+  }
+
+  /** Resolves once the caches are filled and the namespaces that every cluster has are there. */
+  ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  async stop(): Promise<void> {
+    this.#controller.abort();
+    this.#isReady = false;
+    this.#ready.reject(new AbortedError('the API server'));
+    await this.registry.stop();
+    await this.#tasks.idle();
+  }
+
+  async #prepare(): Promise<void> {
+    const { signal } = this.#controller;
+    while (!signal.aborted) {
+      try {
+        await this.registry.ready();
+        for (const name of DEFAULT_NAMESPACES) await this.#ensureNamespace(name);
+        this.#isReady = true;
+        this.#ready.resolve();
+        this.#log.info({}, 'api server: ready');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#log.debug({ error: describeError(error) }, 'api server: waiting for the store');
+      }
+      await sleep(this.#clock, RETRY_MS, signal);
+    }
+  }
+
+  async #ensureNamespace(name: string): Promise<void> {
+    const ref = { group: '', version: 'v1', resource: 'namespaces', namespace: '', name, subresource: '' };
+    try {
+      await this.registry.get(ref, '0');
+    } catch (error) {
+      if (!isReason(error, 'NotFound')) throw error;
+      await this.registry.create(ref, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }).catch((late: unknown) => {
+        // Another API server was quicker.
+        if (!isReason(late, 'AlreadyExists')) throw late;
+      });
+    }
+  }
+}
