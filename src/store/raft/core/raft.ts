@@ -75,9 +75,9 @@ export interface RaftOptions {
   readonly trace?: Trace;
   /** Follow `connectionClosed` and `connectionOpened` (default true). */
   readonly quickFailover?: boolean;
-  /** A closed connection to the leader is followed by a pre-vote after 0 to this many ticks. */
+  /** A closed connection to the leader is followed by a pre-vote within this many ticks (default 3). */
   readonly quickDelayTicks?: number;
-  /** A split quick round is tried again after a random number of ticks between these. */
+  /** A split quick round is tried again after a random number of ticks between these (default 3, 6). */
   readonly quickRetryTicks?: readonly [low: number, high: number];
   /** Let `timeout-now` of a leader start an election here (default true). */
   readonly allowTransfer?: boolean;
@@ -486,7 +486,7 @@ export class Raft {
       this.#votedFor === from ||
       (this.#votedFor === NO_MEMBER && this.#leader === NO_MEMBER) ||
       (preVote && term > this.#term);
-    const granted = isFree && this.#log.isUpToDate(lastIndex, lastTerm);
+    const granted = isFree && this.#log.isUpToDate(lastIndex, lastTerm) && this.#givesWayTo(message);
     if (granted && !preVote) {
       this.#electionElapsed = 0;
       this.#votedFor = from;
@@ -495,10 +495,43 @@ export class Raft {
     if (granted && this.#quick !== undefined) this.#quick.ticks = this.#quickRetryTicks();
     // A pre-vote promises nothing and changes nothing; granted, it bears the term it was asked for.
     const answerTerm = granted ? term : this.#term;
-    this.#messagesAfterSync.push({ type: 'vote', from: this.id, to: from, term: answerTerm, preVote, granted });
+    const known = granted ? {} : this.#knownCommit();
+    this.#messagesAfterSync.push({ type: 'vote', from: this.id, to: from, term: answerTerm, preVote, granted, ...known });
+    this.#learnCommit(message);
+  }
+
+  /**
+   * Two members that lost their leader at once ask at once, grant each other the pre-vote, and split the vote. So between
+   * equal logs the lower id gives way. Only in quick rounds that are not the last: where links are cut so that only the
+   * lower one could win, the last round and the election timeout let it.
+   */
+  #givesWayTo({ from, preVote, term, lastIndex, lastTerm }: Incoming<'request-vote'>): boolean {
+    if (!preVote || this.#role !== 'pre-candidate' || term !== this.#term + 1) return true;
+    if (this.#quick === undefined || this.#quick.attempts === 0) return true;
+    const isEqual = lastIndex === this.#log.lastIndex && lastTerm === this.#log.lastTerm;
+    if (isEqual && from < this.id) return false;
+    this.#becomeFollower(this.#term, NO_MEMBER);
+    return true;
+  }
+
+  #knownCommit(): { commit: LogIndex; commitTerm: Term } | Record<string, never> {
+    const { commit } = this.#log;
+    return commit === 0 ? {} : { commit, commitTerm: this.#log.term(commit)! };
+  }
+
+  /**
+   * What another knows to be committed is, and where it is in our log too we may know it. Both directions were found by
+   * the random network: a leader that removed itself and others stepped down before the rest heard that the removal was
+   * committed, and the removed, with longer logs, neither campaigned nor voted for those who still asked them; and a
+   * candidate with the shorter log waited for one that did not know yet that it was a voter.
+   */
+  #learnCommit({ commit, commitTerm }: { readonly commit?: LogIndex; readonly commitTerm?: Term }): void {
+    if (commit === undefined || commitTerm === undefined || commit <= this.#log.commit) return;
+    if (this.#log.term(commit) === commitTerm) this.#log.commitTo(commit);
   }
 
   #onVote(message: Incoming<'vote'>): void {
+    this.#learnCommit(message);
     if (message.preVote) {
       if (this.#role !== 'pre-candidate') return;
       if (message.granted && message.term !== this.#term + 1) return; // Of an earlier round.
@@ -800,10 +833,11 @@ export class Raft {
 
   #requestVotes(ask: { readonly preVote: boolean; readonly term: Term; readonly transfer: boolean }): void {
     const { lastIndex, lastTerm } = this.#log;
+    const known = this.#knownCommit();
     for (const member of membersOf(this.#conf)) {
       if (member === this.id || !isVoter(this.#conf, member)) continue;
       // After the sync, pre-votes too: they claim a log that a crash must not shorten.
-      this.#messagesAfterSync.push({ type: 'request-vote', from: this.id, to: member, ...ask, lastIndex, lastTerm });
+      this.#messagesAfterSync.push({ type: 'request-vote', from: this.id, to: member, ...ask, lastIndex, lastTerm, ...known });
     }
   }
 
@@ -855,12 +889,12 @@ export class Raft {
   }
 
   #startQuick(): void {
-    const ticks = this.#options.random.between(0, this.#options.quickDelayTicks ?? 3);
+    const ticks = this.#options.random.between(1, this.#options.quickDelayTicks ?? 3);
     this.#quick = { ticks, attempts: 1 + QUICK_RETRIES };
   }
 
   #quickRetryTicks(): number {
-    const [low, high] = this.#options.quickRetryTicks ?? [2, 6];
+    const [low, high] = this.#options.quickRetryTicks ?? [3, 6];
     return this.#options.random.between(low, high);
   }
 

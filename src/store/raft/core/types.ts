@@ -63,8 +63,19 @@ export type Message =
       readonly lastTerm: Term;
       /** Leadership transfer: vote although a leader was heard of lately (thesis §4.2.3). */
       readonly transfer: boolean;
+      /** What the candidate knows to be committed, if anything; see `vote`. */
+      readonly commit?: LogIndex;
+      readonly commitTerm?: Term;
     })
-  | (Envelope & { readonly type: 'vote'; readonly preVote: boolean; readonly granted: boolean })
+  /** Request and refusal say what is known to be committed, if anything: two members that wait for each other because one
+   *  missed the last change of configuration so learn of it. Without the two fields only that remedy is lost. */
+  | (Envelope & {
+      readonly type: 'vote';
+      readonly preVote: boolean;
+      readonly granted: boolean;
+      readonly commit?: LogIndex;
+      readonly commitTerm?: Term;
+    })
   | (Envelope & {
       readonly type: 'append';
       readonly prevIndex: LogIndex;
