@@ -3,6 +3,134 @@ import { codec, type MessageCodec } from './wire.ts';
 
 const EMPTY = new Uint8Array(0);
 
+export interface DescribeRequest {}
+
+export const DescribeRequest: MessageCodec<DescribeRequest> = codec<DescribeRequest>(
+  'podium.raft.v1.DescribeRequest',
+  () => {},
+  (r, end) => {
+    const m: DescribeRequest = {};
+    while (r.position < end) {
+      const tag = r.tag();
+      r.skip(tag);
+    }
+    return m;
+  },
+  () => ({}),
+);
+
+export interface DescribeResponse {
+  member: bigint;
+  name: string;
+  clientUrls: string[];
+}
+
+export const DescribeResponse: MessageCodec<DescribeResponse> = codec<DescribeResponse>(
+  'podium.raft.v1.DescribeResponse',
+  (w, m) => {
+    if (m.member) {
+      w.uint32(9).fixed64(m.member);
+    }
+    if (m.name) {
+      w.uint32(18).string(m.name);
+    }
+    if (m.clientUrls !== undefined)
+      for (const item of m.clientUrls) {
+        w.uint32(26).string(item);
+      }
+  },
+  (r, end) => {
+    const m: DescribeResponse = { member: 0n, name: '', clientUrls: [] };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 9: {
+          m.member = r.fixed64();
+          break;
+        }
+        case 18: {
+          m.name = r.string();
+          break;
+        }
+        case 26: {
+          m.clientUrls.push(r.string());
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ member: m.member ?? 0n, name: m.name ?? '', clientUrls: [...(m.clientUrls ?? [])] }),
+);
+
+export interface LeaseRequest {
+  lease: bigint;
+}
+
+export const LeaseRequest: MessageCodec<LeaseRequest> = codec<LeaseRequest>(
+  'podium.raft.v1.LeaseRequest',
+  (w, m) => {
+    if (m.lease) {
+      w.uint32(8).bigInt64(m.lease);
+    }
+  },
+  (r, end) => {
+    const m: LeaseRequest = { lease: 0n };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.lease = r.bigInt64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ lease: m.lease ?? 0n }),
+);
+
+export interface LeaseResponse {
+  found: boolean;
+  ttl: number;
+}
+
+export const LeaseResponse: MessageCodec<LeaseResponse> = codec<LeaseResponse>(
+  'podium.raft.v1.LeaseResponse',
+  (w, m) => {
+    if (m.found) {
+      w.uint32(8).bool(m.found);
+    }
+    if (m.ttl) {
+      w.uint32(16).int64(m.ttl);
+    }
+  },
+  (r, end) => {
+    const m: LeaseResponse = { found: false, ttl: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.found = r.bool();
+          break;
+        }
+        case 16: {
+          m.ttl = r.int64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ found: m.found ?? false, ttl: m.ttl ?? 0 }),
+);
+
 export const EntryKind = {
   NORMAL: 0,
   CONF_CHANGE: 1,
@@ -1117,6 +1245,33 @@ export const Raft = {
       request: SnapshotChunk,
       response: SnapshotResult,
       requestStream: true,
+      responseStream: false,
+    },
+  },
+} as const;
+
+export const Peer = {
+  typeName: 'podium.raft.v1.Peer',
+  methods: {
+    describe: {
+      path: '/podium.raft.v1.Peer/Describe',
+      request: DescribeRequest,
+      response: DescribeResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    renewLease: {
+      path: '/podium.raft.v1.Peer/RenewLease',
+      request: LeaseRequest,
+      response: LeaseResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    leaseRemaining: {
+      path: '/podium.raft.v1.Peer/LeaseRemaining',
+      request: LeaseRequest,
+      response: LeaseResponse,
+      requestStream: false,
       responseStream: false,
     },
   },
