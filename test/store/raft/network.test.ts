@@ -15,7 +15,11 @@ const STEPS = 6000;
 /** Messages under way; at it the oldest are lost. */
 const UNDER_WAY_MAX = 200;
 
+/** What a seed is like: some are calm, some have an election at every turn, some have disks that hardly write. */
 interface Faults {
+  readonly tick: number;
+  readonly sync: number;
+  readonly preVote: boolean;
   readonly drop: number;
   readonly duplicate: number;
   readonly crash: number;
@@ -44,9 +48,12 @@ class Network {
     this.random = seededRandom(`network ${seed}`);
     const { random } = this;
     this.faults = {
+      tick: random.pick([0.12, 0.12, 0.3]),
+      sync: random.pick([0.25, 0.1]),
+      preVote: random.chance(0.5),
       drop: random.pick([0, 0.02, 0.1, 0.3]),
       duplicate: random.pick([0, 0.05, 0.2]),
-      crash: random.pick([0, 0.002, 0.01]),
+      crash: random.pick([0, 0.002, 0.01, 0.03]),
     };
     for (const id of IDS) this.members.set(id, this.#newMember(id, seed));
   }
@@ -54,6 +61,8 @@ class Network {
   #newMember(id: MemberId, seed: number): Member {
     const options = optionsOf(id, {
       random: seededRandom(`network ${seed} member ${id}`),
+      preVote: this.faults.preVote,
+      checkQuorum: this.faults.preVote,
       maxAppendBytes: 100,
       maxInflightBytes: 300,
       trace: (event) => this.#onTrace(id, event.type),
@@ -191,16 +200,17 @@ class Network {
   step(): void {
     const { random } = this;
     if (random.chance(this.faults.crash)) this.crash(random.pick(IDS));
-    for (const id of [...this.down]) if (random.chance(0.02)) this.start(id);
+    for (const id of [...this.down]) if (random.chance(0.03)) this.start(id);
     if (random.chance(0.004)) this.isolated.add(random.pick(IDS));
     if (random.chance(0.02)) this.isolated.clear();
     const up = this.#up();
     if (up.length === 0) return;
     const member = random.pick(up);
     const choice = random.float();
-    if (choice < 0.12) member.raft.tick();
-    else if (choice < 0.6) this.deliver();
-    else if (choice < 0.85) this.send(member.sync());
+    const { tick, sync } = this.faults;
+    if (choice < tick) member.raft.tick();
+    else if (choice < tick + sync) this.send(member.sync());
+    else if (choice < 0.85) this.deliver();
     else this.#ask(member);
     this.send(member.take());
   }
