@@ -110,8 +110,8 @@ function stepOf(now: Situation, input: DeploymentInput): Step {
   }
   if (fresh === undefined) return createStep(now, input);
   const grown = growStep(now, fresh);
-  if (grown.actions.length > 0 || !limits.isRolling) return grown;
-  return { actions: resizes(now, shrinkOld(fresh, old, limits)) };
+  if (grown.actions.some(({ kind }) => kind === 'update') || !limits.isRolling) return grown;
+  return { ...grown, actions: [...grown.actions, ...resizes(now, shrinkOld(fresh, old, limits))] };
 }
 
 function createStep(now: Situation, input: DeploymentInput): Step {
