@@ -462,7 +462,7 @@ export class Registry {
     throw tooManyRaces(kind, ref.name);
   }
 
-  async deleteCollection(ref: Ref, query: DeleteQuery & Pick<ListQuery, 'labelSelector' | 'fieldSelector'>): Promise<Listed> {
+  async deleteCollection(ref: Ref, query: DeleteQuery & Pick<ListQuery, 'labelSelector' | 'fieldSelector'> = {}): Promise<Listed> {
     const listed = await this.list(ref, { labelSelector: query.labelSelector ?? '', fieldSelector: query.fieldSelector ?? '' });
     const items: KubeObject[] = [];
     for (const { metadata } of listed.items) {
