@@ -5,13 +5,11 @@ import { DrivenClock, settle } from '../../src/base/driven-clock.ts';
 import { silentLog, type Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { resources } from '../../src/client/api-client.ts';
-import { Informer } from '../../src/client/informer.ts';
 import {
   conditionOf,
   type Deployment,
   type Endpoints,
   type EndpointSlice,
-  type Lease,
   type Namespace,
   type Node,
   type Pod,
@@ -21,72 +19,9 @@ import {
 import { ControllerManager } from '../../src/controllers/manager.ts';
 import { SchedulerPart } from '../../src/scheduler/scheduler-part.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { FakeKubelet } from './fake-kubelet.ts';
 
 const config = { nodeMonitorGraceMs: 4_000, podEvictionMs: 3_000, nodeMonitorPeriodMs: 1_000, podForceDeleteMs: 5_000 };
-
-/** A node and its agent: runs what is bound to it, unless its image is `bad`. */
-class FakeKubelet {
-  readonly #api: FakeApi;
-  readonly #clock: DrivenClock;
-  readonly name: string;
-  readonly stop = new AbortController();
-  readonly #pods: Informer<Pod>;
-  #addresses = 0;
-
-  constructor(api: FakeApi, clock: DrivenClock, name: string) {
-    this.#api = api;
-    this.#clock = clock;
-    this.name = name;
-    const now = formatTime(clock.wall());
-    const node: Node = {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: { name },
-      status: {
-        allocatable: { cpu: '4', memory: '4Gi', pods: '20' },
-        conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: now }],
-      },
-    };
-    api.put(resources.nodes, node);
-    this.#pods = new Informer<Pod>({ client: api, clock, log: silentLog, ref: resources.pods });
-    this.#pods.listen({ changed: ({ after }) => this.#podChanged(after) });
-    void this.#pods.run(this.stop.signal);
-    this.#beat();
-  }
-
-  #beat(): void {
-    if (this.stop.signal.aborted) return;
-    const metadata = { name: this.name, namespace: 'kube-node-lease' };
-    const lease: Lease = {
-      apiVersion: 'coordination.k8s.io/v1',
-      kind: 'Lease',
-      metadata,
-      spec: { renewTime: formatTime(this.#clock.wall()) },
-    };
-    this.#api.put(resources.leases, lease);
-    this.#clock.setTimer(1_000, () => this.#beat());
-  }
-
-  #podChanged(pod: Pod | undefined): void {
-    if (this.stop.signal.aborted || pod === undefined || pod.spec.nodeName !== this.name) return;
-    const { name, namespace = '' } = pod.metadata;
-    const ref = { ...resources.pods, namespace };
-    if (pod.metadata.deletionTimestamp !== undefined) {
-      this.#clock.setTimer(200, () => void this.#api.delete(ref, name, { gracePeriodSeconds: 0 }).catch(() => undefined));
-      return;
-    }
-    if (pod.status?.phase === 'Running' || pod.spec.containers[0]?.image === 'bad') return;
-    this.#clock.setTimer(300, () => {
-      if (this.stop.signal.aborted) return;
-      const current = this.#api.find<Pod>(ref, name);
-      if (current === undefined || current.metadata.deletionTimestamp !== undefined) return;
-      const now = formatTime(this.#clock.wall());
-      const podIP = `10.${this.name.slice(-1)}.0.${++this.#addresses}`;
-      const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: now }];
-      this.#api.put(ref, { ...current, status: { phase: 'Running', podIP, conditions } } as Pod);
-    });
-  }
-}
 
 interface World {
   readonly api: FakeApi;
