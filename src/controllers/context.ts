@@ -2,7 +2,7 @@
 import type { Clock, Millis } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
+import { resources, type ApiClient } from '../client/api-client.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import { Informer } from '../client/informer.ts';
 import {
@@ -11,7 +11,6 @@ import {
   type Deployment,
   type Endpoints,
   type EndpointSlice,
-  type Lease,
   type Namespace,
   type Node,
   type Pod,
@@ -46,7 +45,6 @@ export interface SharedInformers {
   /** Indexes: `owner` (uid of the controller), `node`, `namespace`. */
   readonly pods: Informer<Pod>;
   readonly nodes: Informer<Node>;
-  readonly nodeLeases: Informer<Lease>;
   readonly namespaces: Informer<Namespace>;
   readonly services: Informer<Service>;
   readonly endpoints: Informer<Endpoints>;
@@ -92,7 +90,6 @@ export function sharedInformers(options: { client: ApiClient; clock: Clock; log:
       },
     }),
     nodes: new Informer<Node>({ ...seams, ref: resources.nodes }),
-    nodeLeases: new Informer<Lease>({ ...seams, ref: inNamespace(resources.leases, NODE_LEASE_NAMESPACE) }),
     namespaces: new Informer<Namespace>({ ...seams, ref: resources.namespaces }),
     services: new Informer<Service>({ ...seams, ref: resources.services }),
     endpoints: new Informer<Endpoints>({ ...seams, ref: resources.endpoints }),

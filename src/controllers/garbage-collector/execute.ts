@@ -30,9 +30,8 @@ export class GarbageCollector {
 
   constructor(context: ControllerContext) {
     this.#context = context;
-    const { nodeLeases: _, ...followed } = context.informers;
     // All of them tell of changes of some ApiObject; none is given one.
-    const informers = Object.values(followed) as readonly unknown[] as readonly Followed[];
+    const informers = Object.values(context.informers) as readonly unknown[] as readonly Followed[];
     this.#controller = new Controller({
       name: 'garbage-collector',
       client: context.client,

@@ -83,9 +83,10 @@ async function execute(
       return;
     }
     case 'delete-pod': {
-      const { name, uid = '' } = action.pod.metadata;
+      const { name, uid = '', resourceVersion = '' } = action.pod.metadata;
       try {
-        await writes.delete<Pod>(podsRef, name, { preconditions: { uid } });
+        // The version, too: a pod that has changed may not be the one to go.
+        await writes.delete<Pod>(podsRef, name, { preconditions: { uid, resourceVersion } });
         events.record(replicaSet, { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted pod: ${name}` });
       } catch (error) {
         if (!isNotFound(error)) throw error;

@@ -14,6 +14,7 @@ export interface PodInfo {
   readonly key: string;
   readonly pod: Pod;
   readonly requests: Amounts;
+  readonly scored: Scored;
   /** `protocol/hostIP/hostPort`. */
   readonly hostPorts: readonly string[];
   /** The uid of its controller. */
@@ -27,7 +28,17 @@ export interface NodeInfo {
   readonly podsMax: number;
   readonly requested: Amounts;
   readonly pods: ReadonlyMap<string, PodInfo>;
+  /** What the scores count as used: pods that ask for nothing use something all the same. */
+  readonly scored: Scored;
 }
+
+export interface Scored {
+  readonly cpu: number;
+  readonly memory: number;
+}
+
+/** What a pod without a request is taken to use, so that such pods are spread too. Thousandths, as Kubernetes has it. */
+const USED_AT_LEAST: Scored = { cpu: 100, memory: 200 * 1024 * 1024 * 1000 };
 
 export interface Snapshot {
   /** In the order of names. */
@@ -43,11 +54,12 @@ export class ClusterState {
   readonly #placed = new Map<string, { readonly nodeName: string; readonly info: PodInfo }>();
   readonly #assumed = new Set<string>();
   #snapshot: Snapshot | undefined;
+  #names: readonly string[] | undefined;
 
   snapshot(): Snapshot {
     if (this.#snapshot === undefined) {
-      const names = [...this.#nodes.keys()].sort();
-      this.#snapshot = { nodes: names.map((name) => this.#nodes.get(name)!) };
+      this.#names ??= [...this.#nodes.keys()].sort();
+      this.#snapshot = { nodes: this.#names.map((name) => this.#nodes.get(name)!) };
     }
     return this.#snapshot;
   }
@@ -58,12 +70,15 @@ export class ClusterState {
     const before = this.#nodes.get(name);
     const pods = before?.pods ?? this.#podsOn(name);
     const requested = before?.requested ?? sum([...pods.values()].map((info) => info.requests));
+    const scored = before?.scored ?? [...pods.values()].reduce((total, info) => plus(total, info.scored, 1), { cpu: 0, memory: 0 });
+    if (before === undefined) this.#names = undefined;
     const podsMax = (allocatable.get('pods') ?? PODS_MAX_DEFAULT * 1000) / 1000;
-    this.#put({ name, node, allocatable, podsMax, requested, pods });
+    this.#put({ name, node, allocatable, podsMax, requested, pods, scored });
   }
 
   removeNode(name: string): void {
     this.#nodes.delete(name);
+    this.#names = undefined;
     this.#snapshot = undefined;
   }
 
@@ -109,7 +124,8 @@ export class ClusterState {
     const node = this.#nodes.get(nodeName);
     if (node === undefined) return;
     const pods = new Map(node.pods).set(info.key, info);
-    this.#put({ ...node, pods, requested: sum([node.requested, info.requests]) });
+    const scored = plus(node.scored, info.scored, 1);
+    this.#put({ ...node, pods, requested: sum([node.requested, info.requests]), scored });
   }
 
   #unplace(key: string): void {
@@ -122,7 +138,7 @@ export class ClusterState {
     pods.delete(key);
     const requested = new Map(node.requested);
     for (const [name, amount] of placed.info.requests) requested.set(name, (requested.get(name) ?? 0) - amount);
-    this.#put({ ...node, pods, requested });
+    this.#put({ ...node, pods, requested, scored: plus(node.scored, placed.info.scored, -1) });
   }
 
   #put(info: NodeInfo): void {
@@ -132,10 +148,15 @@ export class ClusterState {
 }
 
 export function podInfo(pod: Pod): PodInfo {
+  const requests = requestsOf(pod);
   return {
     key: keyOf(pod),
     pod,
-    requests: requestsOf(pod),
+    requests,
+    scored: {
+      cpu: requests.get('cpu') || USED_AT_LEAST.cpu,
+      memory: requests.get('memory') || USED_AT_LEAST.memory,
+    },
     hostPorts: hostPortsOf(pod),
     owner: controllerOf(pod)?.uid,
   };
@@ -176,6 +197,10 @@ function sum(parts: readonly Amounts[]): Amounts {
   const total = new Map<string, number>();
   for (const part of parts) for (const [name, amount] of part) total.set(name, (total.get(name) ?? 0) + amount);
   return total;
+}
+
+function plus(a: Scored, b: Scored, sign: 1 | -1): Scored {
+  return { cpu: a.cpu + sign * b.cpu, memory: a.memory + sign * b.memory };
 }
 
 function largest(a: Amounts, b: Amounts): Amounts {
