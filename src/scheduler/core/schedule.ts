@@ -48,11 +48,14 @@ export interface Rating {
   readonly scores: readonly { readonly name: string; readonly score: number }[];
 }
 
+/** Ratings that are kept: who asks why wants to see the winner and its rivals. */
+const RATINGS_MAX = 5;
+
 export type Decision =
   | {
       readonly kind: 'placed';
       readonly nodeName: string;
-      /** Every node that would have done; undefined for a single one, which is not rated. */
+      /** The best of the nodes that would have done; undefined for a single one, which is not rated. */
       readonly ratings: readonly Rating[] | undefined;
       readonly refusals: readonly Refusal[];
     }
@@ -71,10 +74,34 @@ export function schedule(pod: PodInfo, snapshot: Snapshot, random: Random): Deci
     return { kind: 'unschedulable', message: whyNot(refusals, snapshot.nodes.length), refusals };
   }
   if (feasible.length === 1) return { kind: 'placed', nodeName: first.name, ratings: undefined, refusals };
-  const ratings = rate(pod, feasible);
-  const best = ratings.reduce((most, { total }) => Math.max(most, total), -Infinity);
-  const { node: nodeName } = random.pick(ratings.filter(({ total }) => total === best));
+  const scored = SCORES.map(({ name, weight, scores }) => ({ name, weight, of: scores(pod, feasible) }));
+  // Whole numbers, as Kubernetes': a difference in the tenth decimal is a tie.
+  const totals = feasible.map((_, index) =>
+    Math.floor(scored.reduce((sum, { weight, of }) => sum + weight * of[index]!, 0)),
+  );
+  const best = totals.reduce((most, total) => Math.max(most, total), -Infinity);
+  const ties = feasible.flatMap((_, index) => (totals[index] === best ? [index] : []));
+  const { name: nodeName } = feasible[random.pick(ties)]!;
+  const ratings = topOf(totals).map(
+    (index): Rating => ({
+      node: feasible[index]!.name,
+      total: totals[index]!,
+      scores: scored.map(({ name, weight, of }) => ({ name, score: weight * of[index]! })),
+    }),
+  );
   return { kind: 'placed', nodeName, ratings, refusals };
+}
+
+/** The places of the highest totals, the highest first. */
+function topOf(totals: readonly number[]): number[] {
+  const top: number[] = [];
+  totals.forEach((total, index) => {
+    if (top.length === RATINGS_MAX && total <= totals[top.at(-1)!]!) return;
+    const at = top.findIndex((other) => totals[other]! < total);
+    top.splice(at < 0 ? top.length : at, 0, index);
+    if (top.length > RATINGS_MAX) top.pop();
+  });
+  return top;
 }
 
 function refuse(pod: PodInfo, node: NodeInfo): Refusal | undefined {
@@ -83,15 +110,6 @@ function refuse(pod: PodInfo, node: NodeInfo): Refusal | undefined {
     if (reasons.length > 0) return { node: node.name, filter: filter.name, reasons };
   }
   return undefined;
-}
-
-function rate(pod: PodInfo, nodes: readonly NodeInfo[]): Rating[] {
-  const byScore = SCORES.map(({ name, weight, scores }) => ({ name, weight, of: scores(pod, nodes) }));
-  return nodes.map((node, index) => {
-    const scores = byScore.map(({ name, weight, of }) => ({ name, score: weight * of[index]! }));
-    // Whole numbers, as Kubernetes': a difference in the tenth decimal is a tie.
-    return { node: node.name, total: Math.floor(scores.reduce((sum, { score }) => sum + score, 0)), scores };
-  });
 }
 
 /** Kubernetes' sentence: how many nodes there are, and for each reason how many it refused. */

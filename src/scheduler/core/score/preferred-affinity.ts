@@ -7,6 +7,7 @@ export const preferredAffinity: Score = {
   weight: 2,
   scores({ pod }, nodes) {
     const terms = pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+    if (terms.length === 0) return nodes.map(() => 0);
     return normalize(
       nodes.map(({ node }) =>
         terms.reduce((sum, { weight, preference }) => sum + (matchesTerm(preference, node) ? weight : 0), 0),
