@@ -1,0 +1,142 @@
+/**
+ * The `Backend` on LevelDB, one database a folder. Used by processes; what runs in the simulator has
+ * `faulty-backend.ts` in its place.
+ *
+ * LevelDB orders keys by their bytes, and so do we: a key travels as the bytes of its latin1 string. (Its own strings
+ * are UTF-8, in which every byte from 0x80 on would become two.) A batch is one record of LevelDB's log, synced before
+ * it resolves. After an error in its background LevelDB refuses every write until the folder is opened anew.
+ */
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Level } from 'level';
+import { assert } from '../../base/assert.ts';
+import { toLatin1 } from '../../base/bytes.ts';
+import { systemErrorCode, UserError } from '../../base/errors.ts';
+import type {
+  Backend,
+  BackendFactory,
+  BackendKey,
+  BackendOp,
+  BackendRow,
+  BackendSnapshot,
+  ScanRange,
+} from './backend.ts';
+
+const SLICE_ROWS_MAX = 500;
+/** LevelDB ends a slice early at this size; its default of 16 KiB would make the slices of a large scan tiny. */
+const SLICE_BYTES_MAX = 1024 * 1024;
+
+type Database = Level<Buffer, Uint8Array>;
+type DatabaseSnapshot = ReturnType<Database['snapshot']>;
+
+/** Folders below `root`. */
+export function levelBackends(root: string): BackendFactory {
+  return {
+    open: (path) => openDatabase(resolve(root, path)),
+    destroy: (path) => rm(resolve(root, path), { recursive: true, force: true }),
+  };
+}
+
+function resolve(root: string, path: string): string {
+  assert(!path.split('/').includes('..'), 'a backend stays below its root');
+  return join(root, path);
+}
+
+async function openDatabase(folder: string): Promise<Backend> {
+  // Loaded here and not above: its native code is of no use to a process without a store.
+  const { Level } = await import('level');
+  const database: Database = new Level(folder, { keyEncoding: 'buffer', valueEncoding: 'view' });
+  try {
+    await database.open();
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    if (systemErrorCode(cause) === 'LEVEL_LOCKED') throw new UserError(`${folder} is in use by another process`);
+    throw new Error(`${folder}: cannot be opened`, { cause });
+  }
+  return new LevelBackend(database, folder);
+}
+
+class LevelBackend implements Backend {
+  readonly #database: Database;
+  readonly #folder: string;
+
+  constructor(database: Database, folder: string) {
+    this.#database = database;
+    this.#folder = folder;
+  }
+
+  get(key: BackendKey): Uint8Array | undefined {
+    return this.#database.getSync(encodeKey(key));
+  }
+
+  async batch(ops: readonly BackendOp[]): Promise<void> {
+    const operations = ops.map((op) =>
+      op.type === 'put'
+        ? { type: 'put' as const, key: encodeKey(op.key), value: op.value }
+        : { type: 'del' as const, key: encodeKey(op.key) },
+    );
+    await this.#database.batch<Buffer, Uint8Array>(operations, { sync: true });
+  }
+
+  scan(range: ScanRange): AsyncIterable<readonly BackendRow[]> {
+    return scanDatabase(this.#database, range, undefined);
+  }
+
+  snapshot(): BackendSnapshot {
+    const snapshot = this.#database.snapshot();
+    return {
+      scan: (range) => scanDatabase(this.#database, range, snapshot),
+      close: () => snapshot.close(),
+    };
+  }
+
+  /** Of all files in the folder: LevelDB's own estimate leaves out its log. */
+  async sizeBytes(): Promise<number> {
+    let total = 0;
+    for (const name of await readdir(this.#folder)) total += await fileSize(join(this.#folder, name));
+    return total;
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+}
+
+async function* scanDatabase(
+  database: Database,
+  { from, to }: ScanRange,
+  snapshot: DatabaseSnapshot | undefined,
+): AsyncGenerator<readonly BackendRow[]> {
+  if (from >= to) return;
+  const iterator = database.iterator({
+    gte: encodeKey(from),
+    lt: encodeKey(to),
+    // A scan passes over everything once; it should not drive out what `get` reads again and again.
+    fillCache: false,
+    highWaterMarkBytes: SLICE_BYTES_MAX,
+    snapshot,
+  });
+  try {
+    for (;;) {
+      const entries = await iterator.nextv(SLICE_ROWS_MAX);
+      if (entries.length === 0) return;
+      yield entries.map(([key, value]) => ({ key: toLatin1(key), value }));
+    }
+  } finally {
+    await iterator.close();
+  }
+}
+
+function encodeKey(key: BackendKey): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
+/** 0 for a file that a compaction has removed meanwhile. */
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
