@@ -1,0 +1,30 @@
+/** `podium env`: export lines that make kubectl, etcdctl and grpcurl work without a flag. */
+import { join } from 'node:path';
+import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
+import { ADMIN } from '../cluster/parts.ts';
+import { tlsFiles } from '../cluster/pki.ts';
+import { EXIT_OK } from './context.ts';
+
+export async function env({ dataDir }: { readonly dataDir: string }): Promise<number> {
+  const record = requireCluster(dataDir);
+  const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
+  // Store members are the parts with a second address, for their peers.
+  const stores = record.parts.filter(({ addresses }) => addresses.length === 2).map(({ addresses }) => addresses[0]);
+  const scheme = record.insecure ? 'http' : 'https';
+  const tls = { ETCDCTL_CACERT: caFile, ETCDCTL_CERT: certFile, ETCDCTL_KEY: keyFile };
+  const variables = {
+    KUBECONFIG: join(dataDir, 'kubeconfig'),
+    ETCDCTL_API: '3',
+    ETCDCTL_ENDPOINTS: stores.map((address) => `${scheme}://${address}`).join(','),
+    ...(record.insecure ? {} : tls),
+    // Words split by the shell, so its paths must not hold blanks: grpcurl has no variables of its own.
+    PODIUM_GRPCURL: record.insecure ? '-plaintext' : `-cacert ${caFile} -cert ${certFile} -key ${keyFile}`,
+  };
+  for (const [name, value] of Object.entries(variables)) process.stdout.write(`export ${name}=${quote(value)}\n`);
+  if (record.insecure) process.stdout.write('unset ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY\n');
+  return EXIT_OK;
+}
+
+function quote(value: string): string {
+  return `'${value.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,79 @@
+/** The context of a verb in a real process: terminal, Ctrl-C, and the API server of the cluster in --data-dir. */
+import { readFileSync } from 'node:fs';
+import { systemClock } from '../base/system-clock.ts';
+import { ChannelApiClient } from '../client/channel-api-client.ts';
+import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
+import { ADMIN } from '../cluster/parts.ts';
+import { tlsFiles } from '../cluster/pki.ts';
+import { connect, type GrpcChannel } from '../grpc/channel.ts';
+import { Pods } from '../proto/api.ts';
+import { RpcCode, RpcError } from '../proto/rpc.ts';
+import { decodeStatusDetails } from '../proto/struct.ts';
+import { type ReceivedStatus, statusError } from '../client/api-error.ts';
+import { UserError } from '../base/errors.ts';
+import type { CliContext, LogRequest } from './context.ts';
+
+export interface SessionOptions {
+  readonly dataDir: string;
+  readonly signal: AbortSignal;
+}
+
+/** How long to wait for a first connection before saying that nobody answers. */
+const CONNECT_TIMEOUT_MS = 3_000;
+
+/** Runs a verb against the cluster and lets go of the connection. */
+export async function withSession(options: SessionOptions, run: (context: CliContext) => Promise<number>): Promise<number> {
+  const { dataDir, signal } = options;
+  const record = requireCluster(dataDir);
+  const address = record.parts.find(({ name }) => name === 'apiserver')?.addresses[0];
+  if (address === undefined) throw new UserError(`the cluster in ${dataDir} has no API server`);
+  const channel = connect({ addresses: [address], tls: record.insecure ? undefined : readTls(dataDir) });
+  try {
+    await channel.ready(CONNECT_TIMEOUT_MS).catch((cause: unknown) => {
+      throw new UserError(
+        `The connection to the server ${address} was refused - is the cluster up? See \`podium status\` and \`podium up\`.`,
+        process.env['PODIUM_DEBUG'] === undefined ? {} : { cause },
+      );
+    });
+    return await run({
+      clock: systemClock,
+      dataDir,
+      api: new ChannelApiClient({ channel, fieldManager: 'podium' }),
+      logs: (request, logSignal) => readLogs(channel, request, logSignal),
+      write: (text) => void process.stdout.write(text),
+      warn: (line) => {
+        if (line !== '') process.stderr.write(`${line}\n`);
+      },
+      readStdin,
+      signal,
+      hasColors: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
+    });
+  } finally {
+    channel.close();
+  }
+}
+
+function readTls(dataDir: string) {
+  const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
+  return { ca: readFileSync(caFile), cert: readFileSync(certFile), key: readFileSync(keyFile) };
+}
+
+async function* readLogs(channel: GrpcChannel, request: LogRequest, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const { data } of channel.serverStream(Pods.methods.logs, request, { signal })) yield data;
+  } catch (error) {
+    if (signal?.aborted === true) return;
+    if (!(error instanceof RpcError)) throw error;
+    const status = error.details === undefined ? undefined : decodeStatusDetails(error.details);
+    // The details of an answer of podium.api.v1 hold a metav1.Status.
+    if (status !== undefined) throw statusError(status as ReceivedStatus, error);
+    const isGone = error.code === RpcCode.UNAVAILABLE;
+    throw new UserError(`error: ${isGone ? 'the node of the pod cannot be reached' : 'the log cannot be read'}: ${error.message}`);
+  }
+}
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks).toString('utf8');
+}
