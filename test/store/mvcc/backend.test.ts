@@ -2,6 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { DrivenClock } from '../../../src/base/driven-clock.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { faultyBackends } from '../../../src/store/mvcc/faulty-backend.ts';
 import { levelBackends } from '../../../src/store/mvcc/level-backend.ts';
 import { memoryBackends } from '../../../src/store/mvcc/memory-backend.ts';
 import { describeBackend, END, put, rowsOf } from './backends.ts';
@@ -12,6 +15,11 @@ describeBackend('LevelBackend', async () => {
 });
 
 describeBackend('MemoryBackend', async () => ({ factory: memoryBackends(), end: async () => {} }));
+
+describeBackend('FaultyBackend', async () => {
+  const backends = faultyBackends({ clock: new DrivenClock(), random: seededRandom(1) });
+  return { factory: backends.incarnation(), end: async () => {} };
+});
 
 test('MemoryBackend keeps its order through changes between scans', async () => {
   const backend = await memoryBackends().open('db');
