@@ -28,6 +28,7 @@ import type {
   Ready,
   SnapshotMeta,
   SoftState,
+  Term,
 } from './core/types.ts';
 import { decodeConfChange } from './message-codec.ts';
 import type { ConnectionNumber, RaftReceiver, RaftTransport } from './transport.ts';
@@ -57,9 +58,11 @@ export interface StateMachine {
   /** A normal entry with data. */
   apply(entry: Entry): void;
   /** An entry that changes no data (a new leader's first, a configuration change): only the index moves on. */
-  skip(index: LogIndex, confState: ConfState | undefined): void;
+  skip(index: LogIndex, term: Term, confState: ConfState | undefined): void;
+  /** All that was committed at once is applied. */
+  applied(): void;
   /** A restart would go on from here: nothing above it may be released from the log. */
-  readonly durableIndex: LogIndex;
+  durableIndex(): LogIndex;
   /** The state at some recent durable index. */
   snapshot(): Promise<StateSnapshot>;
   /** Writes a peer's state to a place of its own; nothing changes until `activate`. */
@@ -342,14 +345,15 @@ export class RaftNode implements RaftReceiver {
       if (entry.kind === 'conf-change') {
         const confState = this.#raft.appliedConfChange(decodeConfChange(entry.data));
         this.#confStates.push({ index: entry.index, confState });
-        stateMachine.skip(entry.index, confState);
+        stateMachine.skip(entry.index, entry.term, confState);
       } else if (entry.data.length === 0) {
-        stateMachine.skip(entry.index, undefined);
+        stateMachine.skip(entry.index, entry.term, undefined);
       } else {
         stateMachine.apply(entry);
       }
     }
     this.#raft.applied(entries.at(-1)!.index);
+    stateMachine.applied();
   }
 
   #send(messages: readonly Message[]): void {
@@ -442,7 +446,7 @@ export class RaftNode implements RaftReceiver {
 
   #compactIfDue(): void {
     const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
-    const durable = Math.min(stateMachine.durableIndex, this.#raft.status().applied);
+    const durable = Math.min(stateMachine.durableIndex(), this.#raft.status().applied);
     if (this.#isCompacting || this.#isInstalling || durable - this.#compactedTo < snapshotEntries + catchUpEntries)
       return;
     this.#isCompacting = true;

@@ -1,0 +1,164 @@
+/**
+ * The bytes of the write-ahead log.
+ *
+ *   segment = frame(header) frame* zeros              preallocated; a length of 0 is the end
+ *   frame   = length u32 · crc u32 · sequence u64 · previousCrc u32 · payload      (big endian)
+ *   payload = (type u8 · length u32 · bytes)*
+ *
+ * The CRC covers everything behind it, `previousCrc` is the CRC of the frame before: a frame proves itself, and the chain
+ * proves that none is missing. Sequence numbers count frames over all segments.
+ */
+import { crc32 } from 'node:zlib';
+import { asBuffer } from '../../base/bytes.ts';
+import * as wire from '../../proto/raft.ts';
+import type { Entry, HardState, MemberId, SnapshotMeta } from '../raft/core/types.ts';
+import { entryFromWire, entryToWire, snapshotMetaFromWire } from '../raft/message-codec.ts';
+
+export const FRAME_HEADER_BYTES = 20;
+const RECORD_HEADER_BYTES = 5;
+const HEADER_MAGIC = 0x504f_4457; // "PODW"
+const FORMAT_VERSION = 1;
+const HEADER_BYTES = 24;
+
+const RecordType = { header: 1, hardState: 2, snapshot: 3, entry: 4 } as const;
+
+export interface WalIdentity {
+  readonly clusterId: bigint;
+  readonly memberId: MemberId;
+}
+
+export type WalRecord =
+  | ({ readonly type: 'header' } & WalIdentity)
+  | { readonly type: 'hard-state'; readonly hardState: HardState }
+  | { readonly type: 'snapshot'; readonly snapshot: SnapshotMeta }
+  | { readonly type: 'entry'; readonly entry: Entry };
+
+export interface Frame {
+  readonly sequence: number;
+  readonly crc: number;
+  readonly previousCrc: number;
+  /** Where the next frame begins. */
+  readonly end: number;
+  readonly records: readonly WalRecord[];
+}
+
+export function encodeRecord(record: WalRecord): Uint8Array {
+  const [type, body] = encodeBody(record);
+  const bytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES + body.length);
+  bytes.writeUInt8(type, 0);
+  bytes.writeUInt32BE(body.length, 1);
+  bytes.set(body, RECORD_HEADER_BYTES);
+  return bytes;
+}
+
+function encodeBody(record: WalRecord): [type: number, body: Uint8Array] {
+  switch (record.type) {
+    case 'header': {
+      const body = Buffer.alloc(HEADER_BYTES);
+      body.writeUInt32BE(HEADER_MAGIC, 0);
+      body.writeUInt32BE(FORMAT_VERSION, 4);
+      body.writeBigUInt64BE(record.clusterId, 8);
+      body.writeBigUInt64BE(record.memberId, 16);
+      return [RecordType.header, body];
+    }
+    case 'hard-state':
+      return [RecordType.hardState, wire.HardState.encode(record.hardState)];
+    case 'snapshot':
+      return [RecordType.snapshot, wire.SnapshotMeta.encode(record.snapshot)];
+    case 'entry':
+      return [RecordType.entry, wire.Entry.encode(entryToWire(record.entry))];
+  }
+}
+
+export interface FrameParts {
+  readonly sequence: number;
+  readonly previousCrc: number;
+  /** Encoded records. */
+  readonly records: readonly Uint8Array[];
+}
+
+export function encodeFrame({ sequence, previousCrc, records }: FrameParts): {
+  parts: Uint8Array[];
+  crc: number;
+  bytes: number;
+} {
+  const length = records.reduce((sum, record) => sum + record.length, 0);
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  header.writeUInt32BE(length, 0);
+  header.writeBigUInt64BE(BigInt(sequence), 8);
+  header.writeUInt32BE(previousCrc, 16);
+  let crc = crc32(header.subarray(8));
+  for (const record of records) crc = crc32(record, crc);
+  header.writeUInt32BE(crc, 4);
+  return { parts: [header, ...records], crc, bytes: FRAME_HEADER_BYTES + length };
+}
+
+/** The frame at `offset`; 'end' where the log ends cleanly, 'bad' where the bytes are no frame. */
+export function decodeFrame(segment: Uint8Array, offset: number): Frame | 'end' | 'bad' {
+  const bytes = asBuffer(segment);
+  if (offset + FRAME_HEADER_BYTES > bytes.length) return isZero(bytes, offset) ? 'end' : 'bad';
+  const length = bytes.readUInt32BE(offset);
+  if (length === 0) return isZero(bytes, offset) ? 'end' : 'bad';
+  const end = offset + FRAME_HEADER_BYTES + length;
+  if (end > bytes.length) return 'bad';
+  const crc = bytes.readUInt32BE(offset + 4);
+  if (crc32(bytes.subarray(offset + 8, end)) !== crc) return 'bad';
+  const records = decodeRecords(bytes.subarray(offset + FRAME_HEADER_BYTES, end));
+  if (records === undefined) return 'bad';
+  const sequence = Number(bytes.readBigUInt64BE(offset + 8));
+  return { sequence, crc, previousCrc: bytes.readUInt32BE(offset + 16), end, records };
+}
+
+/** Where a valid frame of this sequence begins behind `from`: what tells damage from a tear. */
+export function findFrame(segment: Uint8Array, from: number, sequence: number): number | undefined {
+  const wanted = Buffer.alloc(8);
+  wanted.writeBigUInt64BE(BigInt(sequence));
+  const bytes = asBuffer(segment);
+  for (let at = bytes.indexOf(wanted, from + 8); at >= 0; at = bytes.indexOf(wanted, at + 1)) {
+    const frame = decodeFrame(bytes, at - 8);
+    if (typeof frame === 'object' && frame.sequence === sequence) return at - 8;
+  }
+  return undefined;
+}
+
+export function isZero(bytes: Uint8Array, from: number): boolean {
+  for (let at = from; at < bytes.length; at++) if (bytes[at] !== 0) return false;
+  return true;
+}
+
+/** Undefined for what the CRC proves but this version does not know. */
+function decodeRecords(payload: Buffer): WalRecord[] | undefined {
+  const records: WalRecord[] = [];
+  for (let at = 0; at < payload.length;) {
+    if (at + RECORD_HEADER_BYTES > payload.length) return undefined;
+    const end = at + RECORD_HEADER_BYTES + payload.readUInt32BE(at + 1);
+    if (end > payload.length) return undefined;
+    const record = decodeBody(payload.readUInt8(at), payload.subarray(at + RECORD_HEADER_BYTES, end));
+    if (record === undefined) return undefined;
+    records.push(record);
+    at = end;
+  }
+  return records;
+}
+
+function decodeBody(type: number, body: Buffer): WalRecord | undefined {
+  switch (type) {
+    case RecordType.header:
+      if (
+        body.length !== HEADER_BYTES ||
+        body.readUInt32BE(0) !== HEADER_MAGIC ||
+        body.readUInt32BE(4) !== FORMAT_VERSION
+      ) {
+        return undefined;
+      }
+      return { type: 'header', clusterId: body.readBigUInt64BE(8), memberId: body.readBigUInt64BE(16) };
+    case RecordType.hardState:
+      return { type: 'hard-state', hardState: wire.HardState.decode(body) };
+    case RecordType.snapshot:
+      return { type: 'snapshot', snapshot: snapshotMetaFromWire(wire.SnapshotMeta.decode(body)) };
+    case RecordType.entry:
+      return { type: 'entry', entry: entryFromWire(wire.Entry.decode(body)) };
+    default:
+      return undefined;
+  }
+}
