@@ -12,7 +12,7 @@ const exitCode = await runProgram(process.argv.slice(2), {
     const { withSession } = await import('./cli/session.ts');
     return withSession({ dataDir, signal: interrupt.signal }, run);
   },
-  part: async (name, argv) => (await import('./cli/parts/run.ts')).runPart(name, argv),
+  part: async (name, argv) => (await import('./main/run.ts')).runPart(name, argv),
 }).catch(async (error: unknown) => {
   const { explain } = await import('./cli/errors.ts');
   const message = explain(error);

@@ -137,7 +137,7 @@ const clusterShape: Shape = {
           nodeHeartbeatSeconds: { shape: seconds, fallback: 2 },
           nodeGraceSeconds: { shape: seconds, fallback: 8 },
           podEvictionSeconds: { shape: seconds, fallback: 5 },
-          leaderLeaseSeconds: { shape: seconds, fallback: 15 },
+          leaderLeaseSeconds: { shape: seconds, fallback: 6 },
         },
       },
       fallback: {},

@@ -1,0 +1,130 @@
+/** What the parts of a process cluster have in common: their configuration, certificates, health, and their end. */
+import { readFileSync } from 'node:fs';
+import { sleep } from '../base/clock.ts';
+import { describeError, UserError } from '../base/errors.ts';
+import { createLog, type Log, type LogLevel } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { systemClock } from '../base/system-clock.ts';
+import { systemRandom } from '../base/system-random.ts';
+import { ChannelApiClient } from '../client/channel-api-client.ts';
+import { probeHealth } from '../cluster/health-probe.ts';
+import type { PartConfig } from '../cluster/parts.ts';
+import { connect, type GrpcChannel } from '../grpc/channel.ts';
+import { HealthService } from '../grpc/health.ts';
+import { reflectionServices } from '../grpc/reflection.ts';
+import { GrpcServer } from '../grpc/server.ts';
+import type { BoundService } from '../proto/rpc.ts';
+
+/** Answers of calls that run when a part is told to end have so long to leave. */
+const STOP_GRACE_MS = 500;
+const API_POLL_MS = 25;
+const API_POLL_MAX_MS = 500;
+const API_PROBE_DEADLINE_MS = 2_000;
+
+export interface PartWorld {
+  readonly config: PartConfig;
+  readonly log: Log;
+  readonly random: Random;
+  /** Fires on SIGTERM and SIGINT. */
+  readonly signal: AbortSignal;
+}
+
+export function readPartConfig(name: string, argv: readonly string[]): PartConfig {
+  const [first = '', second] = argv;
+  const path = first.startsWith('--config=') ? first.slice('--config='.length) : first === '--config' ? second : undefined;
+  if (path === undefined) throw new UserError(`${name} is started with --config FILE, as \`podium up\` writes it to <data-dir>/parts/`);
+  try {
+    // Written by the launcher, which has checked what it was made from.
+    return JSON.parse(readFileSync(path, 'utf8')) as PartConfig;
+  } catch (cause) {
+    throw new UserError(`the configuration ${path} cannot be read`, { cause });
+  }
+}
+
+export function partWorld(config: PartConfig): PartWorld {
+  const level = (process.env['PODIUM_LOG_LEVEL'] ?? 'info') as LogLevel;
+  return { config, log: createLog(config.name, level), random: systemRandom(), signal: stopSignal() };
+}
+
+/** Loopback in plain text is a choice; any other address is not served so. */
+function requireLoopback({ tls, listenAddress }: PartConfig): void {
+  if (tls === undefined && !/^127\./.test(listenAddress)) {
+    throw new UserError(`${listenAddress} is not loopback: it is not served without TLS`);
+  }
+}
+
+export function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+export function readTls({ tls }: PartConfig) {
+  if (tls === undefined) return undefined;
+  return { ca: readFileSync(tls.caFile), cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
+}
+
+export interface Served {
+  readonly health: HealthService;
+  stop(): Promise<void>;
+}
+
+/** Serves gRPC with health (not serving until it is set) and reflection. */
+export async function serve({ config, log }: PartWorld, services: readonly BoundService[]): Promise<Served> {
+  requireLoopback(config);
+  const tls = readTls(config);
+  const health = new HealthService('not-serving');
+  const all = [...services, health.bound];
+  const server = new GrpcServer({
+    log,
+    services: [...all, ...reflectionServices(all.map(({ service }) => service.typeName))],
+    tls: tls === undefined ? undefined : { ...tls, requireClientCertificate: true },
+  });
+  await server.listen([config.listenAddress]);
+  log.info({ address: config.listenAddress }, 'serving');
+  return {
+    health,
+    stop: () => {
+      health.set('', 'not-serving');
+      return server.stop(STOP_GRACE_MS);
+    },
+  };
+}
+
+export interface ApiConnection {
+  readonly client: ChannelApiClient;
+  readonly channel: GrpcChannel;
+}
+
+/** Resolves once the API server serves: all parts start at once, and none shall wait out a back-off for another. */
+export async function connectToApi({ config, log, signal }: PartWorld): Promise<ApiConnection> {
+  const startedAtMs = systemClock.monotonic();
+  for (let delayMs = API_POLL_MS; ; delayMs = Math.min(delayMs * 1.2, API_POLL_MAX_MS)) {
+    signal.throwIfAborted();
+    if ((await probeHealth(config.apiServerAddress, config.tls, API_PROBE_DEADLINE_MS)) === 'serving') break;
+    await sleep(systemClock, delayMs, signal);
+  }
+  log.info({ address: config.apiServerAddress, durationMs: Math.round(systemClock.monotonic() - startedAtMs) }, 'the API server answers');
+  const channel = connect({ addresses: [config.apiServerAddress], tls: readTls(config) });
+  return { channel, client: new ChannelApiClient({ channel, fieldManager: config.name }) };
+}
+
+/** A part's own failure ends its process with a message; the supervisor starts it again. */
+export async function runUntilStopped(world: PartWorld, run: () => Promise<void>): Promise<number> {
+  try {
+    await run();
+    world.log.info({}, 'ended');
+    return 0;
+  } catch (error) {
+    if (world.signal.aborted) return 0;
+    world.log.error({ error: describeError(error) }, 'failed');
+    return 1;
+  }
+}
