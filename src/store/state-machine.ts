@@ -51,10 +51,7 @@ export type CommandResult =
   | { readonly kind: 'lease-grant'; readonly revision: Revision; readonly id: LeaseId; readonly ttlSeconds: number }
   | { readonly kind: 'lease-revoke'; readonly revision: Revision };
 
-export type CommandOutcome =
-  | { readonly ok: true; readonly result: CommandResult }
-  | Refusal
-  | LeaseRefusal;
+export type CommandOutcome = { readonly ok: true; readonly result: CommandResult } | Refusal | LeaseRefusal;
 
 export interface Applied {
   /** The proposal's; 0 for an entry that carries none. */
@@ -205,7 +202,9 @@ export class StateMachine {
   /** Of everything that is replicated, at the applied index: equal on every replica that has applied as much. */
   hashAll(): string {
     const hash = createHash('sha256').update(this.hash().hash);
-    hash.update(JSON.stringify([this.#applied.index, this.#applied.term, this.mvcc.revision, this.mvcc.compactRevision]));
+    hash.update(
+      JSON.stringify([this.#applied.index, this.#applied.term, this.mvcc.revision, this.mvcc.compactRevision]),
+    );
     for (const id of this.leases.list()) {
       const { grantedTtlSeconds, keys } = this.leases.state(id)!;
       hash.update(JSON.stringify([String(id), grantedTtlSeconds, keys]));

@@ -57,7 +57,7 @@ function plain(result: OpResult): unknown {
 }
 
 const outcomeOf = (outcome: CommandOutcome | ReturnType<StateMachine['range']>): unknown =>
-  outcome.ok ? ('kind' in outcome.result && plain(outcome.result as OpResult)) : outcome.code;
+  outcome.ok ? 'kind' in outcome.result && plain(outcome.result as OpResult) : outcome.code;
 
 const key = fc.constantFrom('a', 'a\0', 'b', 'c', 'd', '\xff');
 const end = fc.constantFrom('', '', '\0', 'b', 'c', 'e');
@@ -84,7 +84,14 @@ const put = fc
   .map(({ key: at, value: what, prevKv, ignoreValue }) => putOf(at, ignoreValue ? '' : what, { prevKv, ignoreValue }));
 const remove = fc.record({ key, end, prevKv: fc.boolean() }).map((r) => deleteOf(r.key, r.end, { prevKv: r.prevKv }));
 const compare = fc
-  .record({ key, end, result: fc.integer({ min: 0, max: 3 }), target: fc.integer({ min: 0, max: 4 }), number: revision, value })
+  .record({
+    key,
+    end,
+    result: fc.integer({ min: 0, max: 3 }),
+    target: fc.integer({ min: 0, max: 4 }),
+    number: revision,
+    value,
+  })
   .map(({ key: at, end: to, result, target, number, value: what }) =>
     compareOf({
       key: bytes(at),
@@ -115,9 +122,13 @@ const branch = fc.oneof(
 const flat = fc.record({ compare: fc.array(compare, { maxLength: 2 }), success: branch, failure: branch });
 const txn = fc.oneof(
   flat,
-  fc.record({ compare: fc.array(compare, { maxLength: 1 }), inner: flat, reads: fc.array(range.map(op.range), { maxLength: 1 }) }).map(
-    ({ compare: outer, inner, reads }) => txnOf(outer, [op.txn(inner), ...reads], [op.txn(inner)]),
-  ),
+  fc
+    .record({
+      compare: fc.array(compare, { maxLength: 1 }),
+      inner: flat,
+      reads: fc.array(range.map(op.range), { maxLength: 1 }),
+    })
+    .map(({ compare: outer, inner, reads }) => txnOf(outer, [op.txn(inner), ...reads], [op.txn(inner)])),
 );
 const step = fc.oneof(
   { weight: 5, arbitrary: put.map((request) => ({ kind: 'put', request }) as const) },
@@ -137,7 +148,8 @@ describe('StateMachine', () => {
         let replica = await Replica.open();
         const twin = new Twin();
         for (const next of steps) {
-          if (next.kind === 'range') expect(outcomeOf(replica.machine.range(next.request))).toEqual(twin.range(next.request));
+          if (next.kind === 'range')
+            expect(outcomeOf(replica.machine.range(next.request))).toEqual(twin.range(next.request));
           else if (next.kind === 'scrub') replica.machine.scrub(2);
           else if (next.kind === 'flush') await replica.flush();
           else if (next.kind === 'restart') {
@@ -173,24 +185,33 @@ describe('StateMachine', () => {
         .record({ id: fc.bigInt({ min: 1n, max: 3n }), ttl: fc.constantFrom(5, 60) })
         .map((request) => ({ kind: 'lease-grant', request }) as const),
       fc.bigInt({ min: 1n, max: 3n }).map((id) => ({ kind: 'lease-revoke', request: { id } }) as const),
-      fc.record({ key, lease: fc.bigInt({ min: 1n, max: 3n }) }).map((r) => ({ kind: 'put', request: putOf(r.key, 'l', { lease: r.lease }) }) as const),
-      fc.integer({ min: 1, max: 15 }).map((at) => ({ kind: 'compaction', request: { revision: at, physical: false } }) as const),
+      fc
+        .record({ key, lease: fc.bigInt({ min: 1n, max: 3n }) })
+        .map((r) => ({ kind: 'put', request: putOf(r.key, 'l', { lease: r.lease }) }) as const),
+      fc
+        .integer({ min: 1, max: 15 })
+        .map((at) => ({ kind: 'compaction', request: { revision: at, physical: false } }) as const),
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(writes, { maxLength: 30 }), fc.nat(30), fc.nat(30), async (commands, flushAt, scrubs) => {
-        const steady = await Replica.open();
-        const crashed = await Replica.open();
-        for (const [at, command] of commands.entries()) {
-          steady.apply(command);
-          crashed.apply(command);
-          if (at % 3 === 0) crashed.machine.scrub(scrubs % 3);
-          if (at === flushAt) await crashed.flush();
-        }
-        // The process dies; the log replays what follows the last batch that landed.
-        const reborn = await Replica.open(crashed.backend);
-        for (const command of commands.slice(reborn.machine.applied.index)) reborn.apply(command);
-        expect(reborn.machine.hashAll()).toBe(steady.machine.hashAll());
-      }),
+      fc.asyncProperty(
+        fc.array(writes, { maxLength: 30 }),
+        fc.nat(30),
+        fc.nat(30),
+        async (commands, flushAt, scrubs) => {
+          const steady = await Replica.open();
+          const crashed = await Replica.open();
+          for (const [at, command] of commands.entries()) {
+            steady.apply(command);
+            crashed.apply(command);
+            if (at % 3 === 0) crashed.machine.scrub(scrubs % 3);
+            if (at === flushAt) await crashed.flush();
+          }
+          // The process dies; the log replays what follows the last batch that landed.
+          const reborn = await Replica.open(crashed.backend);
+          for (const command of commands.slice(reborn.machine.applied.index)) reborn.apply(command);
+          expect(reborn.machine.hashAll()).toBe(steady.machine.hashAll());
+        },
+      ),
       { numRuns: 200 },
     );
   });
@@ -200,7 +221,8 @@ describe('StateMachine', () => {
     const confState = { voters: [1n, 2n], votersOutgoing: [], learners: [3n], learnersNext: [], autoLeave: false };
     source.machine.bootstrap(confState);
     source.apply({ kind: 'lease-grant', request: { id: 7n, ttl: 60 } });
-    for (let i = 0; i < 50; i++) source.apply({ kind: 'put', request: putOf(`k${i % 20}`, `v${i}`, { lease: i % 2 ? 7n : 0n }) });
+    for (let i = 0; i < 50; i++)
+      source.apply({ kind: 'put', request: putOf(`k${i % 20}`, `v${i}`, { lease: i % 2 ? 7n : 0n }) });
     source.apply({ kind: 'compaction', request: { revision: 30, physical: false } });
     await source.flush();
     const snapshot = (await openSnapshot(source.backend))!;
@@ -220,7 +242,9 @@ describe('StateMachine', () => {
     source.apply({ kind: 'put', request: putOf('key', 'value') });
     await source.flush();
     const whole = await collect((await openSnapshot(source.backend))!.chunks);
-    await expect(restoreSnapshot(new PlainBackend(), inPieces(whole.subarray(0, whole.length - 1), 64))).rejects.toThrow('cut short');
+    await expect(
+      restoreSnapshot(new PlainBackend(), inPieces(whole.subarray(0, whole.length - 1), 64)),
+    ).rejects.toThrow('cut short');
     for (const at of [20, whole.length - 1]) {
       const damaged = Uint8Array.from(whole);
       damaged[at]! ^= 1;
@@ -251,7 +275,9 @@ describe('StateMachine', () => {
     replica.apply({ kind: 'lease-revoke', request: { id: 9n } });
     expect(replica.machine.revision).toBe(before + 1);
     expect(outcomeOf(replica.machine.range(rangeOf('a', 'z')))).toMatchObject({ kvs: [{ key: 'b', value: 'free' }] });
-    expect(replica.apply({ kind: 'put', request: putOf('a', 'x', { lease: 9n }) })).toMatchObject({ code: 'lease-not-found' });
+    expect(replica.apply({ kind: 'put', request: putOf('a', 'x', { lease: 9n }) })).toMatchObject({
+      code: 'lease-not-found',
+    });
     expect(replica.apply({ kind: 'lease-revoke', request: { id: 9n } })).toMatchObject({ code: 'lease-not-found' });
   });
 });
@@ -259,7 +285,10 @@ describe('StateMachine', () => {
 test('encodeProposal() and decodeProposal() are inverse', () => {
   const command: Command = {
     kind: 'txn',
-    request: txnOf([compareOf({ key: bytes('k'), target: 2, targetUnion: { case: 'modRevision', value: 5 } })], [op.put(putOf('k', 'v'))]),
+    request: txnOf(
+      [compareOf({ key: bytes('k'), target: 2, targetUnion: { case: 'modRevision', value: 5 } })],
+      [op.put(putOf('k', 'v'))],
+    ),
   };
   const proposal = { id: 0xffff_ffff_ffff_fffen, command };
   expect(decodeProposal(encodeProposal(proposal))).toEqual(proposal);

@@ -43,7 +43,9 @@ export class Overlay implements Rows {
     const layer = this.#collecting;
     this.#inFlight = layer;
     this.#collecting = new Map();
-    return Array.from(layer, ([key, value]): BackendOp => (value === undefined ? { type: 'delete', key } : { type: 'put', key, value }));
+    return Array.from(layer, ([key, value]): BackendOp =>
+      value === undefined ? { type: 'delete', key } : { type: 'put', key, value },
+    );
   }
 
   landed(): void {

@@ -40,5 +40,6 @@ export class PlainBackend implements Backend {
 
 async function* scanOf(rows: ReadonlyMap<string, Uint8Array>, { from, to }: ScanRange) {
   const keys = [...rows.keys()].filter((key) => key >= from && key < to).sort();
-  for (let at = 0; at < keys.length; at += 3) yield keys.slice(at, at + 3).map((key) => ({ key, value: rows.get(key)! }));
+  for (let at = 0; at < keys.length; at += 3)
+    yield keys.slice(at, at + 3).map((key) => ({ key, value: rows.get(key)! }));
 }

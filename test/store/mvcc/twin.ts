@@ -120,7 +120,8 @@ export class Twin {
   #refusal(request: TxnRequest, before: ReadonlyMap<string, TwinKv>): string | undefined {
     for (const { request: op } of this.#branch(request, before)) {
       if (op?.case === 'requestRange' && op.value.revision > this.revision) return 'future-revision';
-      if (op?.case === 'requestRange' && op.value.revision > 0 && op.value.revision < this.compacted) return 'compacted';
+      if (op?.case === 'requestRange' && op.value.revision > 0 && op.value.revision < this.compacted)
+        return 'compacted';
       if (op?.case === 'requestPut' && (op.value.ignoreValue || op.value.ignoreLease)) {
         if (!before.has(text(op.value.key))) return 'key-not-found';
       }

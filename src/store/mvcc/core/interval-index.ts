@@ -36,7 +36,14 @@ export class IntervalIndex<T> {
 
   #insert(node: Node<T> | undefined, range: KeyRange, item: T): Node<T> {
     if (node === undefined) {
-      return { range, items: new Set([item]), priority: this.#draw(), left: undefined, right: undefined, reach: range.to };
+      return {
+        range,
+        items: new Set([item]),
+        priority: this.#draw(),
+        left: undefined,
+        right: undefined,
+        reach: range.to,
+      };
     }
     const order = compareRanges(range, node.range);
     if (order === 0) {

@@ -208,7 +208,7 @@ export class Mvcc {
   /** The history of one key from `from` on, without a walk over everybody's. */
   historyOf(key: Key, from: Revision): readonly Write[] {
     const writes = this.index.entry(key)?.writes ?? [];
-    return writes.slice(lowerBound(writes, from));
+    return writes.slice(lowerBound(writes, from)).filter((write) => this.#isKept(write));
   }
 
   /** The key's state just before `write`, if it lived and history still knows. */
@@ -235,10 +235,19 @@ export class Mvcc {
     if (value.length > 0) this.#rows.put(valueRowKey(write.main, write.sub), value);
   }
 
+  /** At the compacted revision itself only a key's last write is left: a transaction may put and then delete it. */
+  #isKept(write: Write): boolean {
+    if (write.main > this.#compactRevision) return true;
+    const entry = this.index.entry(write.key);
+    return entry !== undefined && writeAt(entry, write.main) === write;
+  }
+
   #startCompaction(revision: Revision): void {
     this.#compactRevision = revision;
     if (revision === 0) return;
-    this.#log = this.#log.slice(lowerBound(this.#log, revision));
+    const newer = lowerBound(this.#log, revision + 1);
+    const kept = this.#log.slice(lowerBound(this.#log, revision), newer).filter((write) => this.#isKept(write));
+    this.#log = kept.concat(this.#log.slice(newer));
     // A scrub that was under way is overtaken: the new one starts over and drops at least as much.
     this.#scrub = new Scrub(revision);
   }

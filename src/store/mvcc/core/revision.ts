@@ -80,7 +80,11 @@ export function decodeIndexRow(rowKey: BackendKey, value: Uint8Array): Write {
     lease: lease === 0n ? NO_LEASE : lease,
     key: row.toString('latin1', KEY_AT),
   };
-  if (!Number.isSafeInteger(write.main) || !Number.isSafeInteger(write.create) || !Number.isSafeInteger(write.version)) {
+  if (
+    !Number.isSafeInteger(write.main) ||
+    !Number.isSafeInteger(write.create) ||
+    !Number.isSafeInteger(write.version)
+  ) {
     throw new Error(`damaged index row ${hexOf(rowKey)}`);
   }
   return write;

@@ -51,7 +51,11 @@ export class SharedEvent {
     const { write, value } = change;
     this.revision = write.main;
     this.bytes = write.key.length + value.length + 64;
-    this.plain = { type: isTombstone(write) ? EventType.DELETE : EventType.PUT, kv: eventKeyValue(mvcc, write, value), prevKv: undefined };
+    this.plain = {
+      type: isTombstone(write) ? EventType.DELETE : EventType.PUT,
+      kv: eventKeyValue(mvcc, write, value),
+      prevKv: undefined,
+    };
   }
 
   /** Taken early, while history and backend are there: a state machine may be replaced before the event is sent. */
@@ -75,12 +79,7 @@ function eventKeyValue(mvcc: Mvcc, write: Write, value: Uint8Array): Event['kv']
 }
 
 export type CancelReason =
-  | 'duplicate-watch-id'
-  | 'empty-range'
-  | 'compacted-start'
-  | 'too-many-watchers'
-  | 'compacted'
-  | 'requested';
+  'duplicate-watch-id' | 'empty-range' | 'compacted-start' | 'too-many-watchers' | 'compacted' | 'requested';
 
 /** `revision` is what the response's header says: all that the watcher was owed up to it has been delivered. */
 export type WatchMessage =
@@ -278,7 +277,13 @@ export class WatchStream {
     const watcher = this.#watchers.get(watchId);
     if (watcher === undefined) return;
     this.#drop(watcher);
-    this.#push({ kind: 'canceled', watchId, revision: this.#hub.mvcc.revision, compactRevision: 0, reason: 'requested' });
+    this.#push({
+      kind: 'canceled',
+      watchId,
+      revision: this.#hub.mvcc.revision,
+      compactRevision: 0,
+      reason: 'requested',
+    });
   }
 
   /** A client's request: answered once, for all watchers together, as soon as all are synced. */
@@ -326,7 +331,10 @@ export class WatchStream {
   }
 
   /** Called by the hub. */
-  offer(watcher: Watcher, { revision, events }: { readonly revision: Revision; readonly events: readonly SharedEvent[] }): void {
+  offer(
+    watcher: Watcher,
+    { revision, events }: { readonly revision: Revision; readonly events: readonly SharedEvent[] },
+  ): void {
     let bytes = 0;
     for (const event of events) bytes += event.bytes;
     const isOver =

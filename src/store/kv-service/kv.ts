@@ -1,0 +1,152 @@
+/** etcdserverpb.KV: checks a request, sends a write through the log, answers a read from the state machine. */
+import {
+  SortOrder,
+  SortTarget,
+  type KV,
+  type RangeRequest,
+  type RangeStreamResponse,
+  type RangeResponse,
+  type ResponseOp,
+  type TxnRequest,
+} from '../../proto/etcd.ts';
+import { RpcCode, RpcError, type CallContext, type Handlers } from '../../proto/rpc.ts';
+import type { Init } from '../../proto/wire.ts';
+import { unreachable } from '../../base/assert.ts';
+import type { OpResult, RangeResult, TxnResult } from '../mvcc/core/txn.ts';
+import { StoreError } from '../rpc/errors.ts';
+import { headerAt, requireLeader, run, type StoreCore } from './core.ts';
+import { checkDelete, checkPut, checkRange, checkTxn, isReadOnly, isSerializable, type Invalid } from './validate.ts';
+
+/** Keys of a streamed range's first part; the parts grow while they are small. */
+const STREAM_KEYS_FIRST = 10;
+const STREAM_KEYS_MAX = 10_000;
+const STREAM_BYTES_AIM = 512 * 1024;
+
+export function kvHandlers(core: StoreCore): Handlers<typeof KV> {
+  return {
+    async range(request, context) {
+      requireLeader(core, context);
+      refuse(checkRange(request));
+      if (!request.serializable) await core.linearizable(context.signal);
+      const result = rangeNow(core, request);
+      return { header: headerAt(core, result.revision), kvs: result.kvs, more: result.more, count: result.count };
+    },
+    rangeStream: (request, context) => rangeStream(core, request, context),
+    async put(request, context) {
+      requireLeader(core, context);
+      refuse(checkPut(request));
+      const result = await run(core, { kind: 'put', request }, 'put');
+      return { header: headerAt(core, result.revision), prevKv: result.prevKv };
+    },
+    async deleteRange(request, context) {
+      requireLeader(core, context);
+      refuse(checkDelete(request));
+      const result = await run(core, { kind: 'delete-range', request }, 'delete');
+      return { header: headerAt(core, result.revision), deleted: result.deleted, prevKvs: result.prevKvs };
+    },
+    async txn(request, context) {
+      requireLeader(core, context);
+      refuse(checkTxn(request));
+      const result = isReadOnly(request)
+        ? await readTxn(core, request, context.signal)
+        : await run(core, { kind: 'txn', request }, 'txn');
+      return {
+        header: headerAt(core, result.revision),
+        succeeded: result.succeeded,
+        responses: result.results.map(toResponseOp),
+      };
+    },
+    async compact(request, context) {
+      requireLeader(core, context);
+      const result = await run(core, { kind: 'compaction', request }, 'compaction');
+      if (request.physical) await core.scrubbed?.();
+      return { header: headerAt(core, result.revision) };
+    },
+  };
+}
+
+function refuse(invalid: Invalid | undefined): void {
+  if (invalid !== undefined) throw new StoreError(invalid);
+}
+
+function rangeNow(core: StoreCore, request: RangeRequest): RangeResult {
+  const outcome = core.machine.range(request);
+  if (!outcome.ok) throw new StoreError(outcome.code);
+  return outcome.result;
+}
+
+async function readTxn(core: StoreCore, request: TxnRequest, signal: AbortSignal): Promise<TxnResult> {
+  if (!isSerializable(request)) await core.linearizable(signal);
+  const outcome = core.machine.readTxn(request);
+  if (!outcome.ok) throw new StoreError(outcome.code);
+  return outcome.result;
+}
+
+/** In etcd too the headers inside a transaction carry the revision and nothing else. */
+function toResponseOp(result: OpResult): Init<ResponseOp> {
+  const header = { revision: result.revision };
+  switch (result.kind) {
+    case 'range': {
+      const { kvs, more, count } = result;
+      return { response: { case: 'responseRange', value: { header, kvs, more, count } } };
+    }
+    case 'put':
+      return { response: { case: 'responsePut', value: { header, prevKv: result.prevKv } } };
+    case 'delete': {
+      const { deleted, prevKvs } = result;
+      return { response: { case: 'responseDeleteRange', value: { header, deleted, prevKvs } } };
+    }
+    case 'txn': {
+      const { succeeded, results } = result;
+      return { response: { case: 'responseTxn', value: { header, succeeded, responses: results.map(toResponseOp) } } };
+    }
+    default:
+      return unreachable(result);
+  }
+}
+
+/** One range at one revision, in parts: a large answer never lies in memory as a whole. */
+async function* rangeStream(
+  core: StoreCore,
+  request: RangeRequest,
+  context: CallContext,
+): AsyncGenerator<Init<RangeStreamResponse>> {
+  requireLeader(core, context);
+  refuse(checkRange(request));
+  if (!isStreamable(request)) {
+    throw new RpcError(RpcCode.UNIMPLEMENTED, 'etcdserver: a range with sort or revision filters is not streamed');
+  }
+  if (!request.serializable) await core.linearizable(context.signal);
+  const count = rangeNow(core, { ...request, countOnly: true });
+  const revision = request.revision > 0 ? request.revision : count.revision;
+  const header = headerAt(core, count.revision);
+  const last = (rest: Init<RangeResponse>) => ({ rangeResponse: { ...rest, header, count: count.count } });
+  if (request.countOnly) return yield last({});
+  let { key } = request;
+  let left = request.limit > 0 ? request.limit : Infinity;
+  let keys = STREAM_KEYS_FIRST;
+  for (;;) {
+    const part = rangeNow(core, { ...request, key, revision, limit: Math.min(keys, left) });
+    left -= part.kvs.length;
+    if (!part.more || left === 0) return yield last({ kvs: part.kvs, more: part.more });
+    yield { rangeResponse: { kvs: part.kvs } };
+    key = successorOf(part.kvs[part.kvs.length - 1]!.key);
+    const bytes = part.kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 1);
+    keys = Math.max(1, Math.min(STREAM_KEYS_MAX, keys * 2, Math.ceil((part.kvs.length * STREAM_BYTES_AIM) / bytes)));
+  }
+}
+
+function isStreamable(request: RangeRequest): boolean {
+  const isSorted = request.sortOrder === SortOrder.DESCEND || request.sortTarget !== SortTarget.KEY;
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
+  return (
+    !isSorted && [minModRevision, maxModRevision, minCreateRevision, maxCreateRevision].every((bound) => bound === 0)
+  );
+}
+
+/** The first key after `key` in byte order. */
+function successorOf(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
+}

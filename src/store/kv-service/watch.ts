@@ -1,0 +1,281 @@
+/**
+ * etcdserverpb.Watch: one stream, many watchers. The hub decides what is owed (mvcc/core/watch-hub.ts); this pulls it at
+ * the client's pace, and hands the client's requests over at the pace of the answers.
+ */
+import type { Clock, Millis, Timer } from '../../base/clock.ts';
+import { deferred, type Deferred } from '../../base/deferred.ts';
+import type { Random } from '../../base/random.ts';
+import { unreachable } from '../../base/assert.ts';
+import { Event, WatchResponse, type Watch, type WatchRequest } from '../../proto/etcd.ts';
+import type { Answer, CallContext, Handlers } from '../../proto/rpc.ts';
+import { Writer } from '../../proto/wire.ts';
+import {
+  ALL_WATCHERS,
+  type CancelReason,
+  type SharedEvent,
+  type WatchMessage,
+  type WatchStream,
+} from '../mvcc/core/watch-hub.ts';
+import { StoreError, storeErrorText } from '../rpc/errors.ts';
+import { headerAt, requireLeader, wantsLeader, type StoreCore } from './core.ts';
+import { REQUEST_BYTES_MAX } from './validate.ts';
+
+/** etcd's --watch-progress-notify-interval. */
+export const PROGRESS_INTERVAL_MS = 10 * 60 * 1000;
+export const PROGRESS_INTERVAL_MS_MIN = 100;
+/** A tenth more at random, so that streams that began together drift apart. */
+const PROGRESS_JITTER = 0.1;
+/** Answers that wait for a slow client before its next request is read. */
+const ANSWERS_AHEAD_MAX = 128;
+/** A stream that requires a leader ends after so many election timeouts without one. */
+const NO_LEADER_ELECTIONS = 3;
+const ELECTION_MS = 1000;
+/** Of one response, where the watcher asked for fragments: etcd's largest request, and what is around it. */
+const FRAGMENT_BYTES_MAX = REQUEST_BYTES_MAX + 512 * 1024;
+
+export interface WatchOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly progressIntervalMs?: Millis;
+  readonly electionMs?: Millis;
+}
+
+export function watchHandlers(core: StoreCore, options: WatchOptions): Handlers<typeof Watch> {
+  return { watch: (requests, context) => watch(core, options, { requests, context }) };
+}
+
+interface Call {
+  readonly requests: AsyncIterable<WatchRequest>;
+  readonly context: CallContext;
+}
+
+async function* watch(core: StoreCore, options: WatchOptions, call: Call): AsyncGenerator<Answer<WatchResponse>> {
+  requireLeader(core, call.context);
+  const session = new Session(core, options, call);
+  try {
+    for (;;) {
+      const message = session.next();
+      if (message === 'end') return;
+      if (message === 'wait') await session.woken();
+      else if (message === 'pause') await session.pause();
+      else yield* answersTo(core, message);
+    }
+  } finally {
+    session.close();
+  }
+}
+
+class Session {
+  readonly #core: StoreCore;
+  readonly #options: WatchOptions;
+  readonly #context: CallContext;
+  readonly #stream: WatchStream;
+  readonly #timers = new Set<Timer>();
+  #isAwake = false;
+  #sleeper: Deferred<void> | undefined;
+  /** The reader of requests, while it waits for the client to take answers. */
+  #reader: Deferred<void> | undefined;
+  #isClosed = false;
+  #failure: unknown;
+  #hasProgressTimer = false;
+
+  constructor(core: StoreCore, options: WatchOptions, { requests, context }: Call) {
+    this.#core = core;
+    this.#options = options;
+    this.#context = context;
+    this.#stream = core.machine.hub.openStream(() => this.#wake());
+    context.signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (wantsLeader(context)) this.#watchLeader(0);
+    this.#read(requests).catch((error: unknown) => this.#fail(error));
+  }
+
+  next(): WatchMessage | 'pause' | 'wait' | 'end' {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#context.signal.aborted) return 'end';
+    this.#isAwake = false;
+    const message = this.#stream.next();
+    if (this.#stream.queued < ANSWERS_AHEAD_MAX) this.#reader?.resolve();
+    return message ?? 'wait';
+  }
+
+  async woken(): Promise<void> {
+    if (this.#isAwake) return;
+    this.#sleeper = deferred();
+    await this.#sleeper.promise;
+  }
+
+  /** Lets the others of this process have a turn. */
+  pause(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.setTimer(0, resolve));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#context.signal.removeEventListener('abort', this.#onAbort);
+    for (const timer of this.#timers) timer.cancel();
+    this.#stream.close();
+    this.#reader?.resolve();
+  }
+
+  readonly #onAbort = (): void => this.#wake();
+
+  #wake(): void {
+    this.#isAwake = true;
+    this.#sleeper?.resolve();
+    this.#sleeper = undefined;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#wake();
+  }
+
+  /** When the client has no more requests the events go on, as in etcd: grpcurl closes its side at once. */
+  async #read(requests: AsyncIterable<WatchRequest>): Promise<void> {
+    for await (const { requestUnion } of requests) {
+      if (this.#isClosed) return;
+      switch (requestUnion?.case) {
+        case 'createRequest':
+          this.#stream.create(requestUnion.value);
+          if (requestUnion.value.progressNotify) this.#startProgress();
+          break;
+        case 'cancelRequest':
+          this.#stream.cancel(requestUnion.value.watchId);
+          break;
+        case 'progressRequest':
+          this.#stream.requestProgress();
+          break;
+        default:
+        // Etcd passes over what it does not know.
+      }
+      while (this.#stream.queued >= ANSWERS_AHEAD_MAX && !this.#isClosed) {
+        this.#reader = deferred();
+        await this.#reader.promise;
+      }
+    }
+  }
+
+  #startProgress(): void {
+    if (this.#hasProgressTimer) return;
+    this.#hasProgressTimer = true;
+    const { progressIntervalMs = PROGRESS_INTERVAL_MS, random } = this.#options;
+    const intervalMs = Math.max(progressIntervalMs, PROGRESS_INTERVAL_MS_MIN);
+    const periodMs = intervalMs * (1 + PROGRESS_JITTER * random.float());
+    const tick = (): void => {
+      this.#stream.progressTick();
+      this.#after(periodMs, tick);
+    };
+    this.#after(periodMs, tick);
+  }
+
+  #watchLeader(elections: number): void {
+    const { electionMs = ELECTION_MS } = this.#options;
+    this.#after(electionMs, () => {
+      const without = this.#core.leader === 0n ? elections + 1 : 0;
+      if (without >= NO_LEADER_ELECTIONS) this.#fail(new StoreError('no-leader'));
+      else this.#watchLeader(without);
+    });
+  }
+
+  #after(delayMs: Millis, run: () => void): void {
+    const timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#timers.delete(timer);
+      run();
+    });
+    this.#timers.add(timer);
+  }
+}
+
+function* answersTo(core: StoreCore, message: WatchMessage): Generator<Answer<WatchResponse>> {
+  const header = headerAt(core, message.revision);
+  switch (message.kind) {
+    case 'created':
+      yield { header, watchId: message.watchId, created: true };
+      return;
+    case 'refused':
+      yield {
+        header,
+        watchId: ALL_WATCHERS,
+        created: true,
+        canceled: true,
+        cancelReason: reasonText(message.reason),
+      };
+      return;
+    case 'progress':
+      yield { header, watchId: message.watchId };
+      return;
+    case 'canceled':
+      yield {
+        header,
+        watchId: message.watchId,
+        canceled: true,
+        compactRevision: message.compactRevision,
+        cancelReason: message.reason === 'requested' ? '' : reasonText(message.reason),
+      };
+      return;
+    case 'events': {
+      const { watchId, withPrevious } = message;
+      const encoded = message.events.map((event) => encodedEvent(event, withPrevious));
+      const parts = message.fragment ? fragments(encoded) : [encoded];
+      for (const [at, part] of parts.entries()) {
+        const head = WatchResponse.encode({ header, watchId, fragment: at < parts.length - 1 });
+        yield withEvents(head, part);
+      }
+      return;
+    }
+    default:
+      unreachable(message);
+  }
+}
+
+function reasonText(reason: CancelReason): string {
+  switch (reason) {
+    case 'duplicate-watch-id':
+      return 'mvcc: duplicate watch ID provided on the WatchStream';
+    case 'empty-range':
+      return 'mvcc: watcher range is empty';
+    case 'compacted':
+    case 'compacted-start':
+      return storeErrorText('compacted').replace('etcdserver: ', '');
+    case 'too-many-watchers':
+      return 'mvcc: too many watchers on the stream';
+    case 'requested':
+      return '';
+    default:
+      return unreachable(reason);
+  }
+}
+
+/** Once for all watchers, and once more with the previous value. */
+function encodedEvent(event: SharedEvent, withPrevious: boolean): Uint8Array {
+  if (withPrevious) return (event.encodedWithPrevious ??= Event.encode(event.withPrevious));
+  return (event.encodedPlain ??= Event.encode(event.plain));
+}
+
+/** At least one event each, and no more bytes than fit while there are more. */
+function fragments(events: readonly Uint8Array[]): Uint8Array[][] {
+  const parts: Uint8Array[][] = [[]];
+  let bytes = 0;
+  for (const event of events) {
+    if (bytes > 0 && bytes + event.length > FRAGMENT_BYTES_MAX) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts[parts.length - 1]!.push(event);
+    bytes += event.length;
+  }
+  return parts;
+}
+
+/** WatchResponse.events is field 11; a message's fields may follow each other in any number of pieces. */
+const EVENTS_TAG = (11 << 3) | 2;
+const writer = new Writer();
+
+function withEvents(head: Uint8Array, events: readonly Uint8Array[]): Uint8Array {
+  const parts: Uint8Array[] = [head];
+  for (const event of events) {
+    writer.reset();
+    parts.push(writer.uint32(EVENTS_TAG).uint32(event.length).finish(), event);
+  }
+  return Buffer.concat(parts);
+}
