@@ -1,0 +1,367 @@
+/**
+ * The node agent: says that the node is there and alive, runs the pods that are bound to it, feeds the service proxy, and
+ * answers for logs. It keeps no state of its own: what is wanted is in the API server, what runs is in the runtime, and
+ * an agent that starts puts the two together.
+ */
+import { formatMicroTime, sleep, type Clock, type Millis } from '../base/clock.ts';
+import { AbortedError, describeError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { Tasks } from '../base/tasks.ts';
+import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../client/api-error.ts';
+import { EventRecorder } from '../client/event-recorder.ts';
+import { Informer } from '../client/informer.ts';
+import type { EndpointSlice, Lease, Service } from '../client/objects.ts';
+import { parseQuantity, toMilli, toUnits } from '../kube/quantity.ts';
+import { Node as NodeService, type LogsRequest, type PodState } from '../proto/node.ts';
+import { RpcCode, RpcError, bind, type BoundService, type CallContext } from '../proto/rpc.ts';
+import { admit, type Refusal } from './core/admission.ts';
+import { isRouted, planProxy } from './core/proxy-rules.ts';
+import { isEnded } from './core/pod-lifecycle.ts';
+import type { AgentPod } from './core/pod-spec.ts';
+import { nodeLabels, nodeStatus, saysReady, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
+import { PodWorker, type WorkerContext } from './pod-worker.ts';
+import type { Prober } from './probe.ts';
+import type { ServiceProxy } from './proxy.ts';
+import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
+import type { VolumeStore } from './volumes.ts';
+
+export interface NodeAgentOptions {
+  readonly name: string;
+  /** The node's own address, and where it serves podium.node.v1. */
+  readonly address: string;
+  readonly port: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly podCidr: string;
+  /** Quantities, as in the node's status; memory in bytes with a suffix. */
+  readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
+  readonly machine: MachineFacts;
+  readonly heartbeatMs: Millis;
+  /** The lease's duration: how long the node counts as alive without a heartbeat. */
+  readonly leaseDurationMs: Millis;
+  /** What a pod without the annotation podium.dev/on-container-failure does. */
+  readonly onContainerFailure: 'restart' | 'replace-pod';
+  /** Added to a NodePort to get its listener's port. */
+  readonly portBase: number;
+  /** Where NodePorts are listened on. */
+  readonly nodePortAddress: string;
+  readonly api: ApiClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly runtime: Runtime;
+  readonly prober: Prober;
+  readonly volumes: VolumeStore;
+  /** undefined: somebody else does it, or nobody needs it. */
+  readonly proxy?: ServiceProxy | undefined;
+}
+
+const LEASE_NAMESPACE = 'kube-node-lease';
+/** A status that did not change is repeated this often; the lease is the sign of life. */
+const STATUS_REPEAT_MS = 300_000;
+const REGISTER_RETRY_FIRST_MS = 100;
+const REGISTER_RETRY_MAX_MS = 2_000;
+
+export class NodeAgent {
+  readonly #options: NodeAgentOptions;
+  readonly #facts: NodeFacts;
+  readonly #context: WorkerContext;
+  readonly #abort = new AbortController();
+  readonly #tasks: Tasks;
+  /** By uid of the pod. */
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #pods: Informer<AgentPod>;
+  readonly #node: Informer<AgentNode>;
+  readonly #services: Informer<Service>;
+  readonly #slices: Informer<EndpointSlice>;
+  #unsubscribe: (() => void) | undefined;
+  #isProxyDue = false;
+  #isRegistered = false;
+  #statusWrittenAtMs: Millis | undefined;
+
+  constructor(options: NodeAgentOptions) {
+    this.#options = options;
+    const { api, clock, random, log, runtime, prober, volumes, name, address, capacity, onContainerFailure } = options;
+    const { port, labels = {}, podCidr, machine } = options;
+    this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
+    this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
+    const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
+    this.#context = {
+      nodeIp: address,
+      allocatable: capacity,
+      onContainerFailure,
+      api,
+      clock,
+      log,
+      events,
+      runtime,
+      prober,
+      volumes,
+      isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
+    };
+    const shared = { client: api, clock, log };
+    this.#pods = new Informer({ ...shared, ref: resources.pods, fieldSelector: `spec.nodeName=${name}` });
+    this.#node = new Informer({ ...shared, ref: resources.nodes, fieldSelector: `metadata.name=${name}` });
+    this.#services = new Informer({ ...shared, ref: resources.services });
+    this.#slices = new Informer({ ...shared, ref: resources.endpointSlices });
+  }
+
+  /** Resolves when the node is registered and its pods are known; what runs from before has been found again. */
+  async start(): Promise<void> {
+    const { runtime, proxy } = this.#options;
+    const { signal } = this.#abort;
+    await runtime.start();
+    this.#unsubscribe = runtime.subscribe((uid) => this.#workers.get(uid)?.wake());
+    this.#pods.listen({ changed: ({ before, after }) => this.#podChanged(before, after) });
+    this.#node.listen({ changed: ({ after }) => this.#nodeChanged(after) });
+    if (proxy !== undefined) {
+      for (const informer of [this.#services, this.#slices]) {
+        informer.listen({ progressed: () => this.#proxyChanged() });
+        this.#tasks.run(informer.run(signal));
+      }
+    }
+    await this.#register();
+    this.#tasks.run(this.#heartbeats());
+    this.#tasks.run(this.#node.run(signal));
+    this.#tasks.run(this.#pods.run(signal));
+    await this.#pods.synced(signal);
+    await this.#removeUnknown();
+  }
+
+  /** Lets go: pods go on without an agent. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    this.#unsubscribe?.();
+    await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+    await this.#options.proxy?.close();
+    await this.#options.runtime.close();
+    await this.#tasks.idle();
+  }
+
+  // --- the node
+
+  async #register(): Promise<void> {
+    const { clock, log, name } = this.#options;
+    for (let delayMs = REGISTER_RETRY_FIRST_MS; ; delayMs = Math.min(REGISTER_RETRY_MAX_MS, 2 * delayMs)) {
+      try {
+        await this.#writeNode();
+        this.#isRegistered = true;
+        await this.#renewLease().catch(() => undefined); // the heartbeat tries again
+        log.info({ node: name }, 'agent: node registered');
+        return;
+      } catch (error) {
+        if (this.#abort.signal.aborted) throw new AbortedError('registration');
+        log.debug({ error: describeError(error) }, 'agent: not registered yet');
+        await sleep(clock, delayMs, this.#abort.signal);
+      }
+    }
+  }
+
+  /** Makes the Node if there is none, its labels if they are not ours, and its status. */
+  async #writeNode(): Promise<void> {
+    const { api, clock, name, podCidr } = this.#options;
+    const labels = nodeLabels(this.#facts);
+    let node = await api.get<AgentNode>(resources.nodes, name).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+    if (node === undefined) {
+      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } };
+      node = await api.create<AgentNode>(resources.nodes, object).catch((error: unknown) => {
+        if (isAlreadyExists(error)) return api.get<AgentNode>(resources.nodes, name);
+        throw error;
+      });
+    }
+    const isLabelled = Object.entries(labels).every(([key, value]) => node?.metadata.labels?.[key] === value);
+    if (!isLabelled) {
+      const metadata = { ...node.metadata, labels: { ...node.metadata.labels, ...labels } };
+      node = await api.update<AgentNode>(resources.nodes, { ...node, metadata });
+    }
+    await api.updateStatus<AgentNode>(resources.nodes, { ...node, status: nodeStatus(this.#facts, node.status, clock.wall()) });
+    this.#statusWrittenAtMs = clock.monotonic();
+  }
+
+  /** Somebody removed the node, or overruled its condition while no heartbeat came: say again what is. */
+  #nodeChanged(node: AgentNode | undefined): void {
+    if (this.#isRegistered && !saysReady(node)) this.#tasks.run(this.#repeatStatus());
+  }
+
+  async #repeatStatus(): Promise<void> {
+    try {
+      await this.#writeNode();
+    } catch (error) {
+      if (!isConflict(error)) this.#options.log.debug({ error: describeError(error) }, 'agent: node status not written');
+      // The next heartbeat sees that it was not.
+      this.#statusWrittenAtMs = undefined;
+    }
+  }
+
+  async #heartbeats(): Promise<void> {
+    const { clock, heartbeatMs, log } = this.#options;
+    for (;;) {
+      await sleep(clock, heartbeatMs, this.#abort.signal);
+      await this.#renewLease().catch((error: unknown) => log.debug({ error: describeError(error) }, 'agent: lease not renewed'));
+      const writtenAtMs = this.#statusWrittenAtMs;
+      const isDue = writtenAtMs === undefined || clock.monotonic() - writtenAtMs >= STATUS_REPEAT_MS;
+      if (isDue || (this.#node.isSynced && !saysReady(this.#node.cache.get(this.#options.name)))) await this.#repeatStatus();
+    }
+  }
+
+  async #renewLease(): Promise<void> {
+    const { api, clock, name, leaseDurationMs } = this.#options;
+    const ref = inNamespace(resources.leases, LEASE_NAMESPACE);
+    const leaseDurationSeconds = Math.max(1, Math.ceil(leaseDurationMs / 1000));
+    const spec = { holderIdentity: name, leaseDurationSeconds, renewTime: formatMicroTime(clock.wall()) };
+    try {
+      const lease = await api.get<Lease>(ref, name);
+      await api.update<Lease>(ref, { ...lease, spec: { ...lease.spec, ...spec } });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      const metadata = { name, namespace: LEASE_NAMESPACE };
+      await api.create<Lease>(ref, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
+    }
+  }
+
+  // --- pods
+
+  #podChanged(before: AgentPod | undefined, after: AgentPod | undefined): void {
+    // A name may come back with another uid: another pod.
+    if (before !== undefined && before.metadata.uid !== after?.metadata.uid) this.#workers.get(before.metadata.uid ?? '')?.remove();
+    if (after === undefined) return;
+    const worker = this.#workers.get(after.metadata.uid ?? '');
+    if (worker !== undefined) worker.update(after);
+    else this.#addWorker(after);
+  }
+
+  #addWorker(pod: AgentPod): void {
+    const uid = pod.metadata.uid ?? '';
+    const onGone = () => {
+      if (this.#workers.get(uid) === worker) this.#workers.delete(uid);
+    };
+    const worker = new PodWorker({ context: this.#context, pod, refusal: this.#refusalOf(pod), onGone });
+    this.#workers.set(uid, worker);
+    worker.wake();
+  }
+
+  /** A pod that this node has begun is never refused. */
+  #refusalOf(pod: AgentPod): Refusal | undefined {
+    const hasBegun = pod.status?.startTime !== undefined || isEnded(pod.status?.phase);
+    if (hasBegun || pod.metadata.deletionTimestamp !== undefined) return undefined;
+    const { cpu, memory, pods } = this.#options.capacity;
+    const others = [...this.#workers.values()].filter(({ isCounted }) => isCounted).map((worker) => worker.pod);
+    return admit(pod, others, { milliCpu: toMilli(parseQuantity(cpu) ?? 0n), memoryBytes: toUnits(parseQuantity(memory) ?? 0n), pods });
+  }
+
+  /** Ends what the runtime still has of pods that were deleted while there was no agent. */
+  async #removeUnknown(): Promise<void> {
+    const { runtime, volumes, log } = this.#options;
+    for (const { id, namespace, name } of await runtime.listPodSandboxes()) {
+      if (this.#workers.has(id)) continue;
+      log.info({ namespace, pod: name, uid: id }, 'agent: ended a pod that is not wanted any more');
+      await runtime.removePodSandbox(id);
+    }
+    for (const uid of await volumes.list()) if (!this.#workers.has(uid)) await volumes.remove(uid);
+  }
+
+  // --- services
+
+  /** Many changes at once (a list) become one application. */
+  #proxyChanged(): void {
+    if (this.#isProxyDue || !this.#services.isSynced || !this.#slices.isSynced) return;
+    this.#isProxyDue = true;
+    void Promise.resolve().then(() => {
+      this.#isProxyDue = false;
+      if (this.#abort.signal.aborted) return;
+      const { nodePortAddress, portBase, proxy } = this.#options;
+      const services = this.#services.cache.list();
+      proxy?.apply(planProxy({ services, slices: this.#slices.cache.list(), nodePortAddress, portBase }));
+    });
+  }
+
+  // --- what it serves
+
+  /** podium.node.v1, for the API server and for debugging. */
+  get service(): BoundService {
+    return bind(NodeService, {
+      logs: (request, context) => this.#logs(request, context),
+      listPods: async () => ({ pods: await this.#podStates() }),
+    });
+  }
+
+  async *#logs(request: LogsRequest, { signal }: CallContext): AsyncGenerator<{ data: Uint8Array }> {
+    const { runtime, clock } = this.#options;
+    const record = await this.#findContainer(request);
+    const sinceMs = request.sinceTime !== '' ? Date.parse(request.sinceTime) : undefined;
+    if (sinceMs !== undefined && Number.isNaN(sinceMs)) {
+      throw new RpcError(RpcCode.INVALID_ARGUMENT, `sinceTime ${request.sinceTime} is not an RFC 3339 time`);
+    }
+    const { follow, timestamps, tailLines, limitBytes, sinceSeconds } = request;
+    const since = sinceMs ?? (sinceSeconds === undefined ? undefined : clock.wall() - 1000 * sinceSeconds);
+    const ending = AbortSignal.any([signal, this.#abort.signal]);
+    try {
+      const options = { follow, timestamps, tailLines, limitBytes, sinceMs: since, signal: ending };
+      for await (const data of runtime.logs(record.id, options)) yield { data };
+    } catch (error) {
+      if (error instanceof RuntimeError) throw new RpcError(RpcCode.NOT_FOUND, error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  async #findContainer({ namespace, pod: name, uid, container, previous }: LogsRequest): Promise<ContainerRecord> {
+    const pod = this.#pods.cache.get(`${namespace}/${name}`);
+    if (pod === undefined || (uid !== '' && pod.metadata.uid !== uid)) {
+      throw new RpcError(RpcCode.NOT_FOUND, `pod ${namespace}/${name} is not on node ${this.#options.name}`);
+    }
+    const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
+    const byDefault = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'] ?? all[0]?.name ?? '';
+    const wanted = container === '' ? byDefault : container;
+    if (!all.some((one) => one.name === wanted)) {
+      throw new RpcError(RpcCode.INVALID_ARGUMENT, `container ${wanted} is not valid for pod ${name}`);
+    }
+    const records = await this.#options.runtime.listContainers(pod.metadata.uid ?? '');
+    const own = records.filter((record) => record.name === wanted && record.state !== 'created');
+    const found = previous ? own.at(-2) : own.at(-1);
+    if (found !== undefined) return found;
+    const message = previous
+      ? `previous terminated container "${wanted}" in pod "${name}" not found`
+      : `container "${wanted}" in pod "${name}" is waiting to start: ContainerCreating`;
+    throw new RpcError(RpcCode.INVALID_ARGUMENT, message);
+  }
+
+  async #podStates(): Promise<PodState[]> {
+    const sandboxes = new Map<string, Sandbox>((await this.#options.runtime.listPodSandboxes()).map((one) => [one.id, one]));
+    const states: PodState[] = [];
+    for (const uid of [...this.#workers.keys()].sort()) {
+      const pod = this.#workers.get(uid)?.pod;
+      if (pod === undefined) continue;
+      const records = await this.#options.runtime.listContainers(uid);
+      states.push({
+        namespace: pod.metadata.namespace ?? '',
+        name: pod.metadata.name,
+        uid,
+        phase: pod.status?.phase ?? 'Pending',
+        ip: sandboxes.get(uid)?.ip ?? '',
+        containers: records.map(({ name, state, pid = 0, attempt, exitCode, reason = '' }) => ({
+          name,
+          state: state === 'exited' ? 'terminated' : state === 'created' ? 'waiting' : 'running',
+          pid,
+          restarts: attempt,
+          exitCode,
+          reason,
+        })),
+      });
+    }
+    return states;
+  }
+}
+
+/** For tests and for a runtime that plays: a machine that is not there. */
+export const simulatedMachine: MachineFacts = {
+  hostname: 'simulated',
+  osImage: 'simulated',
+  kernelVersion: '0',
+  architecture: 'amd64',
+  machineId: '00000000000000000000000000000000',
+  bootId: '00000000-0000-0000-0000-000000000000',
+};

@@ -1,0 +1,119 @@
+/** Asks one probe of a container, over the network of the machine or beside the container. */
+import { request } from 'node:http';
+import { request as secureRequest } from 'node:https';
+import { connect } from 'node:net';
+import type { Clock, Millis } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { AgentContainer, ExecAction, HttpGetAction, TcpSocketAction } from './core/pod-spec.ts';
+import type { ContainerId, Runtime } from './runtime/runtime.ts';
+
+export interface ProbeAction {
+  readonly exec?: ExecAction;
+  readonly httpGet?: HttpGetAction;
+  readonly tcpSocket?: TcpSocketAction;
+}
+
+export interface ProbeTarget {
+  readonly ip: string;
+  readonly container: AgentContainer;
+  readonly containerId: ContainerId;
+}
+
+export interface ProbeResult {
+  readonly isSuccess: boolean;
+  readonly message: string;
+}
+
+/** Never rejects: whatever goes wrong is an answer. */
+export interface Prober {
+  probe(action: ProbeAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult>;
+}
+
+/** Says yes to everything: for runtimes without processes. */
+export const agreeingProber: Prober = {
+  probe: () => Promise.resolve({ isSuccess: true, message: '' }),
+};
+
+/** What is shown of an answer's body or a command's output. */
+const OUTPUT_SHOWN_MAX = 256;
+
+export class NetworkProber implements Prober {
+  readonly #runtime: Runtime;
+  readonly #clock: Clock;
+
+  constructor(runtime: Runtime, clock: Clock) {
+    this.#runtime = runtime;
+    this.#clock = clock;
+  }
+
+  async probe(action: ProbeAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
+    try {
+      if (action.exec !== undefined) return await this.#exec(action.exec, target, timeoutMs);
+      if (action.httpGet !== undefined) return await this.#http(action.httpGet, target, timeoutMs);
+      if (action.tcpSocket !== undefined) return await this.#tcp(action.tcpSocket, target, timeoutMs);
+      return { isSuccess: false, message: 'the probe names no action' };
+    } catch (error) {
+      return { isSuccess: false, message: describeError(error) };
+    }
+  }
+
+  async #exec({ command = [] }: ExecAction, { containerId }: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
+    const { exitCode, output, timedOut } = await this.#runtime.exec(containerId, command, timeoutMs);
+    if (timedOut) return { isSuccess: false, message: `command timed out after ${timeoutMs / 1000}s` };
+    return { isSuccess: exitCode === 0, message: output.slice(0, OUTPUT_SHOWN_MAX).trim() };
+  }
+
+  #http({ path = '/', port, host, scheme, httpHeaders = [] }: HttpGetAction, target: ProbeTarget, timeoutMs: Millis) {
+    const number = portOf(port, target.container);
+    if (number === undefined) return Promise.resolve(unknownPort(port));
+    const headers: Record<string, string> = { 'User-Agent': 'kube-probe/podium', Connection: 'close' };
+    for (const { name, value } of httpHeaders) headers[name] = value;
+    const options = { host: host ?? target.ip, port: number, path: path.startsWith('/') ? path : `/${path}`, headers, agent: false };
+    return new Promise<ProbeResult>((done) => {
+      // A probe does not check certificates, as the kubelet does not.
+      const call = scheme === 'HTTPS' ? secureRequest({ ...options, rejectUnauthorized: false }) : request(options);
+      const finish = (result: ProbeResult) => {
+        timer.cancel();
+        call.destroy();
+        done(result);
+      };
+      const timer = this.#clock.setTimer(timeoutMs, () => {
+        finish({ isSuccess: false, message: `Get "http://${options.host}:${number}${options.path}": no answer within ${timeoutMs / 1000}s` });
+      });
+      call.on('error', (error) => finish({ isSuccess: false, message: describeError(error) }));
+      call.on('response', (response) => {
+        const status = response.statusCode ?? 0;
+        response.resume();
+        finish({ isSuccess: status >= 200 && status < 400, message: `HTTP probe failed with statuscode: ${status}` });
+      });
+      call.end();
+    });
+  }
+
+  #tcp({ port, host }: TcpSocketAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
+    const number = portOf(port, target.container);
+    if (number === undefined) return Promise.resolve(unknownPort(port));
+    return new Promise((done) => {
+      const socket = connect({ host: host ?? target.ip, port: number });
+      const finish = (result: ProbeResult) => {
+        timer.cancel();
+        socket.destroy();
+        done(result);
+      };
+      const timer = this.#clock.setTimer(timeoutMs, () => {
+        finish({ isSuccess: false, message: `dial tcp ${host ?? target.ip}:${number}: no connection within ${timeoutMs / 1000}s` });
+      });
+      socket.on('error', (error) => finish({ isSuccess: false, message: describeError(error) }));
+      socket.on('connect', () => finish({ isSuccess: true, message: '' }));
+    });
+  }
+}
+
+function portOf(port: number | string, container: AgentContainer): number | undefined {
+  if (typeof port === 'number') return port;
+  return container.ports?.find(({ name }) => name === port)?.containerPort ?? (/^\d+$/.test(port) ? Number(port) : undefined);
+}
+
+function unknownPort(port: number | string): ProbeResult {
+  return { isSuccess: false, message: `the container has no port named ${port}` };
+}
