@@ -704,6 +704,8 @@ export interface RequestVote {
   lastIndex: number;
   lastTerm: number;
   transfer: boolean;
+  commit: number;
+  commitTerm: number;
 }
 
 export const RequestVote: MessageCodec<RequestVote> = codec<RequestVote>(
@@ -721,9 +723,15 @@ export const RequestVote: MessageCodec<RequestVote> = codec<RequestVote>(
     if (m.transfer) {
       w.uint32(32).bool(m.transfer);
     }
+    if (m.commit) {
+      w.uint32(40).uint64(m.commit);
+    }
+    if (m.commitTerm) {
+      w.uint32(48).uint64(m.commitTerm);
+    }
   },
   (r, end) => {
-    const m: RequestVote = { preVote: false, lastIndex: 0, lastTerm: 0, transfer: false };
+    const m: RequestVote = { preVote: false, lastIndex: 0, lastTerm: 0, transfer: false, commit: 0, commitTerm: 0 };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -743,6 +751,14 @@ export const RequestVote: MessageCodec<RequestVote> = codec<RequestVote>(
           m.transfer = r.bool();
           break;
         }
+        case 40: {
+          m.commit = r.uint64();
+          break;
+        }
+        case 48: {
+          m.commitTerm = r.uint64();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -754,12 +770,16 @@ export const RequestVote: MessageCodec<RequestVote> = codec<RequestVote>(
     lastIndex: m.lastIndex ?? 0,
     lastTerm: m.lastTerm ?? 0,
     transfer: m.transfer ?? false,
+    commit: m.commit ?? 0,
+    commitTerm: m.commitTerm ?? 0,
   }),
 );
 
 export interface Vote {
   preVote: boolean;
   granted: boolean;
+  commit: number;
+  commitTerm: number;
 }
 
 export const Vote: MessageCodec<Vote> = codec<Vote>(
@@ -771,9 +791,15 @@ export const Vote: MessageCodec<Vote> = codec<Vote>(
     if (m.granted) {
       w.uint32(16).bool(m.granted);
     }
+    if (m.commit) {
+      w.uint32(24).uint64(m.commit);
+    }
+    if (m.commitTerm) {
+      w.uint32(32).uint64(m.commitTerm);
+    }
   },
   (r, end) => {
-    const m: Vote = { preVote: false, granted: false };
+    const m: Vote = { preVote: false, granted: false, commit: 0, commitTerm: 0 };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -785,13 +811,26 @@ export const Vote: MessageCodec<Vote> = codec<Vote>(
           m.granted = r.bool();
           break;
         }
+        case 24: {
+          m.commit = r.uint64();
+          break;
+        }
+        case 32: {
+          m.commitTerm = r.uint64();
+          break;
+        }
         default:
           r.skip(tag);
       }
     }
     return m;
   },
-  (m) => ({ preVote: m.preVote ?? false, granted: m.granted ?? false }),
+  (m) => ({
+    preVote: m.preVote ?? false,
+    granted: m.granted ?? false,
+    commit: m.commit ?? 0,
+    commitTerm: m.commitTerm ?? 0,
+  }),
 );
 
 export interface Append {

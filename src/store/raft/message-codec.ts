@@ -44,11 +44,13 @@ export function messageToWire(message: Message): Init<wire.Envelope> {
 function bodyToWire(message: Message): Init<wire.Envelope>['message'] {
   switch (message.type) {
     case 'request-vote': {
-      const { preVote, lastIndex, lastTerm, transfer } = message;
-      return { case: 'requestVote', value: { preVote, lastIndex, lastTerm, transfer } };
+      const { preVote, lastIndex, lastTerm, transfer, commit, commitTerm } = message;
+      return { case: 'requestVote', value: { preVote, lastIndex, lastTerm, transfer, commit, commitTerm } };
     }
-    case 'vote':
-      return { case: 'vote', value: { preVote: message.preVote, granted: message.granted } };
+    case 'vote': {
+      const { preVote, granted, commit, commitTerm } = message;
+      return { case: 'vote', value: { preVote, granted, commit, commitTerm } };
+    }
     case 'append': {
       const { prevIndex, prevTerm, commit } = message;
       return { case: 'append', value: { prevIndex, prevTerm, commit, entries: message.entries.map(entryToWire) } };

@@ -170,8 +170,17 @@ test('every kind of message survives the wire', () => {
       lastIndex: number,
       lastTerm: number,
       transfer: fc.boolean(),
+      commit: number,
+      commitTerm: number,
     }),
-    fc.record({ ...envelope, type: fc.constant('vote' as const), preVote: fc.boolean(), granted: fc.boolean() }),
+    fc.record({
+      ...envelope,
+      type: fc.constant('vote' as const),
+      preVote: fc.boolean(),
+      granted: fc.boolean(),
+      commit: number,
+      commitTerm: number,
+    }),
     fc.tuple(fc.record(envelope), entries, number).map(([from, [prevIndex, list], commit]) => ({
       ...from,
       type: 'append' as const,
