@@ -11,6 +11,8 @@ export async function runPart(name: string, argv: readonly string[]): Promise<nu
       return (await import('./scheduler.ts')).run(argv);
     case 'controllers':
       return (await import('./controllers.ts')).run(argv);
+    case 'node':
+      return (await import('./node.ts')).run(argv);
     default:
       throw new UserError(`there is no part ${name}`);
   }
