@@ -72,7 +72,7 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
     if (!insecure) await ensurePki(pkiDir(dataDir), plan.identities, new Date(clock.wall()));
     for (const [name, part] of plan.configs) {
       writeJson(join(dataDir, 'parts', `${name}.json`), part);
-      mkdirSync(part.dataDir, { recursive: true, mode: 0o700 });
+      if (part.node !== undefined) mkdirSync(part.dataDir, { recursive: true, mode: 0o700 });
     }
     const own = identify(process.pid) ?? { pid: process.pid, startTime: 0 };
     const recordOf = (parts: readonly PartRecord[]): ClusterRecord => {

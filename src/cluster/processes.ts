@@ -72,19 +72,21 @@ function allPids(): number[] {
 
 /**
  * The processes that belong to a node's pods: those that work inside the node's directory (a container's working
- * directory is its private one), and everything that descends from them. It asks nothing of the agent, which may be
- * dead or frozen. `except` is the agent itself.
+ * directory is its private one), those whose environment names it (what the runtime starts carries PODIUM_NODE), and
+ * everything that descends from them. It asks nothing of the agent, which may be dead or frozen. `except` is the agent.
  */
 export function processesBelow(directory: string, except: readonly number[]): ProcessId[] {
   const stats = new Map<number, Stat>();
   const found = new Set<number>();
+  const marker = `PODIUM_NODE=${directory}`;
   for (const pid of allPids()) {
     const stat = readStat(pid);
     if (stat === undefined || stat.state === 'Z') continue;
     stats.set(pid, stat);
     try {
       const cwd = readlinkSync(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, '');
-      if (cwd === directory || cwd.startsWith(`${directory}/`)) found.add(pid);
+      const isInside = cwd === directory || cwd.startsWith(`${directory}/`);
+      if (isInside || readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(marker)) found.add(pid);
     } catch {
       // Another user's process, or one that is gone: neither is a pod of ours.
     }

@@ -1,91 +1,78 @@
-/** `podium node`: a node agent, with the runtime that its configuration names. */
-import { readFileSync } from 'node:fs';
-import { arch, hostname, release } from 'node:os';
+/** `podium node`: a node agent with the runtime that its configuration names. */
+import { join } from 'node:path';
 import { NodeAgent } from '../agent/agent.ts';
-import type { MachineFacts } from '../agent/node-status.ts';
 import { NetworkProber } from '../agent/probe.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
+import { readMachineFacts } from '../agent/runtime/process-machine.ts';
 import { ProcessRuntime } from '../agent/runtime/process.ts';
-import { FileVolumes } from '../agent/volumes.ts';
+import type { Runtime } from '../agent/runtime/runtime.ts';
+import { SimulatedRuntime } from '../agent/runtime/simulated.ts';
+import { FileVolumes, noVolumes } from '../agent/volumes.ts';
+import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
-import { aborted, connectToApi, partWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
-
-/** Where NodePorts are listened on: off loopback they would be open to the network. */
-const NODE_PORT_ADDRESS = '127.0.0.1';
+import type { PartConfig } from '../cluster/parts.ts';
+import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
 export function run(argv: readonly string[]): Promise<number> {
   const config = readPartConfig('node', argv);
   const world = partWorld(config);
-  const { node, timings, dataDir, listenAddress, portBase, onContainerFailure, name } = config;
-  if (node === undefined) throw new UserError(`the configuration of ${name} has no field "node"`);
-  if (node.runtime !== 'process') {
-    throw new UserError(`nodes[].runtime of ${name}: ${JSON.stringify(node.runtime)} is not there yet; use "process"`);
-  }
-  const { log, random, signal } = world;
   return runUntilStopped(world, async () => {
-    const clock = systemClock;
     const { client, channel } = await connectToApi(world);
-    const runtime = new ProcessRuntime({ root: `${dataDir}/pods`, podCidr: node.podCidr, clock, log });
-    const [address, port] = splitAddress(listenAddress);
-    const agent = new NodeAgent({
-      name,
-      address,
-      port,
-      labels: node.labels,
-      podCidr: node.podCidr,
-      capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
-      machine: machineFacts(),
-      heartbeatMs: timings.nodeHeartbeatSeconds * 1000,
-      leaseDurationMs: timings.nodeGraceSeconds * 1000,
-      onContainerFailure,
-      portBase,
-      nodePortAddress: NODE_PORT_ADDRESS,
-      api: client,
-      clock,
-      random,
-      log,
-      runtime,
-      prober: new NetworkProber(runtime, clock),
-      volumes: new FileVolumes(`${dataDir}/volumes`),
-      proxy: new UserspaceProxy({ clock, log }),
-    });
+    const agent = makeAgent(world, client);
     const served = await serve(world, [agent.service]);
+    const stopped = aborted(world.signal);
     try {
-      await agent.start();
-      served.health.set('', 'serving');
-      await aborted(signal);
+      await Promise.race([agent.start(), stopped]);
+      if (!world.signal.aborted) served.health.set('', 'serving');
+      await stopped;
     } finally {
-      await served.stop();
       await agent.stop();
+      await served.stop();
       channel.close();
     }
   });
 }
 
-function splitAddress(text: string): [address: string, port: number] {
-  const colon = text.lastIndexOf(':');
-  return [text.slice(0, colon), Number(text.slice(colon + 1))];
+function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client']): NodeAgent {
+  const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
+  assert(node !== undefined, 'the configuration of a node says what the node has');
+  const [address = '', port = ''] = listenAddress.split(':');
+  const runtime = makeRuntime(config, { log });
+  const isReal = node.runtime === 'process';
+  return new NodeAgent({
+    name,
+    address,
+    port: Number(port),
+    labels: node.labels,
+    podCidr: node.podCidr,
+    capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
+    machine: readMachineFacts(),
+    heartbeatMs: timings.nodeHeartbeatSeconds * 1000,
+    leaseDurationMs: timings.nodeGraceSeconds * 1000,
+    onContainerFailure,
+    portBase,
+    nodePortAddress: '127.0.0.1',
+    api: client,
+    clock: systemClock,
+    random,
+    log,
+    runtime,
+    prober: new NetworkProber(runtime, systemClock),
+    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
+    proxy: isReal ? new UserspaceProxy({ clock: systemClock, log }) : undefined,
+  });
 }
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
-function machineFacts(): MachineFacts {
-  const osRelease = read('/etc/os-release');
-  return {
-    hostname: hostname(),
-    osImage: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(osRelease)?.[1] ?? 'Linux',
-    kernelVersion: release(),
-    architecture: ARCHITECTURES[arch()] ?? arch(),
-    machineId: read('/etc/machine-id').trim(),
-    bootId: read('/proc/sys/kernel/random/boot_id').trim(),
-  };
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // Facts for people to read: a machine may lack any of them.
+function makeRuntime({ node, dataDir }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
+  assert(node !== undefined, 'the configuration of a node says what the node has');
+  const { runtime, podCidr } = node;
+  switch (runtime) {
+    case 'process':
+      return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, pinNodeListeners: true });
+    case 'simulated':
+      return new SimulatedRuntime({ clock: systemClock, podCidr });
+    default:
+      throw new UserError(`there is no runtime ${runtime}: process and simulated are known`);
   }
 }
