@@ -126,8 +126,10 @@ interface Watcher {
   readonly prevKv: boolean;
   readonly progressNotify: boolean;
   readonly fragment: boolean;
-  /** Nothing older is owed, progress included (etcd's #20221). */
+  /** Events that are older are not owed. */
   readonly start: Revision;
+  /** Nor is older progress (etcd's #20221): not before a start that was named, or the revision of the `created` answer. */
+  readonly progressFrom: Revision;
   /** While unsynced: the revision that history is to be read from. */
   next: Revision;
   isSynced: boolean;
@@ -300,7 +302,8 @@ export class WatchStream {
     for (const watcher of this.#watchers.values()) {
       if (!watcher.progressNotify) continue;
       // A watcher whose last message still waits is not quiet: progress adds nothing for it, and would pile up.
-      const isDue = watcher.isQuiet && watcher.isSynced && watcher.start <= revision && this.queued < QUEUED_EVENTS_MAX;
+      const isDue =
+        watcher.isQuiet && watcher.isSynced && watcher.progressFrom <= revision && this.queued < QUEUED_EVENTS_MAX;
       if (isDue) this.#push({ kind: 'progress', watchId: watcher.id, revision }, watcher);
       watcher.isQuiet = true;
     }
@@ -380,6 +383,7 @@ export class WatchStream {
       progressNotify: request.progressNotify,
       fragment: request.fragment,
       start,
+      progressFrom: request.startRevision === 0 ? revision : start,
       next: start,
       isSynced: start > revision,
       queued: 0,
@@ -433,7 +437,7 @@ export class WatchStream {
 
   #isProgressDue(): boolean {
     if (this.#unsynced.size > 0) return false;
-    for (const { start } of this.#watchers.values()) if (start > this.#hub.mvcc.revision) return false;
+    for (const { progressFrom } of this.#watchers.values()) if (progressFrom > this.#hub.mvcc.revision) return false;
     return true;
   }
 

@@ -282,6 +282,14 @@ describe('WatchStream', () => {
     expect(drain(stream)).toEqual(['0 progress 2']);
   });
 
+  test('a watcher of an idle store hears progress at the revision it began at', () => {
+    const stream = new World().open();
+    stream.create(create('a', { progressNotify: true }));
+    stream.requestProgress();
+    stream.progressTick();
+    expect(drain(stream)).toEqual(['0 created 1', `${ALL_WATCHERS} progress 1`, '0 progress 1']);
+  });
+
   test('a stream that is never idle does not keep a watcher from its past (etcd #17529)', () => {
     const world = new World();
     for (let i = 2; i < 5; i++) world.write(`old=${i}`);
