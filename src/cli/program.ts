@@ -35,13 +35,27 @@ export async function runProgram(argv: readonly string[], options: ProgramOption
   let exitCode = 0;
   const program = buildProgram(options, (code) => (exitCode = code));
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(flagsBehindVerb(argv), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     if (error instanceof AbortedError) return 130;
     throw error;
   }
   return exitCode;
+}
+
+/** As with kubectl, `podium --data-dir d -n x get pods` is `podium get pods --data-dir d -n x`. */
+export function flagsBehindVerb(argv: readonly string[]): string[] {
+  const flags: string[] = [];
+  let rest = [...argv];
+  for (;;) {
+    const length = /^--(?:data-dir|namespace)=|^-n./.test(rest[0] ?? '') ? 1 : /^(?:--data-dir|--namespace|-n)$/.test(rest[0] ?? '') ? 2 : 0;
+    if (length === 0 || rest.length <= length) break;
+    flags.push(...rest.slice(0, length));
+    rest = rest.slice(length);
+  }
+  const end = rest.indexOf('--');
+  return end < 0 ? [...rest, ...flags] : [...rest.slice(0, end), ...flags, ...rest.slice(end)];
 }
 
 export function buildProgram(options: ProgramOptions, onExit: (code: number) => void): Command {
