@@ -173,9 +173,11 @@ export function planPod(input: PodInput): PodPlan {
     planner.actions.push({ kind: 'run-sandbox' });
     return result(planner, { phase: 'Pending' });
   }
-  // The sandbox is the pod's life: it does not come back.
-  if (sandbox.state === 'stopped') return finish(planner, { phase: 'Failed', reason: 'SandboxStopped', message: 'the sandbox of the pod has ended' });
-  return planContainers(planner);
+  const plan = planContainers(planner);
+  if (sandbox.state === 'ready' || isEnded(plan.status.phase)) return plan;
+  // The sandbox is the pod's life: it does not come back, and nothing can start in it.
+  const message = 'the sandbox of the pod has ended';
+  return finish(new Planner(input), { phase: 'Failed', reason: 'SandboxStopped', message });
 }
 
 interface Ending {
