@@ -109,14 +109,18 @@ export function decodeFrame(segment: Uint8Array, offset: number): Frame | 'end' 
   return { sequence, crc, previousCrc: bytes.readUInt32BE(offset + 16), end, records };
 }
 
-/** Where a valid frame of this sequence begins behind `from`: what tells damage from a tear. */
+/** How many frames may be damaged in a row and still be told from a tear. */
+const DAMAGED_FRAMES_MAX = 4096;
+
+/** Where a valid frame of this sequence, or of one soon after, begins behind `from`: what tells damage from a tear. */
 export function findFrame(segment: Uint8Array, from: number, sequence: number): number | undefined {
-  const wanted = Buffer.alloc(8);
-  wanted.writeBigUInt64BE(BigInt(sequence));
   const bytes = asBuffer(segment);
-  for (let at = bytes.indexOf(wanted, from + 8); at >= 0; at = bytes.indexOf(wanted, at + 1)) {
-    const frame = decodeFrame(bytes, at - 8);
-    if (typeof frame === 'object' && frame.sequence === sequence) return at - 8;
+  const last = bytes.length - FRAME_HEADER_BYTES;
+  for (let offset = from; offset <= last; offset++) {
+    const ahead = bytes.readUInt32BE(offset + 8) * 2 ** 32 + bytes.readUInt32BE(offset + 12) - sequence;
+    if (ahead < 0 || ahead > DAMAGED_FRAMES_MAX) continue;
+    const frame = decodeFrame(bytes, offset);
+    if (typeof frame === 'object' && frame.sequence === sequence + ahead) return offset;
   }
   return undefined;
 }

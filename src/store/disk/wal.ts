@@ -131,12 +131,11 @@ export class Wal {
   /** Removes segments that hold nothing above `index`, oldest first; never the one that is written to. */
   async release(index: LogIndex): Promise<void> {
     const { disk, dir } = this.#options;
-    let removed = false;
     while (this.#segments.length > 1 && this.#segments[0]!.lastIndex <= index && index <= this.#snapshot.index) {
       await disk.remove(this.#segments.shift()!.path);
-      removed = true;
+      // Each by itself: were a later removal durable before an earlier one, the log would have a hole.
+      await disk.syncDir(dir);
     }
-    if (removed) await disk.syncDir(dir);
   }
 
   /** What waits is written; then the files are closed. */
@@ -184,17 +183,14 @@ export class Wal {
       for (const entry of entries) records.push({ type: 'entry', entry });
       lastIndex = Math.max(lastIndex, entries.at(-1)?.index ?? 0);
       if (hardState !== undefined) this.#hint = hardState;
-      if (snapshot !== undefined && snapshot.index >= this.#snapshot.index) this.#snapshot = snapshot;
     }
     if (!batches.some(({ mustSync }) => mustSync)) {
       assert(records.length === 0, 'only a commit hint may wait');
       return;
     }
-    if (this.#hint !== undefined) {
-      this.#hardState = this.#hint;
-      records.push({ type: 'hard-state', hardState: this.#hint });
-      this.#hint = undefined;
-    }
+    const hardState = this.#hint;
+    if (hardState !== undefined) records.push({ type: 'hard-state', hardState });
+    this.#hint = undefined;
     const encoded = records.map(encodeRecord);
     const need = encoded.reduce((sum, record) => sum + record.length, 64);
     if (this.#offset + need > this.#capacity) await this.#roll(need);
@@ -205,6 +201,11 @@ export class Wal {
     this.#offset += frame.bytes;
     this.#sequence++;
     this.#crc = frame.crc;
+    // Only now: a segment's header, and a release, may count on nothing that is not durable.
+    this.#hardState = hardState ?? this.#hardState;
+    for (const { snapshot } of batches) {
+      if (snapshot !== undefined && snapshot.index >= this.#snapshot.index) this.#snapshot = snapshot;
+    }
     const segment = this.#segments.at(-1)!;
     segment.lastIndex = Math.max(segment.lastIndex, lastIndex);
     if (this.#offset * 2 > this.#capacity) this.#prepareNext();
@@ -351,8 +352,10 @@ class SegmentReader {
     if (last.isTorn) {
       log.warn({ path: last.path, offset: last.offset }, 'wal: the last batch was torn and is cut');
       await fillWithZeros(file, last.offset, last.capacity);
-      await disk.syncDir(dir);
     }
+    // Also what looks whole may be in the page cache only, written by a process that was killed before its sync.
+    await file.datasync();
+    await disk.syncDir(dir);
     const { hardState, snapshot } = restored;
     const { capacity, offset } = last;
     const position = { segments: this.#segments, file, capacity, offset, hardState, snapshot };

@@ -15,8 +15,21 @@ const active = 'wal/0000000000000001.log';
 function world(seed: number | string = 1) {
   const clock = new DrivenClock();
   const disk = new MemoryDisk({ clock, random: seededRandom(seed) });
-  const options = () => ({ disk: disk.incarnation(), dir: 'wal', identity, log: silentLog, firstSegmentBytes: 2048, segmentBytes: 4096 });
-  return { clock, disk, options, open: () => Wal.open(options()), create: () => Wal.create({ ...options(), ...start }) };
+  const options = () => ({
+    disk: disk.incarnation(),
+    dir: 'wal',
+    identity,
+    log: silentLog,
+    firstSegmentBytes: 2048,
+    segmentBytes: 4096,
+  });
+  return {
+    clock,
+    disk,
+    options,
+    open: () => Wal.open(options()),
+    create: () => Wal.create({ ...options(), ...start }),
+  };
 }
 
 function entry(index: number, term = 1, text = `entry ${index}`): Entry {
@@ -27,7 +40,8 @@ function batch(parts: Partial<WalBatch>): WalBatch {
   return { entries: [], hardState: undefined, snapshot: undefined, mustSync: true, ...parts };
 }
 
-const texts = (restored: RestoredWal) => restored.entries.map(({ term, data }) => `${term}:${Buffer.from(data).toString()}`);
+const texts = (restored: RestoredWal) =>
+  restored.entries.map(({ term, data }) => `${term}:${Buffer.from(data).toString()}`);
 
 async function reopened(open: ReturnType<typeof world>['open']) {
   const opened = await open();
@@ -146,7 +160,19 @@ test('a flipped bit before the last batch is damage, named with its place and th
   await wal.close();
   const at = Buffer.from(disk.contents(active)).indexOf('entry 2');
   disk.flipBits(active, at, 0x10);
-  await expect(open()).rejects.toThrow(/0000000000000001\.log is damaged at byte \d+ \(batch 3\).*delete its data directory/);
+  await expect(open()).rejects.toThrow(
+    /0000000000000001\.log is damaged at byte \d+ \(batch 3\).*delete its data directory/,
+  );
+});
+
+test('two damaged batches in a row are damage too, with a good one behind them', async () => {
+  const { create, disk, open } = world();
+  const wal = await create();
+  for (let index = 1; index <= 4; index++) await wal.append(batch({ entries: [entry(index)] }));
+  await wal.close();
+  for (const text of ['entry 2', 'entry 3'])
+    disk.flipBits(active, Buffer.from(disk.contents(active)).indexOf(text), 0x10);
+  await expect(open()).rejects.toThrow(/batch 3/);
 });
 
 test('damage in an older segment is damage, not a tear', async () => {
@@ -155,7 +181,11 @@ test('damage in an older segment is damage, not a tear', async () => {
   for (let index = 1; index <= 100; index++) await wal.append(batch({ entries: [entry(index)] }));
   await wal.close();
   const bytes = Buffer.from(disk.contents(active));
-  disk.flipBits(active, bytes.findLastIndex((byte) => byte !== 0), 0x01);
+  disk.flipBits(
+    active,
+    bytes.findLastIndex((byte) => byte !== 0),
+    0x01,
+  );
   await expect(open()).rejects.toThrow(/damaged/);
 });
 
@@ -191,12 +221,18 @@ function model(batches: readonly WalBatch[]): { entries: string[]; snapshot: num
     if (first !== undefined) entries = [...entries.filter(({ index }) => index < first.index), ...next.entries];
     if (next.hardState !== undefined) hardState = next.hardState;
   }
-  return { entries: entries.map(({ term, data }) => `${term}:${Buffer.from(data).toString()}`), snapshot: snapshot.index, hardState };
+  return {
+    entries: entries.map(({ term, data }) => `${term}:${Buffer.from(data).toString()}`),
+    snapshot: snapshot.index,
+    hardState,
+  };
 }
 
 function anyBatch(random: Random, last: number, number: number, compacted: number): WalBatch {
   const from = Math.max(compacted + 1, last + 1 - (random.chance(0.2) ? random.below(3) : 0));
-  const entries = Array.from({ length: random.between(1, 3) }, (_, i) => entry(from + i, number, 'x'.repeat(random.below(400))));
+  const entries = Array.from({ length: random.between(1, 3) }, (_, i) =>
+    entry(from + i, number, 'x'.repeat(random.below(400))),
+  );
   const hardState = { term: number, votedFor: BigInt(random.below(3)), commit: compacted };
   return batch({ entries, hardState });
 }
@@ -218,9 +254,17 @@ test('a power cut at any time loses nothing whose append resolved, and invents n
       const steps = random.between(1, 8);
       for (let step = 0; step < steps; step++) {
         const last = model([...durable, ...pending]);
-        const next = anyBatch(random, last.snapshot + last.entries.length, durable.length + pending.length + 1, compacted);
+        const next = anyBatch(
+          random,
+          last.snapshot + last.entries.length,
+          durable.length + pending.length + 1,
+          compacted,
+        );
         pending.push(next);
-        const append = wal.append(next).then(() => resolved++, () => {});
+        const append = wal.append(next).then(
+          () => resolved++,
+          () => {},
+        );
         if (random.chance(0.6)) await append;
       }
       disk.powerCut();
@@ -230,8 +274,13 @@ test('a power cut at any time loses nothing whose append resolved, and invents n
       const { restored } = opened;
       const said = { entries: texts(restored), snapshot: restored.snapshot.index, hardState: restored.hardState };
       // Some prefix of what was asked for, and at least what was promised.
-      const prefixes = pending.map((_, count) => count + 1).concat(0).sort((a, b) => a - b);
-      const kept = prefixes.findLast((count) => JSON.stringify(view(said)) === JSON.stringify(view(model([...durable, ...pending.slice(0, count)]))));
+      const prefixes = pending
+        .map((_, count) => count + 1)
+        .concat(0)
+        .sort((a, b) => a - b);
+      const kept = prefixes.findLast(
+        (count) => JSON.stringify(view(said)) === JSON.stringify(view(model([...durable, ...pending.slice(0, count)]))),
+      );
       expect(kept, `seed ${seed} round ${round}: ${JSON.stringify(view(said))}`).toBeDefined();
       expect(kept, `seed ${seed} round ${round}`).toBeGreaterThanOrEqual(resolved);
       lost += pending.length - kept!;
@@ -248,4 +297,9 @@ test('a power cut at any time loses nothing whose append resolved, and invents n
   expect(lost).toBeGreaterThan(20);
 });
 
-const view = ({ entries, snapshot, hardState }: ReturnType<typeof model>) => [snapshot, entries, hardState.term, String(hardState.votedFor)];
+const view = ({ entries, snapshot, hardState }: ReturnType<typeof model>) => [
+  snapshot,
+  entries,
+  hardState.term,
+  String(hardState.votedFor),
+];
