@@ -1,0 +1,91 @@
+/**
+ * Three real members under a mixed load of several clients, while members are killed and frozen at random. What the
+ * clients were answered must be strictly serializable, and what a watch from revision 1 tells must explain it all.
+ *
+ *   PODIUM_SEED=<n> npx vitest run test/linearizability    replays the faults of a seed
+ */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { sleep } from '../../src/base/clock.ts';
+import { type Random, seededRandom } from '../../src/base/random.ts';
+import { systemClock } from '../../src/base/system-clock.ts';
+import { checkByRevision } from '../../src/verify/core/revision-check.ts';
+import { readEvents, runLoad } from '../../src/verify/load.ts';
+import { findTool, startStoreCluster, untilServing, type StoreCluster, type StoreKind } from '../processes.ts';
+
+const SEED = Number(process.env['PODIUM_SEED'] ?? 1);
+const LOAD_SECONDS = Number(process.env['PODIUM_LOAD_SECONDS'] ?? 30);
+const CLIENTS = 9;
+/** Short, so that a client that meets a frozen member soon asks another. */
+const REQUEST_TIMEOUT_MS = 1500;
+const LEASE_TTL_SECONDS = 2;
+
+describe.each(['podium', 'etcd'] as const)('%s, three members', (kind) => {
+  test.skipIf(kind === 'etcd' && (findTool('etcd') === undefined || process.env['PODIUM_PEER'] === undefined))(
+    'KV operations are strictly serializable while members are killed and frozen',
+    () => check(kind),
+    LOAD_SECONDS * 1000 + 120_000,
+  );
+});
+
+async function check(kind: StoreKind): Promise<void> {
+  const random = seededRandom(SEED);
+  const cluster = await startStoreCluster({ kind, members: 3 });
+  onTestFinished(() => cluster.stop());
+  const load = AbortSignal.timeout(LOAD_SECONDS * 1000);
+  const clients = Array.from({ length: CLIENTS }, (_, at) =>
+    cluster.client({ first: at, requestTimeoutMs: REQUEST_TIMEOUT_MS }),
+  );
+  const [recording, faults] = await Promise.all([
+    runLoad({ clients, clock: systemClock, random, signal: load, leaseTtlSeconds: LEASE_TTL_SECONDS }),
+    trouble(cluster, random.fork('faults'), load),
+  ]);
+  const reader = cluster.client();
+  await expect.poll(() => leasedKeys(reader), { timeout: 30_000, message: 'expired leases leave no key' }).toBe(0);
+  const { header } = await reader.range({ key: Buffer.from('k') });
+  const last = header!.revision;
+  const perMember = await Promise.all(
+    cluster.members.map((_, at) => readEvents(cluster.clientOf(at), last, AbortSignal.timeout(30_000))),
+  );
+  const { operations, answered, failed } = recording;
+  const unanswered = operations.filter((operation) => operation.answered === undefined).length;
+  console.log(
+    `${kind}, seed ${SEED}: ${answered} answered, ${unanswered} of unknown outcome, failed ${JSON.stringify([...failed])}, ` +
+      `revision ${last}, ${faults.kills} kills, ${faults.pauses} pauses`,
+  );
+  const [events] = perMember;
+  for (const others of perMember.slice(1)) expect(others, 'every member tells one history').toEqual(events);
+  expect(checkByRevision(operations, events!).slice(0, 5)).toEqual([]);
+  // The run must have met what it is for.
+  expect(faults.kills).toBeGreaterThan(0);
+  expect(faults.pauses).toBeGreaterThan(0);
+  expect(answered).toBeGreaterThan(LOAD_SECONDS * 20);
+  expect(unanswered).toBeGreaterThan(0);
+}
+
+async function leasedKeys(client: ReturnType<StoreCluster['client']>): Promise<number> {
+  const prefix = { key: Buffer.from('lease/'), rangeEnd: Buffer.from('lease0') };
+  return (await client.range({ ...prefix, countOnly: true })).count;
+}
+
+/** One fault after the other on a member each, so that a majority is never away for long; half of them on the leader. */
+async function trouble(cluster: StoreCluster, random: Random, signal: AbortSignal) {
+  const faults = { kills: 0, pauses: 0 };
+  while (!signal.aborted) {
+    await sleep(systemClock, random.between(200, 1500));
+    const at = random.chance(0.5) ? await cluster.leader() : random.below(cluster.members.length);
+    const member = cluster.members[at]!;
+    if (random.chance(0.5)) {
+      await member.kill();
+      faults.kills++;
+      await sleep(systemClock, random.between(0, 1500));
+      member.start();
+      await untilServing(cluster.clientOf(at), member);
+    } else {
+      member.pause();
+      faults.pauses++;
+      await sleep(systemClock, random.between(100, 3000));
+      member.resume();
+    }
+  }
+  return faults;
+}
