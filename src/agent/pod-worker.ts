@@ -9,10 +9,13 @@ import type { Log } from '../base/log.ts';
 import { Tasks } from '../base/tasks.ts';
 import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
 import { isConflict, isNotFound } from '../client/api-error.ts';
+import { controllerOf } from '../client/objects.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import { resolveInvocation, environmentSources, type Sources } from './core/environment.ts';
 import { planPod, isEnded, type ContainerHealth, type PodAction, type PodPlan } from './core/pod-lifecycle.ts';
 import {
+  ON_FAILURE_ANNOTATION,
+  describePod,
   graceSecondsOf,
   isHostImage,
   type AgentContainer,
@@ -173,6 +176,7 @@ export class PodWorker {
       if (this.#isRemoved) return this.#cleanUp(containers);
       this.#syncProbes(containers);
       this.#plan = this.#planFor(sandbox, containers);
+      this.#sayBackoffs(this.#plan);
       let isChanged = false;
       for (const action of this.#plan.actions) {
         if (this.#abort.signal.aborted) return;
@@ -555,10 +559,25 @@ export class PodWorker {
     if (isNewer) this.#pod = pod;
   }
 
+  #sayBackoffs({ status }: PodPlan): void {
+    const { onContainerFailure } = this.#context;
+    for (const { state, restartCount, name } of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
+      if (state.waiting?.reason !== 'CrashLoopBackOff') continue;
+      const key = `${name}/${restartCount}`;
+      if (this.#said.has(key)) continue;
+      this.#said.add(key);
+      this.#say('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${describePod(this.#pod)}`);
+      const mode = this.#pod.metadata.annotations?.[ON_FAILURE_ANNOTATION] ?? onContainerFailure;
+      if (mode !== 'replace-pod' || controllerOf(this.#pod) !== undefined) continue;
+      const message = 'the pod shall be replaced when a container fails, but has no owner that would make another: it restarts in place';
+      this.#say('Warning', 'NoOwner', message);
+    }
+  }
+
   #say(type: 'Normal' | 'Warning', reason: string, message: string): void {
-    // Once per message and pod where it does not change: the recorder counts the others.
+    // Once a pod where it does not change with time; the recorder counts the others.
     if (reason === 'ImageIgnored' && this.#said.has(message)) return;
-    this.#said.add(message);
+    if (reason === 'ImageIgnored') this.#said.add(message);
     this.#context.events.record(this.#pod, { type, reason, message });
   }
 

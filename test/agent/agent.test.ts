@@ -205,6 +205,7 @@ test('a container that fails is restarted at once, then backed off; its last log
   expect(status).toMatchObject({ restartCount: 1, ready: false, lastState: { terminated: { exitCode: 3, reason: 'Error' } } });
   expect(status!.state.waiting!.message).toContain('back-off 10s restarting failed container=main');
   expect(pod.status!.phase).toBe('Running');
+  await until('the event', () => events().some((line) => line.startsWith('BackOff: Back-off restarting failed container main')));
   expect(await logs('crashes', { previous: true })).toBe('attempt\n');
 });
 

@@ -129,9 +129,8 @@ class Planner {
   verdict(container: AgentContainer, isInit: boolean): Verdict {
     const last = this.latest.get(container.name);
     const { health, nowMs, pod } = this.input;
-    if (last === undefined || last.state === 'created') {
-      return { kind: 'start', attempt: last?.attempt ?? 0, backoffSteps: last?.backoffSteps ?? 0 };
-    }
+    if (last === undefined) return { kind: 'start', attempt: firstAttempt(pod, container.name), backoffSteps: 0 };
+    if (last.state === 'created') return { kind: 'start', attempt: last.attempt, backoffSteps: last.backoffSteps };
     if (last.state === 'running') {
       const unhealthy = health.get(last.id)?.unhealthy;
       return unhealthy === undefined ? { kind: 'running' } : { kind: 'restart-unhealthy', why: unhealthy };
@@ -340,6 +339,13 @@ function containerStatus(planner: Planner, container: AgentContainer, isInit: bo
     state,
     lastState: last === undefined ? {} : { terminated: terminatedOf(last, runtimeName) },
   };
+}
+
+/** 0, unless the machine forgot what the API server remembers: then the count of restarts goes on. */
+function firstAttempt({ status }: AgentPod, name: string): number {
+  const all = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
+  const known = all.find((one) => one.name === name);
+  return known?.containerID === undefined ? 0 : known.restartCount + 1;
 }
 
 function knownRestarts({ status }: AgentPod, name: string): number {

@@ -97,5 +97,6 @@ test('a new agent on the same machine adopts, on a machine that was off it start
   runtime.powerOff();
   const third = await startAgent();
   await clock.advanceUntil(() => isReady('web') && pod('web')!.status!.podIP !== podIP, 5_000, 'ready again');
+  expect(pod('web')!.status!.containerStatuses![0]!.restartCount).toBe(1);
   await third.stop();
 });
