@@ -20,6 +20,8 @@ export interface KeyEntry {
 export interface KeyRange {
   readonly from: Key;
   readonly to: Key | undefined;
+  /** It is `from` alone; then there is nothing to walk over. */
+  readonly isOneKey?: boolean;
 }
 
 const BLOCK_KEYS_MAX = 512;
@@ -36,6 +38,10 @@ interface Block {
 export class KeyIndex {
   #blocks: Block[] = [emptyBlock()];
   #size = 0;
+  /** Where the last key was found: a write looks its key up several times in a row. Void after any change of place. */
+  #lastKey: Key | undefined;
+  #lastBlock = 0;
+  #lastAt = 0;
 
   /** Keys with any history, living or not. */
   get size(): number {
@@ -43,16 +49,17 @@ export class KeyIndex {
   }
 
   entry(key: Key): KeyEntry | undefined {
-    const block = this.#blocks[this.#blockOf(key)]!;
-    const at = lowerBound(block.keys, key);
-    return block.keys[at] === key ? block.entries[at] : undefined;
+    this.#find(key);
+    const block = this.#blocks[this.#lastBlock]!;
+    return block.keys[this.#lastAt] === key ? block.entries[this.#lastAt] : undefined;
   }
 
   /** Appends a write to its key's history. Writes arrive in the order of their revisions. */
   append(write: Write): KeyEntry {
-    const blockAt = this.#blockOf(write.key);
+    this.#find(write.key);
+    const blockAt = this.#lastBlock;
+    const at = this.#lastAt;
     const block = this.#blocks[blockAt]!;
-    const at = lowerBound(block.keys, write.key);
     assert(write.main >= block.newest, 'writes arrive in the order of their revisions');
     block.newest = write.main;
     if (block.keys[at] === write.key) {
@@ -64,6 +71,7 @@ export class KeyIndex {
       return entry;
     }
     const entry: KeyEntry = { key: write.key, writes: [write] };
+    this.#lastKey = undefined;
     block.keys.splice(at, 0, write.key);
     block.entries.splice(at, 0, entry);
     block.live += isTombstone(write) ? 0 : 1;
@@ -74,6 +82,12 @@ export class KeyIndex {
 
   /** Visits, in order, every key of the range that lives at `revision`, until `visit` answers false. */
   visit(range: KeyRange, revision: Revision, visit: (write: Write) => boolean): void {
+    if (range.isOneKey === true) {
+      const entry = this.entry(range.from);
+      const write = entry && writeAt(entry, revision);
+      if (write !== undefined && !isTombstone(write)) visit(write);
+      return;
+    }
     for (let blockAt = this.#blockOf(range.from); blockAt < this.#blocks.length; blockAt++) {
       const block = this.#blocks[blockAt]!;
       for (let at = lowerBound(block.keys, range.from); at < block.keys.length; at++) {
@@ -126,11 +140,19 @@ export class KeyIndex {
     const block = this.#blocks[blockAt]!;
     const at = lowerBound(block.keys, entry.key);
     assert(block.entries[at] === entry, 'an entry lies in its block');
+    this.#lastKey = undefined;
     assert(isTombstone(entry.writes[entry.writes.length - 1]!), 'only a dead key is forgotten');
     block.keys.splice(at, 1);
     block.entries.splice(at, 1);
     this.#size--;
     if (block.keys.length === 0 && this.#blocks.length > 1) this.#blocks.splice(blockAt, 1);
+  }
+
+  #find(key: Key): void {
+    if (this.#lastKey === key) return;
+    this.#lastKey = key;
+    this.#lastBlock = this.#blockOf(key);
+    this.#lastAt = lowerBound(this.#blocks[this.#lastBlock]!.keys, key);
   }
 
   /** The last block that may hold `key`: the one before the first that begins past it. */

@@ -70,7 +70,7 @@ export type Outcome<R> = { readonly ok: true; readonly result: R } | Refusal;
 export function keyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange {
   const from = toLatin1(key);
   // The successor of a key in byte order is the key and a zero byte.
-  if (rangeEnd.length === 0) return { from, to: from + '\0' };
+  if (rangeEnd.length === 0) return { from, to: from + '\0', isOneKey: true };
   if (rangeEnd.length === 1 && rangeEnd[0] === 0) return { from, to: undefined };
   return { from, to: toLatin1(rangeEnd) };
 }
@@ -307,5 +307,5 @@ function orderOf(compare: Compare, write: Write | undefined, mvcc: Mvcc): number
 }
 
 function isEmpty(keys: KeyRange): boolean {
-  return keys.to !== undefined && keys.from >= keys.to;
+  return keys.isOneKey !== true && keys.to !== undefined && keys.from >= keys.to;
 }
