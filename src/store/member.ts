@@ -22,7 +22,7 @@ import { encodeProposal, type Command } from './mvcc/command.ts';
 import { Flusher } from './mvcc/flusher.ts';
 import { openSnapshot, restoreSnapshot } from './mvcc/snapshot.ts';
 import { Raft, type RaftStatus } from './raft/core/raft.ts';
-import type { ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState } from './raft/core/types.ts';
+import type { ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState, Term } from './raft/core/types.ts';
 import { RaftNode, type PreparedState, type StateSnapshot } from './raft/node.ts';
 import type { RaftTransport } from './raft/transport.ts';
 import { StoreError } from './rpc/errors.ts';
@@ -48,6 +48,8 @@ export interface MemberConfig {
   readonly electionMs?: Millis;
   readonly snapshotEntries?: number;
   readonly catchUpEntries?: number;
+  /** Of each file of the log, the first included. */
+  readonly walSegmentBytes?: number;
   /** Within it a proposal or a read is answered, or fails. */
   readonly requestTimeoutMs?: Millis;
   /** The member cannot go on; its process should end. */
@@ -178,6 +180,11 @@ export class Member {
 
   status(): RaftStatus {
     return this.#node.status();
+  }
+
+  /** Of an entry that the log in memory still holds, for checkers. */
+  termAt(index: LogIndex): Term | undefined {
+    return this.#node.termAt(index);
   }
 
   /** On the leader: seconds that the lease has from now; undefined if there is none, or its time is over. */
@@ -370,8 +377,9 @@ async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
   return opened === undefined ? beginCluster(world, config, generations) : resume(world, generations, opened);
 }
 
-function walOptions({ disk, log }: MemberWorld, { clusterId, id }: MemberConfig) {
-  return { disk, dir: WAL_DIR, identity: { clusterId, memberId: id }, log };
+function walOptions({ disk, log }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig) {
+  const sizes = bytes === undefined ? {} : { segmentBytes: bytes, firstSegmentBytes: bytes };
+  return { disk, dir: WAL_DIR, identity: { clusterId, memberId: id }, log, ...sizes };
 }
 
 /** The log is made last: a member without one has promised nothing, and begins anew. */

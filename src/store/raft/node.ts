@@ -139,6 +139,7 @@ export class RaftNode implements RaftReceiver {
   #isStopped = false;
   #softState: SoftState = { role: 'follower', leader: 0n };
   #tickTimer: Timer | undefined;
+  #tickDueAt: Millis = 0;
   #lastTickAt: Millis;
   #compactedTo: LogIndex;
 
@@ -154,6 +155,7 @@ export class RaftNode implements RaftReceiver {
 
   async start(): Promise<void> {
     await this.#options.transport.start(this);
+    this.#lastTickAt = this.#options.clock.monotonic();
     this.#armTick();
     this.#pumpSoon();
   }
@@ -174,6 +176,10 @@ export class RaftNode implements RaftReceiver {
 
   status(): RaftStatus {
     return this.#raft.status();
+  }
+
+  termAt(index: LogIndex): Term | undefined {
+    return this.#raft.termAt(index);
   }
 
   /** Proposes once. Whether it happens, the state machine hears; nobody tells if it does not. */
@@ -197,6 +203,7 @@ export class RaftNode implements RaftReceiver {
   }
 
   transferLeader(to: MemberId): boolean {
+    this.#catchUpTicks();
     const outcome = this.#raft.transferLeader(to);
     this.#pumpSoon();
     return outcome.ok;
@@ -206,6 +213,7 @@ export class RaftNode implements RaftReceiver {
 
   receive(message: Message): void {
     if (this.#isStopped) return;
+    this.#catchUpTicks();
     this.#raft.step(message);
     this.#pumpSoon();
   }
@@ -213,12 +221,14 @@ export class RaftNode implements RaftReceiver {
   opened(peer: MemberId, connection: ConnectionNumber): void {
     if (this.#isStopped || connection < (this.#connections.get(peer) ?? 0)) return;
     this.#connections.set(peer, connection);
+    this.#catchUpTicks();
     this.#raft.connectionOpened(peer);
     this.#pumpSoon();
   }
 
   closed(peer: MemberId, connection: ConnectionNumber): void {
     if (this.#isStopped || this.#connections.get(peer) !== connection) return;
+    this.#catchUpTicks();
     this.#raft.connectionClosed(peer);
     this.#pumpSoon();
   }
@@ -250,16 +260,37 @@ export class RaftNode implements RaftReceiver {
 
   // ── The loop ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Sleeps until a tick has something to do; whatever happens before catches up with the ticks that have passed. */
   #armTick(): void {
+    if (this.#isStopped) return;
     const { clock, tickMs } = this.#options;
-    this.#tickTimer = clock.setTimer(tickMs, () => {
-      const behind = Math.floor((clock.monotonic() - this.#lastTickAt) / tickMs);
-      this.#lastTickAt = behind > TICKS_AT_ONCE_MAX ? clock.monotonic() : this.#lastTickAt + behind * tickMs;
-      for (let tick = 0; tick < Math.min(behind, TICKS_AT_ONCE_MAX); tick++) this.#raft.tick();
+    const ticks =
+      this.#readsAsked === undefined
+        ? this.#raft.ticksToNextAct()
+        : Math.min(this.#raft.ticksToNextAct(), READ_RETRY_MS / tickMs);
+    const dueAt = this.#lastTickAt + ticks * tickMs;
+    if (this.#tickTimer !== undefined && this.#tickDueAt <= dueAt) return;
+    this.#tickTimer?.cancel();
+    this.#tickDueAt = dueAt;
+    this.#tickTimer = clock.setTimer(dueAt - clock.monotonic(), () => {
+      this.#tickTimer = undefined;
+      this.#catchUpTicks();
       this.#retryReads();
       this.#pump();
-      if (!this.#isStopped) this.#armTick();
     });
+  }
+
+  /** Before anything that resets a timer of the core: it must not count the past as if it came afterwards. */
+  #catchUpTicks(): void {
+    const { clock, tickMs } = this.#options;
+    const now = clock.monotonic();
+    const behind = Math.floor((now - this.#lastTickAt) / tickMs);
+    if (behind <= 0) return;
+    // Far later than the timer was due: the process was paused, and nobody knows what it missed.
+    const wasPaused = now > this.#tickDueAt + TICKS_AT_ONCE_MAX * tickMs;
+    this.#lastTickAt = wasPaused ? now : this.#lastTickAt + behind * tickMs;
+    const ticks = wasPaused ? Math.min(behind, TICKS_AT_ONCE_MAX) : behind;
+    for (let tick = 0; tick < ticks; tick++) this.#raft.tick();
   }
 
   /** One pump for all that arrives in this turn of the event loop's microtasks. */
@@ -283,6 +314,7 @@ export class RaftNode implements RaftReceiver {
         this.#handle(ready);
       }
       this.#compactIfDue();
+      this.#armTick();
     } catch (error) {
       this.#fatal(error);
     }

@@ -206,6 +206,16 @@ export class Raft {
     if (this.#electionElapsed >= this.#electionTimeoutTicks) this.campaign();
   }
 
+  /** So many ticks from now, at the soonest, a tick does more than count: the shell may sleep until then. At least 1. */
+  ticksToNextAct(): number {
+    const { heartbeatTicks, electionTicks } = this.#options;
+    const due =
+      this.#role === 'leader'
+        ? Math.min(heartbeatTicks - this.#heartbeatElapsed, electionTicks - this.#electionElapsed)
+        : Math.min(this.#electionTimeoutTicks - this.#electionElapsed, this.#quick?.ticks ?? Infinity);
+    return Math.max(1, due);
+  }
+
   /** Campaigns now (with a pre-vote, if that is on). Nothing happens on a leader or where no vote counts. */
   campaign(): void {
     if (this.#role === 'leader') return;
