@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT_MS = 3_000;
 /** Runs a verb against the cluster and lets go of the connection. */
 export async function withSession(options: SessionOptions, run: (context: CliContext) => Promise<number>): Promise<number> {
   const { dataDir, signal } = options;
+  // `podium get pods | head`: whoever read has had enough.
+  process.stdout.on('error', () => process.exit(0));
   const record = requireCluster(dataDir);
   const address = record.parts.find(({ name }) => name === 'apiserver')?.addresses[0];
   if (address === undefined) throw new UserError(`the cluster in ${dataDir} has no API server`);

@@ -41,35 +41,30 @@ export async function up(options: UpOptions): Promise<number> {
   }
   if (options.detach === true) return detach(options);
 
-  // Heard from the first moment on: a Ctrl-C while the parts start ends them too.
-  let interrupted = false;
-  let wake: (() => void) | undefined;
-  const end = () => {
-    interrupted = true;
-    wake?.();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end);
+  const interrupt = new AbortController();
+  const end = () => interrupt.abort();
+  // Heard from the first moment on: a Ctrl-C while the parts start ends them too. A closed terminal is an end as well.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
   let running: RunningCluster | undefined;
-  process.on('SIGHUP', () => running?.reconsider());
+  process.on('SIGUSR2', () => running?.reconsider());
+  // Nobody reads any more: the cluster goes on.
+  process.stdout.on('error', () => {});
 
-  const show = progress(startedAtMs);
-  const launching = launch({
+  running = await launch({
     config,
     dataDir: options.dataDir,
     portBase,
     insecure,
     entry,
     clock: systemClock,
-    onEvent: show,
+    onEvent: progress(startedAtMs),
+    signal: interrupt.signal,
   });
-  running = await launching;
-  if (!interrupted) {
-    process.stdout.write(welcome(running, options, systemClock.monotonic() - startedAtMs));
-    await new Promise<void>((resume) => {
-      wake = resume;
-      if (interrupted) resume();
-    });
-  }
+  process.stdout.write(welcome(running, options, systemClock.monotonic() - startedAtMs));
+  await new Promise<void>((resume) => {
+    if (interrupt.signal.aborted) resume();
+    else interrupt.signal.addEventListener('abort', () => resume(), { once: true });
+  });
   const stoppingAtMs = systemClock.monotonic();
   process.stdout.write('\nstopping … ');
   await running.stop();

@@ -77,7 +77,7 @@ export async function restartPart(context: FaultContext, name: string): Promise<
     while (isAlive(part) && clock.monotonic() < killAtMs) await sleep(clock, POLL_MS);
     signalGroup(part, 'SIGKILL');
   }
-  signalProcess(record.supervisor, 'SIGHUP');
+  signalProcess(record.supervisor, 'SIGUSR2');
   const deadlineMs = clock.monotonic() + RESTART_DEADLINE_MS;
   while (clock.monotonic() < deadlineMs) {
     const now = readCluster(dataDir)?.parts.find((one) => one.name === name);

@@ -36,6 +36,8 @@ export interface LaunchOptions {
   readonly entry: string;
   readonly clock: Clock;
   readonly onEvent: (event: SupervisorEvent) => void;
+  /** Ends a start that is under way. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunningCluster {
@@ -74,6 +76,7 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
       writeJson(join(dataDir, 'parts', `${name}.json`), part);
       if (part.node !== undefined) mkdirSync(part.dataDir, { recursive: true, mode: 0o700 });
     }
+    writeKubeconfig(dataDir, config, portBase);
     const own = identify(process.pid) ?? { pid: process.pid, startTime: 0 };
     const recordOf = (parts: readonly PartRecord[]): ClusterRecord => {
       return { name: config.name, id: clusterId, portBase, insecure, supervisor: own, parts };
@@ -98,7 +101,7 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
       release();
     };
     try {
-      await supervisor.start(START_DEADLINE_MS);
+      await supervisor.start(START_DEADLINE_MS, options.signal);
     } catch (error) {
       // Parts that were adopted are not ours to end: they served before we came.
       if (survivors.length === 0) await Promise.all(config.nodes.map(({ name }) => killPods({ dataDir, clock }, name)));
@@ -110,6 +113,22 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
     release();
     throw error;
   }
+}
+
+/** For kubectl and the client libraries; certificates are named, not copied, so that a renewal needs no new file. */
+function writeKubeconfig(dataDir: string, config: ClusterConfig, portBase: number): void {
+  const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
+  const name = `podium-${config.name}`;
+  const server = `https://127.0.0.1:${config.apiServer.restPort + portBase}`;
+  // JSON is YAML.
+  writeJson(join(dataDir, 'kubeconfig'), {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server, 'certificate-authority': caFile } }],
+    users: [{ name: 'admin', user: { 'client-certificate': certFile, 'client-key': keyFile } }],
+    contexts: [{ name, context: { cluster: name, user: 'admin', namespace: 'default' } }],
+    'current-context': name,
+  });
 }
 
 function requireSame(previous: ClusterRecord, survivors: readonly PartRecord[], { portBase, insecure, dataDir }: LaunchOptions): void {

@@ -12,7 +12,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Clock, sleep, type Timer } from '../base/clock.ts';
-import { UserError } from '../base/errors.ts';
+import { AbortedError, UserError } from '../base/errors.ts';
 import { type PartRecord, readFaults, writeFault } from './data-dir.ts';
 import { identify, isAlive, type ProcessId, signalGroup } from './processes.ts';
 
@@ -121,15 +121,18 @@ export class Supervisor {
     return adopted;
   }
 
-  /** Starts what is down, all at once, and resolves when every part is ready. On failure nothing is left running
-   *  that this call started. */
-  async start(deadlineMs: number): Promise<void> {
+  /** Starts what is down, all at once, and resolves when every part is ready. On failure, and when `signal`
+   *  fires, nothing is left running that this call started. */
+  async start(deadlineMs: number, signal?: AbortSignal): Promise<void> {
     const held = this.#killedByFault();
     const mine = this.#parts.filter(({ state, spec }) => state === 'down' && !held.has(spec.name));
     for (const part of this.#parts) if (part.state === 'down' && held.has(part.spec.name)) part.state = 'held';
     const failed = new Promise<never>((_, reject) => (this.#failStart = reject));
     failed.catch(() => {});
     let timer: Timer | undefined;
+    const interrupt = () => this.#failStart?.(new AbortedError('the start'));
+    signal?.addEventListener('abort', interrupt, { once: true });
+    if (signal?.aborted === true) interrupt();
     try {
       for (const part of mine) this.#spawn(part);
       this.#changed();
@@ -145,6 +148,7 @@ export class Supervisor {
       throw error;
     } finally {
       timer?.cancel();
+      signal?.removeEventListener('abort', interrupt);
     }
     this.#isStarting = false;
     this.#watch();

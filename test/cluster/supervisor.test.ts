@@ -91,7 +91,7 @@ describe('Supervisor', () => {
     // Longer than the first back-off: only the record keeps it down.
     await sleep(systemClock, 300);
     expect(recordOf('a').pid).toBe(0);
-    process.once('SIGHUP', () => started[0]!.reconsider());
+    process.once('SIGUSR2', () => started[0]!.reconsider());
     expect(await restartPart(here(), 'a')).toMatch(/^a restarted \(pid \d+\)$/);
     await until('the fault is over', () => readFaults(dataDir).length === 0);
   });
