@@ -1,0 +1,77 @@
+/**
+ * One gRPC call with one body, sent over and over by h2load: it costs a tenth of what a client in JavaScript does, so
+ * that on few cores the server is what is measured.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findTool } from '../processes.ts';
+
+export interface H2Load {
+  readonly addresses: readonly string[];
+  readonly path: string;
+  readonly message: Uint8Array;
+  /** Over all addresses. */
+  readonly requests: number;
+  /** Streams that are open at a time, over all addresses. */
+  readonly outstanding: number;
+}
+
+export interface H2LoadResult {
+  readonly perSecond: number;
+  readonly requests: number;
+  /** Bytes of answers: a call that fails answers in its trailers and has none. */
+  readonly answerBytes: number;
+}
+
+/** One h2load a member, all at once; rejects if a request was not answered with HTTP 200. */
+export async function h2load({ addresses, path, message, requests, outstanding }: H2Load): Promise<H2LoadResult> {
+  const dir = mkdtempSync(join(tmpdir(), 'h2load-'));
+  try {
+    const body = join(dir, 'body');
+    writeFileSync(body, framed(message));
+    const shares = split(requests, addresses.length);
+    const streams = split(outstanding, addresses.length);
+    const parts = await Promise.all(
+      addresses.map((address, at) => run(`http://${address}${path}`, body, shares[at]!, streams[at]!)),
+    );
+    const seconds = Math.max(...parts.map((part) => part.seconds));
+    return {
+      perSecond: requests / seconds,
+      requests,
+      answerBytes: parts.reduce((sum, part) => sum + part.answerBytes, 0),
+    };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function run(url: string, body: string, requests: number, streams: number) {
+  // More streams than this share no connection, as no client would have it.
+  const clients = Math.ceil(streams / 100);
+  const { stdout } = await promisify(execFile)(findTool('h2load') ?? 'h2load', [
+    ...['-n', String(requests), '-c', String(clients), '-m', String(Math.ceil(streams / clients)), '-t', '1'],
+    ...['-d', body, '-H', 'content-type: application/grpc', '-H', 'te: trailers', url],
+  ]);
+  const [, succeeded] = /, (\d+) succeeded/.exec(stdout) ?? [];
+  if (Number(succeeded) !== requests) throw new Error(`not every request was answered:\n${stdout}`);
+  const [, data] = /headers \(space savings [\d.]+%\), [\d.]+[KMG]?B \((\d+)\) data/.exec(stdout) ?? [];
+  const [, amount, unit] = /finished in ([\d.]+)(us|ms|s)\b/.exec(stdout) ?? [];
+  if (data === undefined || amount === undefined) throw new Error(`not what h2load prints:\n${stdout}`);
+  const seconds = Number(amount) / (unit === 'us' ? 1e6 : unit === 'ms' ? 1e3 : 1);
+  return { seconds, answerBytes: Number(data) };
+}
+
+/** A gRPC frame: not compressed, length, message. */
+function framed(message: Uint8Array): Uint8Array {
+  const frame = Buffer.alloc(5 + message.length);
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, 5);
+  return frame;
+}
+
+function split(total: number, parts: number): number[] {
+  return Array.from({ length: parts }, (_, at) => Math.floor((total + at) / parts)).filter((part) => part > 0);
+}

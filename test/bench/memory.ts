@@ -1,0 +1,16 @@
+/** What processes use, as the kernel counts it. */
+import { readFileSync } from 'node:fs';
+
+/** Proportional set size in MiB: a page that several processes share counts once among them. */
+export function pssOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024;
+}
+
+/** Processor time used so far, in milliseconds; of the process itself, not of its children. */
+export function cpuMsOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The name in brackets may hold spaces; user and system time are the 14th and 15th field, in hundredths of a second.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
