@@ -280,7 +280,8 @@ export class PodWorker {
     const { runtime, allocatable, nodeIp } = this.#context;
     const pod = this.#pod;
     const sources = await this.#sources();
-    const input = { pod, container, podIp: sandbox.ip, hostIp: nodeIp, allocatable, sources };
+    const { ignoresImages } = runtime;
+    const input = { pod, container, podIp: sandbox.ip, hostIp: nodeIp, allocatable, sources, ignoresImages };
     const invocation = resolveInvocation(input);
     if (!invocation.ok) throw new ConfigError('CreateContainerConfigError', invocation.message);
     const mounts = await this.#mounts(input);

@@ -18,6 +18,8 @@ export interface EnvironmentInput {
   /** What a limit that is not set stands for. */
   readonly allocatable: { readonly cpu: string; readonly memory: string };
   readonly sources: Sources;
+  /** The runtime has no image to take a program from. */
+  readonly ignoresImages: boolean;
 }
 
 export type Resolved<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
@@ -48,7 +50,7 @@ export function resolveInvocation(input: EnvironmentInput): Resolved<Invocation>
   const env = resolveEnvironment(input);
   if (!env.ok) return env;
   const { command = [], args = [] } = input.container;
-  if (command.length === 0) {
+  if (command.length === 0 && input.ignoresImages) {
     const message = `container ${input.container.name}: command is required: the machine's own programs have no default one`;
     return { ok: false, message };
   }

@@ -357,7 +357,8 @@ function stateOf(planner: Planner, container: AgentContainer, record: ContainerR
   const { pod, waiting, runtimeName, sandbox } = planner.input;
   const why = waiting.get(container.name);
   if (record?.state === 'running') return { running: { startedAt: formatTime(record.startedAtMs ?? record.createdAtMs) } };
-  if (why !== undefined) return { waiting: why };
+  // By name: what else the worker keeps beside them is no field of a status, and the API server refuses it.
+  if (why !== undefined) return { waiting: { reason: why.reason, message: why.message } };
   if (record?.state === 'exited') {
     const verdict = planner.verdicts.get(container.name);
     if (verdict?.kind !== 'back-off') return { terminated: terminatedOf(record, runtimeName) };

@@ -24,6 +24,7 @@ function inputOf(container: Partial<AgentContainer>): EnvironmentInput {
       configMap: (name) => (name === 'settings' ? settings : undefined),
       secret: (name) => (name === 'keys' ? keys : undefined),
     },
+    ignoresImages: true,
   };
 }
 
@@ -43,6 +44,12 @@ test('resolveInvocation() takes envFrom first, and later entries over earlier on
     env: [{ name: 'B', value: 'b$(A)' }, { name: 'C', value: '$(B)$(D)' }, { name: 'D', value: 'd' }],
   });
   expect(env).toEqual({ A: '1', B: 'b1', X_K: 'hush', C: 'b1$(D)', D: 'd' });
+});
+
+test('resolveInvocation() asks for a command only where no image has one', () => {
+  const input = inputOf({ command: [], args: ['now'] });
+  expect(resolveInvocation(input)).toMatchObject({ ok: false, message: expect.stringContaining('command is required') });
+  expect(resolveInvocation({ ...input, ignoresImages: false })).toMatchObject({ ok: true, value: { command: ['now'] } });
 });
 
 test('resolveInvocation() reads fields and resources', () => {

@@ -202,3 +202,10 @@ test('planPod() keeps to the active deadline, to a refusal, and to a final phase
   const evicted = podOf({}, {}, { phase: 'Failed', reason: 'Evicted' });
   expect(plan({ pod: evicted, sandbox: undefined })).toMatchObject({ actions: [], status: { phase: 'Failed', reason: 'Evicted' } });
 });
+
+test('a container that cannot start says why, in the fields of a status and no others', () => {
+  const kept = { reason: 'CreateContainerConfigError', message: 'configmap "x" not found', retryAtMs: NOW + 1, tries: 1 };
+  const { status } = plan({ pod: podOf(), waiting: new Map([['a', kept]]) });
+  const { reason, message } = kept;
+  expect(status!.containerStatuses![0]!.state).toEqual({ waiting: { reason, message } });
+});
