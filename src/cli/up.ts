@@ -32,14 +32,16 @@ const entry = resolve(dirname(fileURLToPath(import.meta.url)), '../main.js');
 
 export async function up(options: UpOptions): Promise<number> {
   const startedAtMs = systemClock.monotonic();
+  // Nobody reads any more: the cluster goes on.
+  process.stdout.on('error', () => {});
   const { config, warnings } = readConfig(options.config);
   const portBase = parsePortBase(options.portBase);
   const insecure = options.insecureLocal === true;
+  if (options.detach === true) return detach(options);
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   if (insecure) {
     process.stderr.write('warning: --insecure-local: every local user and every pod can now run programs as you\n');
   }
-  if (options.detach === true) return detach(options);
 
   const interrupt = new AbortController();
   const end = () => interrupt.abort();
@@ -47,8 +49,6 @@ export async function up(options: UpOptions): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
   let running: RunningCluster | undefined;
   process.on('SIGUSR2', () => running?.reconsider());
-  // Nobody reads any more: the cluster goes on.
-  process.stdout.on('error', () => {});
 
   running = await launch({
     config,

@@ -333,12 +333,15 @@ function lateError(late: readonly string[], parts: readonly Part[], deadlineMs: 
   return new UserError(`not ready after ${seconds} s: ${late.join(', ')}${first === undefined ? '' : tailOf(first.spec.logFile)}`);
 }
 
-/** The last lines of a part's log, for the person whose cluster did not start. */
+/** What a part's log says last, for the person whose cluster did not start: complaints if there are any. */
 function tailOf(path: string): string {
   const LINES = 5;
   try {
-    const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-LINES);
-    return lines.length === 0 || lines[0] === '' ? `; it logged nothing to ${path}` : `; the end of ${path}:\n${lines.map((line) => `  ${readable(line)}`).join('\n')}`;
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n').filter((line) => line !== '');
+    const complaints = lines.slice(-100).filter((line) => !/"level":"(?:info|debug)"/.test(line));
+    const shown = (complaints.length === 0 ? lines : complaints).slice(-LINES);
+    if (shown.length === 0) return `; it logged nothing to ${path}`;
+    return `; ${path} says:\n${shown.map((line) => `  ${readable(line)}`).join('\n')}`;
   } catch {
     return '';
   }

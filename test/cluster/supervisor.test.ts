@@ -125,7 +125,7 @@ describe('Supervisor', () => {
   test('a start that fails says why and leaves nothing running', async () => {
     const broken = part('b', 'console.error(JSON.stringify({level:"error",msg:"store: data is damaged"})); process.exit(3)');
     await expect(supervise([part('a'), broken], async () => false).start(10_000)).rejects.toThrow(
-      /^b ended while starting \(exit code 3\); the end of .*b\.log:\n {2}error: store: data is damaged$/,
+      /^b ended while starting \(exit code 3\); .*b\.log says:\n {2}error: store: data is damaged$/,
     );
     const { pid } = events.find((event) => event.type === 'started' && event.part === 'a') as { pid: number };
     expect(identify(pid)).toBeUndefined();
