@@ -27,8 +27,8 @@ export function runCandidate(name: string, argv: readonly string[], make: (optio
         world,
         client,
         identity: `${hostname()}_${world.random.uuid()}`,
-        // The leader stops acting after two thirds of its lease; a sixth leaves three chances to renew before that.
-        leaderElection: { leaseDurationMs: leaseMs, renewDeadlineMs: (leaseMs * 2) / 3, retryPeriodMs: leaseMs / 6 },
+        // The leader stops acting after two thirds of its lease; a quarter leaves it two chances to renew before that.
+        leaderElection: { leaseDurationMs: leaseMs, renewDeadlineMs: (leaseMs * 2) / 3, retryPeriodMs: leaseMs / 4 },
       });
       served.health.set('', 'serving');
       await candidate.run(world.signal);
