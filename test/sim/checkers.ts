@@ -1,0 +1,116 @@
+/**
+ * What must hold in a simulated cluster at any time, checked after every event: one leader a term, logs that match, what
+ * was committed stays, states equal at equal indices, revisions that do not fall.
+ */
+import type { TraceEvent } from '../../src/base/trace.ts';
+import type { Member } from '../../src/store/member.ts';
+import type { LogIndex, MemberId, Message, Term } from '../../src/store/raft/core/types.ts';
+import { digest } from './network.ts';
+import type { Machine, World } from './world.ts';
+
+/** States are hashed at intervals: it costs more than all other checks. */
+const HASH_EVERY_MS = 400;
+
+/** How far one process of a member has been checked. */
+interface Progress {
+  readonly member: Member;
+  commit: LogIndex;
+  firstIndex: LogIndex;
+  revision: number;
+  applied: LogIndex;
+}
+
+export class Checkers {
+  readonly #world: World;
+  readonly #leaders = new Map<Term, MemberId>();
+  readonly #committed = new Map<LogIndex, Term>();
+  readonly #contents = new Map<string, string>();
+  readonly #states = new Map<LogIndex, string>();
+  readonly #progress = new Map<MemberId, Progress>();
+  #committedTo: LogIndex = 0;
+  #hashAt = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    world.events = {
+      raft: (machine, event) => this.#onRaft(machine, event),
+      sent: (message) => this.#onSent(message),
+    };
+  }
+
+  /** After every settled event. */
+  check(): void {
+    for (const { machine, member } of this.#world.running()) this.#checkMember(machine, member);
+    if (this.#world.clock.monotonic() < this.#hashAt) return;
+    this.#hashAt = this.#world.clock.monotonic() + HASH_EVERY_MS;
+    this.checkStates();
+  }
+
+  /** Replicas that have applied the same hold the same. */
+  checkStates(): void {
+    for (const { machine, member } of this.#world.running()) {
+      const { index } = member.machine.applied;
+      const hash = member.machine.hashAll();
+      const known = this.#states.get(index);
+      if (known === undefined) this.#states.set(index, hash);
+      else if (known !== hash) this.#fail(machine, `its state at index ${index} is not that of the others`);
+    }
+  }
+
+  #checkMember(machine: Machine, member: Member): void {
+    const { commit, firstIndex, applied } = member.status();
+    const { revision } = member.machine;
+    let progress = this.#progress.get(machine.id);
+    if (progress?.member !== member) {
+      progress = { member, commit: firstIndex - 1, firstIndex, revision, applied };
+      this.#progress.set(machine.id, progress);
+    }
+    if (commit < progress.commit) this.#fail(machine, 'its commit index fell');
+    if (revision < progress.revision) this.#fail(machine, `its revision fell from ${progress.revision} to ${revision}`);
+    if (applied < progress.applied) this.#fail(machine, `its applied index fell from ${progress.applied} to ${applied}`);
+    for (let index = Math.max(progress.commit + 1, firstIndex); index <= commit; index++) {
+      this.#checkCommitted(machine, index, member.termAt(index));
+    }
+    if (firstIndex > progress.firstIndex) this.#world.counters.logCompactions++;
+    Object.assign(progress, { commit, firstIndex, revision, applied });
+  }
+
+  #checkCommitted(machine: Machine, index: LogIndex, term: Term | undefined): void {
+    if (term === undefined) return; // Compacted away in the same step.
+    const known = this.#committed.get(index);
+    if (known !== undefined && known !== term) {
+      this.#fail(machine, `index ${index} was committed in term ${known}, and here in term ${term}`);
+    }
+    this.#committed.set(index, term);
+    this.#committedTo = Math.max(this.#committedTo, index);
+  }
+
+  #onRaft(machine: Machine, event: TraceEvent): void {
+    if (event.type === 'raft: replaced conflicting entries') this.#world.counters.truncatedConflicts++;
+    if (event.type !== 'raft: became leader') return;
+    const { term, lastIndex } = event as TraceEvent & { readonly term: Term; readonly lastIndex: LogIndex };
+    const known = this.#leaders.get(term);
+    if (known !== undefined) this.#fail(machine, `term ${term} has a leader, ${known}`);
+    this.#leaders.set(term, machine.id);
+    this.#world.counters.leaderChanges++;
+    // Leader completeness: what is committed is in the log of every later leader (Raft paper §5.4). What it holds below
+    // is compared when the member reports it committed.
+    if (lastIndex < this.#committedTo) this.#fail(machine, `leads term ${term} without index ${this.#committedTo}`);
+  }
+
+  /** Log matching: one index and term, one content. */
+  #onSent(message: Message): void {
+    if (message.type !== 'append') return;
+    for (const { index, term, kind, data } of message.entries) {
+      const identity = `${index} ${term}`;
+      const content = `${kind} ${digest(data)}`;
+      const known = this.#contents.get(identity);
+      if (known === undefined) this.#contents.set(identity, content);
+      else if (known !== content) this.#world.fail(`index ${index} of term ${term} has two contents`);
+    }
+  }
+
+  #fail(machine: Machine, what: string): void {
+    this.#world.fail(`member ${machine.id}: ${what}`);
+  }
+}

@@ -1,0 +1,65 @@
+/** What a run met, so that it can be seen that it tested something. Summed over seeds. */
+export interface Counters {
+  simulatedMs: number;
+  clientOperations: number;
+  unknownOutcomes: number;
+  faults: number;
+  leaderChanges: number;
+  truncatedConflicts: number;
+  installedSnapshots: number;
+  tornTails: number;
+  unsyncedLosses: number;
+  readsDuringElections: number;
+  /** Of a member's log. */
+  logCompactions: number;
+  /** Of the history of keys, asked for by a client. */
+  compactions: number;
+  watchSessions: number;
+  watchProgress: number;
+  messages: number;
+  droppedMessages: number;
+  doubledMessages: number;
+  powerCuts: number;
+  processCrashes: number;
+}
+
+/** What every set of seeds must have met. */
+export const MUST_MEET = [
+  'leaderChanges',
+  'truncatedConflicts',
+  'installedSnapshots',
+  'tornTails',
+  'unsyncedLosses',
+  'readsDuringElections',
+  'logCompactions',
+  'compactions',
+  'watchProgress',
+] as const satisfies ReadonlyArray<keyof Counters>;
+
+export function newCounters(): Counters {
+  return {
+    simulatedMs: 0,
+    clientOperations: 0,
+    unknownOutcomes: 0,
+    faults: 0,
+    leaderChanges: 0,
+    truncatedConflicts: 0,
+    installedSnapshots: 0,
+    tornTails: 0,
+    unsyncedLosses: 0,
+    readsDuringElections: 0,
+    logCompactions: 0,
+    compactions: 0,
+    watchSessions: 0,
+    watchProgress: 0,
+    messages: 0,
+    droppedMessages: 0,
+    doubledMessages: 0,
+    powerCuts: 0,
+    processCrashes: 0,
+  };
+}
+
+export function addCounters(sum: Counters, more: Counters): void {
+  for (const name of Object.keys(sum) as Array<keyof Counters>) sum[name] += more[name]; // its keys are its own
+}

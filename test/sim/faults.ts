@@ -1,0 +1,202 @@
+/** Draws faults one after the other and lets each end again; several may overlap. Each kind has a Random of its own. */
+import { sleep, type Millis } from '../../src/base/clock.ts';
+import type { Random } from '../../src/base/random.ts';
+import { CALM, type LinkFaults } from './network.ts';
+import type { Machine, World } from './world.ts';
+
+type Fault = (random: Random) => Promise<void>;
+
+const PAUSE_BETWEEN_MS = { low: 200, high: 2500 };
+
+export class Faults {
+  readonly #world: World;
+  readonly #kinds: ReadonlyArray<readonly [name: string, weight: number, inject: Fault]>;
+  readonly #randoms = new Map<string, Random>();
+  #isOver = false;
+  #running = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#kinds = [
+      ['crash', 14, (random) => this.#crash(random)],
+      ['power-cut', 12, (random) => this.#powerCut(random)],
+      ['power-cut-all', 3, (random) => this.#powerCutAll(random)],
+      ['stop', 4, (random) => this.#stop(random)],
+      ['pause', 8, (random) => this.#pause(random)],
+      ['isolate-leader', 16, (random) => this.#isolateLeader(random)],
+      ['partition', 10, (random) => this.#partition(random)],
+      ['one-way', 10, (random) => this.#oneWay(random)],
+      ['bad-links', 14, (random) => this.#badLinks(random)],
+      ['close', 6, (random) => this.#close(random)],
+      ['slow-disk', 8, (random) => this.#slowDisk(random)],
+      ['failing-disk', 4, (random) => this.#failingDisk(random)],
+      ['transfer', 4, (random) => this.#transfer(random)],
+    ];
+    for (const [name] of this.#kinds) this.#randoms.set(name, world.random.fork(`faults/${name}`));
+  }
+
+  start(): void {
+    void this.#inject(this.#world.random.fork('faults'));
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Every machine up, every link and disk well. */
+  heal(): void {
+    const { network, machines } = this.#world;
+    network.heal();
+    for (const machine of machines) {
+      machine.disk.faults = {};
+      machine.backends.faults = {};
+      this.#world.resume(machine);
+      this.#world.start(machine);
+    }
+  }
+
+  get isIdle(): boolean {
+    return this.#running === 0;
+  }
+
+  async #inject(random: Random): Promise<void> {
+    const total = this.#kinds.reduce((sum, [, weight]) => sum + weight, 0);
+    while (!this.#isOver) {
+      await this.#for(random.between(PAUSE_BETWEEN_MS.low, PAUSE_BETWEEN_MS.high));
+      if (this.#isOver) return;
+      let drawn = random.below(total);
+      const [name, , inject] = this.#kinds.find(([, weight]) => (drawn -= weight) < 0)!;
+      this.#world.counters.faults++;
+      this.#world.tracer.add(`fault ${name}`);
+      this.#running++;
+      void inject(this.#randoms.get(name)!).finally(() => this.#running--);
+    }
+  }
+
+  async #crash(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    this.#world.crash(machine);
+    await this.#for(random.between(0, random.chance(0.3) ? 6000 : 1500));
+    this.#world.start(machine);
+  }
+
+  async #powerCut(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    this.#world.powerCut(machine);
+    await this.#for(random.between(100, random.chance(0.3) ? 6000 : 1500));
+    this.#world.start(machine);
+  }
+
+  async #powerCutAll(random: Random): Promise<void> {
+    for (const machine of this.#world.machines) this.#world.powerCut(machine);
+    for (const machine of random.shuffle(this.#world.machines)) {
+      await this.#for(random.between(0, 800));
+      this.#world.start(machine);
+    }
+  }
+
+  async #stop(random: Random): Promise<void> {
+    // Its supervisor starts it again when it has ended.
+    this.#world.stop(this.#pick(random));
+  }
+
+  async #pause(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    this.#world.pause(machine);
+    await this.#for(random.between(50, 3500));
+    this.#world.resume(machine);
+  }
+
+  async #isolateLeader(random: Random): Promise<void> {
+    await this.#separate([this.#world.leader() ?? this.#pick(random)], random.between(500, 5000));
+  }
+
+  async #partition(random: Random): Promise<void> {
+    const { machines } = this.#world;
+    const side = random.shuffle(machines).slice(0, random.between(1, Math.floor(machines.length / 2)));
+    await this.#separate(side, random.between(300, 5000));
+  }
+
+  async #separate(side: readonly Machine[], forMs: Millis): Promise<void> {
+    const others = this.#world.machines.filter((machine) => !side.includes(machine));
+    await this.#cut(
+      side.flatMap((one) => others.flatMap((other) => [[one, other] as const, [other, one] as const])),
+      forMs,
+    );
+  }
+
+  async #oneWay(random: Random): Promise<void> {
+    const { machines } = this.#world;
+    const pairs = machines.flatMap((from) => machines.filter((to) => to !== from).map((to) => [from, to] as const));
+    await this.#cut(random.shuffle(pairs).slice(0, random.between(1, machines.length)), random.between(300, 4000));
+  }
+
+  async #cut(pairs: ReadonlyArray<readonly [Machine, Machine]>, forMs: Millis): Promise<void> {
+    const { network, tracer } = this.#world;
+    for (const [from, to] of pairs) {
+      tracer.add(`cut ${from.id}>${to.id}`);
+      network.cut(from.id, to.id);
+    }
+    await this.#for(forMs);
+    for (const [from, to] of pairs) network.mend(from.id, to.id);
+  }
+
+  async #badLinks(random: Random): Promise<void> {
+    const { network } = this.#world;
+    const links = [...network.links].filter(() => random.chance(0.6));
+    const faults: LinkFaults = {
+      drop: random.pick([0, 0.05, 0.3]),
+      double: random.pick([0, 0.1, 0.5]),
+      delayMs: { min: 0.2, max: random.pick([10, 80, 400, 1500]) },
+    };
+    for (const { from, to } of links) network.setFaults(from, to, faults);
+    await this.#for(random.between(500, 6000));
+    for (const { from, to } of links) network.setFaults(from, to, CALM);
+  }
+
+  async #close(random: Random): Promise<void> {
+    const leader = this.#world.leader() ?? this.#pick(random);
+    for (const { from, to } of this.#world.network.links) {
+      if (to === leader.id && random.chance(0.7)) this.#world.network.closeFalsely(from, to, random.chance(0.4));
+    }
+  }
+
+  async #slowDisk(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    const latencyMs = { min: 0, max: random.pick([5, 30, 200, 600]) };
+    machine.disk.faults = { ...machine.disk.faults, latencyMs };
+    machine.backends.faults = { ...machine.backends.faults, latencyMs };
+    await this.#for(random.between(1000, 8000));
+    const never = { min: 0, max: 0 };
+    machine.disk.faults = { ...machine.disk.faults, latencyMs: never };
+    machine.backends.faults = { ...machine.backends.faults, latencyMs: never };
+  }
+
+  /** The next write, sync or batch fails; the process ends by itself, and finds a disk that works when it restarts. */
+  async #failingDisk(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    const which = random.below(3);
+    machine.mayDie = true;
+    if (which === 0) machine.disk.faults = { ...machine.disk.faults, writeFailure: 1 };
+    if (which === 1) machine.disk.faults = { ...machine.disk.faults, syncFailure: 1 };
+    if (which === 2) machine.backends.faults = { ...machine.backends.faults, batchFailure: 1 };
+    await this.#for(1500);
+    machine.disk.faults = { ...machine.disk.faults, writeFailure: 0, syncFailure: 0 };
+    machine.backends.faults = { ...machine.backends.faults, batchFailure: 0 };
+    await this.#for(500);
+    machine.mayDie = false;
+  }
+
+  async #transfer(random: Random): Promise<void> {
+    const leader = this.#world.leader();
+    leader?.process?.member?.transferLeader(this.#pick(random).id);
+  }
+
+  #pick(random: Random): Machine {
+    return random.pick(this.#world.machines);
+  }
+
+  #for(ms: Millis): Promise<void> {
+    return sleep(this.#world.clock, ms);
+  }
+}

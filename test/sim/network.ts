@@ -1,0 +1,329 @@
+/**
+ * The simulator's network between members. A message is encoded when it is sent and decoded when it arrives; on the way
+ * it may be dropped, delayed, overtaken or doubled, by the Random of its link. A link is cut in one direction at a time.
+ *
+ * Proposals are never doubled: below a real transport is TCP, and the core assumes that (raft.ts, "at most once").
+ *
+ * Connections are numbered a direction, as transport.ts has it. A process that dies closes those to it, which the others
+ * hear of; a power cut and a partition close nothing. False and late closes are faults of their own.
+ */
+import { assert } from '../../src/base/assert.ts';
+import type { Clock, Millis } from '../../src/base/clock.ts';
+import { sleep } from '../../src/base/clock.ts';
+import { deferred } from '../../src/base/deferred.ts';
+import { describeError } from '../../src/base/errors.ts';
+import type { Random } from '../../src/base/random.ts';
+import { Envelope } from '../../src/proto/raft.ts';
+import type { MemberId, Message, SnapshotMeta } from '../../src/store/raft/core/types.ts';
+import { messageFromWire, messageToWire } from '../../src/store/raft/message-codec.ts';
+import type { RaftReceiver, RaftTransport } from '../../src/store/raft/transport.ts';
+import type { Counters } from './counters.ts';
+import type { Tracer } from './tracer.ts';
+
+export interface LinkFaults {
+  readonly drop: number;
+  readonly double: number;
+  readonly delayMs: { readonly min: Millis; readonly max: Millis };
+}
+
+export const CALM: LinkFaults = { drop: 0, double: 0, delayMs: { min: 0.2, max: 3 } };
+/** How soon a member hears that a process died, and how soon it has dialled one that lives. */
+const CLOSE_MS = { min: 0.1, max: 20 };
+const DIAL_MS = { min: 5, max: 300 };
+
+export interface NetworkOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly tracer: Tracer;
+  readonly counters: Counters;
+  /** Runs at a member now, or when its process is awake again. */
+  readonly whenAwake: (member: MemberId, run: () => void) => void;
+  /** What a receiver threw: a broken invariant. */
+  readonly onFailure: (member: MemberId, error: unknown) => void;
+  readonly onSent: (message: Message) => void;
+}
+
+interface Link {
+  readonly from: MemberId;
+  readonly to: MemberId;
+  readonly random: Random;
+  faults: LinkFaults;
+  isCut: boolean;
+  /** Of the sender to the receiver; what the sender was told of last. */
+  connection: number;
+  isConnected: boolean;
+  /** Breaks what is being streamed. */
+  readonly transfers: Set<(why: string) => void>;
+}
+
+/** A process that takes part; a restarted member is another one. */
+class Station implements RaftTransport {
+  readonly id: MemberId;
+  receiver: RaftReceiver | undefined;
+  isDown = false;
+  readonly #network: Network;
+
+  constructor(network: Network, id: MemberId) {
+    this.#network = network;
+    this.id = id;
+  }
+
+  async start(receiver: RaftReceiver): Promise<void> {
+    this.receiver = receiver;
+    this.#network.dialAll(this);
+  }
+
+  send(messages: readonly Message[]): void {
+    if (!this.isDown) for (const message of messages) this.#network.send(message);
+  }
+
+  sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    assert(message.type === 'install-snapshot', 'only such a message carries a state');
+    return this.#network.sendSnapshot(message, chunks);
+  }
+
+  async close(): Promise<void> {
+    this.#network.detach(this.id, 'closes');
+  }
+}
+
+export class Network {
+  readonly #options: NetworkOptions;
+  readonly #links = new Map<string, Link>();
+  readonly #stations = new Map<MemberId, Station>();
+
+  constructor(members: readonly MemberId[], options: NetworkOptions) {
+    this.#options = options;
+    for (const from of members) {
+      for (const to of members) {
+        if (from === to) continue;
+        const random = options.random.fork(`link/${from}>${to}`);
+        const state = { faults: CALM, isCut: false, connection: 0, isConnected: false };
+        this.#links.set(`${from}>${to}`, { from, to, random, ...state, transfers: new Set() });
+      }
+    }
+  }
+
+  get links(): Iterable<{ readonly from: MemberId; readonly to: MemberId }> {
+    return this.#links.values();
+  }
+
+  /** The transport of a process that begins. */
+  attach(id: MemberId): RaftTransport {
+    assert(!this.#stations.has(id), 'a member runs once at a time');
+    const station = new Station(this, id);
+    this.#stations.set(id, station);
+    return station;
+  }
+
+  /** The process is gone. `closes`: its system says so to its peers; `vanishes`: nobody does, before it is back. */
+  detach(id: MemberId, how: 'closes' | 'vanishes'): void {
+    const station = this.#stations.get(id);
+    if (station === undefined) return;
+    station.isDown = true;
+    this.#stations.delete(id);
+    for (const link of this.#links.values()) {
+      if (link.from === id) link.isConnected = false;
+      if (link.from === id || link.to === id) this.#breakTransfers(link, 'a process died');
+      if (link.to === id && how === 'closes') this.#closeSoon(link);
+    }
+  }
+
+  cut(from: MemberId, to: MemberId): void {
+    const link = this.#link(from, to);
+    link.isCut = true;
+    this.#breakTransfers(link, 'the link is cut');
+  }
+
+  mend(from: MemberId, to: MemberId): void {
+    this.#link(from, to).isCut = false;
+  }
+
+  setFaults(from: MemberId, to: MemberId, faults: LinkFaults): void {
+    this.#link(from, to).faults = faults;
+  }
+
+  /** Every link whole and calm again. */
+  heal(): void {
+    for (const link of this.#links.values()) {
+      link.isCut = false;
+      link.faults = CALM;
+    }
+  }
+
+  /** The sender is told that the connection ended, though the receiver lives; or of an older one, long gone. */
+  closeFalsely(from: MemberId, to: MemberId, isLate: boolean): void {
+    const link = this.#link(from, to);
+    const { connection } = link;
+    this.#options.tracer.add(`net ${from}>${to} ${isLate ? 'late' : 'false'} close`);
+    if (isLate) return this.#tell(link, (receiver) => receiver.closed(to, connection - 1));
+    this.#close(link);
+    this.#dialSoon(link);
+  }
+
+  dialAll(station: Station): void {
+    for (const link of this.#links.values()) {
+      if (link.from === station.id) this.#dialSoon(link);
+      if (link.to !== station.id) continue;
+      // Whoever still believes in a connection to the process before this one learns better now.
+      if (link.isConnected) this.#close(link);
+      this.#dialSoon(link);
+    }
+  }
+
+  send(message: Message): void {
+    const { tracer, counters, onSent } = this.#options;
+    const link = this.#link(message.from, message.to);
+    onSent(message);
+    counters.messages++;
+    const bytes = Envelope.encode(messageToWire(message));
+    const what = `${message.from}>${message.to} ${message.type} term=${message.term}`;
+    if (link.isCut || link.random.chance(link.faults.drop)) {
+      counters.droppedMessages++;
+      return tracer.add(`drop ${what} ${bytes.length}`);
+    }
+    tracer.add(`send ${what} ${digest(bytes)}`);
+    this.#deliverLater(link, bytes, what);
+    if (message.type !== 'propose' && link.random.chance(link.faults.double)) {
+      counters.doubledMessages++;
+      this.#deliverLater(link, bytes, `${what} again`);
+    }
+  }
+
+  /** A stream of chunks, in order; it breaks with either process, and when its link is cut. */
+  async sendSnapshot(
+    message: Extract<Message, { type: 'install-snapshot' }>,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const { clock, counters, tracer, whenAwake } = this.#options;
+    const link = this.#link(message.from, message.to);
+    const travel = async () => {
+      await sleep(clock, drawDelay(link));
+      await new Promise<void>((resolve) => whenAwake(link.to, resolve));
+    };
+    const receiver = this.#stations.get(message.to)?.receiver;
+    if (link.isCut || receiver === undefined) throw new Error('no connection');
+    const bytes = Envelope.encode(messageToWire(message));
+    tracer.add(`snapshot ${message.from}>${message.to} index=${message.snapshot.index}`);
+    const broken = deferred<never>();
+    broken.promise.catch(() => undefined);
+    const breaks = (why: string) => broken.reject(new Error(why));
+    link.transfers.add(breaks);
+    const delayed = async function* (): AsyncIterable<Uint8Array> {
+      const iterator = chunks[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          const next = await Promise.race([iterator.next(), broken.promise]);
+          await Promise.race([travel(), broken.promise]);
+          if (next.done === true) return;
+          yield next.value.slice();
+        }
+      } finally {
+        void iterator.return?.();
+      }
+    };
+    try {
+      await Promise.race([travel(), broken.promise]);
+      const arrived = messageFromWire(Envelope.decode(bytes));
+      assert(arrived.type === 'install-snapshot', 'a message keeps its type');
+      const meta: SnapshotMeta = arrived.snapshot;
+      await Promise.race([receiver.receiveSnapshot(message.from, meta, arrived, delayed()), broken.promise]);
+      counters.installedSnapshots++;
+      tracer.add(`snapshot ${message.from}>${message.to} index=${meta.index} installed`);
+      await Promise.race([sleep(clock, drawDelay(link)), broken.promise]);
+    } catch (error) {
+      tracer.add(`snapshot ${message.from}>${message.to} failed: ${describeError(error)}`);
+      throw error;
+    } finally {
+      link.transfers.delete(breaks);
+    }
+  }
+
+  #deliverLater(link: Link, bytes: Uint8Array, what: string): void {
+    const { clock, tracer, whenAwake, onFailure } = this.#options;
+    clock.setTimer(drawDelay(link), () => {
+      if (link.isCut) return tracer.add(`lost ${what}`);
+      whenAwake(link.to, () => {
+        const receiver = this.#stations.get(link.to)?.receiver;
+        if (receiver === undefined) return tracer.add(`nobody ${what}`);
+        tracer.add(`recv ${what}`);
+        try {
+          receiver.receive(messageFromWire(Envelope.decode(bytes)));
+        } catch (error) {
+          onFailure(link.to, error);
+        }
+      });
+    });
+  }
+
+  #closeSoon(link: Link): void {
+    const { clock } = this.#options;
+    const { connection } = link;
+    clock.setTimer(draw(link.random, CLOSE_MS), () => {
+      if (link.connection !== connection || link.isCut) return;
+      this.#close(link);
+    });
+  }
+
+  #close(link: Link): void {
+    const { connection } = link;
+    if (!link.isConnected) return;
+    link.isConnected = false;
+    this.#breakTransfers(link, 'the connection ended');
+    this.#options.tracer.add(`net ${link.from}>${link.to} closed ${connection}`);
+    this.#tell(link, (receiver) => receiver.closed(link.to, connection));
+  }
+
+  /** Tries until both live and the way is free both ways. */
+  #dialSoon(link: Link): void {
+    const { clock, tracer } = this.#options;
+    const caller = this.#stations.get(link.from);
+    clock.setTimer(draw(link.random, DIAL_MS), () => {
+      if (link.isConnected || caller === undefined || this.#stations.get(link.from) !== caller) return;
+      const isOpen = !link.isCut && !this.#link(link.to, link.from).isCut;
+      if (!isOpen || this.#stations.get(link.to)?.receiver === undefined) return this.#dialSoon(link);
+      const connection = ++link.connection;
+      link.isConnected = true;
+      tracer.add(`net ${link.from}>${link.to} opened ${connection}`);
+      this.#tell(link, (receiver) => receiver.opened(link.to, connection));
+    });
+  }
+
+  #tell(link: Link, tell: (receiver: RaftReceiver) => void): void {
+    const station = this.#stations.get(link.from);
+    if (station === undefined) return;
+    this.#options.whenAwake(link.from, () => {
+      if (station.isDown || station.receiver === undefined) return;
+      try {
+        tell(station.receiver);
+      } catch (error) {
+        this.#options.onFailure(link.from, error);
+      }
+    });
+  }
+
+  #breakTransfers(link: Link, why: string): void {
+    for (const breaks of [...link.transfers]) breaks(why);
+  }
+
+  #link(from: MemberId, to: MemberId): Link {
+    const link = this.#links.get(`${from}>${to}`);
+    assert(link !== undefined, 'members are known');
+    return link;
+  }
+}
+
+function drawDelay({ random, faults }: Link): Millis {
+  return draw(random, faults.delayMs);
+}
+
+export function draw(random: Random, { min, max }: { readonly min: Millis; readonly max: Millis }): Millis {
+  return min + random.float() * (max - min);
+}
+
+/** FNV-1a, so that a trace tells messages apart that differ in their contents alone. */
+export function digest(bytes: Uint8Array): string {
+  let value = 0x811c9dc5;
+  for (const byte of bytes) value = Math.imul(value ^ byte, 0x01000193);
+  return (value >>> 0).toString(16);
+}
