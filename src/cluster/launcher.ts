@@ -21,7 +21,7 @@ import {
   writeJson,
 } from './data-dir.ts';
 import { killPods } from './faults.ts';
-import { type Health, probeHealth } from './health-probe.ts';
+import { type Health, HealthProbe, probeHealth } from './health-probe.ts';
 import { ADMIN, type ClusterPlan, planCluster } from './parts.ts';
 import { ensurePki, tlsFiles } from './pki.ts';
 import { requireFreePorts } from './ports.ts';
@@ -82,12 +82,19 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
       return { name: config.name, id: clusterId, portBase, insecure, supervisor: own, parts };
     };
     const tls = insecure ? undefined : tlsFiles(pkiDir(dataDir), ADMIN.name);
+    const probes = new Map<string, HealthProbe>();
     const supervisor = new Supervisor({
       dataDir,
       parts: plan.specs,
       clock,
-      isReady: async ({ healthAddress }) =>
-        healthAddress === undefined || (await probeHealth(healthAddress, tls, PROBE_DEADLINE_MS)) === 'serving',
+      isReady: async ({ healthAddress }) => {
+        if (healthAddress === undefined) return true;
+        const probe = probes.get(healthAddress) ?? new HealthProbe(healthAddress, tls);
+        probes.set(healthAddress, probe);
+        if ((await probe.check(PROBE_DEADLINE_MS)) !== 'serving') return false;
+        probe.close();
+        return true;
+      },
       onChange: (parts) => writeCluster(dataDir, recordOf(parts)),
       onEvent: options.onEvent,
     });

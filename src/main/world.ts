@@ -7,7 +7,7 @@ import type { Random } from '../base/random.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { systemRandom } from '../base/system-random.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
-import { probeHealth } from '../cluster/health-probe.ts';
+import { HealthProbe } from '../cluster/health-probe.ts';
 import type { PartConfig } from '../cluster/parts.ts';
 import { connect, type GrpcChannel } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
@@ -106,10 +106,15 @@ export interface ApiConnection {
 /** Resolves once the API server serves: all parts start at once, and none shall wait out a back-off for another. */
 export async function connectToApi({ config, log, signal }: PartWorld): Promise<ApiConnection> {
   const startedAtMs = systemClock.monotonic();
-  for (let delayMs = API_POLL_MS; ; delayMs = Math.min(delayMs * 1.2, API_POLL_MAX_MS)) {
-    signal.throwIfAborted();
-    if ((await probeHealth(config.apiServerAddress, config.tls, API_PROBE_DEADLINE_MS)) === 'serving') break;
-    await sleep(systemClock, delayMs, signal);
+  const probe = new HealthProbe(config.apiServerAddress, config.tls);
+  try {
+    for (let delayMs = API_POLL_MS; ; delayMs = Math.min(delayMs * 1.1, API_POLL_MAX_MS)) {
+      signal.throwIfAborted();
+      if ((await probe.check(API_PROBE_DEADLINE_MS)) === 'serving') break;
+      await sleep(systemClock, delayMs, signal);
+    }
+  } finally {
+    probe.close();
   }
   log.info({ address: config.apiServerAddress, durationMs: Math.round(systemClock.monotonic() - startedAtMs) }, 'the API server answers');
   const channel = connect({ addresses: [config.apiServerAddress], tls: readTls(config) });
