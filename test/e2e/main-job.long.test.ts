@@ -176,13 +176,32 @@ describe('a start that cannot be', () => {
     }
   });
 
-  test('an unknown field, and data of another cluster', async () => {
+  test('an unknown field', async () => {
     const cluster = new ProcessCluster();
     try {
       const config = join(cluster.dataDir, 'bad.yaml');
       writeFileSync(config, 'name: local\nstores: 3\n');
       const { stderr } = await cluster.run(`up --config ${config}`, { isAllowedToFail: true });
       expect(stderr).toBe(`${config}:2:1: unknown field "stores": did you mean store?\n`);
+    } finally {
+      await cluster.remove();
+    }
+  });
+
+  test('data of another cluster: the member says so, and nothing is left', async () => {
+    const cluster = new ProcessCluster();
+    try {
+      await cluster.up();
+      await cluster.out('down');
+      for (const file of ['cluster-id.json', 'cluster.json']) {
+        const path = join(cluster.dataDir, file);
+        writeFileSync(path, readFileSync(path, 'utf8').replace(/"id": "[0-9a-f]+"/, '"id": "another"'));
+      }
+      const { exitCode, stderr, stdout } = await cluster.run(`up --port-base ${cluster.portBase}`, { isAllowedToFail: true });
+      expect(exitCode).toBe(1);
+      expect(stdout + stderr).toMatch(/store-\d ended while starting .*\n.*the log belongs to member [0-9a-f]+ of cluster [0-9a-f]+, this is /);
+      expect(readCluster(cluster.dataDir)!.parts.every(({ pid }) => pid === 0)).toBe(true);
+      expect(cluster.processes()).toEqual([]);
     } finally {
       await cluster.remove();
     }
