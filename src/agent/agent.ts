@@ -184,7 +184,10 @@ export class NodeAgent {
 
   /** Somebody removed the node, or overruled its condition while no heartbeat came: say again what is. */
   #nodeChanged(node: AgentNode | undefined): void {
-    if (this.#isRegistered && !saysReady(node)) this.#tasks.run(this.#repeatStatus());
+    const { clock, heartbeatMs } = this.#options;
+    // Who was contradicted just now waits for the next heartbeat: two that insist would do nothing else.
+    const isFresh = this.#statusWrittenAtMs !== undefined && clock.monotonic() - this.#statusWrittenAtMs < heartbeatMs;
+    if (this.#isRegistered && !isFresh && !saysReady(node)) this.#tasks.run(this.#repeatStatus());
   }
 
   async #repeatStatus(): Promise<void> {

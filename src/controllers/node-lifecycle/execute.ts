@@ -38,7 +38,12 @@ export class NodeLifecycle {
       informers: [informers.nodes, informers.pods],
       reconcile: (key, writes) => this.#reconcile(key, writes),
     });
-    informers.nodes.listen({ changed: ({ key }) => this.#controller.enqueue(key) });
+    informers.nodes.listen({
+      changed: ({ key, before, after }) => {
+        this.#noteHeartbeat(before, after);
+        this.#controller.enqueue(key);
+      },
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -82,12 +87,22 @@ export class NodeLifecycle {
 
   #hear(node: Node, lease: Lease | undefined, wasDeaf: boolean): void {
     const { name, uid } = node.metadata;
-    const heartbeat = conditionOf(node.status?.conditions, 'Ready')?.lastHeartbeatTime;
-    const sign = [uid, lease?.metadata.resourceVersion, lease?.spec?.renewTime, heartbeat].join(' ');
+    const sign = [uid, lease?.metadata.resourceVersion, lease?.spec?.renewTime, heartbeatOf(node)].join(' ');
     const before = this.#heard.get(name);
     if (before === undefined || before.sign !== sign || wasDeaf) {
       this.#heard.set(name, { sign, atMs: this.#context.clock.monotonic() });
     }
+  }
+
+  /**
+   * A node that speaks for itself is heard at once, not at the next look at the leases: else it would be called silent
+   * again for what it has just said, and the two would contradict each other as fast as the API server lets them.
+   */
+  #noteHeartbeat(before: Node | undefined, after: Node | undefined): void {
+    const said = heartbeatOf(after);
+    if (before === undefined || after === undefined || said === undefined || said === heartbeatOf(before)) return;
+    const heard = this.#heard.get(after.metadata.name);
+    if (heard !== undefined) this.#heard.set(after.metadata.name, { ...heard, atMs: this.#context.clock.monotonic() });
   }
 
   #forgetGone(): void {
@@ -175,4 +190,9 @@ export class NodeLifecycle {
       if (!isNotFound(error)) throw error;
     }
   }
+}
+
+/** When the node itself last spoke, by its own clock: only that it changes means something. */
+function heartbeatOf(node: Node | undefined): string | undefined {
+  return conditionOf(node?.status?.conditions, 'Ready')?.lastHeartbeatTime;
 }
