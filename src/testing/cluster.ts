@@ -32,6 +32,8 @@ import { TestClock } from './test-clock.ts';
 import { TestProcess } from './test-process.ts';
 import { LOCAL_TIMINGS, type Timings } from './timings.ts';
 
+export type { ControllerWorld } from './control-parts.ts';
+
 export interface ClusterOptions {
   readonly members?: number;
   readonly nodes?: number;

@@ -25,6 +25,8 @@ import { never, type TestProcess } from './test-process.ts';
 
 /** Messages of a stream that wait for their reader before the writer is told to wait. */
 const MESSAGES_AHEAD_MAX = 64;
+/** More calls than that while time stands still: parts that answer each other without a pause, for ever. */
+const CALLS_AT_ONCE_MAX = 20_000;
 
 interface Listener {
   readonly process: TestProcess;
@@ -45,6 +47,7 @@ export class Network {
   readonly #cuts = new Set<string>();
   readonly #calls = new Set<NetworkCall>();
   #waiting: Waiting[] = [];
+  #moment = { atMs: 0, calls: 0 };
 
   constructor(log: Log) {
     this.#log = log;
@@ -90,6 +93,17 @@ export class Network {
   }
 
   // What follows is the calls' side.
+
+  /** False: no more before time moves. */
+  admits(caller: TestProcess, path: string): boolean {
+    const atMs = caller.clock.monotonic();
+    if (this.#moment.atMs !== atMs) this.#moment = { atMs, calls: 0 };
+    this.#moment.calls++;
+    if (this.#moment.calls === CALLS_AT_ONCE_MAX) {
+      this.#log.error({ part: caller.name, rpc: path, atMs }, 'network: parts call each other without a pause');
+    }
+    return this.#moment.calls < CALLS_AT_ONCE_MAX;
+  }
 
   get calls(): Set<NetworkCall> {
     return this.#calls;
@@ -257,7 +271,7 @@ class NetworkChannel implements Channel {
   }
 
   unary<Q, S>(method: MethodDescriptor<Q, S>, init: Init<Q>, options: CallOptions = {}): Promise<S> {
-    const call = this.#begin(options);
+    const call = this.#begin(method.path, options);
     return this.#answer(call, (server) => server.unary(method, init, call.served));
   }
 
@@ -266,17 +280,17 @@ class NetworkChannel implements Channel {
     requests: AsyncIterable<Init<Q>>,
     options: CallOptions = {},
   ): Promise<S> {
-    const call = this.#begin(options);
+    const call = this.#begin(method.path, options);
     return this.#answer(call, (server) => server.clientStream(method, moved(requests, call), call.served));
   }
 
   serverStream<Q, S>(method: MethodDescriptor<Q, S>, init: Init<Q>, options: CallOptions = {}): AsyncIterable<S> {
-    const call = this.#begin(options);
+    const call = this.#begin(method.path, options);
     return this.#stream(call, (server) => server.serverStream(method, init, call.served));
   }
 
   bidi<Q, S>(method: MethodDescriptor<Q, S>, options: CallOptions = {}): BidiCall<Q, S> {
-    const call = this.#begin(options);
+    const call = this.#begin(method.path, options);
     const requests = new Pipe<Init<Q>>(MESSAGES_AHEAD_MAX);
     call.onEnd(() => requests.end());
     const responses = this.#stream(call, (server) => {
@@ -298,10 +312,13 @@ class NetworkChannel implements Channel {
     for (const call of [...this.#calls]) call.cancel();
   }
 
-  #begin(options: CallOptions): NetworkCall {
+  #begin(path: string, options: CallOptions): NetworkCall {
     const call = new NetworkCall(this.#network, this.#process, this.#address, options);
     this.#calls.add(call);
     call.onEnd(() => this.#calls.delete(call));
+    if (!this.#network.admits(this.#process, path)) {
+      call.end(new RpcError(RpcCode.RESOURCE_EXHAUSTED, 'too many calls in one moment', { notSent: true }));
+    }
     if (this.#isClosed) call.end(new RpcError(RpcCode.UNAVAILABLE, 'the channel is closed', { notSent: true }));
     return call;
   }
