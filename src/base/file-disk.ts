@@ -1,7 +1,7 @@
 /** The `Disk` of real files, below one root directory. Used by processes; tests that need faults use `MemoryDisk`. */
 import { constants } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { assert } from './assert.ts';
 import { asBuffer } from './bytes.ts';
 import type { Disk, DiskFile } from './disk.ts';
@@ -101,7 +101,14 @@ export class FileDisk implements Disk {
   }
 
   async makeDir(path: string): Promise<void> {
-    await mkdir(this.#resolve(path), { recursive: true, mode: 0o700 });
+    const first = await mkdir(this.#resolve(path), { recursive: true, mode: 0o700 });
+    // Nobody can sync what is above the root, so where the root was made here it is done at once.
+    const root = resolve(this.root);
+    if (first === undefined || !`${root}/`.startsWith(`${resolve(first)}/`)) return;
+    for (let made = root; ; made = dirname(made)) {
+      await syncFolder(dirname(made));
+      if (made === resolve(first)) return;
+    }
   }
 
   async list(path: string): Promise<string[]> {
@@ -113,17 +120,21 @@ export class FileDisk implements Disk {
     }
   }
 
-  async syncDir(path: string): Promise<void> {
-    const handle = await open(this.#resolve(path), 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+  syncDir(path: string): Promise<void> {
+    return syncFolder(this.#resolve(path));
   }
 
   #resolve(path: string): string {
     assert(!path.split('/').includes('..'), 'a path of the disk stays below its root');
     return join(this.root, path);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }

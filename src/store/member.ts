@@ -372,6 +372,8 @@ interface Boot {
 async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
   const { disk, backends } = world;
   await disk.makeDir(DIR);
+  // Else a power cut takes the folder, and with it every promise in the log (simulator, seed 3).
+  await disk.syncDir('');
   const generations = new Generations(disk, backends, DIR);
   const options = walOptions(world, config);
   const opened = (await disk.list(WAL_DIR)).length > 0 ? await Wal.open(options) : undefined;
