@@ -195,7 +195,7 @@ export async function startStoreCluster(options: StoreClusterOptions = {}): Prom
     leader: () => leaderOf(single),
     stop: async () => {
       for (const client of clients) client.close();
-      await Promise.all(members.map((member) => (member.isRunning ? member.stop() : undefined)));
+      await Promise.all(members.filter((member) => member.isRunning).map((member) => member.stop()));
       rmSync(dir, { recursive: true, force: true });
     },
   };

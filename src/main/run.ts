@@ -13,8 +13,6 @@ export async function runPart(name: string, argv: readonly string[]): Promise<nu
       return (await import('./controllers.ts')).run(argv);
     case 'node':
       return (await import('./node.ts')).run(argv);
-    case 'node':
-      return (await import('./node.ts')).run(argv);
     default:
       throw new UserError(`there is no part ${name}`);
   }

@@ -48,7 +48,7 @@ export function partWorld(config: PartConfig): PartWorld {
 
 /** Loopback in plain text is a choice; any other address is not served so. */
 function requireLoopback({ tls, listenAddress }: PartConfig): void {
-  if (tls === undefined && !/^127\./.test(listenAddress)) {
+  if (tls === undefined && !listenAddress.startsWith('127.')) {
     throw new UserError(`${listenAddress} is not loopback: it is not served without TLS`);
   }
 }
@@ -77,7 +77,11 @@ export interface Served {
 }
 
 /** Serves gRPC with health (not serving until it is set) and reflection. */
-export async function serve({ config, log }: PartWorld, services: readonly BoundService[]): Promise<Served> {
+export async function serve(
+  { config, log }: PartWorld,
+  services: readonly BoundService[],
+  limits: { readonly requestBytesMax?: number } = {},
+): Promise<Served> {
   requireLoopback(config);
   const tls = readTls(config);
   const health = new HealthService('not-serving');
@@ -86,6 +90,7 @@ export async function serve({ config, log }: PartWorld, services: readonly Bound
     log,
     services: [...all, ...reflectionServices(all.map(({ service }) => service.typeName))],
     tls: tls === undefined ? undefined : { ...tls, requireClientCertificate: true },
+    ...limits,
   });
   await server.listen([config.listenAddress]);
   log.info({ address: config.listenAddress }, 'serving');

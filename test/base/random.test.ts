@@ -17,7 +17,7 @@ test('fork() does not depend on what the parent has drawn', () => {
 
 test('below() covers its range evenly', () => {
   const random = seededRandom('even');
-  const counts = new Array<number>(10).fill(0);
+  const counts = Array.from({ length: 10 }, () => 0);
   for (let i = 0; i < 10_000; i++) counts[random.below(10)]!++;
   for (const count of counts) expect(count).toBeGreaterThan(850);
 });

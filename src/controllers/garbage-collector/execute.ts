@@ -8,7 +8,7 @@ import { isNotFound } from '../../client/api-error.ts';
 import { Controller, DONE, type Outcome, type WatchedInformer } from '../../client/controller.ts';
 import type { Change } from '../../client/core/object-cache.ts';
 import { resourceName } from '../../client/informer.ts';
-import { keyOf, type ApiObject, type OwnerReference } from '../../client/objects.ts';
+import type { ApiObject, OwnerReference } from '../../client/objects.ts';
 import type { OwnWrites } from '../../client/own-writes.ts';
 import { findKind } from '../../kube/resources.ts';
 import type { ControllerContext } from '../context.ts';
