@@ -49,6 +49,9 @@ export interface ClusterOptions {
 const TEST = 'test';
 const ERRORS_MAX = 1_000;
 const UNTIL_MS = 60_000;
+/** Far above what a start or a fault brings about in one moment. */
+const CALLS_AT_ONCE_MAX = 3_000;
+const CALLS_AT_ONCE_PER_NODE = 200;
 
 export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
   const cluster = new TestCluster(options);
@@ -77,7 +80,7 @@ export class TestCluster {
   constructor({ members = 3, nodes = 2, seed = 1, timings = {}, perform, log = silentLog }: ClusterOptions) {
     assert(members >= 1 && nodes >= 0, 'a cluster has a member');
     const noted = noting(log, (text) => this.errors.length < ERRORS_MAX && this.errors.push(text));
-    const network = new Network(noted);
+    const network = new Network(noted, { callsAtOnceMax: CALLS_AT_ONCE_MAX + nodes * CALLS_AT_ONCE_PER_NODE });
     const all = { ...LOCAL_TIMINGS, ...timings };
     this.#world = {
       clock: this.clock,

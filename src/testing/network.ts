@@ -25,8 +25,6 @@ import { never, type TestProcess } from './test-process.ts';
 
 /** Messages of a stream that wait for their reader before the writer is told to wait. */
 const MESSAGES_AHEAD_MAX = 64;
-/** More calls than that while time stands still: parts that answer each other without a pause, for ever. */
-const CALLS_AT_ONCE_MAX = 20_000;
 
 interface Listener {
   readonly process: TestProcess;
@@ -43,14 +41,17 @@ interface Waiting {
 
 export class Network {
   readonly #log: Log;
+  readonly #callsAtOnceMax: number;
   readonly #listeners = new Map<string, Listener>();
   readonly #cuts = new Set<string>();
   readonly #calls = new Set<NetworkCall>();
   #waiting: Waiting[] = [];
   #moment = { atMs: 0, calls: 0 };
 
-  constructor(log: Log) {
+  /** `callsAtOnceMax`: more calls than that while time stands still are parts that answer each other for ever. */
+  constructor(log: Log, { callsAtOnceMax }: { readonly callsAtOnceMax: number }) {
     this.#log = log;
+    this.#callsAtOnceMax = callsAtOnceMax;
   }
 
   /** Serves at `address` until the process dies. */
@@ -99,10 +100,10 @@ export class Network {
     const atMs = caller.clock.monotonic();
     if (this.#moment.atMs !== atMs) this.#moment = { atMs, calls: 0 };
     this.#moment.calls++;
-    if (this.#moment.calls === CALLS_AT_ONCE_MAX) {
+    if (this.#moment.calls === this.#callsAtOnceMax) {
       this.#log.error({ part: caller.name, rpc: path, atMs }, 'network: parts call each other without a pause');
     }
-    return this.#moment.calls < CALLS_AT_ONCE_MAX;
+    return this.#moment.calls < this.#callsAtOnceMax;
   }
 
   get calls(): Set<NetworkCall> {

@@ -61,6 +61,7 @@ test('a Deployment heals after the death of a node', async () => {
     const node = await cluster.client.get<ApiObject & Pick<Pod, 'status'>>(resources.nodes, lost.name);
     return conditionOf(node.status?.conditions, 'Ready')?.status === 'True';
   });
+  expect(cluster.errors).toEqual([]);
   await cluster.stop();
 });
 
