@@ -28,8 +28,8 @@ test('start, apply, curl, kill the leader, stop', async () => {
     const leader = await store.leader();
     expect(await cluster.out(`fault kill ${leader}`)).toBe(`${leader} killed\n`);
     const others = ['store-1', 'store-2', 'store-3'].filter((name) => name !== leader);
-    // Half a second is promised, and measured by the benchmark; a machine that is busy with other tests takes longer.
-    expect(await store.msToNextWrite(others)).toBeLessThan(2_000);
+    // Half a second is promised, and measured by the benchmark; here only that it happens, within a request timeout.
+    expect(await store.msToNextWrite(others)).toBeLessThan(7_000);
     expect(await cluster.out('scale deployment/hello --replicas=2')).toBe('deployment.apps/hello scaled\n');
     await cluster.out('rollout status deployment/hello --timeout=30s');
   } finally {
