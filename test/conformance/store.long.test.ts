@@ -1,0 +1,52 @@
+/**
+ * One list of cases (cases.ts) over several subjects: a store of one member, one of three asked at a follower and at its
+ * leader, and a real etcd where one is installed. Where they differ Podium is wrong, or the difference is named here.
+ */
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { connect } from '../../src/grpc/channel.ts';
+import { findTool, startStoreCluster, type StoreCluster, type StoreKind } from '../processes.ts';
+import { cases, type Subject } from './cases.ts';
+
+interface SubjectKind {
+  readonly kind: StoreKind;
+  readonly members: number;
+  readonly ask: 'leader' | 'follower';
+}
+
+const subjects: readonly SubjectKind[] = [
+  { kind: 'podium', members: 1, ask: 'leader' },
+  { kind: 'podium', members: 3, ask: 'leader' },
+  { kind: 'podium', members: 3, ask: 'follower' },
+  { kind: 'etcd', members: 1, ask: 'leader' },
+];
+
+/** Cases that etcd itself, in the version of this machine, does not pass. */
+const notByEtcd: ReadonlyMap<string, string> = new Map();
+
+for (const { kind, members, ask } of subjects) {
+  const isMissing = kind === 'etcd' && findTool('etcd') === undefined;
+  if (isMissing && process.env['CI'] !== undefined) throw new Error('etcd is not installed: run .ci/install-test-clients');
+  describe.skipIf(isMissing)(`${kind}, ${members} member${members > 1 ? 's' : ''}, asked at the ${ask}`, () => {
+    let cluster: StoreCluster;
+    let subject: Subject;
+
+    beforeAll(async () => {
+      cluster = await startStoreCluster({ kind, members });
+      const leader = await cluster.leader();
+      const asked = ask === 'leader' ? leader : (leader + 1) % members;
+      const channel = connect({ addresses: [cluster.members[asked]!.clientAddress] });
+      subject = { client: cluster.clientOf(asked), channel, members };
+    });
+    afterAll(async () => {
+      subject.channel.close();
+      await cluster.stop();
+    });
+
+    for (const [number, { name, run }] of cases.entries()) {
+      const reason = kind === 'etcd' ? notByEtcd.get(name) : undefined;
+      test.skipIf(reason !== undefined)(reason === undefined ? name : `${name} (${reason})`, () =>
+        run(subject, (key) => Buffer.from(`case-${number}/${key}`)),
+      );
+    }
+  });
+}
