@@ -6,6 +6,7 @@
 import { asBuffer, fromUtf8 } from '../base/bytes.ts';
 import { AbortedError } from '../base/errors.ts';
 import { ApiError, type Reason } from '../kube/errors.ts';
+import { REQUEST_BODY_BYTES_MAX } from '../kube/limits.ts';
 import {
   Encoding,
   PatchType,
@@ -83,7 +84,7 @@ export class ChannelApiClient implements ApiClient {
     }
   }
 
-  create<T extends ApiObject>(ref: ResourceRef, object: NewObject<T>, options: CreateOptions = {}): Promise<T> {
+  async create<T extends ApiObject>(ref: ResourceRef, object: NewObject<T>, options: CreateOptions = {}): Promise<T> {
     const wire = refOf(ref, options.name ?? object.metadata.name, options.subresource);
     return this.#object(Resources.methods.create, { ...this.#write(options), ref: wire, object: encodeObject(object) });
   }
@@ -96,7 +97,7 @@ export class ChannelApiClient implements ApiClient {
     return this.updateSubresource(ref, 'status', object, options);
   }
 
-  updateSubresource<T extends ApiObject>(
+  async updateSubresource<T extends ApiObject>(
     ref: ResourceRef,
     subresource: string,
     object: T,
@@ -106,12 +107,12 @@ export class ChannelApiClient implements ApiClient {
     return this.#object(Resources.methods.update, { ...this.#write(options), ref: wire, object: encodeObject(object) });
   }
 
-  patch<T extends ApiObject>(ref: ResourceRef, name: string, options: PatchOptions): Promise<T> {
+  async patch<T extends ApiObject>(ref: ResourceRef, name: string, options: PatchOptions): Promise<T> {
     return this.#object(Resources.methods.patch, {
       ...this.#write(options),
       ref: refOf(ref, name, options.subresource),
       patchType: PATCH_TYPES[options.type],
-      patch: { case: 'patchJson', value: fromUtf8(JSON.stringify(options.patch)) },
+      patch: { case: 'patchJson', value: encodeJson(options.patch) },
       preconditions: options.preconditions,
     });
   }
@@ -156,7 +157,15 @@ function refOf(ref: ResourceRef, name = '', subresource = ''): Init<WireRef> {
 }
 
 function encodeObject(object: object): Init<WireObject> {
-  return { encoding: { case: 'json', value: fromUtf8(JSON.stringify(object)) } };
+  return { encoding: { case: 'json', value: encodeJson(object) } };
+}
+
+/** A server that refuses a body unread could not say more than this, and would be sent all of it. */
+function encodeJson(value: unknown): Uint8Array {
+  const bytes = fromUtf8(JSON.stringify(value));
+  if (bytes.length <= REQUEST_BODY_BYTES_MAX) return bytes;
+  const message = `Request entity too large: limit is ${REQUEST_BODY_BYTES_MAX}, the object has ${bytes.length} bytes`;
+  throw apiError('RequestEntityTooLarge', message);
 }
 
 function decodeObject<T>(object: WireObject | undefined): T {
@@ -204,7 +213,8 @@ const REASONS: Readonly<Partial<Record<RpcCode, Reason>>> = {
   [RpcCode.NOT_FOUND]: 'NotFound',
   [RpcCode.ALREADY_EXISTS]: 'AlreadyExists',
   [RpcCode.PERMISSION_DENIED]: 'Forbidden',
-  [RpcCode.RESOURCE_EXHAUSTED]: 'TooManyRequests',
+  // Without a status it is the transport that speaks, and of sizes only.
+  [RpcCode.RESOURCE_EXHAUSTED]: 'RequestEntityTooLarge',
   [RpcCode.FAILED_PRECONDITION]: 'Conflict',
   [RpcCode.ABORTED]: 'Conflict',
   [RpcCode.OUT_OF_RANGE]: 'Expired',

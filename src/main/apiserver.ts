@@ -3,10 +3,13 @@ import { ApiServer } from '../api/server.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
 import { connect, type GrpcChannel } from '../grpc/channel.ts';
+import { REQUEST_BODY_BYTES_MAX } from '../kube/limits.ts';
 import { aborted, partWorld, readPartConfig, readTls, runUntilStopped, serve } from './world.ts';
 
 /** Channels to node agents that are kept; past it the one unused for longest is closed. */
 const NODE_CHANNELS_MAX = 256;
+/** What a request holds beside its object: names and options. */
+const ENVELOPE_BYTES_MAX = 64 * 1024;
 
 export function run(argv: readonly string[]): Promise<number> {
   const config = readPartConfig('apiserver', argv);
@@ -24,7 +27,7 @@ export function run(argv: readonly string[]): Promise<number> {
       connectToNode: (address) => nodes.get(address),
       config: { serviceCidr: config.serviceCidr, evictionTolerationSeconds: config.timings.podEvictionSeconds },
     });
-    const served = await serve(world, apiServer.services);
+    const served = await serve(world, apiServer.services, { requestBytesMax: REQUEST_BODY_BYTES_MAX + ENVELOPE_BYTES_MAX });
     apiServer.start();
     apiServer.ready().then(
       () => served.health.set('', 'serving'),
