@@ -2,8 +2,9 @@
  * Binds transport-free handlers (src/proto/rpc.ts) to @grpc/grpc-js, and keeps the server: addresses, TLS, limits, a stop
  * that ends. It knows no service; health and reflection are handlers like any other.
  */
+import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { describeError } from '../base/errors.ts';
+import { describeError, systemErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Pipe } from '../base/pipe.ts';
 import {
@@ -116,7 +117,7 @@ export class GrpcServer {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, this.#credentials(), (error, port) => {
         if (error === null) resolve(port);
-        else reject(new Error(`cannot listen on ${address}: ${error.message}`, { cause: error }));
+        else whyNotListen(address).then((why) => reject(new Error(`cannot listen on ${address}: ${why}`)), reject);
       });
     });
   }
@@ -235,6 +236,27 @@ export class GrpcServer {
     );
   }
 }
+
+/** grpc-js tells a taken port in a sentence of its own: what the system says is asked for again. */
+function whyNotListen(address: string): Promise<string> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error) => {
+      const code = systemErrorCode(error);
+      resolve(LISTEN_REMEDIES[code ?? ''] ?? code ?? error.message);
+    });
+    probe.listen({ host: hostname, port: Number(port), exclusive: true }, () => {
+      probe.close(() => resolve('the port was taken a moment ago: try again'));
+    });
+  });
+}
+
+const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there (EADDRINUSE): stop it, or choose another port',
+  EACCES: 'this user may not listen there (EACCES): choose a port from 1024 on',
+  EADDRNOTAVAIL: 'this machine has no such address (EADDRNOTAVAIL): choose one that it has',
+};
 
 function stopping(): RpcError {
   return new RpcError(RpcCode.UNAVAILABLE, 'the server is stopping');
