@@ -92,6 +92,13 @@ function objectsOf(value: unknown, place: string): Manifest[] {
   const metadata = (value as { metadata?: unknown }).metadata;
   const isNamed = typeof metadata === 'object' && metadata !== null && ('name' in metadata || 'generateName' in metadata);
   if (!isNamed) throw new UserError(`error: ${place}: ${kind}: resource name may not be empty: metadata.name is missing`);
+  for (const field of ['name', 'generateName', 'namespace'] as const) {
+    const text = (metadata as Readonly<Record<string, unknown>>)[field];
+    if (text !== undefined && typeof text !== 'string') {
+      const meant = typeof text === 'object' ? '' : `: quote it: ${field}: ${JSON.stringify(String(text))}`;
+      throw new UserError(`error: ${place}: ${kind}: metadata.${field} must be a string, not ${JSON.stringify(text)}${meant}`);
+    }
+  }
   // Its kind, version and name were just seen; the server validates the rest.
   return [{ info, object: value as View, place }];
 }
