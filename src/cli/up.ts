@@ -7,7 +7,7 @@ import { sleep } from '../base/clock.ts';
 import { describeError, systemErrorCode, UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { parseConfig, type ReadConfig } from '../cluster/config.ts';
-import { logFile, readCluster } from '../cluster/data-dir.ts';
+import { logFile, makeDataDir, readCluster } from '../cluster/data-dir.ts';
 import { launch, PORT_BASE_MAX, type RunningCluster, takeDown } from '../cluster/launcher.ts';
 import type { SupervisorEvent } from '../cluster/supervisor.ts';
 import { EXIT_FAILED, EXIT_OK } from './context.ts';
@@ -77,7 +77,9 @@ function readConfig(path: string | undefined): ReadConfig {
   try {
     return parseConfig(readFileSync(file, 'utf8'), file);
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') throw new UserError(`no configuration at ${file}: give one with --config`);
+    const code = systemErrorCode(error);
+    if (code === 'ENOENT') throw new UserError(`no configuration at ${file}: give one with --config`);
+    if (code !== undefined) throw new UserError(`the configuration ${file} cannot be read (${code}): give a file with --config`);
     throw error;
   }
 }
@@ -133,6 +135,7 @@ Ctrl-C ends every process and keeps the data.
 async function detach(options: UpOptions): Promise<number> {
   const { dataDir } = options;
   const log = logFile(dataDir, 'supervisor');
+  makeDataDir(dataDir);
   mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
   const file = openSync(log, 'a', 0o600);
   const from = statSync(log).size;

@@ -6,7 +6,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../base/errors.ts';
+import { systemErrorCode, UserError } from '../base/errors.ts';
 import type { ProcessId } from './processes.ts';
 
 export interface PartRecord extends ProcessId {
@@ -40,6 +40,16 @@ export const clusterFile = (dataDir: string) => join(dataDir, 'cluster.json');
 export const faultsFile = (dataDir: string) => join(dataDir, 'faults.json');
 export const pkiDir = (dataDir: string) => join(dataDir, 'pki');
 export const logFile = (dataDir: string, part: string) => join(dataDir, 'logs', `${part}.log`);
+
+export function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const code = systemErrorCode(error) ?? '';
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in its place' : code;
+    throw new UserError(`the data directory ${dataDir} cannot be made (${why}): name another with --data-dir`, { cause: error });
+  }
+}
 
 export function readCluster(dataDir: string): ClusterRecord | undefined {
   return readJson<ClusterRecord>(clusterFile(dataDir));

@@ -13,6 +13,7 @@ import {
   clusterFile,
   type ClusterRecord,
   faultsFile,
+  makeDataDir,
   type PartRecord,
   pkiDir,
   readCluster,
@@ -59,7 +60,7 @@ const DOWN_POLL_MS = 20;
 /** Brings the cluster up and answers once every part is ready. */
 export async function launch(options: LaunchOptions): Promise<RunningCluster> {
   const { config, dataDir, portBase, insecure, clock } = options;
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeDataDir(dataDir);
   const release = claim(dataDir);
   try {
     const previous = readCluster(dataDir);
@@ -185,10 +186,23 @@ function readLock(path: string): ProcessId | undefined {
 /** The cluster's id outlives everything but `down --purge`. */
 function readId(dataDir: string): string {
   const path = join(dataDir, 'cluster-id.json');
-  if (existsSync(path)) return (JSON.parse(readFileSync(path, 'utf8')) as { id: string }).id;
+  if (existsSync(path)) {
+    const id = idOf(readFileSync(path, 'utf8'));
+    if (id !== undefined) return id;
+    throw new UserError(`${path} is damaged: it must hold {"id": "16 hex digits"}; put it back, or start anew after \`podium down --purge\``);
+  }
   const id = randomBytes(8).toString('hex');
   writeJson(path, { id });
   return id;
+}
+
+function idOf(text: string): string | undefined {
+  try {
+    const { id } = JSON.parse(text) as { id?: unknown };
+    return typeof id === 'string' && /^[0-9a-f]{16}$/.test(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export type PartState = 'Ready' | 'NotReady' | 'Down' | 'Killed' | 'Paused';
