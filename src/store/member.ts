@@ -376,8 +376,17 @@ async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
   await disk.syncDir('');
   const generations = new Generations(disk, backends, DIR);
   const options = walOptions(world, config);
-  const opened = (await disk.list(WAL_DIR)).length > 0 ? await Wal.open(options) : undefined;
-  return opened === undefined ? beginCluster(world, config, generations) : resume(world, generations, opened);
+  if ((await disk.list(WAL_DIR)).length === 0) return beginCluster(world, config, generations);
+  // The state first: a second process on the same folder fails at its lock, before it takes the end of a log that the
+  // first one is just writing for a torn one, and cuts it.
+  const current = await generations.openCurrent();
+  const opened = await Wal.open(options).catch(async (error: unknown) => {
+    await current?.backend.close();
+    throw error;
+  });
+  if (opened !== undefined) return resume(world, generations, current, opened);
+  await current?.backend.close();
+  return beginCluster(world, config, generations);
 }
 
 function walOptions({ disk, log }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig) {
@@ -410,10 +419,11 @@ async function beginCluster(world: MemberWorld, config: MemberConfig, generation
 async function resume(
   world: MemberWorld,
   generations: Generations,
+  current: Generation | undefined,
   { wal, restored }: NonNullable<Awaited<ReturnType<typeof Wal.open>>>,
 ): Promise<Boot> {
   const { hardState, snapshot, entries } = restored;
-  let generation = await generations.openCurrent();
+  let generation = current;
   if (generation === undefined) throw new Error(`${DIR}: there is a log but no state: replace this member`);
   let machine = await StateMachine.open(generation.backend);
   if (machine.applied.index < snapshot.index) {

@@ -51,7 +51,9 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const member = await Member.open(
     { clock: systemClock, random, log, disk: new FileDisk(flags.dataDir), backends: levelBackends(flags.dataDir), transport },
     { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), onFatal },
-  );
+  ).catch((cause: unknown) => {
+    throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
+  });
   const self = { id: flags.id, name: flags.name, peerUrls: selfPeerUrls(flags), clientUrls: flags.advertiseClientUrls };
   const peers = new Peers({ self, others: others.map((other) => ({ ...other, clientUrls: [] })), channels });
   const health = new HealthService('not-serving');

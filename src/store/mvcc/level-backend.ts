@@ -50,8 +50,8 @@ async function openDatabase(folder: string): Promise<Backend> {
     await database.open();
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    if (systemErrorCode(cause) === 'LEVEL_LOCKED') throw new UserError(`${folder} is in use by another process`);
-    throw new Error(`${folder}: cannot be opened`, { cause });
+    if (systemErrorCode(cause) === 'LEVEL_LOCKED') throw new UserError(`${folder} is in use by another process: stop that one, or name another data directory`);
+    throw new Error(`${folder} cannot be opened: mend what is said here, or replace this member`, { cause });
   }
   return new LevelBackend(database, folder);
 }
