@@ -37,7 +37,8 @@ export class Generations {
   async openCurrent(): Promise<Generation | undefined> {
     const number = await this.#readCurrent();
     if (number === undefined) return undefined;
-    this.#newest = Math.max(number, ...(await this.#numbers(/^db-(\d+)$/)));
+    // A complete folder that is not the current one may become it yet, wherever the backends keep theirs.
+    this.#newest = Math.max(number, ...(await this.#numbers(/^db-(\d+)/)));
     return { number, backend: await this.#backends.open(this.#path(number)) };
   }
 

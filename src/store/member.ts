@@ -75,8 +75,11 @@ const LEASE_RETRY_MS = 3_000;
 
 const WAL_DIR = 'member/wal';
 const DIR = 'member';
+const REPLACE = 'remove this member from the cluster, delete its data directory, and add it again';
 
 interface Pending {
+  /** When it was proposed. */
+  readonly term: Term;
   readonly outcome: Deferred<CommandOutcome>;
   readonly timer: Timer;
 }
@@ -118,6 +121,7 @@ export class Member {
         apply: (entry) => this.#apply(entry),
         skip: (index, term, confState) => this.#skip({ index, term, confState }),
         applied: () => this.#flusher.applied(),
+        room: () => this.#flusher.room(),
         durableIndex: () => this.#flusher.durableIndex,
         snapshot: () => this.#snapshot(),
         prepare: (meta, chunks) => this.#prepare(meta, chunks),
@@ -198,6 +202,11 @@ export class Member {
     return this.#machine.leases.remainingSeconds(lease, this.#world.clock.monotonic());
   }
 
+  /** Resolves when the space of all compactions so far was given back. */
+  scrubbed(): Promise<void> {
+    return this.#flusher.scrubbed();
+  }
+
   sizeBytes(): Promise<number> {
     return this.#generation.backend.sizeBytes();
   }
@@ -234,7 +243,7 @@ export class Member {
       this.#pending.delete(id);
       outcome.reject(new StoreError(this.leader === 0n ? 'timeout-leader-failure' : 'timeout'));
     });
-    this.#pending.set(id, { outcome, timer });
+    this.#pending.set(id, { term: this.#node.status().term, outcome, timer });
     return outcome.promise;
   }
 
@@ -262,8 +271,10 @@ export class Member {
   }
 
   #skip({ index, term, confState }: { index: LogIndex; term: number; confState: ConfState | undefined }): void {
-    if (confState === undefined) this.#machine.applyEmpty(index, term);
-    else this.#machine.applyConfState({ index, term, confState });
+    if (confState === undefined) {
+      this.#machine.applyEmpty(index, term);
+      this.#failOlder(term);
+    } else this.#machine.applyConfState({ index, term, confState });
   }
 
   async #snapshot(): Promise<StateSnapshot> {
@@ -338,6 +349,20 @@ export class Member {
     });
   }
 
+  /**
+   * A leader begins its term with an empty entry, behind everything that survived. What was proposed to an earlier leader
+   * and is not applied by now was lost with it: better to say so than to let its caller wait out the timeout. It is no
+   * promise that it never happens: the message may still be on its way.
+   */
+  #failOlder(term: Term): void {
+    for (const [id, pending] of this.#pending) {
+      if (pending.term >= term) continue;
+      this.#pending.delete(id);
+      pending.timer.cancel();
+      pending.outcome.reject(new StoreError('leader-changed'));
+    }
+  }
+
   #failPending(code: 'stopped'): void {
     for (const { outcome, timer } of this.#pending.values()) {
       timer.cancel();
@@ -376,17 +401,25 @@ async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
   await disk.syncDir('');
   const generations = new Generations(disk, backends, DIR);
   const options = walOptions(world, config);
-  if ((await disk.list(WAL_DIR)).length === 0) return beginCluster(world, config, generations);
+  const hasLog = (await disk.list(WAL_DIR)).length > 0;
   // The state first: a second process on the same folder fails at its lock, before it takes the end of a log that the
   // first one is just writing for a torn one, and cuts it.
   const current = await generations.openCurrent();
-  const opened = await Wal.open(options).catch(async (error: unknown) => {
+  const opening = hasLog ? Wal.open(options) : Promise.resolve(undefined);
+  const opened = await opening.catch(async (error: unknown) => {
     await current?.backend.close();
     throw error;
   });
   if (opened !== undefined) return resume(world, generations, current, opened);
-  await current?.backend.close();
+  if (current !== undefined) await requireUnused(current);
   return beginCluster(world, config, generations);
+}
+
+/** Without a log a member begins anew, and forgets its votes: never one that has applied anything. Closes the state. */
+async function requireUnused({ backend }: Generation): Promise<void> {
+  const { index } = (await StateMachine.open(backend)).applied;
+  await backend.close();
+  if (index > 0) throw new Error(`${WAL_DIR}: the log is gone, and the state has applied ${index} entries of it: ${REPLACE}`);
 }
 
 function walOptions({ disk, log }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig) {
