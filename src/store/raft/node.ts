@@ -61,6 +61,8 @@ export interface StateMachine {
   skip(index: LogIndex, term: Term, confState: ConfState | undefined): void;
   /** All that was committed at once is applied. */
   applied(): void;
+  /** Undefined: there is room for more. Else resolves when there is: a slow disk slows the log, it does not fill memory. */
+  room(): Promise<void> | undefined;
   /** A restart would go on from here: nothing above it may be released from the log. */
   durableIndex(): LogIndex;
   /** The state at some recent durable index. */
@@ -135,6 +137,7 @@ export class RaftNode implements RaftReceiver {
   /** A snapshot is being put in place: nothing is applied, so nothing is taken from the core. */
   #isInstalling = false;
   #isCompacting = false;
+  #isWaitingForRoom = false;
   #isPumpDue = false;
   #isStopped = false;
   #softState: SoftState = { role: 'follower', leader: 0n };
@@ -309,7 +312,7 @@ export class RaftNode implements RaftReceiver {
     try {
       this.#proposeWaiting();
       this.#askReads();
-      while (!this.#isInstalling && this.#batchesOut < WAL_BATCHES_MAX && !this.#isStopped) {
+      while (!this.#isInstalling && this.#batchesOut < WAL_BATCHES_MAX && !this.#isStopped && this.#hasRoom()) {
         const ready = this.#raft.ready();
         if (ready === undefined) break;
         this.#handle(ready);
@@ -319,6 +322,20 @@ export class RaftNode implements RaftReceiver {
     } catch (error) {
       this.#fatal(error);
     }
+  }
+
+  #hasRoom(): boolean {
+    if (this.#isWaitingForRoom) return false;
+    const room = this.#options.stateMachine.room();
+    if (room === undefined) return true;
+    this.#isWaitingForRoom = true;
+    this.#tasks.run(
+      room.then(() => {
+        this.#isWaitingForRoom = false;
+        this.#pump();
+      }),
+    );
+    return false;
   }
 
   #proposeWaiting(): void {
@@ -370,7 +387,8 @@ export class RaftNode implements RaftReceiver {
     this.#raft.applied(snapshot.index);
     this.#options.log.info({ index: snapshot.index, term: snapshot.term }, 'raft: snapshot installed');
     prepared.installed.resolve();
-    await this.#options.wal.release(snapshot.index);
+    // Behind everybody's back: the Readys after this one must not become durable before it does (simulator, seed 73).
+    this.#tasks.run(this.#options.wal.release(snapshot.index));
   }
 
   #apply(entries: readonly Entry[]): void {
