@@ -70,12 +70,18 @@ class LevelBackend implements Backend {
   }
 
   async batch(ops: readonly BackendOp[]): Promise<void> {
-    const operations = ops.map((op) =>
-      op.type === 'put'
-        ? { type: 'put' as const, key: encodeKey(op.key), value: op.value }
-        : { type: 'del' as const, key: encodeKey(op.key) },
-    );
-    await this.#database.batch<Buffer, Uint8Array>(operations, { sync: true });
+    // Not `database.batch(array)`: it copies every operation with all options, at ten times the cost.
+    const batch = this.#database.batch();
+    try {
+      for (const op of ops) {
+        if (op.type === 'put') batch.put(encodeKey(op.key), op.value);
+        else batch.del(encodeKey(op.key));
+      }
+    } catch (error) {
+      await batch.close();
+      throw error;
+    }
+    await batch.write({ sync: true });
   }
 
   scan(range: ScanRange): AsyncIterable<readonly BackendRow[]> {
