@@ -79,6 +79,7 @@ export class NodeAgent {
   #isProxyDue = false;
   #isRegistered = false;
   #statusWrittenAtMs: Millis | undefined;
+  #lease: Lease | undefined;
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
@@ -216,13 +217,17 @@ export class NodeAgent {
     const ref = inNamespace(resources.leases, LEASE_NAMESPACE);
     const leaseDurationSeconds = Math.max(1, Math.ceil(leaseDurationMs / 1000));
     const spec = { holderIdentity: name, leaseDurationSeconds, renewTime: formatMicroTime(clock.wall()) };
+    // As we wrote it last, without reading it first; whoever else wrote it makes us read it the next time.
+    const known = this.#lease;
+    this.#lease = undefined;
     try {
-      const lease = await api.get<Lease>(ref, name);
-      await api.update<Lease>(ref, { ...lease, spec: { ...lease.spec, ...spec } });
+      const lease = known ?? (await api.get<Lease>(ref, name));
+      this.#lease = await api.update<Lease>(ref, { ...lease, spec: { ...lease.spec, ...spec } });
     } catch (error) {
+      if (known !== undefined && (isConflict(error) || isNotFound(error))) return this.#renewLease();
       if (!isNotFound(error)) throw error;
       const metadata = { name, namespace: LEASE_NAMESPACE };
-      await api.create<Lease>(ref, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
+      this.#lease = await api.create<Lease>(ref, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
     }
   }
 

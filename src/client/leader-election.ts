@@ -9,7 +9,7 @@ import { assert } from '../base/assert.ts';
 import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import { inNamespace, resources, type ApiClient } from './api-client.ts';
+import { inNamespace, resources, type ApiClient, type ResourceRef } from './api-client.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './api-error.ts';
 import type { Lease } from './objects.ts';
 
@@ -120,6 +120,7 @@ export class LeaderElection {
   async #acquire(): Promise<boolean | 'lost'> {
     const { client, clock, identity, leaseName } = this.#options;
     const ref = inNamespace(resources.leases, this.#options.leaseNamespace ?? 'kube-system');
+    if (this.#isLeading && this.#lease !== undefined && (await this.#renew(ref, this.#lease))) return true;
     const current = await client.get<Lease>(ref, leaseName).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -142,6 +143,17 @@ export class LeaderElection {
     }
     this.#lease = await client.update<Lease>(ref, { ...current, spec: this.#specOf(current) });
     return true;
+  }
+
+  /** The lease as we wrote it last, without reading it first: where nobody else wrote it, it is still ours. */
+  async #renew(ref: ResourceRef, lease: Lease): Promise<boolean> {
+    try {
+      this.#lease = await this.#options.client.update<Lease>(ref, { ...lease, spec: this.#specOf(lease) });
+      return true;
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   #observe(lease: Lease): void {

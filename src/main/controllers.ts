@@ -3,7 +3,6 @@ import { systemClock } from '../base/system-clock.ts';
 import { ControllerManager } from '../controllers/manager.ts';
 import { runCandidate } from './leading.ts';
 
-
 export function run(argv: readonly string[]): Promise<number> {
   return runCandidate('controllers', argv, ({ world: { log, random, config }, client, identity, leaderElection }) => {
     const { nodeHeartbeatSeconds, nodeGraceSeconds, podEvictionSeconds } = config.timings;
@@ -17,7 +16,7 @@ export function run(argv: readonly string[]): Promise<number> {
       config: {
         nodeMonitorGraceMs: nodeGraceSeconds * 1000,
         podEvictionMs: podEvictionSeconds * 1000,
-        nodeMonitorPeriodMs: (nodeHeartbeatSeconds * 1000) / 2,
+        nodeMonitorPeriodMs: nodeHeartbeatSeconds * 1000,
         // A dead node confirms nothing: soon after the eviction its pods are taken for gone.
         podForceDeleteMs: podEvictionSeconds * 2000,
       },
