@@ -8,7 +8,7 @@ import { describeError, systemErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Pipe } from '../base/pipe.ts';
 import {
-  RpcCode,
+  CALL_OVER, RpcCode,
   RpcError,
   toRpcError,
   unimplemented,
@@ -326,7 +326,7 @@ class ServerCallContext implements CallContext {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.#isAborted) this.#controller.abort();
+      if (this.#isAborted) this.#controller.abort(CALL_OVER);
     }
     return this.#controller.signal;
   }
@@ -342,7 +342,7 @@ class ServerCallContext implements CallContext {
 
   abort(): void {
     this.#isAborted = true;
-    this.#controller?.abort();
+    this.#controller?.abort(CALL_OVER);
   }
 }
 

@@ -7,6 +7,7 @@ import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Pipe } from '../base/pipe.ts';
 import {
+  CALL_OVER,
   RpcCode,
   RpcError,
   toRpcError,
@@ -84,7 +85,7 @@ class Call {
     this.outcome = error ?? 'done';
     for (const clean of this.#cleanup) clean();
     for (const run of this.#onEnd) run(error);
-    this.#controller.abort();
+    this.#controller.abort(CALL_OVER);
   }
 
   cancel(): void {

@@ -121,6 +121,9 @@ export function toRpcError(error: unknown, mapError: ErrorMapper, onBug: (error:
   return new RpcError(RpcCode.INTERNAL, 'internal error', { cause: error });
 }
 
+/** Why a call's signal fires. Made once: an abort without a reason makes an error with a stack each time. */
+export const CALL_OVER = new RpcError(RpcCode.CANCELLED, 'the call is over');
+
 export function unimplemented(path: string): RpcError {
   return new RpcError(RpcCode.UNIMPLEMENTED, `unimplemented: ${path.slice(1)}`);
 }
