@@ -2,10 +2,12 @@
 import { sleep, type Millis } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
 import { CALM, type LinkFaults } from './network.ts';
-import type { Machine, World } from './world.ts';
+import { DISK_LATENCY_MS, type Machine, type World } from './world.ts';
 
 type Fault = (random: Random) => Promise<void>;
 
+/** Else the fault strikes without one. */
+const WRITE_WITHIN_MS = 1000;
 const PAUSE_BETWEEN_MS = { low: 200, high: 2500 };
 
 export class Faults {
@@ -48,8 +50,9 @@ export class Faults {
     const { network, machines } = this.#world;
     network.heal();
     for (const machine of machines) {
-      machine.disk.faults = {};
-      machine.backends.faults = {};
+      machine.disk.faults = { latencyMs: DISK_LATENCY_MS };
+      machine.backends.faults = { latencyMs: DISK_LATENCY_MS };
+      machine.onWrite = undefined;
       this.#world.resume(machine);
       this.#world.start(machine);
     }
@@ -75,6 +78,7 @@ export class Faults {
 
   async #crash(random: Random): Promise<void> {
     const machine = this.#pick(random);
+    await this.#inTheMiddle(machine, random);
     this.#world.crash(machine);
     await this.#for(random.between(0, random.chance(0.3) ? 6000 : 1500));
     this.#world.start(machine);
@@ -82,12 +86,25 @@ export class Faults {
 
   async #powerCut(random: Random): Promise<void> {
     const machine = this.#pick(random);
+    await this.#inTheMiddle(machine, random);
     this.#world.powerCut(machine);
     await this.#for(random.between(100, random.chance(0.3) ? 6000 : 1500));
     this.#world.start(machine);
   }
 
+  /** Mostly: a write of the machine is on its way to the disk when this resolves. */
+  async #inTheMiddle(machine: Machine, random: Random): Promise<void> {
+    if (random.chance(0.3)) return;
+    const { clock } = this.#world;
+    await new Promise<void>((resolve) => {
+      clock.setTimer(WRITE_WITHIN_MS, resolve);
+      machine.onWrite = () => clock.setTimer(random.float() * DISK_LATENCY_MS.max, resolve);
+    });
+    machine.onWrite = undefined;
+  }
+
   async #powerCutAll(random: Random): Promise<void> {
+    await this.#inTheMiddle(this.#world.leader() ?? this.#pick(random), random);
     for (const machine of this.#world.machines) this.#world.powerCut(machine);
     for (const machine of random.shuffle(this.#world.machines)) {
       await this.#for(random.between(0, 800));
@@ -167,9 +184,8 @@ export class Faults {
     machine.disk.faults = { ...machine.disk.faults, latencyMs };
     machine.backends.faults = { ...machine.backends.faults, latencyMs };
     await this.#for(random.between(1000, 8000));
-    const never = { min: 0, max: 0 };
-    machine.disk.faults = { ...machine.disk.faults, latencyMs: never };
-    machine.backends.faults = { ...machine.backends.faults, latencyMs: never };
+    machine.disk.faults = { ...machine.disk.faults, latencyMs: DISK_LATENCY_MS };
+    machine.backends.faults = { ...machine.backends.faults, latencyMs: DISK_LATENCY_MS };
   }
 
   /** The next write, sync or batch fails; the process ends by itself, and finds a disk that works when it restarts. */

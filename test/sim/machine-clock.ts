@@ -4,6 +4,10 @@
  */
 import type { Clock, Millis, Timer } from '../../src/base/clock.ts';
 
+/** Machine time is in whole nanoseconds, and a timer fires a little late rather than early: rates make fractions. */
+const PER_MS = 1e6;
+const LATE_MS = 2 / PER_MS;
+
 export interface MachineClockOptions {
   readonly base: Clock;
   /** Of its own time that passes in one of the base's. */
@@ -57,7 +61,7 @@ export class ProcessClock implements Clock {
   }
 
   monotonic(): Millis {
-    return this.#options.base.monotonic() * this.#options.rate;
+    return Math.round(this.#options.base.monotonic() * this.#options.rate * PER_MS) / PER_MS;
   }
 
   wall(): Millis {
@@ -69,7 +73,7 @@ export class ProcessClock implements Clock {
     const fire = () => {
       if (!isCancelled && !this.isDead) run();
     };
-    const timer = this.#options.base.setTimer(delayMs / this.#options.rate, () => this.#machine.whenAwake(fire));
+    const timer = this.#options.base.setTimer(delayMs / this.#options.rate + LATE_MS, () => this.#machine.whenAwake(fire));
     return {
       cancel: () => {
         isCancelled = true;

@@ -25,8 +25,8 @@ export interface RunOptions {
 }
 
 const FAULTS_FROM_MS = 1_500;
-const FAULTS_UNTIL_MS = 27_000;
-const CLIENTS_UNTIL_MS = 29_000;
+const FAULTS_UNTIL_MS = 28_000;
+const CLIENTS_UNTIL_MS = 30_000;
 /** After the last fault: a write must be acknowledged, and all members must be alike, each within so long. */
 const PROGRESS_MS = 15_000;
 const VIOLATIONS_MAX = 20;

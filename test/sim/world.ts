@@ -32,7 +32,12 @@ const WAL_SEGMENT_BYTES = 16 * 1024;
 const REQUEST_TIMEOUT_MS = 2_000;
 /** A supervisor starts a process that ended by itself again. */
 const RESTART_MS = 500;
+/** At one instant. */
+const EVENTS_AT_ONCE_MAX = 100_000;
 const CLOCK_DRIFT = 0.02;
+
+/** Of a disk that is well: every write is on its way for a while, so that a crash finds some there. */
+export const DISK_LATENCY_MS = { min: 0.05, max: 1.5 };
 
 export interface Process extends Server {
   readonly number: number;
@@ -48,6 +53,8 @@ export interface Machine {
   readonly backends: FaultyBackends;
   process: Process | undefined;
   starts: number;
+  /** Called, once, when its process next writes to a file: faults strike in the middle of things. */
+  onWrite: (() => void) | undefined;
   /** A fault makes its disk fail: the process may end by itself. */
   mayDie: boolean;
 }
@@ -71,6 +78,7 @@ export class World {
   readonly network: Network;
   readonly machines: readonly Machine[];
   readonly violations: string[] = [];
+  #standingStill = 0;
   events: WorldEvents = { raft() {}, sent() {} };
 
   constructor({ seed, members, print }: WorldOptions) {
@@ -117,7 +125,11 @@ export class World {
   /** Every promise settles, then the next timer fires; false if there is none by `untilMs`. */
   async step(untilMs: Millis): Promise<boolean> {
     await settle();
-    return this.clock.fireNext(untilMs);
+    const before = this.clock.monotonic();
+    const isFired = this.clock.fireNext(untilMs);
+    this.#standingStill = this.clock.monotonic() > before ? 0 : this.#standingStill + 1;
+    if (this.#standingStill > EVENTS_AT_ONCE_MAX) throw new Error('time stands still: somebody sets timers of no delay for ever');
+    return isFired;
   }
 
   start(machine: Machine): void {
@@ -200,9 +212,10 @@ export class World {
     const random = this.random.fork(`machine/${id}`);
     const rate = 1 + (random.float() * 2 - 1) * CLOCK_DRIFT;
     const clock = new MachineClock({ base: this.clock, rate, wallOffsetMs: random.between(-5000, 5000) });
-    const disk = new MemoryDisk({ clock: clock.view(), random: random.fork('disk') });
-    const backends = new FaultyBackends({ clock: clock.view(), random: random.fork('backends') });
-    return { id, clock, disk, backends, process: undefined, starts: 0, mayDie: false };
+    const faults = { latencyMs: DISK_LATENCY_MS };
+    const disk = new MemoryDisk({ clock: clock.view(), random: random.fork('disk'), faults });
+    const backends = new FaultyBackends({ clock: clock.view(), random: random.fork('backends'), ...faults });
+    return { id, clock, disk, backends, process: undefined, starts: 0, onWrite: undefined, mayDie: false };
   }
 
   async #run(machine: Machine, process: Process): Promise<void> {
@@ -213,7 +226,13 @@ export class World {
         clock: process.clock,
         random,
         log: silentLog,
-        disk: tracedDisk(machine.disk.incarnation(), (what) => this.tracer.add(`disk ${id} ${what}`)),
+        disk: tracedDisk(machine.disk.incarnation(), (what) => {
+          this.tracer.add(`disk ${id} ${what}`);
+          const { onWrite } = machine;
+          if (onWrite === undefined || process.isDead || !what.startsWith('write')) return;
+          machine.onWrite = undefined;
+          onWrite();
+        }),
         backends: machine.backends.incarnation(),
         transport: this.network.attach(id),
         trace: (event) => {
