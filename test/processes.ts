@@ -20,6 +20,8 @@ export const ROOT = rootOf(dirname(fileURLToPath(import.meta.url)));
 const TOOLS = join(ROOT, '.cache', 'bin');
 const OUTPUT_CHARACTERS_MAX = 64 * 1024;
 const START_TIMEOUT_MS = 30_000;
+/** As src/cluster/parts.ts starts a member. */
+export const V8_FLAGS_STORE: readonly string[] = ['--max-semi-space-size=8'];
 const STOP_TIMEOUT_MS = 10_000;
 
 export type StoreKind = 'podium' | 'etcd';
@@ -27,7 +29,7 @@ export type StoreKind = 'podium' | 'etcd';
 export interface StoreClusterOptions {
   readonly kind?: StoreKind;
   readonly members?: number;
-  /** Before the script, of a podium member. */
+  /** Before the script, of a podium member; the launcher's if absent. */
   readonly nodeArgs?: readonly string[];
   readonly args?: readonly string[];
 }
@@ -149,7 +151,7 @@ export interface StoreCluster {
 
 /** Resolves when every member serves. */
 export async function startStoreCluster(options: StoreClusterOptions = {}): Promise<StoreCluster> {
-  const { kind = 'podium', members: size = 1, nodeArgs = [], args = [] } = options;
+  const { kind = 'podium', members: size = 1, nodeArgs = V8_FLAGS_STORE, args = [] } = options;
   const dir = mkdtempSync(join(tmpdir(), `${kind}-`));
   const ports = await freePorts(size * 2);
   const url = (port: number) => `http://127.0.0.1:${port}`;

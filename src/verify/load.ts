@@ -10,20 +10,23 @@ import { fromLatin1, toLatin1 } from '../base/bytes.ts';
 import { type Clock, type Millis, sleep } from '../base/clock.ts';
 import { AbortedError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
-import type { StoreClient } from '../etcd/store-client.ts';
+import type { StoreClient, StoreWatch } from '../etcd/store-client.ts';
 import {
   CompareResult,
   CompareTarget,
   EventType,
+  type Event,
   type RangeResponse,
   type RequestOp,
   type ResponseOp,
   type TxnRequest,
+  type WatchResponse,
 } from '../proto/etcd.ts';
 import { RpcCode, RpcError } from '../proto/rpc.ts';
 import type { Init } from '../proto/wire.ts';
 import type { StoreOperation } from './core/revision-check.ts';
 import type { StoreAnswer, StoreEvent, StoreRequest } from './core/store-model.ts';
+import type { SeenResponse, SeenWatch } from './core/watch-promises.ts';
 
 export interface LoadOptions {
   /** One load each; a client of the list has one request under way at a time. */
@@ -54,6 +57,8 @@ const THINK_MS = 20;
 const LEASE_TTL_SECONDS = 2;
 /** How long a client waits after a request that failed. */
 const RETRY_MS = 20;
+
+const PROGRESS_EVERY_MS = 250;
 
 /** What a cluster in trouble may answer. Everything else is a bug, and ends the load. */
 const EXPECTED_FAILURES: ReadonlySet<RpcCode> = new Set([
@@ -361,6 +366,88 @@ function opAnswer({ response }: ResponseOp): StoreAnswer {
   }
 }
 
+export interface WatchOptions {
+  readonly client: StoreClient;
+  readonly clock: Clock;
+  readonly name: string;
+  readonly key: string;
+  readonly rangeEnd?: string;
+}
+
+/**
+ * Watches through whatever happens, from revision 1 on, and asks for progress now and then; begins again behind what it
+ * has seen when the way to the store breaks. core/watch-promises.ts judges each watch of `watches`.
+ */
+export class WatchRecorder {
+  readonly watches: SeenWatch[] = [];
+  readonly #options: WatchOptions;
+  #reached = 0;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+  }
+
+  /** Everything up to this revision has been seen, by the last event or the last progress response. */
+  get reached(): number {
+    return this.#reached;
+  }
+
+  /** Until `signal` fires; rejects on a failure that no fault explains. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#watch(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof RpcError) || !EXPECTED_FAILURES.has(error.code)) throw error;
+      }
+      await pause(clock, RETRY_MS, signal);
+    }
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { client, clock, name, key, rangeEnd } = this.#options;
+    const responses: SeenResponse[] = [];
+    const startRevision = this.#reached + 1;
+    const range = rangeEnd === undefined ? { key } : { key, rangeEnd };
+    this.watches.push({ name: `${name}, watch ${this.watches.length + 1}`, ...range, startRevision, responses });
+    const watch = client.watch({ ...rangeOf(range), startRevision }, { signal });
+    const over = new AbortController();
+    const asking = this.#askProgress(watch, over.signal, clock);
+    try {
+      for await (const response of watch) {
+        if (response.canceled) throw new RpcError(RpcCode.UNAVAILABLE, `cancelled: ${response.cancelReason}`);
+        const seen = seenResponse(response);
+        responses.push(seen);
+        if (seen.kind === 'progress') this.#reached = Math.max(this.#reached, seen.revision);
+        for (const { revision } of seen.events) this.#reached = Math.max(this.#reached, revision);
+      }
+    } finally {
+      over.abort();
+      await asking;
+    }
+  }
+
+  async #askProgress(watch: StoreWatch, signal: AbortSignal, clock: Clock): Promise<void> {
+    while (!signal.aborted) {
+      await pause(clock, PROGRESS_EVERY_MS, signal);
+      if (!signal.aborted) watch.requestProgress();
+    }
+  }
+}
+
+function seenResponse({ created, header, events }: WatchResponse): SeenResponse {
+  const kind = created ? 'created' : events.length > 0 ? 'events' : 'progress';
+  return { kind, revision: header?.revision ?? 0, events: events.map(toStoreEvent) };
+}
+
+function toStoreEvent({ type, kv }: Event): StoreEvent {
+  if (kv === undefined) throw new RpcError(RpcCode.INTERNAL, 'an event without its key');
+  const kind = type === EventType.DELETE ? 'delete' : 'put';
+  return { revision: kv.modRevision, kind, key: toLatin1(kv.key), value: toLatin1(kv.value) };
+}
+
 /** Everything that was written from revision 1 up to `toRevision`, as one watch tells it. Nothing may be compacted. */
 export async function readEvents(client: StoreClient, toRevision: number, signal?: AbortSignal): Promise<StoreEvent[]> {
   const events: StoreEvent[] = [];
@@ -368,10 +455,7 @@ export async function readEvents(client: StoreClient, toRevision: number, signal
   const watch = client.watch({ key: all, rangeEnd: all, startRevision: 1 }, { signal });
   for await (const response of watch) {
     if (response.canceled) throw new RpcError(RpcCode.OUT_OF_RANGE, `the watch was cancelled: ${response.cancelReason}`);
-    for (const { type, kv } of response.events) {
-      const kind = type === EventType.DELETE ? 'delete' : 'put';
-      events.push({ revision: kv!.modRevision, kind, key: toLatin1(kv!.key), value: toLatin1(kv!.value) });
-    }
+    events.push(...response.events.map(toStoreEvent));
     if ((events.at(-1)?.revision ?? 1) >= toRevision) break;
   }
   return events;

@@ -1,6 +1,7 @@
 /**
  * Three real members under a mixed load of several clients, while members are killed and frozen at random. What the
- * clients were answered must be strictly serializable, and what a watch from revision 1 tells must explain it all.
+ * clients were answered must be strictly serializable, and what a watch from revision 1 tells must explain it all; watchers that lived through the
+ * same faults must have been told as etcd promises.
  *
  *   PODIUM_SEED=<n> npx vitest run test/linearizability    replays the faults of a seed
  */
@@ -9,7 +10,8 @@ import { sleep } from '../../src/base/clock.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { checkByRevision } from '../../src/verify/core/revision-check.ts';
-import { readEvents, runLoad } from '../../src/verify/load.ts';
+import { checkWatchPromises } from '../../src/verify/core/watch-promises.ts';
+import { readEvents, runLoad, WatchRecorder } from '../../src/verify/load.ts';
 import { findTool, startStoreCluster, untilServing, type StoreCluster, type StoreKind } from '../processes.ts';
 
 const SEED = Number(process.env['PODIUM_SEED'] ?? 1);
@@ -35,6 +37,10 @@ async function check(kind: StoreKind): Promise<void> {
   const clients = Array.from({ length: CLIENTS }, (_, at) =>
     cluster.client({ first: at, requestTimeoutMs: REQUEST_TIMEOUT_MS }),
   );
+  const over = new AbortController();
+  const watchers = watchersOf(cluster);
+  const watching = Promise.all(watchers.map((watcher) => watcher.run(over.signal)));
+  watching.catch(() => undefined); // Heard where it is awaited.
   const [recording, faults] = await Promise.all([
     runLoad({ clients, clock: systemClock, random, signal: load, leaseTtlSeconds: LEASE_TTL_SECONDS }),
     trouble(cluster, random.fork('faults'), load),
@@ -43,6 +49,11 @@ async function check(kind: StoreKind): Promise<void> {
   await expect.poll(() => leasedKeys(reader), { timeout: 30_000, message: 'expired leases leave no key' }).toBe(0);
   const { header } = await reader.range({ key: Buffer.from('k') });
   const last = header!.revision;
+  await expect
+    .poll(() => Math.min(...watchers.map(({ reached }) => reached)), { timeout: 30_000, message: 'watchers catch up' })
+    .toBeGreaterThanOrEqual(last);
+  over.abort();
+  await watching;
   const perMember = await Promise.all(
     cluster.members.map((_, at) => readEvents(cluster.clientOf(at), last, AbortSignal.timeout(30_000))),
   );
@@ -55,11 +66,23 @@ async function check(kind: StoreKind): Promise<void> {
   const [events] = perMember;
   for (const others of perMember.slice(1)) expect(others, 'every member tells one history').toEqual(events);
   expect(checkByRevision(operations, events!).slice(0, 5)).toEqual([]);
+  const watches = watchers.flatMap((watcher) => watcher.watches);
+  console.log(`${watches.length} watches of ${watchers.length} watchers`);
+  expect(watches.flatMap((watch) => checkWatchPromises(watch, events!)).slice(0, 5)).toEqual([]);
   // The run must have met what it is for.
   expect(faults.kills).toBeGreaterThan(0);
   expect(faults.pauses).toBeGreaterThan(0);
   expect(answered).toBeGreaterThan(LOAD_SECONDS * 20);
   expect(unanswered).toBeGreaterThan(0);
+}
+
+/** Of everything, a part, and one key; each begins at another member. */
+function watchersOf(cluster: StoreCluster): WatchRecorder[] {
+  return [
+    { name: 'everything', key: '\0', rangeEnd: '\0' },
+    { name: 'keys', key: 'key/', rangeEnd: 'key0' },
+    { name: 'one key', key: 'key/003' },
+  ].map((range, at) => new WatchRecorder({ ...range, client: cluster.client({ first: at }), clock: systemClock }));
 }
 
 async function leasedKeys(client: ReturnType<StoreCluster['client']>): Promise<number> {
