@@ -172,6 +172,20 @@ test('node.kill() ends the agent only: its pods go on, and its next life finds t
   expect(await available(cluster, 'web')).toBe(2);
 });
 
+test('an agent that was away for long ends the pods that were replaced meanwhile', async () => {
+  const cluster = await start();
+  await cluster.client.create(deployments, deployment('web', 2));
+  await cluster.until('the pods', async () => (await available(cluster, 'web')) === 2);
+  const node = cluster.node('node-2');
+  expect(await node.runtime.listPodSandboxes()).toHaveLength(1);
+  node.kill();
+  const nodesOf = async () => (await cluster.client.list<Pod>(resources.pods)).items.map(({ spec }) => spec.nodeName);
+  await cluster.until('both pods on the other node', async () => (await nodesOf()).join() === 'node-1,node-1', 90_000);
+  expect(await node.runtime.listPodSandboxes()).toHaveLength(1);
+  await node.restart();
+  await cluster.until('the old pod to end', async () => (await node.runtime.listPodSandboxes()).length === 0);
+});
+
 test('runController(): a part of its own, that starts anew with each life', async () => {
   const cluster = await start({ nodes: 0 });
   let lives = 0;

@@ -30,6 +30,8 @@ const services = inNamespace(resources.services, 'default');
 
 const labels = { app: 'web' };
 
+const imageOf = (version: number) => `example.com/web:${version}`;
+
 const web: Deployment = {
   apiVersion: 'apps/v1',
   kind: 'Deployment',
@@ -37,7 +39,7 @@ const web: Deployment = {
   spec: {
     replicas: 4,
     selector: { matchLabels: labels },
-    template: { metadata: { labels }, spec: { containers: [{ name: 'web', image: 'example.com/web:1' }] } },
+    template: { metadata: { labels }, spec: { containers: [{ name: 'web', image: imageOf(1) }] } },
   },
 };
 
@@ -90,14 +92,25 @@ async function write(cluster: TestCluster, name: string): Promise<string | undef
   }
 }
 
+/** A new version, another size; whether it was done, the Deployment says in the end. */
+async function change(cluster: TestCluster, version: number, replicas: number): Promise<void> {
+  const patch = { spec: { replicas, template: { spec: { containers: [{ name: 'web', image: imageOf(version) }] } } } };
+  await cluster.client.patch(deployments, 'web', { type: 'strategic', patch }).catch((error: unknown) => {
+    if (!(error instanceof ApiError)) throw error;
+  });
+}
+
 async function isWhole({ client }: TestCluster): Promise<boolean> {
   const nodes = (await client.list<Node>(resources.nodes)).items;
   if (!nodes.every(({ status }) => conditionOf(status?.conditions, 'Ready')?.status === 'True')) return false;
   const pods = (await client.list<Pod>(resources.pods)).items;
   const isReady = (pod: Pod) => conditionOf(pod.status?.conditions, 'Ready')?.status === 'True';
-  if (pods.length !== web.spec.replicas || !pods.every(isReady)) return false;
-  const { status } = await client.get<Deployment>(deployments, 'web');
-  if (status?.availableReplicas !== web.spec.replicas) return false;
+  const { spec, status } = await client.get<Deployment>(deployments, 'web');
+  const { replicas } = spec;
+  const image = spec.template.spec.containers[0]!.image;
+  if (pods.length !== replicas || !pods.every(isReady)) return false;
+  if (status?.availableReplicas !== replicas || status.updatedReplicas !== replicas) return false;
+  if (pods.some((pod) => pod.spec.containers[0]!.image !== image)) return false;
   const slices = (await client.list<EndpointSlice>(resources.endpointSlices)).items;
   const endpoints = slices.flatMap((slice) => slice.endpoints).filter(({ conditions }) => conditions?.ready === true);
   const addresses = endpoints.flatMap((endpoint) => endpoint.addresses).sort();
@@ -122,6 +135,7 @@ test.each(seeds)('whatever fails, nothing acknowledged is lost and all comes rig
     await cluster.clock.advance(random.below(4_000));
     const name = await write(cluster, `round-${round}`);
     if (name !== undefined) acknowledged.push(name);
+    if (random.chance(0.25)) await change(cluster, round, random.between(2, 6));
   }
   for (const part of parts(cluster)) mend(part);
   await cluster.until(`the cluster to be whole after ${story.join(', ')}`, () => isWhole(cluster), 180_000);
