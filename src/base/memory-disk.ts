@@ -43,6 +43,8 @@ export interface MemoryDiskCounters {
   unsyncedLosses: number;
   /** Creations, renames and removals that a power cut undid. */
   nameLosses: number;
+  /** Writes and syncs that failed. */
+  failures: number;
 }
 
 type Change =
@@ -130,6 +132,7 @@ export class MemoryDisk {
     tornTails: 0,
     unsyncedLosses: 0,
     nameLosses: 0,
+    failures: 0,
   };
   faults: MemoryDiskFaults;
   readonly #clock: Clock;
@@ -210,6 +213,7 @@ export class MemoryDisk {
     const growsTo = change.kind === 'write' ? change.offset + change.bytes.length : change.size;
     if (isFull && growsTo > file.current.size) return this.perform(view, () => fail('ENOSPC', 'the disk is full'));
     if (writeFailure > 0 && this.#random.chance(writeFailure)) {
+      this.counters.failures++;
       if (change.kind === 'write') this.#begin(file, torn(change, this.#random.below(change.bytes.length + 1), true));
       return this.perform(view, () => fail('EIO', 'the write failed'));
     }
@@ -225,7 +229,10 @@ export class MemoryDisk {
     const covered = new Set(file.changes.filter((change) => change.isDone));
     return this.perform(view, () => {
       const { syncFailure = 0 } = this.faults;
-      if (syncFailure > 0 && this.#random.chance(syncFailure)) fail('EIO', 'the sync failed');
+      if (syncFailure > 0 && this.#random.chance(syncFailure)) {
+        this.counters.failures++;
+        fail('EIO', 'the sync failed');
+      }
       this.counters.syncs++;
       // Begun changes between covered ones keep their place: bytes written later win, as in `current`.
       const waiting: Change[] = [];

@@ -192,15 +192,12 @@ export class Faults {
   async #failingDisk(random: Random): Promise<void> {
     const machine = this.#pick(random);
     const which = random.below(3);
-    machine.mayDie = true;
     if (which === 0) machine.disk.faults = { ...machine.disk.faults, writeFailure: 1 };
     if (which === 1) machine.disk.faults = { ...machine.disk.faults, syncFailure: 1 };
     if (which === 2) machine.backends.faults = { ...machine.backends.faults, batchFailure: 1 };
     await this.#for(1500);
     machine.disk.faults = { ...machine.disk.faults, writeFailure: 0, syncFailure: 0 };
     machine.backends.faults = { ...machine.backends.faults, batchFailure: 0 };
-    await this.#for(500);
-    machine.mayDie = false;
   }
 
   async #transfer(random: Random): Promise<void> {

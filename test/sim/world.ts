@@ -42,6 +42,8 @@ export const DISK_LATENCY_MS = { min: 0.05, max: 1.5 };
 export interface Process extends Server {
   readonly number: number;
   readonly clock: ProcessClock;
+  /** What its machine's disks had refused when it began: one that was refused more may end by itself. */
+  readonly failuresBefore: number;
   /** Undefined while it reads its disk. */
   member: Member | undefined;
 }
@@ -55,8 +57,6 @@ export interface Machine {
   starts: number;
   /** Called, once, when its process next writes to a file: faults strike in the middle of things. */
   onWrite: (() => void) | undefined;
-  /** A fault makes its disk fail: the process may end by itself. */
-  mayDie: boolean;
 }
 
 export interface WorldEvents {
@@ -139,6 +139,7 @@ export class World {
     const process: Process = {
       number,
       clock,
+      failuresBefore: failuresOf(machine),
       member: undefined,
       isDead: false,
       onDeath: new Set(),
@@ -215,7 +216,7 @@ export class World {
     const faults = { latencyMs: DISK_LATENCY_MS };
     const disk = new MemoryDisk({ clock: clock.view(), random: random.fork('disk'), faults });
     const backends = new FaultyBackends({ clock: clock.view(), random: random.fork('backends'), ...faults });
-    return { id, clock, disk, backends, process: undefined, starts: 0, onWrite: undefined, mayDie: false };
+    return { id, clock, disk, backends, process: undefined, starts: 0, onWrite: undefined };
   }
 
   async #run(machine: Machine, process: Process): Promise<void> {
@@ -265,10 +266,10 @@ export class World {
     this.tracer.add(`up ${id}`);
   }
 
-  /** By itself: allowed where its disk fails. */
+  /** By itself: allowed where its disk failed it. */
   #ended(machine: Machine, process: Process, error: unknown): void {
     if (process.isDead) return;
-    if (!machine.mayDie) this.fail(`member ${machine.id} ended by itself: ${stackOf(error)}`);
+    if (failuresOf(machine) === process.failuresBefore) this.fail(`member ${machine.id} ended by itself: ${stackOf(error)}`);
     this.tracer.add(`ended ${machine.id} ${describeError(error)}`);
     machine.disk.faults = { ...machine.disk.faults, writeFailure: 0, syncFailure: 0 };
     machine.backends.faults = { ...machine.backends.faults, batchFailure: 0 };
@@ -293,6 +294,10 @@ export class World {
     this.network.detach(machine.id, how);
     for (const tell of process.onDeath) tell(how);
   }
+}
+
+function failuresOf({ disk, backends }: Machine): number {
+  return disk.counters.failures + backends.counters.failures;
 }
 
 function stackOf(error: unknown): string {

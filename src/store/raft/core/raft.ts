@@ -11,7 +11,7 @@
  * The shell (member.ts) calls `step`, `tick`, `propose`, …, then takes every `ready()`, does what it says, and tells
  * `persisted` and `applied`. The contract is written on `Ready` in types.ts. Beside it:
  *  - Entries of a Ready that begin at or below the last index of the stored log replace it from there on.
- *  - An `install-snapshot` message is stepped when its bytes have arrived. If the next Ready has no `snapshot` the log
+ *  - An `install-snapshot` message is stepped when its bytes have arrived. If `hasPendingSnapshot` is false then, the log
  *    had it already, and the bytes are dropped. A snapshot may be newer than the one the leader's message named: the
  *    shell then rewrites the message to what it really sends.
  *  - A pending read is dropped, silently, when the term or the role changes: the shell asks again under a new request.
@@ -347,6 +347,11 @@ export class Raft {
     this.#messagesAfterSync = [];
     this.#readStates = [];
     return ready;
+  }
+
+  /** An `install-snapshot` message was accepted: the next Ready has a snapshot. */
+  get hasPendingSnapshot(): boolean {
+    return this.#snapshot !== undefined;
   }
 
   /** The Ready of this number and all before it are durable. */
