@@ -134,10 +134,10 @@ const clusterShape: Shape = {
       shape: {
         kind: 'map',
         fields: {
-          nodeHeartbeatSeconds: { shape: seconds, fallback: 2 },
-          nodeGraceSeconds: { shape: seconds, fallback: 8 },
-          podEvictionSeconds: { shape: seconds, fallback: 5 },
-          leaderLeaseSeconds: { shape: seconds, fallback: 6 },
+          nodeHeartbeatSeconds: { shape: seconds, fallback: 3 },
+          nodeGraceSeconds: { shape: seconds, fallback: 9 },
+          podEvictionSeconds: { shape: seconds, fallback: 4 },
+          leaderLeaseSeconds: { shape: seconds, fallback: 9 },
         },
       },
       fallback: {},

@@ -22,7 +22,7 @@ import {
   writeJson,
 } from './data-dir.ts';
 import { killPods } from './faults.ts';
-import { type Health, HealthProbe, probeHealth } from './health-probe.ts';
+import { type Health, HealthProbe, probeHealth, type ProbeTls, probeTls } from './health-probe.ts';
 import { ADMIN, type ClusterPlan, planCluster } from './parts.ts';
 import { ensurePki, tlsFiles } from './pki.ts';
 import { requireFreePorts } from './ports.ts';
@@ -82,7 +82,7 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
     const recordOf = (parts: readonly PartRecord[]): ClusterRecord => {
       return { name: config.name, id: clusterId, portBase, insecure, supervisor: own, parts };
     };
-    const tls = insecure ? undefined : tlsFiles(pkiDir(dataDir), ADMIN.name);
+    const tls = adminTls(dataDir, insecure);
     const probes = new Map<string, HealthProbe>();
     const supervisor = new Supervisor({
       dataDir,
@@ -121,6 +121,10 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
     release();
     throw error;
   }
+}
+
+function adminTls(dataDir: string, insecure: boolean): ProbeTls {
+  return insecure ? undefined : probeTls(tlsFiles(pkiDir(dataDir), ADMIN.name));
 }
 
 /** For kubectl and the client libraries; certificates are named, not copied, so that a renewal needs no new file. */
@@ -213,7 +217,7 @@ export interface PartStatus extends PartRecord {
 
 /** What every part of the cluster is doing now. */
 export function readStatus(dataDir: string, record: ClusterRecord): Promise<PartStatus[]> {
-  const tls = record.insecure ? undefined : tlsFiles(pkiDir(dataDir), ADMIN.name);
+  const tls = adminTls(dataDir, record.insecure);
   const faults = readFaults(dataDir);
   return Promise.all(
     record.parts.map(async (part): Promise<PartStatus> => {

@@ -53,7 +53,7 @@ class GrpcJsChannel implements GrpcChannel {
       'grpc.service_config_disable_resolution': 1,
       'grpc.max_receive_message_length': options.responseBytesMax ?? RESPONSE_BYTES_MAX,
       'grpc.max_send_message_length': -1,
-      'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 5000,
+      'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 10_000,
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 5000,
       'grpc-node.flow_control_window': 1024 * 1024,
       'grpc.default_authority': options.addresses[0]!,

@@ -16,7 +16,7 @@ export function run(argv: readonly string[]): Promise<number> {
       config: {
         nodeMonitorGraceMs: nodeGraceSeconds * 1000,
         podEvictionMs: podEvictionSeconds * 1000,
-        nodeMonitorPeriodMs: nodeHeartbeatSeconds * 1000,
+        nodeMonitorPeriodMs: (nodeHeartbeatSeconds * 1000) / 2,
         // A dead node confirms nothing: soon after the eviction its pods are taken for gone.
         podForceDeleteMs: podEvictionSeconds * 2000,
       },

@@ -27,8 +27,8 @@ export function runCandidate(name: string, argv: readonly string[], make: (optio
         world,
         client,
         identity: `${hostname()}_${world.random.uuid()}`,
-        // The leader stops acting after two thirds of its lease; a quarter leaves it two chances to renew before that.
-        leaderElection: { leaseDurationMs: leaseMs, renewDeadlineMs: (leaseMs * 2) / 3, retryPeriodMs: leaseMs / 4 },
+        // The leader stops acting after two thirds of its lease; a third leaves it a second chance to renew before that.
+        leaderElection: { leaseDurationMs: leaseMs, renewDeadlineMs: (leaseMs * 2) / 3, retryPeriodMs: leaseMs / 3 },
       });
       served.health.set('', 'serving');
       await candidate.run(world.signal);

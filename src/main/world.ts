@@ -7,7 +7,7 @@ import type { Random } from '../base/random.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { systemRandom } from '../base/system-random.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
-import { HealthProbe } from '../cluster/health-probe.ts';
+import { HealthProbe, probeTls } from '../cluster/health-probe.ts';
 import type { PartConfig } from '../cluster/parts.ts';
 import { connect, type GrpcChannel } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
@@ -111,7 +111,7 @@ export interface ApiConnection {
 /** Resolves once the API server serves: all parts start at once, and none shall wait out a back-off for another. */
 export async function connectToApi({ config, log, signal }: PartWorld): Promise<ApiConnection> {
   const startedAtMs = systemClock.monotonic();
-  const probe = new HealthProbe(config.apiServerAddress, config.tls);
+  const probe = new HealthProbe(config.apiServerAddress, config.tls === undefined ? undefined : probeTls(config.tls));
   try {
     for (let delayMs = API_POLL_MS; ; delayMs = Math.min(delayMs * 1.1, API_POLL_MAX_MS)) {
       signal.throwIfAborted();

@@ -58,7 +58,7 @@ export interface MemberConfig {
 
 const TICK_MS = 10;
 /** Longer than etcd’s 100: the end of a leader is told by its connections, and an idle cluster shall be idle. */
-const HEARTBEAT_MS = 200;
+const HEARTBEAT_MS = 400;
 const ELECTION_MS = 1000;
 const SNAPSHOT_ENTRIES = 10_000;
 const CATCH_UP_ENTRIES = 5_000;
