@@ -111,8 +111,7 @@ function progress(startedAtMs: number): (event: SupervisorEvent) => void {
 }
 
 function welcome({ record }: RunningCluster, { dataDir }: UpOptions, tookMs: number): string {
-  const isDefault = dataDir === resolve('.podium');
-  const podium = `npx podium${isDefault ? '' : ` --data-dir ${dataDir}`}`;
+  const podium = commandFor(dataDir);
   const api = record.parts.find(({ name }) => name === 'apiserver');
   const stores = record.parts.filter(({ addresses }) => addresses.length === 2).map(({ addresses }) => addresses[0]);
   return `
@@ -165,7 +164,7 @@ async function detach(options: UpOptions): Promise<number> {
   };
   while (exit === undefined && systemClock.monotonic() < deadlineMs) {
     const text = said();
-    if (text !== '') process.stdout.write(text.replace(/^Ctrl-C ends.*$/m, 'It runs in the background: `podium down` ends it and keeps the data.'));
+    if (text !== '') process.stdout.write(text.replace(/^Ctrl-C ends.*$/m, `It runs in the background: \`${commandFor(dataDir)} down\` ends it and keeps the data.`));
     const isUp = text.includes('is ready:') && readCluster(dataDir)?.supervisor.pid === child.pid;
     if (isUp) {
       child.unref();
@@ -179,6 +178,10 @@ async function detach(options: UpOptions): Promise<number> {
     await takeDown(dataDir, systemClock);
   }
   return EXIT_FAILED;
+}
+
+function commandFor(dataDir: string): string {
+  return `npx podium${dataDir === resolve('.podium') ? '' : ` --data-dir ${dataDir}`}`;
 }
 
 function seconds(ms: number): string {

@@ -68,10 +68,12 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
     if (previous !== undefined && survivors.length > 0) requireSame(previous, survivors, options);
     // Faults are of a running cluster: one that starts from nothing starts whole.
     if (survivors.length === 0) clearFaults(dataDir);
-    const clusterId = previous?.id ?? readId(dataDir);
+    const clusterId = previous?.id ?? readId(dataDir) ?? randomBytes(8).toString('hex');
     const plan = planCluster({ config, dataDir, clusterId, portBase, insecure, entry: options.entry, node: process.execPath });
     const survives = (name: string) => survivors.some((part) => part.name === name);
-    await requireFreePorts([...plan.ports].flatMap(([name, ports]) => (survives(name) ? [] : ports)));
+    await requireFreePorts([...plan.ports].flatMap(([name, ports]) => (survives(name) ? [] : ports)), portBase);
+    // From here on the directory holds a cluster.
+    writeJson(idFile(dataDir), { id: clusterId });
     if (!insecure) await ensurePki(pkiDir(dataDir), plan.identities, new Date(clock.wall()));
     for (const [name, part] of plan.configs) {
       writeJson(join(dataDir, 'parts', `${name}.json`), part);
@@ -187,17 +189,15 @@ function readLock(path: string): ProcessId | undefined {
   }
 }
 
-/** The cluster's id outlives everything but `down --purge`. */
-function readId(dataDir: string): string {
-  const path = join(dataDir, 'cluster-id.json');
-  if (existsSync(path)) {
-    const id = idOf(readFileSync(path, 'utf8'));
-    if (id !== undefined) return id;
-    throw new UserError(`${path} is damaged: it must hold {"id": "16 hex digits"}; put it back, or start anew after \`podium down --purge\``);
-  }
-  const id = randomBytes(8).toString('hex');
-  writeJson(path, { id });
-  return id;
+const idFile = (dataDir: string) => join(dataDir, 'cluster-id.json');
+
+/** The cluster's id outlives everything but `down --purge`. Undefined where no cluster is yet. */
+function readId(dataDir: string): string | undefined {
+  const path = idFile(dataDir);
+  if (!existsSync(path)) return undefined;
+  const id = idOf(readFileSync(path, 'utf8'));
+  if (id !== undefined) return id;
+  throw new UserError(`${path} is damaged: it must hold {"id": "16 hex digits"}; put it back, or start anew after \`podium down --purge\``);
 }
 
 function idOf(text: string): string | undefined {
@@ -266,11 +266,11 @@ const isReserved = (name: string) => ['apiserver', 'scheduler', 'controllers'].i
 /** Removes everything that a cluster wrote; a directory that holds no cluster is left alone. */
 export function purge(dataDir: string): void {
   if (!existsSync(dataDir)) return;
-  const isCluster = existsSync(clusterFile(dataDir)) || existsSync(join(dataDir, 'cluster-id.json'));
+  const isCluster = existsSync(clusterFile(dataDir)) || existsSync(idFile(dataDir));
   if (!isCluster) throw new UserError(`${dataDir} holds no cluster: nothing is removed`);
   const parts = readCluster(dataDir)?.parts.map(({ name }) => join(dataDir, name)) ?? [];
-  const own = ['pki', 'logs', 'parts', 'kubeconfig', 'cluster-id.json', 'supervisor.lock'].map((name) => join(dataDir, name));
-  for (const path of [...parts, ...own, faultsFile(dataDir)]) removeTree(path);
+  const own = ['pki', 'logs', 'parts', 'kubeconfig', 'supervisor.lock'].map((name) => join(dataDir, name));
+  for (const path of [...parts, ...own, idFile(dataDir), faultsFile(dataDir)]) removeTree(path);
   // Last, so that an interrupted purge can be repeated.
   rmSync(clusterFile(dataDir), { force: true });
   if (readdirSync(dataDir).length === 0) rmSync(dataDir, { recursive: true });

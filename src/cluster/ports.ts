@@ -9,8 +9,11 @@ export interface WantedPort {
   readonly purpose: string;
 }
 
+/** The step that the remedy proposes. */
+const NEXT_PORT_BASE = 100;
+
 /** Throws a `UserError` that names every taken port, who holds it if that can be seen, and what to do. */
-export async function requireFreePorts(wanted: readonly WantedPort[]): Promise<void> {
+export async function requireFreePorts(wanted: readonly WantedPort[], portBase = 0): Promise<void> {
   const outcomes = await Promise.all(wanted.map(async (one) => ({ ...one, code: await tryPort(one.port) })));
   const taken = outcomes.filter(({ code }) => code !== undefined);
   if (taken.length === 0) return;
@@ -22,7 +25,7 @@ export async function requireFreePorts(wanted: readonly WantedPort[]): Promise<v
   });
   throw new UserError(
     `${lines.join('\n')}\nStop what holds ${taken.length === 1 ? 'it' : 'them'}, or start this cluster beside it: ` +
-      'podium up --port-base 100 adds 100 to every port. Nothing was started.',
+      `podium up --port-base N adds N to every port, for example ${portBase + NEXT_PORT_BASE}. Nothing was started.`,
   );
 }
 

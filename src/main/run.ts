@@ -2,6 +2,11 @@
 import { UserError } from '../base/errors.ts';
 
 export async function runPart(name: string, argv: readonly string[]): Promise<number> {
+  // The store has flags of its own to tell of.
+  if (name !== 'store' && argv.some((arg) => arg === '--help' || arg === '-h')) {
+    process.stdout.write(partHelp(name));
+    return 0;
+  }
   switch (name) {
     case 'store':
       return (await import('./store.ts')).run(argv);
@@ -16,4 +21,16 @@ export async function runPart(name: string, argv: readonly string[]): Promise<nu
     default:
       throw new UserError(`there is no part ${name}`);
   }
+}
+
+function partHelp(name: string): string {
+  return `Run one part of a cluster by hand; \`podium up\` starts all of them, each with a file of its own.
+
+Usage: podium ${name} --config FILE
+
+  --config FILE   the part's configuration, as \`podium up\` writes it to <data-dir>/parts/
+
+Example, beside a running cluster, after \`podium fault kill ${name === 'node' ? 'node-1' : name}\`:
+  podium ${name} --config .podium/parts/${name === 'node' ? 'node-1' : name}.json
+`;
 }

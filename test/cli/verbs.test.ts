@@ -366,6 +366,17 @@ total             8     500m        7500m   8Gi      128Mi       8064Mi   220   
     const shown = await run('describe pod one');
     expect(shown).toMatch(/^Name: +one\nNamespace: +default\n/);
     expect(shown).toContain('    Image:          web:1\n');
+    expect(shown).toMatch(/^Start Time: +<unset>$/m);
+    const labels = '{ app: timed }';
+    await run(
+      'apply -f -',
+      `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: timed }
+spec: { selector: { matchLabels: ${labels} }, template: { metadata: { labels: ${labels} }, spec: { containers: [{ name: c, image: i }] } } }
+`,
+    );
+    expect(await run('describe deployment timed')).toMatch(/^CreationTimestamp: +\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$/m);
     expect(shown).toMatch(/Events:\n {2}Type +Reason +Age +From +Message\n {2}---- .*\n {2}Warning {2}FailedScheduling {2}5s +scheduler {2}0\/1 nodes are available\n$/);
     expect(await run('events --for pod/one')).toBe(
       'LAST SEEN   TYPE      REASON             OBJECT    MESSAGE\n5s          Warning   FailedScheduling   pod/one   0/1 nodes are available\n',

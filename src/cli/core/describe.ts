@@ -77,7 +77,7 @@ function podPage(described: Described): Line[] {
     ...head(described).slice(0, 2),
     ['Service Account:', text(at(pod, 'spec', 'serviceAccountName'), 'default')],
     ['Node:', node === '' ? '<none>' : `${node}${host === '' ? '' : `/${host}`}`],
-    ['Start Time:', text(at(pod, 'status', 'startTime'), '<unset>')],
+    ['Start Time:', time(at(pod, 'status', 'startTime'))],
     ...head(described).slice(2),
     ['Status:', podStatus(pod) === 'Terminating' ? `Terminating (lasts ${age(pod.metadata.deletionTimestamp, described.nowMs)})` : text(at(pod, 'status', 'phase'))],
     ...(reason === '' ? [] : ([['Reason:', reason]] as const)),
@@ -133,7 +133,7 @@ function block(title: string, words: readonly string[]): Line[] {
 
 function stateLines(title: string, state: unknown): Line[] {
   const running = at(state, 'running');
-  if (running !== undefined) return [[title, 'Running'], ['      Started:', text(at(running, 'startedAt'))]];
+  if (running !== undefined) return [[title, 'Running'], ['      Started:', time(at(running, 'startedAt'))]];
   const waiting = at(state, 'waiting');
   if (waiting !== undefined) {
     const message = text(at(waiting, 'message'));
@@ -149,8 +149,8 @@ function stateLines(title: string, state: unknown): Line[] {
     [title, 'Terminated'],
     ['      Reason:', text(at(ended, 'reason'))],
     ['      Exit Code:', text(at(ended, 'exitCode'))],
-    ['      Started:', text(at(ended, 'startedAt'))],
-    ['      Finished:', text(at(ended, 'finishedAt'))],
+    ['      Started:', time(at(ended, 'startedAt'))],
+    ['      Finished:', time(at(ended, 'finishedAt'))],
   ];
 }
 
@@ -233,7 +233,7 @@ function deploymentPage(described: Described): Line[] {
   const sets = related.filter((one) => number(at(one, 'spec', 'replicas')) > 0);
   return [
     ...head(described).slice(0, 2),
-    ['CreationTimestamp:', text(deployment.metadata.creationTimestamp)],
+    ['CreationTimestamp:', time(deployment.metadata.creationTimestamp)],
     ...head(described).slice(2),
     ...map('Selector:', at(deployment, 'spec', 'selector', 'matchLabels')),
     [
@@ -339,7 +339,7 @@ function nodePage(described: Described): Line[] {
   ]);
   return [
     ...head(described),
-    ['CreationTimestamp:', text(node.metadata.creationTimestamp)],
+    ['CreationTimestamp:', time(node.metadata.creationTimestamp)],
     ...many('Taints:', taints),
     ['Unschedulable:', String(at(node, 'spec', 'unschedulable') === true)],
     ['Conditions:'],
@@ -399,6 +399,12 @@ function fieldLines(value: unknown, indent: string): Line[] {
     }
     return typeof one === 'object' && one !== null ? [[label], ...fieldLines(one, `${indent}  `)] : [[label, text(one)]];
   });
+}
+
+/** As kubectl writes a time: "Fri, 27 Nov 2026 01:01:24 +0000". */
+function time(value: unknown): string {
+  const ms = Date.parse(text(value));
+  return Number.isNaN(ms) ? '<unset>' : new Date(ms).toUTCString().replace('GMT', '+0000');
 }
 
 function conditionTable(conditions: readonly unknown[], fields: readonly string[]): Line[] {
