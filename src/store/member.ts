@@ -410,7 +410,13 @@ async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
     await current?.backend.close();
     throw error;
   });
-  if (opened !== undefined) return resume(world, generations, current, opened);
+  if (opened !== undefined) {
+    return resume(world, generations, current, opened).catch(async (error: unknown) => {
+      await opened.wal.close();
+      await current?.backend.close();
+      throw error;
+    });
+  }
   if (current !== undefined) await requireUnused(current);
   return beginCluster(world, config, generations);
 }
