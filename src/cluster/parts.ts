@@ -61,7 +61,7 @@ export interface PlanOptions {
 }
 
 /** A store's loop is helped by a larger young generation; the others are idle most of the time and shall be small. */
-const V8_FLAGS_STORE = ['--max-semi-space-size=8', '--always-sparkplug'];
+const V8_FLAGS_STORE = ['--max-semi-space-size=8'];
 const V8_FLAGS_SMALL = ['--max-semi-space-size=2', '--optimize-for-size'];
 
 export const ADMIN: Identity = { name: 'admin', commonName: 'admin', organization: 'system:masters' };

@@ -17,6 +17,8 @@ export interface H2Load {
   readonly requests: number;
   /** Streams that are open at a time, over all addresses. */
   readonly outstanding: number;
+  /** Over all addresses; each of them gets at least one. */
+  readonly connections: number;
 }
 
 export interface H2LoadResult {
@@ -27,15 +29,16 @@ export interface H2LoadResult {
 }
 
 /** One h2load a member, all at once; rejects if a request was not answered with HTTP 200. */
-export async function h2load({ addresses, path, message, requests, outstanding }: H2Load): Promise<H2LoadResult> {
+export async function h2load({ addresses, path, message, requests, outstanding, connections }: H2Load): Promise<H2LoadResult> {
   const dir = mkdtempSync(join(tmpdir(), 'h2load-'));
   try {
     const body = join(dir, 'body');
     writeFileSync(body, framed(message));
     const shares = split(requests, addresses.length);
     const streams = split(outstanding, addresses.length);
+    const clients = Math.max(1, Math.floor(connections / addresses.length));
     const parts = await Promise.all(
-      addresses.map((address, at) => run(`http://${address}${path}`, body, shares[at]!, streams[at]!)),
+      addresses.map((address, at) => run(`http://${address}${path}`, body, { requests: shares[at]!, streams: streams[at]!, clients })),
     );
     const seconds = Math.max(...parts.map((part) => part.seconds));
     return {
@@ -48,9 +51,13 @@ export async function h2load({ addresses, path, message, requests, outstanding }
   }
 }
 
-async function run(url: string, body: string, requests: number, streams: number) {
-  // More streams than this share no connection, as no client would have it.
-  const clients = Math.ceil(streams / 100);
+interface Share {
+  readonly requests: number;
+  readonly streams: number;
+  readonly clients: number;
+}
+
+async function run(url: string, body: string, { requests, streams, clients }: Share) {
   const { stdout } = await promisify(execFile)(findTool('h2load') ?? 'h2load', [
     ...['-n', String(requests), '-c', String(clients), '-m', String(Math.ceil(streams / clients)), '-t', '1'],
     ...['-d', body, '-H', 'content-type: application/grpc', '-H', 'te: trailers', url],

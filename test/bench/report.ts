@@ -5,6 +5,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** The median, and behind it the range of the values. */
+export function withSpread(values: readonly number[]): string {
+  const sorted = values.map(Math.round).sort((a, b) => a - b);
+  return `${Math.round(median(values))} (${sorted[0]}–${sorted.at(-1)})`;
+}
+
 export function max(values: readonly number[]): number {
   return Math.max(...values);
 }

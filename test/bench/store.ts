@@ -7,51 +7,36 @@ import { setMaxListeners } from 'node:events';
 import { sleep } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
-import { KV, PutRequest, RangeRequest, RangeResponse, PutResponse } from '../../src/proto/etcd.ts';
 import { findTool, startStoreCluster, untilServing, versionOf, type StoreCluster, type StoreKind } from '../processes.ts';
+import { etcdBenchmark } from './etcd-benchmark.ts';
 import { h2load } from './h2load.ts';
+import { key, type Load, LOADS, prepare, sampleBytes, type StreamLoad, type UnaryLoad, value } from './loads.ts';
 import { pssOf } from './memory.ts';
-import { max, median, ratio, table } from './report.ts';
+import { max, median, ratio, table, withSpread } from './report.ts';
 
-const VALUE_BYTES = 256;
 const ROUND_SECONDS = Number(process.env['PODIUM_BENCH_SECONDS'] ?? 3);
-const ROUNDS = Number(process.env['PODIUM_BENCH_ROUNDS'] ?? 3);
+const ROUNDS = Number(process.env['PODIUM_BENCH_ROUNDS'] ?? 5);
 const FAILOVERS = Number(process.env['PODIUM_BENCH_FAILOVERS'] ?? 20);
 /** A write is tried so often after the leader was killed; the first that is acknowledged counts. */
 const PROBE_EVERY_MS = 5;
 const PROBE_TIMEOUT_MS = 10_000;
 const SETTLE_MS = 300;
-
-interface Load {
-  readonly name: string;
-  readonly kind: 'put' | 'range' | 'serializable range';
-  readonly outstanding: number;
-  readonly members: 'leader' | 'all';
-}
-
-const LOADS: readonly Load[] = [
-  { name: 'put/s, 1 outstanding', kind: 'put', outstanding: 1, members: 'leader' },
-  { name: 'put/s, 1,000 outstanding, leader', kind: 'put', outstanding: 1000, members: 'leader' },
-  { name: 'put/s, 1,000 outstanding, all members', kind: 'put', outstanding: 1000, members: 'all' },
-  { name: 'linearizable read/s, 1 outstanding', kind: 'range', outstanding: 1, members: 'leader' },
-  { name: 'linearizable read/s, 1,000, all members', kind: 'range', outstanding: 1000, members: 'all' },
-  { name: 'serializable read/s, 1,000, all members', kind: 'serializable range', outstanding: 1000, members: 'all' },
-];
-
-const key = Buffer.from('bench');
-const value = Buffer.alloc(VALUE_BYTES, 'v');
+/** Of a range of 1,000 keys, about. */
+const BULK_ANSWER_MB = 0.3;
 
 export async function benchStore(filter: string): Promise<string> {
   const kinds: readonly StoreKind[] = findTool('etcd') === undefined ? ['podium'] : ['podium', 'etcd'];
   const clusters: StoreCluster[] = [];
   try {
     for (const kind of kinds) clusters.push(await startStoreCluster({ kind, members: 3 }));
+    for (const cluster of clusters) await prepare(cluster.client());
     const rows: string[][] = [];
     for (const load of LOADS) {
       if (!load.name.includes(filter)) continue;
       const rates = await measure(clusters, load);
+      if (rates.length === 0) continue;
       const medians = rates.map(median);
-      rows.push([load.name, ...medians.map((rate) => String(Math.round(rate))), ratio(medians[0], medians[1])]);
+      rows.push([load.name, ...rates.map(withSpread), ratio(medians[0], medians[1])]);
     }
     if ('leader killed'.includes(filter)) rows.push(...(await failover(clusters)));
     if ('memory'.includes(filter)) {
@@ -65,15 +50,18 @@ export async function benchStore(filter: string): Promise<string> {
   }
 }
 
-/** Per cluster the rates of all rounds; the first round of each only warms up, and says how long a round is. */
+/** Per cluster the rates of all rounds; the first rounds of each only warm up, and say how long a round is. */
 async function measure(clusters: readonly StoreCluster[], load: Load): Promise<number[][]> {
   const rates = clusters.map((): number[] => []);
-  const sizes = clusters.map(() => load.outstanding * 2);
+  const least = load.kind === 'unary' ? load.outstanding * 2 : 0;
+  const sizes = clusters.map(() => least);
+  const bytes = load.kind === 'unary' && load.isBulk === true ? BULK_ANSWER_MB : 1;
   for (let round = -2; round < ROUNDS; round++) {
     for (const [at, cluster] of clusters.entries()) {
       const rate = await roundOf(cluster, load, sizes[at]!);
+      if (rate === undefined) return [];
       const seconds = round < -1 ? 1 : ROUND_SECONDS;
-      if (round < 0) sizes[at] = Math.max(load.outstanding * 2, Math.round(rate * seconds));
+      if (round < 0) sizes[at] = Math.max(least, Math.round((rate / bytes) * seconds));
       else rates[at]!.push(rate);
       process.stderr.write(`  ${cluster.kind}: ${load.name}: ${rate.toFixed(0)}${round < 0 ? ' (warming up)' : ''}\n`);
     }
@@ -81,32 +69,31 @@ async function measure(clusters: readonly StoreCluster[], load: Load): Promise<n
   return rates;
 }
 
-async function roundOf(cluster: StoreCluster, load: Load, requests: number): Promise<number> {
+/** Per second, or undefined where a program is missing. */
+async function roundOf(cluster: StoreCluster, load: Load, requests: number): Promise<number | undefined> {
+  const rate = load.kind === 'unary' ? await unaryRound(cluster, load, requests) : await streamRound(cluster, load);
+  await sleep(systemClock, SETTLE_MS);
+  return rate;
+}
+
+function streamRound({ members }: StoreCluster, { args }: StreamLoad): Promise<number | undefined> {
+  return etcdBenchmark({ addresses: members.map((member) => member.clientAddress), args });
+}
+
+async function unaryRound(cluster: StoreCluster, load: UnaryLoad, requests: number): Promise<number> {
   const leader = await cluster.leader();
   const addresses = cluster.members.map((member) => member.clientAddress);
   const client = cluster.clientOf(leader);
-  await client.put({ key, value });
   const before = (await client.range({ key })).header!.revision;
-  const isPut = load.kind === 'put';
-  const result = await h2load({
-    addresses: load.members === 'all' ? addresses : [addresses[leader]!],
-    path: isPut ? KV.methods.put.path : KV.methods.range.path,
-    message: isPut
-      ? PutRequest.encode({ key, value })
-      : RangeRequest.encode({ key, serializable: load.kind !== 'range' }),
-    requests,
-    outstanding: load.outstanding,
-  });
-  const sample = isPut ? PutResponse.encode(await client.put({ key, value })) : RangeResponse.encode(await client.range({ key }));
+  const { path, message, outstanding, connections } = load;
+  const to = load.members === 'all' ? addresses : [addresses[leader]!];
+  const result = await h2load({ addresses: to, path, message, requests, outstanding, connections });
   const after = (await client.range({ key })).header!.revision;
-  if (isPut && after - before !== requests + 1) {
-    throw new Error(`${cluster.kind}: ${requests} puts raised the revision by ${after - before - 1}`);
-  }
-  // A few bytes less: revisions that were shorter, or an index of the member that is.
-  const least = (5 + sample.length) * 0.9 * requests;
+  const expected = load.isWrite ? requests : 0;
+  if (after - before !== expected) throw new Error(`${cluster.kind}: ${requests} calls raised the revision by ${after - before}`);
+  const least = (5 + (await sampleBytes(client, load))) * 0.9 * requests;
   if (result.answerBytes < least) throw new Error(`${cluster.kind}: ${load.name}: some answers were errors`);
-  await sleep(systemClock, SETTLE_MS);
-  return result.perSecond;
+  return load.isBulk === true ? (result.perSecond * result.answerBytes) / requests / 1e6 : result.perSecond;
 }
 
 async function failover(clusters: readonly StoreCluster[]): Promise<string[][]> {
