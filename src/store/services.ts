@@ -1,10 +1,12 @@
 /** What a member serves to clients: etcd's services over their handlers. Transport-free; server.ts and tests bind it. */
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { KV, Lease, Watch } from '../proto/etcd.ts';
+import { Election, KV, Lease, Lock, Watch } from '../proto/etcd.ts';
 import { bind, type BoundService } from '../proto/rpc.ts';
+import { electionHandlers } from './kv-service/election.ts';
 import { kvHandlers } from './kv-service/kv.ts';
 import { leaseHandlers } from './kv-service/lease.ts';
+import { lockHandlers } from './kv-service/lock.ts';
 import { watchHandlers } from './kv-service/watch.ts';
 import type { Member } from './member.ts';
 import type { Peers } from './peers.ts';
@@ -25,10 +27,14 @@ export function clientServices({ member, peers, clock, random }: ClientServicesO
     renewLease: (id) => peers.renewLease(member, id),
     leaseRemaining: (id) => peers.leaseRemaining(member, id),
   });
+  const kv = kvHandlers(member);
+  const queues = { core: member, clock, kv, lease: leases };
   return [
-    bind(KV, kvHandlers(member), mapStoreError),
+    bind(KV, kv, mapStoreError),
     bind(Watch, watchHandlers(member, { clock, random: random.fork('watches') }), mapStoreError),
     bind(Lease, leases, mapStoreError),
+    bind(Lock, lockHandlers(queues), mapStoreError),
+    bind(Election, electionHandlers(queues), mapStoreError),
     clusterService(member, () => peers.members()),
     maintenanceService(member),
   ];
