@@ -201,7 +201,7 @@ function firstOf(op: ResponseOp | undefined): KeyValue | undefined {
  * Calls a handler as a client does. In etcd what such a call fails with keeps its text and loses its code on the way
  * through the client inside the member, and so it does here.
  */
-async function asClient<T>(codec: MessageCodec<T>, call: () => Answer<T> | Promise<Answer<T>>): Promise<T> {
+async function asClient<T>(codec: MessageCodec<T>, call: () => Answer<NoInfer<T>> | Promise<Answer<NoInfer<T>>>): Promise<T> {
   try {
     const answer = await call();
     // Handlers may answer with bytes that they encoded before.
