@@ -71,7 +71,7 @@ const CLUSTER: readonly Flag[] = [
 ];
 
 const SECURITY: readonly Flag[] = [
-  text('cert-file', '', "the certificate for clients; read again when it changes"),
+  text('cert-file', '', 'the certificate for clients; read again when it changes'),
   text('key-file', '', 'its key'),
   text('trusted-ca-file', '', 'who signs the certificates of clients'),
   boolean('client-cert-auth', 'false', 'clients must show a certificate'),

@@ -95,6 +95,8 @@ const HEARTBEATS_PER_ELECTION_MIN = 5;
 /** Members send each other 64 MiB at most, and a request must fit into what they send. */
 const REQUEST_BYTES_MAX = 32 * 1024 * 1024;
 const HOUR_MS = 3_600_000;
+/** Of Node.js: a longer one fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Grouped, each flag with what it is without being given. */
 export function storeHelp(): string {
@@ -203,10 +205,14 @@ function limits(values: FlagValues) {
     txnOpsMax: values.number('max-txn-ops'),
     requestBytesMax,
     streamsPerConnectionMax: Math.min(values.number('max-concurrent-streams'), 0xffff_ffff),
-    keepaliveTimeMs: values.durationMs('grpc-keepalive-interval'),
-    keepaliveTimeoutMs: values.durationMs('grpc-keepalive-timeout'),
-    watchProgressMs: values.durationMs('watch-progress-notify-interval'),
+    keepaliveTimeMs: timerMs(values, 'grpc-keepalive-interval'),
+    keepaliveTimeoutMs: timerMs(values, 'grpc-keepalive-timeout') || TIMER_MS_MAX,
+    watchProgressMs: timerMs(values, 'watch-progress-notify-interval'),
   };
+}
+
+function timerMs(values: FlagValues, flag: string): number {
+  return Math.min(values.durationMs(flag), TIMER_MS_MAX);
 }
 
 function maintenance(values: FlagValues) {
