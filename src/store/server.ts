@@ -98,7 +98,9 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     await member.stop().catch((cause: unknown) => log.error({ error: describeError(cause) }, 'store: stop failed'));
     throw error;
   }
-  log.info({ address: flags.listenClientUrls, member: flags.id.toString(16) }, 'ready to serve client requests');
+  onFirstLeader(member, () => {
+    log.info({ address: flags.listenClientUrls, member: flags.id.toString(16) }, 'ready to serve client requests');
+  });
   return {
     stop: async () => {
       health.set('', 'not-serving');
@@ -109,6 +111,16 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
       certificates.peer?.close();
     },
   };
+}
+
+/** As with etcd, a member is ready once its cluster has a leader: what listens before can only say that there is none. */
+function onFirstLeader(member: Member, ready: () => void): void {
+  if (member.leader !== 0n) return ready();
+  const off = member.onRole(({ leader }) => {
+    if (leader === 0n) return;
+    off();
+    ready();
+  });
 }
 
 function withTools(services: readonly BoundService[], health: HealthService): BoundService[] {
