@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Wiring only: what was typed meets what does it. Every verb and part is loaded when it is asked for, and no other. */
-import { readFileSync } from 'node:fs';
 import { runProgram } from './cli/program.ts';
+import { readVersion } from './main/version.ts';
 
 const interrupt = new AbortController();
 
@@ -21,9 +21,3 @@ const exitCode = await runProgram(process.argv.slice(2), {
 });
 // What was written must reach a pipe before the process ends.
 process.stdout.write('', () => process.exit(exitCode));
-
-/** This file is <root>/dist/src/main.js. */
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}

@@ -16,9 +16,14 @@ export interface Log {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** Logs JSON lines to standard error. Synchronous, so that nothing is lost on SIGKILL. */
-export function createLog(part: string, level: LogLevel = 'info'): Log {
-  const destination = pino.destination({ dest: 2, sync: true });
+/** Logs JSON lines to `stderr`, `stdout` or files. Synchronous, so that nothing is lost on SIGKILL. */
+export function createLog(part: string, level: LogLevel = 'info', outputs: readonly string[] = ['stderr']): Log {
+  const streams = outputs.map((output) => {
+    const dest = output === 'stderr' ? 2 : output === 'stdout' ? 1 : output;
+    return { level: 'trace' as const, stream: pino.destination({ dest, sync: true, mkdir: true }) };
+  });
+  const [first] = streams;
+  const destination = streams.length === 1 && first !== undefined ? first.stream : pino.multistream(streams);
   return pino(
     {
       base: { part },

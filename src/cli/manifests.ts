@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isScalar, LineCounter, type ParsedNode, parseAllDocuments } from 'yaml';
 import { systemErrorCode, UserError } from '../base/errors.ts';
-import { nearest } from '../cluster/nearest.ts';
+import { nearest } from '../base/nearest.ts';
 import { apiVersionOf, findKind, RESOURCES, type ResourceInfo } from '../kube/resources.ts';
 import type { View } from './core/view.ts';
 

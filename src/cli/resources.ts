@@ -1,7 +1,7 @@
 /** From what a person types (`deploy/hello`, `pods a b`, `svc,po`) to what the API server is asked for. */
 import { UserError } from '../base/errors.ts';
 import { type ApiClient, inNamespace, type ResourceRef } from '../client/api-client.ts';
-import { nearest } from '../cluster/nearest.ts';
+import { nearest } from '../base/nearest.ts';
 import { findResource, RESOURCES, type ResourceInfo } from '../kube/resources.ts';
 import type { View } from './core/view.ts';
 

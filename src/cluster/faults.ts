@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../base/nearest.ts';
 import { isAlive, isPaused, processesBelow, signalGroup, signalProcess } from './processes.ts';
 
 /** How long a part that is restarted may take to end by itself. */

@@ -8,6 +8,7 @@ import { checkServerIdentity } from 'node:tls';
 import { Pipe } from '../base/pipe.ts';
 import { RpcCode, RpcError, type BidiCall, type CallOptions, type Channel } from '../proto/rpc.ts';
 import type { Init, MessageCodec, MethodDescriptor } from '../proto/wire.ts';
+import type { RenewedTls } from './renewed-tls.ts';
 
 export interface ConnectOptions {
   /** "127.0.0.1:2379"; several must be IP addresses. */
@@ -15,6 +16,7 @@ export interface ConnectOptions {
   /** undefined: plain text. Without `cert` and `key` no client certificate is shown. */
   readonly tls?:
     | { readonly ca: Uint8Array; readonly cert?: Uint8Array; readonly key?: Uint8Array; readonly serverName?: string }
+    | { readonly renewed: RenewedTls; readonly serverName?: string }
     | undefined;
   readonly responseBytesMax?: number;
   readonly reconnectBackoffMaxMs?: number;
@@ -178,13 +180,16 @@ function tlsCredentials(
 ): grpc.ChannelCredentials {
   const pem = (bytes: Uint8Array | undefined) => (bytes === undefined ? null : Buffer.from(bytes));
   const names = tls.serverName === undefined ? addresses.map(hostOf) : [tls.serverName];
-  return grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), {
+  const verify: grpc.VerifyOptions = {
     // The certificate must be for an address that was asked for, whatever name the handshake carried.
     checkServerIdentity: (_, certificate) => {
       const problems = names.map((name) => checkServerIdentity(name, certificate));
       return problems.includes(undefined) ? undefined : problems[0];
     },
-  });
+  };
+  if ('renewed' in tls)
+    return grpc.experimental.createCertificateProviderChannelCredentials(tls.renewed, tls.renewed, verify);
+  return grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify);
 }
 
 /** RFC 6066 allows no addresses in a handshake's server name, and Node.js warns of them. */

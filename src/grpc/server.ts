@@ -17,6 +17,7 @@ import {
   type CallContext,
 } from '../proto/rpc.ts';
 import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
+import type { RenewedTls } from './renewed-tls.ts';
 
 export interface TlsFiles {
   /** PEM. Clients must show a certificate that it signed where `requireClientCertificate` says so. */
@@ -29,17 +30,24 @@ export interface GrpcServerOptions {
   readonly log: Log;
   readonly services: readonly BoundService[];
   /** undefined: plain text. */
-  readonly tls?: (TlsFiles & { readonly requireClientCertificate: boolean }) | undefined;
+  readonly tls?:
+    | (TlsFiles & { readonly requireClientCertificate: boolean })
+    | { readonly renewed: RenewedTls; readonly requireClientCertificate: boolean }
+    | undefined;
   /** A larger request is refused with ResourceExhausted. */
   readonly requestBytesMax?: number;
   /** Streams that one connection may have open at a time. */
   readonly streamsPerConnectionMax?: number;
+  /** 0: a quiet connection is not asked whether it lives. */
   readonly keepaliveTimeMs?: number;
   readonly keepaliveTimeoutMs?: number;
 }
 
 /** etcd's 1.5 MiB for a request, and room for what surrounds it. */
 export const REQUEST_BYTES_MAX = 2 * 1024 * 1024;
+
+/** The longest time of a timer. */
+const NEVER_MS = 2 ** 31 - 1;
 
 /** Requests of a stream that wait for their handler before the transport is told to hold back. */
 const REQUESTS_AHEAD_MAX = 64;
@@ -74,7 +82,7 @@ export class GrpcServer {
       'grpc.max_receive_message_length': options.requestBytesMax ?? REQUEST_BYTES_MAX,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': options.streamsPerConnectionMax ?? 10_000,
-      'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 10_000,
+      'grpc.keepalive_time_ms': options.keepaliveTimeMs === 0 ? NEVER_MS : (options.keepaliveTimeMs ?? 10_000),
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
       'grpc.enable_channelz': 0,
     });
@@ -125,9 +133,16 @@ export class GrpcServer {
   #credentials(): grpc.ServerCredentials {
     const tls = this.#options.tls;
     if (tls === undefined) return grpc.ServerCredentials.createInsecure();
+    const { requireClientCertificate } = tls;
+    if ('renewed' in tls) {
+      // grpc-js 1.14 names its arguments the other way round than it uses them: the server's own certificate comes first.
+      // A CA is what makes it ask for certificates at all.
+      const create = grpc.experimental.createCertificateProviderServerCredentials;
+      return create(tls.renewed, requireClientCertificate ? tls.renewed : null, requireClientCertificate);
+    }
     const pair = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
     const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
-    return grpc.ServerCredentials.createSsl(ca, [pair], tls.requireClientCertificate);
+    return grpc.ServerCredentials.createSsl(ca, [pair], requireClientCertificate);
   }
 
   #add(bound: BoundService): void {

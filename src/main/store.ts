@@ -1,17 +1,32 @@
 /** `podium store`: a store member by etcd's flags. */
+import tls from 'node:tls';
 import { describeError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
-import { parseStoreFlags, STORE_HELP } from '../store/flags.ts';
+import { configFileOf, readConfigFile } from '../store/config-file.ts';
+import { parseStoreFlags, storeHelp } from '../store/flags.ts';
+import { ETCD_VERSION } from '../store/rpc/maintenance.ts';
 import { startStore } from '../store/server.ts';
+import { readVersion } from './version.ts';
 import { aborted, stopSignal } from './world.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help') || argv.includes('-h')) {
-    process.stdout.write(STORE_HELP);
+  if (argv.some((arg) => /^(?:-h|--?help)$/.test(arg))) {
+    process.stdout.write(storeHelp());
     return 0;
   }
-  const flags = parseStoreFlags(argv);
-  const log = createLog(flags.name, flags.logLevel);
+  if (argv.some((arg) => /^--?version$/.test(arg))) {
+    // Clients and scripts that look for an etcd read the first line.
+    process.stdout.write(`etcd Version: ${ETCD_VERSION}\nPodium Version: ${readVersion()}\nNode.js: ${process.version}\n`);
+    return 0;
+  }
+  const path = configFileOf(argv, process.env);
+  const file = path === undefined ? {} : { file: await readConfigFile(path) };
+  const flags = parseStoreFlags(argv, { env: process.env, ...file });
+  for (const notice of flags.notices) process.stderr.write(`podium store: ${notice}\n`);
+  // For every socket of this process: grpc-js takes what Node.js takes by default.
+  tls.DEFAULT_MIN_VERSION = flags.tlsMinVersion;
+  tls.DEFAULT_MAX_VERSION = flags.tlsMaxVersion;
+  const log = createLog(flags.name, flags.logLevel, flags.logOutputs);
   const signal = stopSignal();
   let failed: (error: unknown) => void = () => {};
   const failure = new Promise<unknown>((resolve) => (failed = resolve));

@@ -19,11 +19,49 @@ export const fileDescriptors: readonly FileDescriptor[] = [
       'Cg9ldGNkL2F1dGgucHJvdG8SBmF1dGhwYiIxCg5Vc2VyQWRkT3B0aW9ucxIfCgtub19wYXNzd29yZBgBIAEoCFIKbm9QYXNzd29yZCJ+CgRVc2VyEhIKBG5hbWUYASABKAxSBG5hbWUSGgoIcGFzc3dvcmQYAiABKAxSCHBhc3N3b3JkEhQKBXJvbGVzGAMgAygJUgVyb2xlcxIwCgdvcHRpb25zGAQgASgLMhYuYXV0aHBiLlVzZXJBZGRPcHRpb25zUgdvcHRpb25zIpwBCgpQZXJtaXNzaW9uEjMKCHBlcm1UeXBlGAEgASgOMhcuYXV0aHBiLlBlcm1pc3Npb24uVHlwZVIIcGVybVR5cGUSEAoDa2V5GAIgASgMUgNrZXkSGwoJcmFuZ2VfZW5kGAMgASgMUghyYW5nZUVuZCIqCgRUeXBlEggKBFJFQUQQABIJCgVXUklURRABEg0KCVJFQURXUklURRACIlQKBFJvbGUSEgoEbmFtZRgBIAEoDFIEbmFtZRI4Cg1rZXlQZXJtaXNzaW9uGAIgAygLMhIuYXV0aHBiLlBlcm1pc3Npb25SDWtleVBlcm1pc3Npb25iBnByb3RvMw==',
   },
   {
+    name: 'etcd/election.proto',
+    dependencies: ['etcd/rpc.proto', 'etcd/kv.proto'],
+    symbols: [
+      'v3electionpb.Election',
+      'v3electionpb.Election.Campaign',
+      'v3electionpb.Election.Proclaim',
+      'v3electionpb.Election.Leader',
+      'v3electionpb.Election.Observe',
+      'v3electionpb.Election.Resign',
+      'v3electionpb.CampaignRequest',
+      'v3electionpb.CampaignResponse',
+      'v3electionpb.LeaderKey',
+      'v3electionpb.LeaderRequest',
+      'v3electionpb.LeaderResponse',
+      'v3electionpb.ResignRequest',
+      'v3electionpb.ResignResponse',
+      'v3electionpb.ProclaimRequest',
+      'v3electionpb.ProclaimResponse',
+    ],
+    base64:
+      'ChNldGNkL2VsZWN0aW9uLnByb3RvEgx2M2VsZWN0aW9ucGIaDmV0Y2QvcnBjLnByb3RvGg1ldGNkL2t2LnByb3RvIlEKD0NhbXBhaWduUmVxdWVzdBISCgRuYW1lGAEgASgMUgRuYW1lEhQKBWxlYXNlGAIgASgDUgVsZWFzZRIUCgV2YWx1ZRgDIAEoDFIFdmFsdWUieQoQQ2FtcGFpZ25SZXNwb25zZRI0CgZoZWFkZXIYASABKAsyHC5ldGNkc2VydmVycGIuUmVzcG9uc2VIZWFkZXJSBmhlYWRlchIvCgZsZWFkZXIYAiABKAsyFy52M2VsZWN0aW9ucGIuTGVhZGVyS2V5UgZsZWFkZXIiWQoJTGVhZGVyS2V5EhIKBG5hbWUYASABKAxSBG5hbWUSEAoDa2V5GAIgASgMUgNrZXkSEAoDcmV2GAMgASgDUgNyZXYSFAoFbGVhc2UYBCABKANSBWxlYXNlIiMKDUxlYWRlclJlcXVlc3QSEgoEbmFtZRgBIAEoDFIEbmFtZSJoCg5MZWFkZXJSZXNwb25zZRI0CgZoZWFkZXIYASABKAsyHC5ldGNkc2VydmVycGIuUmVzcG9uc2VIZWFkZXJSBmhlYWRlchIgCgJrdhgCIAEoCzIQLm12Y2NwYi5LZXlWYWx1ZVICa3YiQAoNUmVzaWduUmVxdWVzdBIvCgZsZWFkZXIYASABKAsyFy52M2VsZWN0aW9ucGIuTGVhZGVyS2V5UgZsZWFkZXIiRgoOUmVzaWduUmVzcG9uc2USNAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXIiWAoPUHJvY2xhaW1SZXF1ZXN0Ei8KBmxlYWRlchgBIAEoCzIXLnYzZWxlY3Rpb25wYi5MZWFkZXJLZXlSBmxlYWRlchIUCgV2YWx1ZRgCIAEoDFIFdmFsdWUiSAoQUHJvY2xhaW1SZXNwb25zZRI0CgZoZWFkZXIYASABKAsyHC5ldGNkc2VydmVycGIuUmVzcG9uc2VIZWFkZXJSBmhlYWRlcjLyAgoIRWxlY3Rpb24SSQoIQ2FtcGFpZ24SHS52M2VsZWN0aW9ucGIuQ2FtcGFpZ25SZXF1ZXN0Gh4udjNlbGVjdGlvbnBiLkNhbXBhaWduUmVzcG9uc2USSQoIUHJvY2xhaW0SHS52M2VsZWN0aW9ucGIuUHJvY2xhaW1SZXF1ZXN0Gh4udjNlbGVjdGlvbnBiLlByb2NsYWltUmVzcG9uc2USQwoGTGVhZGVyEhsudjNlbGVjdGlvbnBiLkxlYWRlclJlcXVlc3QaHC52M2VsZWN0aW9ucGIuTGVhZGVyUmVzcG9uc2USRgoHT2JzZXJ2ZRIbLnYzZWxlY3Rpb25wYi5MZWFkZXJSZXF1ZXN0GhwudjNlbGVjdGlvbnBiLkxlYWRlclJlc3BvbnNlMAESQwoGUmVzaWduEhsudjNlbGVjdGlvbnBiLlJlc2lnblJlcXVlc3QaHC52M2VsZWN0aW9ucGIuUmVzaWduUmVzcG9uc2ViBnByb3RvMw==',
+  },
+  {
     name: 'etcd/kv.proto',
     dependencies: [],
     symbols: ['mvccpb.KeyValue', 'mvccpb.Event', 'mvccpb.Event.EventType'],
     base64:
       'Cg1ldGNkL2t2LnByb3RvEgZtdmNjcGIirgEKCEtleVZhbHVlEhAKA2tleRgBIAEoDFIDa2V5EicKD2NyZWF0ZV9yZXZpc2lvbhgCIAEoA1IOY3JlYXRlUmV2aXNpb24SIQoMbW9kX3JldmlzaW9uGAMgASgDUgttb2RSZXZpc2lvbhIYCgd2ZXJzaW9uGAQgASgDUgd2ZXJzaW9uEhQKBXZhbHVlGAUgASgMUgV2YWx1ZRIUCgVsZWFzZRgGIAEoA1IFbGVhc2UiowEKBUV2ZW50EisKBHR5cGUYASABKA4yFy5tdmNjcGIuRXZlbnQuRXZlbnRUeXBlUgR0eXBlEiAKAmt2GAIgASgLMhAubXZjY3BiLktleVZhbHVlUgJrdhIpCgdwcmV2X2t2GAMgASgLMhAubXZjY3BiLktleVZhbHVlUgZwcmV2S3YiIAoJRXZlbnRUeXBlEgcKA1BVVBAAEgoKBkRFTEVURRABYgZwcm90bzM=',
+  },
+  {
+    name: 'etcd/lock.proto',
+    dependencies: ['etcd/rpc.proto'],
+    symbols: [
+      'v3lockpb.Lock',
+      'v3lockpb.Lock.Lock',
+      'v3lockpb.Lock.Unlock',
+      'v3lockpb.LockRequest',
+      'v3lockpb.LockResponse',
+      'v3lockpb.UnlockRequest',
+      'v3lockpb.UnlockResponse',
+    ],
+    base64:
+      'Cg9ldGNkL2xvY2sucHJvdG8SCHYzbG9ja3BiGg5ldGNkL3JwYy5wcm90byI3CgtMb2NrUmVxdWVzdBISCgRuYW1lGAEgASgMUgRuYW1lEhQKBWxlYXNlGAIgASgDUgVsZWFzZSJWCgxMb2NrUmVzcG9uc2USNAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXISEAoDa2V5GAIgASgMUgNrZXkiIQoNVW5sb2NrUmVxdWVzdBIQCgNrZXkYASABKAxSA2tleSJGCg5VbmxvY2tSZXNwb25zZRI0CgZoZWFkZXIYASABKAsyHC5ldGNkc2VydmVycGIuUmVzcG9uc2VIZWFkZXJSBmhlYWRlcjJ6CgRMb2NrEjUKBExvY2sSFS52M2xvY2twYi5Mb2NrUmVxdWVzdBoWLnYzbG9ja3BiLkxvY2tSZXNwb25zZRI7CgZVbmxvY2sSFy52M2xvY2twYi5VbmxvY2tSZXF1ZXN0GhgudjNsb2NrcGIuVW5sb2NrUmVzcG9uc2ViBnByb3RvMw==',
   },
   {
     name: 'etcd/rpc.proto',

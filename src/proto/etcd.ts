@@ -1,4 +1,4 @@
-// Written by scripts/generate.ts from proto/etcd/auth.proto, proto/etcd/kv.proto, proto/etcd/rpc.proto. Do not edit.
+// Written by scripts/generate.ts from proto/etcd/auth.proto, proto/etcd/election.proto, proto/etcd/kv.proto, proto/etcd/lock.proto, proto/etcd/rpc.proto. Do not edit.
 import { codec, type MessageCodec } from './wire.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -188,6 +188,369 @@ export const Role: MessageCodec<Role> = codec<Role>(
   (m) => ({ name: m.name ?? EMPTY, keyPermission: (m.keyPermission ?? []).map((item) => Permission.create(item)) }),
 );
 
+export interface CampaignRequest {
+  name: Uint8Array;
+  lease: bigint;
+  value: Uint8Array;
+}
+
+export const CampaignRequest: MessageCodec<CampaignRequest> = codec<CampaignRequest>(
+  'v3electionpb.CampaignRequest',
+  (w, m) => {
+    if (m.name !== undefined && m.name.length > 0) {
+      w.uint32(10).bytes(m.name);
+    }
+    if (m.lease) {
+      w.uint32(16).bigInt64(m.lease);
+    }
+    if (m.value !== undefined && m.value.length > 0) {
+      w.uint32(26).bytes(m.value);
+    }
+  },
+  (r, end) => {
+    const m: CampaignRequest = { name: EMPTY, lease: 0n, value: EMPTY };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.name = r.bytes();
+          break;
+        }
+        case 16: {
+          m.lease = r.bigInt64();
+          break;
+        }
+        case 26: {
+          m.value = r.bytes();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ name: m.name ?? EMPTY, lease: m.lease ?? 0n, value: m.value ?? EMPTY }),
+);
+
+export interface CampaignResponse {
+  header: ResponseHeader | undefined;
+  leader: LeaderKey | undefined;
+}
+
+export const CampaignResponse: MessageCodec<CampaignResponse> = codec<CampaignResponse>(
+  'v3electionpb.CampaignResponse',
+  (w, m) => {
+    if (m.header !== undefined) {
+      const start = w.open(10);
+      ResponseHeader.write(w, m.header);
+      w.close(start);
+    }
+    if (m.leader !== undefined) {
+      const start = w.open(18);
+      LeaderKey.write(w, m.leader);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: CampaignResponse = { header: undefined, leader: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.header = ResponseHeader.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          const to = r.enter();
+          m.leader = LeaderKey.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    header: m.header === undefined ? undefined : ResponseHeader.create(m.header),
+    leader: m.leader === undefined ? undefined : LeaderKey.create(m.leader),
+  }),
+);
+
+export interface LeaderKey {
+  name: Uint8Array;
+  key: Uint8Array;
+  rev: number;
+  lease: bigint;
+}
+
+export const LeaderKey: MessageCodec<LeaderKey> = codec<LeaderKey>(
+  'v3electionpb.LeaderKey',
+  (w, m) => {
+    if (m.name !== undefined && m.name.length > 0) {
+      w.uint32(10).bytes(m.name);
+    }
+    if (m.key !== undefined && m.key.length > 0) {
+      w.uint32(18).bytes(m.key);
+    }
+    if (m.rev) {
+      w.uint32(24).int64(m.rev);
+    }
+    if (m.lease) {
+      w.uint32(32).bigInt64(m.lease);
+    }
+  },
+  (r, end) => {
+    const m: LeaderKey = { name: EMPTY, key: EMPTY, rev: 0, lease: 0n };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.name = r.bytes();
+          break;
+        }
+        case 18: {
+          m.key = r.bytes();
+          break;
+        }
+        case 24: {
+          m.rev = r.int64();
+          break;
+        }
+        case 32: {
+          m.lease = r.bigInt64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ name: m.name ?? EMPTY, key: m.key ?? EMPTY, rev: m.rev ?? 0, lease: m.lease ?? 0n }),
+);
+
+export interface LeaderRequest {
+  name: Uint8Array;
+}
+
+export const LeaderRequest: MessageCodec<LeaderRequest> = codec<LeaderRequest>(
+  'v3electionpb.LeaderRequest',
+  (w, m) => {
+    if (m.name !== undefined && m.name.length > 0) {
+      w.uint32(10).bytes(m.name);
+    }
+  },
+  (r, end) => {
+    const m: LeaderRequest = { name: EMPTY };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.name = r.bytes();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ name: m.name ?? EMPTY }),
+);
+
+export interface LeaderResponse {
+  header: ResponseHeader | undefined;
+  kv: KeyValue | undefined;
+}
+
+export const LeaderResponse: MessageCodec<LeaderResponse> = codec<LeaderResponse>(
+  'v3electionpb.LeaderResponse',
+  (w, m) => {
+    if (m.header !== undefined) {
+      const start = w.open(10);
+      ResponseHeader.write(w, m.header);
+      w.close(start);
+    }
+    if (m.kv !== undefined) {
+      const start = w.open(18);
+      KeyValue.write(w, m.kv);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: LeaderResponse = { header: undefined, kv: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.header = ResponseHeader.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          const to = r.enter();
+          m.kv = KeyValue.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    header: m.header === undefined ? undefined : ResponseHeader.create(m.header),
+    kv: m.kv === undefined ? undefined : KeyValue.create(m.kv),
+  }),
+);
+
+export interface ResignRequest {
+  leader: LeaderKey | undefined;
+}
+
+export const ResignRequest: MessageCodec<ResignRequest> = codec<ResignRequest>(
+  'v3electionpb.ResignRequest',
+  (w, m) => {
+    if (m.leader !== undefined) {
+      const start = w.open(10);
+      LeaderKey.write(w, m.leader);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: ResignRequest = { leader: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.leader = LeaderKey.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ leader: m.leader === undefined ? undefined : LeaderKey.create(m.leader) }),
+);
+
+export interface ResignResponse {
+  header: ResponseHeader | undefined;
+}
+
+export const ResignResponse: MessageCodec<ResignResponse> = codec<ResignResponse>(
+  'v3electionpb.ResignResponse',
+  (w, m) => {
+    if (m.header !== undefined) {
+      const start = w.open(10);
+      ResponseHeader.write(w, m.header);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: ResignResponse = { header: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.header = ResponseHeader.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ header: m.header === undefined ? undefined : ResponseHeader.create(m.header) }),
+);
+
+export interface ProclaimRequest {
+  leader: LeaderKey | undefined;
+  value: Uint8Array;
+}
+
+export const ProclaimRequest: MessageCodec<ProclaimRequest> = codec<ProclaimRequest>(
+  'v3electionpb.ProclaimRequest',
+  (w, m) => {
+    if (m.leader !== undefined) {
+      const start = w.open(10);
+      LeaderKey.write(w, m.leader);
+      w.close(start);
+    }
+    if (m.value !== undefined && m.value.length > 0) {
+      w.uint32(18).bytes(m.value);
+    }
+  },
+  (r, end) => {
+    const m: ProclaimRequest = { leader: undefined, value: EMPTY };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.leader = LeaderKey.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          m.value = r.bytes();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ leader: m.leader === undefined ? undefined : LeaderKey.create(m.leader), value: m.value ?? EMPTY }),
+);
+
+export interface ProclaimResponse {
+  header: ResponseHeader | undefined;
+}
+
+export const ProclaimResponse: MessageCodec<ProclaimResponse> = codec<ProclaimResponse>(
+  'v3electionpb.ProclaimResponse',
+  (w, m) => {
+    if (m.header !== undefined) {
+      const start = w.open(10);
+      ResponseHeader.write(w, m.header);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: ProclaimResponse = { header: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.header = ResponseHeader.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ header: m.header === undefined ? undefined : ResponseHeader.create(m.header) }),
+);
+
 export interface KeyValue {
   key: Uint8Array;
   createRevision: number;
@@ -324,6 +687,146 @@ export const Event: MessageCodec<Event> = codec<Event>(
     kv: m.kv === undefined ? undefined : KeyValue.create(m.kv),
     prevKv: m.prevKv === undefined ? undefined : KeyValue.create(m.prevKv),
   }),
+);
+
+export interface LockRequest {
+  name: Uint8Array;
+  lease: bigint;
+}
+
+export const LockRequest: MessageCodec<LockRequest> = codec<LockRequest>(
+  'v3lockpb.LockRequest',
+  (w, m) => {
+    if (m.name !== undefined && m.name.length > 0) {
+      w.uint32(10).bytes(m.name);
+    }
+    if (m.lease) {
+      w.uint32(16).bigInt64(m.lease);
+    }
+  },
+  (r, end) => {
+    const m: LockRequest = { name: EMPTY, lease: 0n };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.name = r.bytes();
+          break;
+        }
+        case 16: {
+          m.lease = r.bigInt64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ name: m.name ?? EMPTY, lease: m.lease ?? 0n }),
+);
+
+export interface LockResponse {
+  header: ResponseHeader | undefined;
+  key: Uint8Array;
+}
+
+export const LockResponse: MessageCodec<LockResponse> = codec<LockResponse>(
+  'v3lockpb.LockResponse',
+  (w, m) => {
+    if (m.header !== undefined) {
+      const start = w.open(10);
+      ResponseHeader.write(w, m.header);
+      w.close(start);
+    }
+    if (m.key !== undefined && m.key.length > 0) {
+      w.uint32(18).bytes(m.key);
+    }
+  },
+  (r, end) => {
+    const m: LockResponse = { header: undefined, key: EMPTY };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.header = ResponseHeader.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          m.key = r.bytes();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ header: m.header === undefined ? undefined : ResponseHeader.create(m.header), key: m.key ?? EMPTY }),
+);
+
+export interface UnlockRequest {
+  key: Uint8Array;
+}
+
+export const UnlockRequest: MessageCodec<UnlockRequest> = codec<UnlockRequest>(
+  'v3lockpb.UnlockRequest',
+  (w, m) => {
+    if (m.key !== undefined && m.key.length > 0) {
+      w.uint32(10).bytes(m.key);
+    }
+  },
+  (r, end) => {
+    const m: UnlockRequest = { key: EMPTY };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.key = r.bytes();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ key: m.key ?? EMPTY }),
+);
+
+export interface UnlockResponse {
+  header: ResponseHeader | undefined;
+}
+
+export const UnlockResponse: MessageCodec<UnlockResponse> = codec<UnlockResponse>(
+  'v3lockpb.UnlockResponse',
+  (w, m) => {
+    if (m.header !== undefined) {
+      const start = w.open(10);
+      ResponseHeader.write(w, m.header);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: UnlockResponse = { header: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.header = ResponseHeader.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ header: m.header === undefined ? undefined : ResponseHeader.create(m.header) }),
 );
 
 export interface ResponseHeader {
@@ -4759,6 +5262,67 @@ export const AuthRoleRevokePermissionResponse: MessageCodec<AuthRoleRevokePermis
     },
     (m) => ({ header: m.header === undefined ? undefined : ResponseHeader.create(m.header) }),
   );
+
+export const Election = {
+  typeName: 'v3electionpb.Election',
+  methods: {
+    campaign: {
+      path: '/v3electionpb.Election/Campaign',
+      request: CampaignRequest,
+      response: CampaignResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    proclaim: {
+      path: '/v3electionpb.Election/Proclaim',
+      request: ProclaimRequest,
+      response: ProclaimResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    leader: {
+      path: '/v3electionpb.Election/Leader',
+      request: LeaderRequest,
+      response: LeaderResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    observe: {
+      path: '/v3electionpb.Election/Observe',
+      request: LeaderRequest,
+      response: LeaderResponse,
+      requestStream: false,
+      responseStream: true,
+    },
+    resign: {
+      path: '/v3electionpb.Election/Resign',
+      request: ResignRequest,
+      response: ResignResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+  },
+} as const;
+
+export const Lock = {
+  typeName: 'v3lockpb.Lock',
+  methods: {
+    lock: {
+      path: '/v3lockpb.Lock/Lock',
+      request: LockRequest,
+      response: LockResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    unlock: {
+      path: '/v3lockpb.Lock/Unlock',
+      request: UnlockRequest,
+      response: UnlockResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+  },
+} as const;
 
 export const KV = {
   typeName: 'etcdserverpb.KV',

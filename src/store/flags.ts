@@ -1,11 +1,13 @@
 /**
  * etcd's command line, so that a member starts where an etcd did. Values are checked here; what is wrong is a `UserError`
- * that names the flag and the remedy. (https://etcd.io/docs/v3.6/op-guide/configuration/)
+ * that names the flag and the remedy. The flags themselves are in flag-table.ts, where values come from in
+ * flag-values.ts. (https://etcd.io/docs/v3.6/op-guide/configuration/)
  */
 import { createHash } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
+import { FLAG_GROUPS } from './flag-table.ts';
+import { bad, durationMs, FlagValues, type FlagSources } from './flag-values.ts';
 
 export interface TlsPaths {
   readonly certFile: string;
@@ -35,58 +37,115 @@ export interface StoreFlags {
   readonly logLevel: LogLevel;
   readonly clientTls: TlsPaths | undefined;
   readonly peerTls: TlsPaths | undefined;
+  /** Common names that a peer's certificate may have; empty: any. */
+  readonly peerAllowedCns: readonly string[];
+  readonly tlsMinVersion: TlsVersion;
+  readonly tlsMaxVersion: TlsVersion;
+  readonly walDir: string | undefined;
+  readonly initialClusterState: 'new' | 'existing';
+  readonly strictReconfigCheck: boolean;
+  readonly maxLearners: number;
+  readonly snapshotEntries: number;
+  readonly catchUpEntries: number;
+  /** undefined: the member's own choice. */
+  readonly heartbeatMs: number | undefined;
+  readonly electionMs: number;
+  /** 0: the default, negative: no quota. */
+  readonly quotaBytes: number;
+  readonly txnOpsMax: number;
+  readonly requestBytesMax: number;
+  readonly streamsPerConnectionMax: number;
+  /** 0: no pings. */
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly watchProgressMs: number;
+  readonly autoCompactionMode: 'periodic' | 'revision';
+  /** Milliseconds in the mode `periodic`, else revisions; 0: off. */
+  readonly autoCompactionRetention: number;
+  readonly initialCorruptCheck: boolean;
+  /** 0: never. */
+  readonly corruptCheckTimeMs: number;
+  readonly compactHashCheck: boolean;
+  readonly compactHashCheckTimeMs: number;
+  /** As it was given: `simple`, or `jwt,…`. */
+  readonly authToken: string;
+  readonly bcryptCost: number;
+  readonly authTokenTtlSeconds: number;
+  readonly listenClientHttpUrls: readonly string[];
+  readonly listenMetricsUrls: readonly string[];
+  readonly metrics: 'basic' | 'extensive';
+  readonly enablePprof: boolean;
+  readonly enableGateway: boolean;
+  /** `*`: any. */
+  readonly corsOrigins: readonly string[];
+  readonly hostWhitelist: readonly string[];
+  /** `stderr`, `stdout`, or paths. */
+  readonly logOutputs: readonly string[];
+  /** For standard error: what was given and has no effect. */
+  readonly notices: readonly string[];
 }
 
-const OPTIONS = {
-  name: { type: 'string', default: 'default' },
-  'data-dir': { type: 'string' },
-  'listen-client-urls': { type: 'string', default: 'http://localhost:2379' },
-  'advertise-client-urls': { type: 'string' },
-  'listen-peer-urls': { type: 'string', default: 'http://localhost:2380' },
-  'initial-advertise-peer-urls': { type: 'string', default: 'http://localhost:2380' },
-  'initial-cluster': { type: 'string' },
-  'initial-cluster-state': { type: 'string', default: 'new' },
-  'initial-cluster-token': { type: 'string', default: 'etcd-cluster' },
-  'log-level': { type: 'string', default: 'info' },
-  'cert-file': { type: 'string' },
-  'key-file': { type: 'string' },
-  'trusted-ca-file': { type: 'string' },
-  'client-cert-auth': { type: 'boolean', default: false },
-  'peer-cert-file': { type: 'string' },
-  'peer-key-file': { type: 'string' },
-  'peer-trusted-ca-file': { type: 'string' },
-  'peer-client-cert-auth': { type: 'boolean', default: false },
-} as const;
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
-export const STORE_HELP = `Run a member of the store: a drop-in for etcd.
+/** etcd's, past which no election timeout helps. */
+const ELECTION_MS_MAX = 50_000;
+/** etcd's, of a flag that says nothing of it. */
+const HEARTBEAT_MS_DEFAULT = 100;
+const HEARTBEATS_PER_ELECTION_MIN = 5;
+/** Members send each other 64 MiB at most, and a request must fit into what they send. */
+const REQUEST_BYTES_MAX = 32 * 1024 * 1024;
+const HOUR_MS = 3_600_000;
+/** Of Node.js: a longer one fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Grouped, each flag with what it is without being given. */
+export function storeHelp(): string {
+  const groups = FLAG_GROUPS.map(({ title, flags }) => {
+    const lines = flags.map(({ name, type, initial, help }) => {
+      const value = type === 'boolean' ? '' : ` <${type === 'text' ? 'value' : type}>`;
+      return `  --${`${name}${value}`.padEnd(44)} ${help}${initial === '' ? '' : ` (default ${initial})`}`;
+    });
+    return `${title}:\n${lines.join('\n')}\n`;
+  });
+  return `Run a member of the store: a drop-in for etcd.
 
 Usage: podium store [flags]
+       podium store --version
 
-  --name <name>                        this member's name in --initial-cluster (default "default")
-  --data-dir <dir>                     where it keeps its data (default "<name>.etcd")
-  --listen-client-urls <urls>          where it serves clients (default "http://localhost:2379")
-  --advertise-client-urls <urls>       what clients are told (default: --listen-client-urls)
-  --listen-peer-urls <urls>            where it serves members (default "http://localhost:2380")
-  --initial-advertise-peer-urls <urls> what members are told (default "http://localhost:2380")
-  --initial-cluster <name=url,…>       all members (default "<name>=<initial-advertise-peer-urls>")
-  --initial-cluster-state new|existing
-  --initial-cluster-token <token>      tells clusters with the same addresses apart (default "etcd-cluster")
-  --log-level debug|info|warn|error
-  --cert-file, --key-file, --trusted-ca-file <pem>, --client-cert-auth                      TLS for clients
-  --peer-cert-file, --peer-key-file, --peer-trusted-ca-file <pem>, --peer-client-cert-auth  TLS for members
+A flag is written as -name or --name, its value behind a space or =; a boolean is on by itself, or --name=false.
+Without a flag the variable ETCD_<NAME> is taken (ETCD_DATA_DIR for --data-dir).
 
+${groups.join('\n')}
 Example, a cluster of one:
   podium store --name m1 --data-dir /tmp/m1
 `;
+}
 
-export function parseStoreFlags(args: readonly string[]): StoreFlags {
-  const values = parse(args);
-  const name = values.name;
-  const advertisedPeers = urls('initial-advertise-peer-urls', values['initial-advertise-peer-urls']);
-  const initialCluster = values['initial-cluster'] ?? advertisedPeers.map((url) => `${name}=${url}`).join(',');
-  const state = values['initial-cluster-state'];
-  if (state !== 'new' && state !== 'existing') throw bad('initial-cluster-state', state, 'use "new" or "existing"');
-  const members = initialMembers(initialCluster, values['initial-cluster-token']);
+export function parseStoreFlags(args: readonly string[], sources: FlagSources = {}): StoreFlags {
+  const values = new FlagValues(args, sources);
+  const flags: StoreFlags = {
+    ...identity(values),
+    ...addresses(values),
+    ...consensus(values),
+    ...limits(values),
+    ...maintenance(values),
+    ...security(values),
+    ...observation(values),
+    walDir: values.optional('wal-dir'),
+    notices: values.notices,
+  };
+  checkScheme('listen-client-urls', flags.listenClientUrls, flags.clientTls, '--cert-file and --key-file');
+  checkScheme('listen-peer-urls', flags.listenPeerUrls, flags.peerTls, '--peer-cert-file and --peer-key-file');
+  return flags;
+}
+
+function identity(values: FlagValues) {
+  const name = values.text('name');
+  const advertisedPeers = urls('initial-advertise-peer-urls', values.text('initial-advertise-peer-urls'));
+  const initialCluster =
+    values.optional('initial-cluster') ?? advertisedPeers.map((url) => `${name}=${url}`).join(',');
+  const initialClusterState = oneOf(values, 'initial-cluster-state', ['new', 'existing']);
+  const members = initialMembers(initialCluster, values.text('initial-cluster-token'));
   const self = members.find((member) => member.name === name);
   if (self === undefined) {
     throw bad(
@@ -95,48 +154,131 @@ export function parseStoreFlags(args: readonly string[]): StoreFlags {
       `it does not name this member: add "${name}=<peer URL>", or change --name`,
     );
   }
-  const listenClientUrls = urls('listen-client-urls', values['listen-client-urls']);
-  const advertise = values['advertise-client-urls'];
-  const flags: StoreFlags = {
-    name,
-    dataDir: values['data-dir'] ?? `${name}.etcd`,
+  const dataDir = values.optional('data-dir') ?? `${name}.etcd`;
+  return { name, dataDir, members, id: self.id, clusterId: clusterIdOf(members), initialClusterState };
+}
+
+function addresses(values: FlagValues) {
+  const listenClientUrls = urls('listen-client-urls', values.text('listen-client-urls'));
+  const advertise = values.optional('advertise-client-urls');
+  const some = (flag: string) => (values.text(flag) === '' ? [] : urls(flag, values.text(flag)));
+  return {
     listenClientUrls,
     advertiseClientUrls: advertise === undefined ? listenClientUrls : urls('advertise-client-urls', advertise),
-    listenPeerUrls: urls('listen-peer-urls', values['listen-peer-urls']),
-    members,
-    id: self.id,
-    clusterId: clusterIdOf(members),
-    logLevel: logLevel(values['log-level']),
+    listenPeerUrls: urls('listen-peer-urls', values.text('listen-peer-urls')),
+    listenClientHttpUrls: some('listen-client-http-urls'),
+    listenMetricsUrls: some('listen-metrics-urls'),
+  };
+}
+
+function consensus(values: FlagValues) {
+  const electionMs = values.number('election-timeout');
+  const given = values.optional('heartbeat-interval') === undefined ? undefined : values.number('heartbeat-interval');
+  if (given === 0) throw bad('heartbeat-interval', '0', 'it must be above 0');
+  const heartbeatMs = given ?? HEARTBEAT_MS_DEFAULT;
+  if (electionMs < HEARTBEATS_PER_ELECTION_MIN * heartbeatMs) {
+    const remedy = `it must be at least ${HEARTBEATS_PER_ELECTION_MIN} times --heartbeat-interval, which is ${heartbeatMs}`;
+    throw bad('election-timeout', String(electionMs), remedy);
+  }
+  if (electionMs > ELECTION_MS_MAX)
+    throw bad('election-timeout', String(electionMs), `it must be at most ${ELECTION_MS_MAX}`);
+  const snapshotEntries = values.number('snapshot-count');
+  if (snapshotEntries === 0) throw bad('snapshot-count', '0', 'it must be above 0');
+  const isElectionGiven = values.isGiven('election-timeout');
+  return {
+    electionMs,
+    // Our own heartbeat is for our own election timeout; with another one it is etcd's share of it.
+    heartbeatMs: given ?? (isElectionGiven ? Math.floor(electionMs / HEARTBEATS_PER_ELECTION_MIN) : undefined),
+    snapshotEntries,
+    catchUpEntries: values.number('snapshot-catchup-entries'),
+    strictReconfigCheck: values.boolean('strict-reconfig-check'),
+    maxLearners: values.number('max-learners'),
+  };
+}
+
+function limits(values: FlagValues) {
+  const requestBytesMax = values.number('max-request-bytes');
+  if (requestBytesMax > REQUEST_BYTES_MAX)
+    throw bad('max-request-bytes', String(requestBytesMax), `it must be at most ${REQUEST_BYTES_MAX}`);
+  return {
+    quotaBytes: values.number('quota-backend-bytes'),
+    txnOpsMax: values.number('max-txn-ops'),
+    requestBytesMax,
+    streamsPerConnectionMax: Math.min(values.number('max-concurrent-streams'), 0xffff_ffff),
+    keepaliveTimeMs: timerMs(values, 'grpc-keepalive-interval'),
+    keepaliveTimeoutMs: timerMs(values, 'grpc-keepalive-timeout') || TIMER_MS_MAX,
+    watchProgressMs: timerMs(values, 'watch-progress-notify-interval'),
+  };
+}
+
+function timerMs(values: FlagValues, flag: string): number {
+  return Math.min(values.durationMs(flag), TIMER_MS_MAX);
+}
+
+function maintenance(values: FlagValues) {
+  const autoCompactionMode = oneOf(values, 'auto-compaction-mode', ['periodic', 'revision']);
+  return {
+    autoCompactionMode,
+    autoCompactionRetention: retention(autoCompactionMode, values.text('auto-compaction-retention')),
+    initialCorruptCheck: values.boolean('initial-corrupt-check'),
+    corruptCheckTimeMs: values.durationMs('corrupt-check-time'),
+    compactHashCheck: values.boolean('compact-hash-check-enabled'),
+    compactHashCheckTimeMs: values.durationMs('compact-hash-check-time'),
+  };
+}
+
+/** etcd's rule: a plain number is hours, or revisions. */
+function retention(mode: 'periodic' | 'revision', text: string): number {
+  const isPlain = /^\d+$/.test(text);
+  if (mode === 'revision') {
+    if (isPlain) return Number(text);
+    throw bad('auto-compaction-retention', text, 'with --auto-compaction-mode=revision it is a number of revisions');
+  }
+  const ms = isPlain ? Number(text) * HOUR_MS : durationMs(text);
+  if (ms === undefined) throw bad('auto-compaction-retention', text, 'write a duration such as 30m, or hours');
+  return ms;
+}
+
+function security(values: FlagValues) {
+  return {
     clientTls: tls('', values),
     peerTls: tls('peer-', values),
+    peerAllowedCns: values.list('peer-cert-allowed-cn'),
+    tlsMinVersion: tlsVersion(values, 'tls-min-version'),
+    tlsMaxVersion: values.text('tls-max-version') === '' ? ('TLSv1.3' as const) : tlsVersion(values, 'tls-max-version'),
+    authToken: values.text('auth-token'),
+    bcryptCost: values.number('bcrypt-cost'),
+    authTokenTtlSeconds: values.number('auth-token-ttl'),
+    corsOrigins: values.list('cors'),
+    hostWhitelist: values.list('host-whitelist'),
   };
-  checkScheme('listen-client-urls', flags.listenClientUrls, flags.clientTls, '--cert-file and --key-file');
-  checkScheme('listen-peer-urls', flags.listenPeerUrls, flags.peerTls, '--peer-cert-file and --peer-key-file');
-  return flags;
 }
 
-type Values = ReturnType<typeof parse>;
-
-function parse(args: readonly string[]) {
-  // Go's flags may be written with one dash or two.
-  const dashed = args.map((arg) => (/^-[a-z][a-z-]+/.test(arg) ? `-${arg}` : arg));
-  // … and a boolean may be given as --flag=true.
-  const plain = dashed.flatMap((arg) => {
-    const match = /^--((?:peer-)?client-cert-auth)=(true|false)$/.exec(arg);
-    if (match === null) return [arg];
-    return match[2] === 'true' ? [`--${match[1]!}`] : [];
-  });
-  try {
-    return parseArgs({ args: plain, options: OPTIONS, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new UserError(
-      `${error instanceof Error ? error.message : String(error)}; "podium store --help" lists the flags`,
-    );
-  }
+function tlsVersion(values: FlagValues, flag: string): TlsVersion {
+  return oneOf(values, flag, ['TLS1.2', 'TLS1.3']) === 'TLS1.2' ? 'TLSv1.2' : 'TLSv1.3';
 }
 
-function bad(flag: string, value: string, remedy: string): UserError {
-  return new UserError(`--${flag} ${JSON.stringify(value)}: ${remedy}`);
+function observation(values: FlagValues) {
+  oneOf(values, 'logger', ['zap']);
+  return {
+    logLevel: logLevel(values.text('log-level')),
+    logOutputs: values.list('log-outputs').map((output) => (isJournal(output) ? 'stderr' : output)),
+    metrics: oneOf(values, 'metrics', ['basic', 'extensive']),
+    enablePprof: values.boolean('enable-pprof'),
+    enableGateway: values.boolean('enable-grpc-gateway'),
+  };
+}
+
+/** Systemd keeps what a service writes to standard error in its journal. */
+function isJournal(output: string): boolean {
+  return output === 'default' || output === 'systemd/journal';
+}
+
+function oneOf<T extends string>(values: FlagValues, flag: string, allowed: readonly T[]): T {
+  const text = values.text(flag);
+  const found = allowed.find((each) => each === text);
+  if (found === undefined) throw bad(flag, text, `use ${allowed.map((each) => `"${each}"`).join(' or ')}`);
+  return found;
 }
 
 function urls(flag: string, text: string): string[] {
@@ -201,16 +343,18 @@ function firstUint64(hash: ReturnType<typeof createHash>): bigint {
   return id === 0n ? 1n : id;
 }
 
+/** Levels above error are of messages that end the process: here they are errors. */
 function logLevel(text: string): LogLevel {
   if (text === 'debug' || text === 'info' || text === 'warn' || text === 'error') return text;
+  if (text === 'dpanic' || text === 'panic' || text === 'fatal') return 'error';
   throw bad('log-level', text, 'use debug, info, warn or error');
 }
 
-function tls(prefix: '' | 'peer-', values: Values): TlsPaths | undefined {
-  const certFile = values[`${prefix}cert-file`];
-  const keyFile = values[`${prefix}key-file`];
-  const caFile = values[`${prefix}trusted-ca-file`];
-  const requireClientCertificate = values[`${prefix}client-cert-auth`];
+function tls(prefix: '' | 'peer-', values: FlagValues): TlsPaths | undefined {
+  const certFile = values.optional(`${prefix}cert-file`);
+  const keyFile = values.optional(`${prefix}key-file`);
+  const caFile = values.optional(`${prefix}trusted-ca-file`);
+  const requireClientCertificate = values.boolean(`${prefix}client-cert-auth`);
   if (certFile === undefined && keyFile === undefined) {
     if (requireClientCertificate)
       throw bad(`${prefix}client-cert-auth`, 'true', `it needs --${prefix}cert-file and --${prefix}key-file`);

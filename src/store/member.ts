@@ -73,7 +73,7 @@ const LEASE_SCAN_MS = 500;
 const LEASES_AT_ONCE = 500;
 const LEASE_RETRY_MS = 3_000;
 
-const WAL_DIR = 'member/wal';
+export const WAL_DIR = 'member/wal';
 const DIR = 'member';
 const REPLACE = 'remove this member from the cluster, delete its data directory, and add it again';
 

@@ -2,7 +2,7 @@
  * A store member as a process: the real disk, LevelDB, sockets and certificates around a `Member`. Only `podium store`
  * calls it; tests and the simulator build a `Member` from seams of their own.
  */
-import { readFileSync } from 'node:fs';
+import type { Disk } from '../base/disk.ts';
 import { describeError } from '../base/errors.ts';
 import { FileDisk } from '../base/file-disk.ts';
 import { createLog, type Log } from '../base/log.ts';
@@ -11,10 +11,12 @@ import { systemRandom } from '../base/system-random.ts';
 import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
+import { RenewedTls } from '../grpc/renewed-tls.ts';
 import { GrpcServer } from '../grpc/server.ts';
-import type { BoundService } from '../proto/rpc.ts';
+import { RpcCode, RpcError, type AnyHandler, type BoundService } from '../proto/rpc.ts';
+import { DividedDisk } from './disk/divided-disk.ts';
 import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
-import { Member } from './member.ts';
+import { Member, WAL_DIR } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
 import { Peers } from './peers.ts';
 import { ChannelTransport } from './raft/channel-transport.ts';
@@ -24,6 +26,9 @@ import { clientServices } from './services.ts';
 const STOP_GRACE_MS = 1_000;
 /** A message between members: an append of a megabyte, and what is around it. */
 const PEER_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Around a request of --max-request-bytes. */
+const GRPC_OVERHEAD_BYTES = 512 * 1024;
+const TICK_MS_MAX = 10;
 
 export interface RunningStore {
   /** Ends calls, flushes, closes. */
@@ -32,11 +37,12 @@ export interface RunningStore {
 
 /** Resolves when clients are served. `onFatal`: the member has stopped by itself and the process should end. */
 export async function startStore(flags: StoreFlags, onFatal: (error: unknown) => void): Promise<RunningStore> {
-  const log = createLog(flags.name, flags.logLevel);
+  const log = createLog(flags.name, flags.logLevel, flags.logOutputs);
   warnOfPlainText(flags, log);
   const random = systemRandom();
   const others = flags.members.filter(({ id }) => id !== flags.id);
-  const clientTls = flags.peerTls === undefined ? undefined : readTls(flags.peerTls);
+  const certificates = { client: renewed(flags.clientTls, log), peer: renewed(flags.peerTls, log) };
+  const clientTls = certificates.peer === undefined ? undefined : { renewed: certificates.peer };
   const channels = new Map(
     others.map(({ id, peerUrls }) => [id, connect({ addresses: peerUrls.map(addressOf), tls: clientTls })]),
   );
@@ -49,8 +55,8 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     peers: channels,
   });
   const member = await Member.open(
-    { clock: systemClock, random, log, disk: new FileDisk(flags.dataDir), backends: levelBackends(flags.dataDir), transport },
-    { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), onFatal },
+    { clock: systemClock, random, log, disk: diskOf(flags), backends: levelBackends(flags.dataDir), transport },
+    { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), ...raftConfig(flags), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
@@ -61,12 +67,29 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
 
   const peerServer = new GrpcServer({
     log,
-    services: [transport.service, peers.service(member)],
-    tls: serverTls(flags.peerTls),
+    services: [transport.service, peers.service(member)].map((bound) => onlyFor(bound, flags.peerAllowedCns)),
+    tls: serverTls(flags.peerTls, certificates.peer),
     requestBytesMax: PEER_MESSAGE_BYTES_MAX,
   });
-  const services = clientServices({ member, peers, clock: systemClock, random: random.fork('services') });
-  const clientServer = new GrpcServer({ log, services: withTools(services, health), tls: serverTls(flags.clientTls) });
+  const services = clientServices({
+    member,
+    peers,
+    clock: systemClock,
+    random: random.fork('services'),
+    limits: flags,
+    progressIntervalMs: flags.watchProgressMs,
+    electionMs: flags.electionMs,
+  });
+  const { streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs } = flags;
+  const clientServer = new GrpcServer({
+    log,
+    services: withTools(services, health),
+    tls: serverTls(flags.clientTls, certificates.client),
+    requestBytesMax: flags.requestBytesMax + GRPC_OVERHEAD_BYTES,
+    streamsPerConnectionMax,
+    keepaliveTimeMs,
+    keepaliveTimeoutMs,
+  });
   try {
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
@@ -75,15 +98,29 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     await member.stop().catch((cause: unknown) => log.error({ error: describeError(cause) }, 'store: stop failed'));
     throw error;
   }
-  log.info({ address: flags.listenClientUrls, member: flags.id.toString(16) }, 'ready to serve client requests');
+  onFirstLeader(member, () => {
+    log.info({ address: flags.listenClientUrls, member: flags.id.toString(16) }, 'ready to serve client requests');
+  });
   return {
     stop: async () => {
       health.set('', 'not-serving');
       await clientServer.stop(STOP_GRACE_MS);
       await member.stop();
       await peerServer.stop(0);
+      certificates.client?.close();
+      certificates.peer?.close();
     },
   };
+}
+
+/** As with etcd, a member is ready once its cluster has a leader: what listens before can only say that there is none. */
+function onFirstLeader(member: Member, ready: () => void): void {
+  if (member.leader !== 0n) return ready();
+  const off = member.onRole(({ leader }) => {
+    if (leader === 0n) return;
+    off();
+    ready();
+  });
 }
 
 function withTools(services: readonly BoundService[], health: HealthService): BoundService[] {
@@ -95,14 +132,39 @@ function selfPeerUrls({ members, id }: StoreFlags): readonly string[] {
   return members.find((member) => member.id === id)!.peerUrls;
 }
 
-function readTls({ certFile, keyFile, caFile }: TlsPaths) {
-  const cert = readFileSync(certFile);
-  return { cert, key: readFileSync(keyFile), ca: caFile === undefined ? cert : readFileSync(caFile) };
+function renewed(paths: TlsPaths | undefined, log: Log): RenewedTls | undefined {
+  return paths === undefined ? undefined : new RenewedTls(paths, log);
 }
 
-function serverTls(paths: TlsPaths | undefined) {
-  if (paths === undefined) return undefined;
-  return { ...readTls(paths), requireClientCertificate: paths.requireClientCertificate };
+function serverTls(paths: TlsPaths | undefined, files: RenewedTls | undefined) {
+  if (paths === undefined || files === undefined) return undefined;
+  return { renewed: files, requireClientCertificate: paths.requireClientCertificate };
+}
+
+function diskOf({ dataDir, walDir }: StoreFlags): Disk {
+  const main = new FileDisk(dataDir);
+  return walDir === undefined ? main : new DividedDisk(main, WAL_DIR, new FileDisk(walDir));
+}
+
+function raftConfig({ electionMs, heartbeatMs, snapshotEntries, catchUpEntries }: StoreFlags) {
+  if (heartbeatMs === undefined) return { electionMs, snapshotEntries, catchUpEntries };
+  // A tick must not be longer than what is counted in ticks.
+  return { electionMs, heartbeatMs, snapshotEntries, catchUpEntries, tickMs: Math.min(heartbeatMs, TICK_MS_MAX) };
+}
+
+/** etcd's --peer-cert-allowed-cn: whoever has another name is refused, whatever its certificate was signed by. */
+function onlyFor(bound: BoundService, names: readonly string[]): BoundService {
+  if (names.length === 0) return bound;
+  const handlers = Object.entries(bound.handlers).map(([name, handler]): [string, AnyHandler | undefined] => {
+    if (handler === undefined) return [name, undefined];
+    const guarded: AnyHandler = (request, context) => {
+      if (context.identity === undefined || !names.includes(context.identity))
+        throw new RpcError(RpcCode.PERMISSION_DENIED, `the certificate's name is not one of a member's`);
+      return handler(request, context);
+    };
+    return [name, guarded];
+  });
+  return { ...bound, handlers: Object.fromEntries(handlers) };
 }
 
 function warnOfPlainText({ listenClientUrls, listenPeerUrls, name }: StoreFlags, log: Log): void {

@@ -21,6 +21,7 @@ import {
 } from '../../src/proto/etcd.ts';
 import { RpcCode, RpcError, type Channel } from '../../src/proto/rpc.ts';
 import type { Init } from '../../src/proto/wire.ts';
+import { lockCases } from './lock-cases.ts';
 
 export interface Subject {
   readonly client: StoreClient;
@@ -591,6 +592,7 @@ export const cases: readonly Case[] = [
   ...named('txn', txn),
   ...named('lease', lease),
   ...named('cluster', cluster),
+  ...named('lock and election', lockCases),
   // Last, for they compact.
   ...named('watch', watch),
 ];

@@ -3,6 +3,8 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, type TestContext } from 'vitest';
+import { connect } from '../../src/grpc/channel.ts';
+import { Lock } from '../../src/proto/etcd.ts';
 import { findTool, requireTool, startStoreCluster, type StoreCluster } from '../processes.ts';
 
 const execute = promisify(execFile);
@@ -132,6 +134,64 @@ describe.each(versions)('%s', (etcdctl) => {
     expect(await run('lease', 'keep-alive', '--once', id!)).toBe(`lease ${id} keepalived with TTL(60)`);
     expect(await run('lease', 'revoke', id!)).toBe(`lease ${id} revoked`);
     expect(await run('get', `${prefix}l`)).toBe('');
+  });
+
+  /** A client that holds until it is told to end. */
+  const hold = (...args: readonly string[]) => {
+    const env = { ...process.env, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoints };
+    const child = spawn(etcdctl, [...args], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+    });
+    let output = '';
+    child.stdout.on('data', (part: Buffer) => (output += part.toString()));
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    return {
+      output: () => output,
+      end: async () => {
+        child.kill('SIGINT');
+        await ended;
+      },
+    };
+  };
+
+  test('lock: one holds, the next waits, also for one that the Lock service gave it to', async () => {
+    const name = `${prefix}lock`;
+    const first = hold('lock', name);
+    await expect.poll(first.output, { timeout: 10_000 }).toMatch(new RegExp(`^${name}/[0-9a-f]+\n`));
+    const second = hold('lock', name);
+    const client = cluster.client();
+    const queue = { key: Buffer.from(`${name}/`), rangeEnd: Buffer.from(`${name}0`), countOnly: true };
+    await expect.poll(async () => (await client.range(queue)).count, { timeout: 10_000 }).toBe(2);
+    const channel = connect({ addresses: [cluster.members[1]!.clientAddress] });
+    onTestFinished(() => channel.close());
+    const third = channel.unary(Lock.methods.lock, { name: Buffer.from(name) });
+    await expect.poll(async () => (await client.range(queue)).count, { timeout: 10_000 }).toBe(3);
+    expect(second.output()).toBe('');
+    await first.end();
+    await expect.poll(second.output, { timeout: 10_000 }).toMatch(/\/[0-9a-f]+\n/);
+    await second.end();
+    const { key } = await third;
+    expect((await client.range(queue)).count).toBe(1);
+    await channel.unary(Lock.methods.unlock, { key });
+    expect(await run('lock', name, 'echo', 'held')).toContain('held');
+  });
+
+  test('elect: the second candidate leads after the first; a listener sees both', async () => {
+    const name = `${prefix}election`;
+    const first = hold('elect', name, 'one');
+    await expect.poll(first.output, { timeout: 10_000 }).toContain('one');
+    const listener = hold('elect', '--listen', name);
+    await expect.poll(listener.output, { timeout: 10_000 }).toContain('one');
+    const second = hold('elect', name, 'two');
+    const client = cluster.client();
+    const queue = { key: Buffer.from(`${name}/`), rangeEnd: Buffer.from(`${name}0`), countOnly: true };
+    await expect.poll(async () => (await client.range(queue)).count, { timeout: 10_000 }).toBe(2);
+    expect(second.output()).toBe('');
+    await first.end();
+    await expect.poll(second.output, { timeout: 10_000 }).toContain('two');
+    await expect.poll(listener.output, { timeout: 10_000 }).toContain('two');
+    await second.end();
   });
 
   test('compaction', async () => {

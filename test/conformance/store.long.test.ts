@@ -21,7 +21,9 @@ const subjects: readonly SubjectKind[] = [
 ];
 
 /** Cases that etcd itself, in the version of this machine, does not pass. */
-const notByEtcd: ReadonlyMap<string, string> = new Map();
+const notByEtcd: ReadonlyMap<string, string> = new Map([
+  ['lock and election: a waiter whose lease ends is told so', 'etcd 3.4 answers that it holds the lock; 3.5 looks again'],
+]);
 
 for (const { kind, members, ask } of subjects) {
   const isMissing = kind === 'etcd' && findTool('etcd') === undefined;

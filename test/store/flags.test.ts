@@ -1,5 +1,10 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { addressOf, parseStoreFlags } from '../../src/store/flags.ts';
+import { configFileOf, readConfigFile } from '../../src/store/config-file.ts';
+import { FLAG_NAMES } from '../../src/store/flag-table.ts';
+import { addressOf, parseStoreFlags, storeHelp } from '../../src/store/flags.ts';
 
 const three = 'a=http://127.0.0.1:2380,b=http://127.0.0.1:12380,c=http://127.0.0.1:22380';
 
@@ -45,6 +50,122 @@ test.each([
   [['--log-level', 'loud'], /use debug, info, warn or error/],
 ])('parseStoreFlags(%j) is refused, naming the flag and the remedy', (args, message) => {
   expect(() => parseStoreFlags(args)).toThrow(message);
+});
+
+test.each([
+  [['--dta-dir', 'x'], /there is no flag --dta-dir: did you mean --data-dir\?/],
+  [['stray'], /"stray" is not a flag/],
+  [['--client-cert-auth', 'false'], /"false" is not a flag/],
+  [['--name'], /--name needs a value/],
+  [['--election-timeout', '1000', '--heartbeat-interval', '201'], /at least 5 times --heartbeat-interval/],
+  [['--election-timeout', '400'], /at least 5 times --heartbeat-interval, which is 100/],
+  [['--election-timeout', '60000'], /at most 50000/],
+  [['--heartbeat-interval', '1.5'], /write a whole number/],
+  [['--max-txn-ops', '-1'], /must not be negative/],
+  [['--grpc-keepalive-interval', '5'], /write a duration such as 5m/],
+  [['--strict-reconfig-check=maybe'], /use true or false/],
+  [['--auto-compaction-mode', 'never'], /use "periodic" or "revision"/],
+  [['--auto-compaction-mode', 'revision', '--auto-compaction-retention', '5m'], /a number of revisions/],
+  [['--client-crl-file', 'x'], /not supported: revocation lists/],
+  [['--auto-tls'], /not supported: certificates are not made here/],
+  [['--force-new-cluster'], /not supported/],
+  [['--discovery-srv', 'example.org'], /members are named by --initial-cluster/],
+  [['--feature-gates', 'InitialCorruptChek=true'], /did you mean InitialCorruptCheck\?/],
+  [['--max-request-bytes', '100000000'], /at most/],
+  [['--logger', 'capnslog'], /use "zap"/],
+])('parseStoreFlags(%j) is refused as etcd would, with the remedy', (args, message) => {
+  expect(() => parseStoreFlags(args)).toThrow(message);
+});
+
+test('parseStoreFlags() reads numbers, durations, booleans and lists', () => {
+  const flags = parseStoreFlags([
+    ...['--snapshot-count=500', '--heartbeat-interval=29', '--election-timeout=271', '--quota-backend-bytes=-1'],
+    ...['--max-txn-ops', '256', '--max-request-bytes', '2097152', '--max-concurrent-streams', '50'],
+    ...['--grpc-keepalive-interval', '2h', '--grpc-keepalive-timeout=1m30s', '--strict-reconfig-check=false'],
+    ...['--auto-compaction-retention', '5m', '--log-outputs', 'stdout,/tmp/x.log', '--wal-dir', '/tmp/wal'],
+    ...['--peer-cert-allowed-cn', 'a, b', '--listen-metrics-urls', 'http://127.0.0.1:1', '--log-level', 'panic'],
+  ]);
+  expect(flags).toMatchObject({
+    ...{ snapshotEntries: 500, heartbeatMs: 29, electionMs: 271, quotaBytes: -1, txnOpsMax: 256 },
+    ...{ requestBytesMax: 2_097_152, streamsPerConnectionMax: 50, keepaliveTimeMs: 7_200_000 },
+    ...{ keepaliveTimeoutMs: 90_000, strictReconfigCheck: false, autoCompactionMode: 'periodic' },
+    ...{ autoCompactionRetention: 300_000, logOutputs: ['stdout', '/tmp/x.log'], walDir: '/tmp/wal' },
+    ...{ peerAllowedCns: ['a', 'b'], listenMetricsUrls: ['http://127.0.0.1:1'], logLevel: 'error', notices: [] },
+  });
+});
+
+test('parseStoreFlags() keeps its own heartbeat, but not beside an election timeout that it is too long for', () => {
+  expect(parseStoreFlags([]).heartbeatMs).toBeUndefined();
+  expect(parseStoreFlags(['--election-timeout', '500'])).toMatchObject({ heartbeatMs: 100, electionMs: 500 });
+});
+
+test('parseStoreFlags() takes a retention as hours, a duration or revisions', () => {
+  const retention = (...args: readonly string[]) => parseStoreFlags(args).autoCompactionRetention;
+  expect(retention()).toBe(0);
+  expect(retention('--auto-compaction-retention=2')).toBe(7_200_000);
+  expect(retention('--auto-compaction-retention=1h30m')).toBe(5_400_000);
+  expect(retention('--auto-compaction-mode=revision', '--auto-compaction-retention=1000')).toBe(1000);
+});
+
+test('parseStoreFlags() takes a variable for every flag, and the flag before it', () => {
+  const env = { ETCD_NAME: 'v', ETCD_SNAPSHOT_COUNT: '7', ETCD_CLIENT_CERT_AUTH: 'false', ETCD_DATA_DIR: '', PATH: '/bin' };
+  const flags = parseStoreFlags(['--snapshot-count', '8'], { env });
+  expect(flags).toMatchObject({ name: 'v', snapshotEntries: 8, dataDir: 'v.etcd', notices: [] });
+  expect(() => parseStoreFlags([], { env: { ETCD_ELECTION_TIMEOUT: '1' } })).toThrow(/--election-timeout "1"/);
+  expect(parseStoreFlags([], { env: { ETCD_NONSENSE: '1' } }).notices).toEqual([
+    'the variable ETCD_NONSENSE stands for no flag',
+  ]);
+});
+
+test('parseStoreFlags() takes a name of 3.5 and a feature gate for the flag', () => {
+  expect(parseStoreFlags(['--experimental-initial-corrupt-check']).initialCorruptCheck).toBe(true);
+  expect(parseStoreFlags(['--experimental-initial-corrupt-check=true']).initialCorruptCheck).toBe(true);
+  expect(parseStoreFlags(['--feature-gates=InitialCorruptCheck=true,LeaseCheckpoint=false']).initialCorruptCheck).toBe(true);
+  expect(parseStoreFlags([]).initialCorruptCheck).toBe(false);
+  expect(parseStoreFlags(['--experimental-watch-progress-notify-interval=5s']).watchProgressMs).toBe(5000);
+  const env = { ETCD_EXPERIMENTAL_CORRUPT_CHECK_TIME: '1m', ETCD_CORRUPT_CHECK_TIME: '2m' };
+  expect(parseStoreFlags([], { env }).corruptCheckTimeMs).toBe(120_000);
+});
+
+test('parseStoreFlags() takes what Podium does not need, and says so', () => {
+  expect(parseStoreFlags(['--max-wals', '9', '--socket-reuse-port', '--pre-vote=true']).notices).toEqual([
+    '--max-wals has no effect: files of the log are kept by what members still need',
+    '--socket-reuse-port has no effect: Node.js sets its own socket options',
+    '--pre-vote has no effect: it is always so',
+  ]);
+  expect(parseStoreFlags(['--auto-tls=false', '--force-new-cluster=false']).notices).toEqual([]);
+});
+
+test('storeHelp() lists every flag once', () => {
+  const listed = [...storeHelp().matchAll(/^ {2}--([\w-]+)/gm)].map(([, name]) => name);
+  expect(listed.slice(0, FLAG_NAMES.length)).toEqual(FLAG_NAMES);
+});
+
+test('readConfigFile() is the flags as YAML, beside which nothing else is looked at', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'podium-flags-')), 'etcd.yaml');
+  writeFileSync(
+    path,
+    [
+      'name: f',
+      'snapshot-count: 9',
+      'log-outputs: [stderr]',
+      'watch-progress-notify-interval: 5000000000',
+      'corrupt-check-time: 3s',
+      'listen-client-urls: https://127.0.0.1:1',
+      'client-transport-security: {cert-file: c, key-file: k, trusted-ca-file: a, client-cert-auth: true}',
+    ].join('\n'),
+  );
+  const args = ['--config-file', path, '--name', 'line'];
+  expect(configFileOf(args, {})).toBe(path);
+  expect(configFileOf([`-config-file=${path}`], {})).toBe(path);
+  expect(configFileOf([], { ETCD_CONFIG_FILE: path })).toBe(path);
+  const flags = parseStoreFlags(args, { env: { ETCD_NAME: 'v' }, file: await readConfigFile(path) });
+  expect(flags).toMatchObject({
+    ...{ name: 'f', snapshotEntries: 9, watchProgressMs: 5000, corruptCheckTimeMs: 3000 },
+    clientTls: { certFile: 'c', keyFile: 'k', caFile: 'a', requireClientCertificate: true },
+    notices: ['--name is not looked at beside --config-file'],
+  });
+  await expect(readConfigFile(`${path}.none`)).rejects.toThrow(/cannot be read/);
 });
 
 test('addressOf() is what a socket listens on', () => {

@@ -15,14 +15,23 @@ import { unreachable } from '../../base/assert.ts';
 import type { OpResult, RangeResult, TxnResult } from '../mvcc/core/txn.ts';
 import { StoreError } from '../rpc/errors.ts';
 import { headerAt, requireLeader, run, type StoreCore } from './core.ts';
-import { checkDelete, checkPut, checkRange, checkTxn, isReadOnly, isSerializable, type Invalid } from './validate.ts';
+import {
+  checkDelete,
+  checkPut,
+  checkRange,
+  checkTxn,
+  DEFAULT_LIMITS,
+  isReadOnly,
+  isSerializable,
+  type Invalid,
+} from './validate.ts';
 
 /** Keys of a streamed range's first part; the parts grow while they are small. */
 const STREAM_KEYS_FIRST = 10;
 const STREAM_KEYS_MAX = 10_000;
 const STREAM_BYTES_AIM = 512 * 1024;
 
-export function kvHandlers(core: StoreCore): Handlers<typeof KV> {
+export function kvHandlers(core: StoreCore, limits = DEFAULT_LIMITS): Handlers<typeof KV> {
   return {
     async range(request, context) {
       requireLeader(core, context);
@@ -34,7 +43,7 @@ export function kvHandlers(core: StoreCore): Handlers<typeof KV> {
     rangeStream: (request, context) => rangeStream(core, request, context),
     async put(request, context) {
       requireLeader(core, context);
-      refuse(checkPut(request));
+      refuse(checkPut(request, limits));
       const result = await run(core, { kind: 'put', request }, 'put');
       return { header: headerAt(core, result.revision), prevKv: result.prevKv };
     },
@@ -46,7 +55,7 @@ export function kvHandlers(core: StoreCore): Handlers<typeof KV> {
     },
     async txn(request, context) {
       requireLeader(core, context);
-      refuse(checkTxn(request));
+      refuse(checkTxn(request, limits));
       const result = isReadOnly(request)
         ? await readTxn(core, request, context.signal)
         : await run(core, { kind: 'txn', request }, 'txn');

@@ -30,6 +30,13 @@ export const TXN_OPS_MAX = 128;
 /** etcd's --max-request-bytes. */
 export const REQUEST_BYTES_MAX = 1.5 * 1024 * 1024;
 
+export interface RequestLimits {
+  readonly txnOpsMax: number;
+  readonly requestBytesMax: number;
+}
+
+export const DEFAULT_LIMITS: RequestLimits = { txnOpsMax: TXN_OPS_MAX, requestBytesMax: REQUEST_BYTES_MAX };
+
 export function checkRange(request: RangeRequest): Invalid | undefined {
   if (request.key.length === 0) return 'empty-key';
   const isKnown =
@@ -38,24 +45,24 @@ export function checkRange(request: RangeRequest): Invalid | undefined {
   return isKnown ? undefined : 'invalid-sort-option';
 }
 
-export function checkPut(request: PutRequest): Invalid | undefined {
+export function checkPut(request: PutRequest, { requestBytesMax } = DEFAULT_LIMITS): Invalid | undefined {
   if (request.key.length === 0) return 'empty-key';
   if (request.ignoreValue && request.value.length > 0) return 'value-provided';
   if (request.ignoreLease && request.lease !== 0n) return 'lease-provided';
-  return putBytes(request) > REQUEST_BYTES_MAX ? 'request-too-large' : undefined;
+  return putBytes(request) > requestBytesMax ? 'request-too-large' : undefined;
 }
 
 export function checkDelete(request: DeleteRangeRequest): Invalid | undefined {
   return request.key.length === 0 ? 'empty-key' : undefined;
 }
 
-export function checkTxn(request: TxnRequest): Invalid | undefined {
+export function checkTxn(request: TxnRequest, limits = DEFAULT_LIMITS): Invalid | undefined {
   return (
-    checkOps(request, TXN_OPS_MAX) ??
+    checkOps(request, limits.txnOpsMax, limits) ??
     (collectWrites(request.success) === undefined || collectWrites(request.failure) === undefined
       ? 'duplicate-key'
       : undefined) ??
-    (txnBytes(request) > REQUEST_BYTES_MAX ? 'request-too-large' : undefined)
+    (txnBytes(request) > limits.requestBytesMax ? 'request-too-large' : undefined)
   );
 }
 
@@ -80,27 +87,27 @@ export function isSerializable(request: TxnRequest): boolean {
 }
 
 /** A nested transaction gets what its parents leave of the allowance. */
-function checkOps(request: TxnRequest, allowance: number): Invalid | undefined {
+function checkOps(request: TxnRequest, allowance: number, limits: RequestLimits): Invalid | undefined {
   const count = Math.max(request.compare.length, request.success.length, request.failure.length);
   if (count > allowance) return 'too-many-ops';
   if (request.compare.some(({ key }) => key.length === 0)) return 'empty-key';
   for (const { request: op } of [...request.success, ...request.failure]) {
-    const invalid = checkOp(op, allowance - count);
+    const invalid = checkOp(op, allowance - count, limits);
     if (invalid !== undefined) return invalid;
   }
   return undefined;
 }
 
-function checkOp(op: RequestOp['request'], allowance: number): Invalid | undefined {
+function checkOp(op: RequestOp['request'], allowance: number, limits: RequestLimits): Invalid | undefined {
   switch (op?.case) {
     case 'requestRange':
       return checkRange(op.value);
     case 'requestPut':
-      return checkPut(op.value);
+      return checkPut(op.value, limits);
     case 'requestDeleteRange':
       return checkDelete(op.value);
     case 'requestTxn':
-      return checkOps(op.value, allowance);
+      return checkOps(op.value, allowance, limits);
     default:
       // Etcd's answer to an operation that says nothing.
       return 'key-not-found';

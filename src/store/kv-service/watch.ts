@@ -30,14 +30,15 @@ const ANSWERS_AHEAD_MAX = 128;
 /** A stream that requires a leader ends after so many election timeouts without one. */
 const NO_LEADER_ELECTIONS = 3;
 const ELECTION_MS = 1000;
-/** Of one response, where the watcher asked for fragments: etcd's largest request, and what is around it. */
-const FRAGMENT_BYTES_MAX = REQUEST_BYTES_MAX + 512 * 1024;
+/** Around the largest request, in one response where the watcher asked for fragments. */
+const FRAGMENT_OVERHEAD_BYTES = 512 * 1024;
 
 export interface WatchOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly progressIntervalMs?: Millis;
   readonly electionMs?: Millis;
+  readonly requestBytesMax?: number;
 }
 
 export function watchHandlers(core: StoreCore, options: WatchOptions): Handlers<typeof Watch> {
@@ -52,13 +53,14 @@ interface Call {
 async function* watch(core: StoreCore, options: WatchOptions, call: Call): AsyncGenerator<Answer<WatchResponse>> {
   requireLeader(core, call.context);
   const session = new Session(core, options, call);
+  const fragmentBytesMax = (options.requestBytesMax ?? REQUEST_BYTES_MAX) + FRAGMENT_OVERHEAD_BYTES;
   try {
     for (;;) {
       const message = session.next();
       if (message === 'end') return;
       if (message === 'wait') await session.woken();
       else if (message === 'pause') await session.pause();
-      else yield* answersTo(core, message);
+      else yield* answersTo(core, message, fragmentBytesMax);
     }
   } finally {
     session.close();
@@ -186,7 +188,11 @@ class Session {
   }
 }
 
-function* answersTo(core: StoreCore, message: WatchMessage): Generator<Answer<WatchResponse>> {
+function* answersTo(
+  core: StoreCore,
+  message: WatchMessage,
+  fragmentBytesMax: number,
+): Generator<Answer<WatchResponse>> {
   const header = headerAt(core, message.revision);
   switch (message.kind) {
     case 'created':
@@ -216,7 +222,7 @@ function* answersTo(core: StoreCore, message: WatchMessage): Generator<Answer<Wa
     case 'events': {
       const { watchId, withPrevious } = message;
       const encoded = message.events.map((event) => encodedEvent(event, withPrevious));
-      const parts = message.fragment ? fragments(encoded) : [encoded];
+      const parts = message.fragment ? fragments(encoded, fragmentBytesMax) : [encoded];
       for (const [at, part] of parts.entries()) {
         const head = WatchResponse.encode({ header, watchId, fragment: at < parts.length - 1 });
         yield withEvents(head, part);
@@ -253,11 +259,11 @@ function encodedEvent(event: SharedEvent, withPrevious: boolean): Uint8Array {
 }
 
 /** At least one event each, and no more bytes than fit while there are more. */
-function fragments(events: readonly Uint8Array[]): Uint8Array[][] {
+function fragments(events: readonly Uint8Array[], bytesMax: number): Uint8Array[][] {
   const parts: Uint8Array[][] = [[]];
   let bytes = 0;
   for (const event of events) {
-    if (bytes > 0 && bytes + event.length > FRAGMENT_BYTES_MAX) {
+    if (bytes > 0 && bytes + event.length > bytesMax) {
       parts.push([]);
       bytes = 0;
     }

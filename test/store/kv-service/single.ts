@@ -3,10 +3,12 @@ import { DrivenClock } from '../../../src/base/driven-clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { directChannel } from '../../../src/proto/direct-channel.ts';
-import { KV, Lease, Watch } from '../../../src/proto/etcd.ts';
+import { Election, KV, Lease, Lock, Watch } from '../../../src/proto/etcd.ts';
 import { bind } from '../../../src/proto/rpc.ts';
+import { electionHandlers } from '../../../src/store/kv-service/election.ts';
 import { kvHandlers } from '../../../src/store/kv-service/kv.ts';
 import { leaseHandlers } from '../../../src/store/kv-service/lease.ts';
+import { lockHandlers } from '../../../src/store/kv-service/lock.ts';
 import { watchHandlers } from '../../../src/store/kv-service/watch.ts';
 import { encodeProposal, type Command } from '../../../src/store/mvcc/command.ts';
 import { mapStoreError } from '../../../src/store/rpc/errors.ts';
@@ -52,18 +54,19 @@ export class SingleStore {
     const random = seededRandom(1);
     const { clock } = this;
     const { leases } = this.machine;
+    const kv = kvHandlers(this);
+    const lease = leaseHandlers(this, {
+      random,
+      renewLease: async (id) => leases.renew(id, clock.monotonic()),
+      leaseRemaining: async (id) => leases.remainingSeconds(id, clock.monotonic()),
+    });
+    const queues = { core: this, clock, kv, lease };
     const services = [
-      bind(KV, kvHandlers(this), mapStoreError),
+      bind(KV, kv, mapStoreError),
       bind(Watch, watchHandlers(this, { clock, random, progressIntervalMs: 1000 }), mapStoreError),
-      bind(
-        Lease,
-        leaseHandlers(this, {
-          random,
-          renewLease: async (id) => leases.renew(id, clock.monotonic()),
-          leaseRemaining: async (id) => leases.remainingSeconds(id, clock.monotonic()),
-        }),
-        mapStoreError,
-      ),
+      bind(Lease, lease, mapStoreError),
+      bind(Lock, lockHandlers(queues), mapStoreError),
+      bind(Election, electionHandlers(queues), mapStoreError),
     ];
     return directChannel({ services, clock, log: silentLog });
   }
