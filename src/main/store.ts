@@ -6,6 +6,7 @@ import { startStore } from '../store/server.ts';
 import { aborted, stopSignal } from './world.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'snapshot') return (await import('./store-snapshot.ts')).run(argv.slice(1));
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(STORE_HELP);
     return 0;
