@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
+import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.ts';
 
 export interface TlsPaths {
   readonly certFile: string;
@@ -35,6 +36,17 @@ export interface StoreFlags {
   readonly logLevel: LogLevel;
   readonly clientTls: TlsPaths | undefined;
   readonly peerTls: TlsPaths | undefined;
+  /** What no flag has set is absent: the member's defaults. */
+  readonly upkeep?: UpkeepFlags;
+}
+
+/** Quota, auto-compaction and corruption checks. */
+export interface UpkeepFlags {
+  readonly quotaBytes?: number;
+  readonly autoCompaction?: AutoCompactionOptions;
+  /** 0: off. */
+  readonly corruptCheckIntervalMs?: number;
+  readonly initialCorruptCheck?: boolean;
 }
 
 const OPTIONS = {

@@ -14,7 +14,8 @@ import { reflectionServices } from '../grpc/reflection.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import type { BoundService } from '../proto/rpc.ts';
 import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
-import { Member } from './member.ts';
+import { CorruptionCheck } from './maintenance/corruption-check.ts';
+import { Member, type MemberConfig } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
 import { Peers } from './peers.ts';
 import { ChannelTransport } from './raft/channel-transport.ts';
@@ -50,12 +51,14 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   });
   const member = await Member.open(
     { clock: systemClock, random, log, disk: new FileDisk(flags.dataDir), backends: levelBackends(flags.dataDir), transport },
-    { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), onFatal },
+    { ...memberUpkeep(flags), clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
   const self = { id: flags.id, name: flags.name, peerUrls: selfPeerUrls(flags), clientUrls: flags.advertiseClientUrls };
   const peers = new Peers({ self, others: others.map((other) => ({ ...other, clientUrls: [] })), channels });
+  const intervalMs = flags.upkeep?.corruptCheckIntervalMs ?? 0;
+  const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, intervalMs });
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 
@@ -69,8 +72,10 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const clientServer = new GrpcServer({ log, services: withTools(services, health), tls: serverTls(flags.clientTls) });
   try {
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
+    if (flags.upkeep?.initialCorruptCheck === true) await corruption.checkAtStart();
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
     await member.start();
+    corruption.start();
   } catch (error) {
     await member.stop().catch((cause: unknown) => log.error({ error: describeError(cause) }, 'store: stop failed'));
     throw error;
@@ -79,6 +84,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   return {
     stop: async () => {
       health.set('', 'not-serving');
+      corruption.stop();
       await clientServer.stop(STOP_GRACE_MS);
       await member.stop();
       await peerServer.stop(0);
@@ -89,6 +95,13 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
 function withTools(services: readonly BoundService[], health: HealthService): BoundService[] {
   const all = [...services, health.bound];
   return [...all, ...reflectionServices(all.map(({ service }) => service.typeName))];
+}
+
+function memberUpkeep({ upkeep }: StoreFlags): Pick<MemberConfig, 'quotaBytes' | 'autoCompaction'> {
+  return {
+    ...(upkeep?.quotaBytes === undefined ? {} : { quotaBytes: upkeep.quotaBytes }),
+    ...(upkeep?.autoCompaction === undefined ? {} : { autoCompaction: upkeep.autoCompaction }),
+  };
 }
 
 function selfPeerUrls({ members, id }: StoreFlags): readonly string[] {
