@@ -126,7 +126,10 @@ export class Member {
     this.#nextProposal = random.uint64() >> 1n;
     this.#quota = new Quota({
       quotaBytes: config.quotaBytes,
-      measure: () => this.sizeBytes(),
+      measure: async () => {
+        await this.#flusher.flush();
+        return this.sizeBytes();
+      },
       raise: () => this.#raiseNoSpace(),
     });
     this.#compactor = this.#newCompactor(config.autoCompaction);

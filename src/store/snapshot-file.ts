@@ -34,6 +34,7 @@ export interface SnapshotHeader {
 
 export interface SnapshotBlob {
   readonly blob: Uint8Array;
+  /** After this one; as in etcd the hash does not count. */
   readonly remainingBytes: number;
 }
 
@@ -50,7 +51,7 @@ export async function* snapshotBlobs(
     clusterId: about.clusterId.toString(16),
   };
   const hash = createHash('sha256');
-  let remainingBytes = BLOCK_BYTES + bodyBytes + paddingOf(bodyBytes) + HASH_BYTES;
+  let remainingBytes = BLOCK_BYTES + bodyBytes + paddingOf(bodyBytes);
   for await (const blob of recut(wholeFile(header, open.chunks), SNAPSHOT_BLOB_BYTES)) {
     hash.update(blob);
     remainingBytes -= blob.length;

@@ -17,6 +17,7 @@ const MEASURE_AFTER_SHARE = 16;
 export interface QuotaOptions {
   /** Undefined or 0: the default; negative: no quota. */
   readonly quotaBytes: number | undefined;
+  /** Of all that is applied, what still waits to be flushed included. */
   readonly measure: () => Promise<number>;
   /** Proposes the alarm; called once until it is settled. */
   readonly raise: () => Promise<void>;
@@ -68,18 +69,14 @@ export class Quota {
 
   /** One at a time, for all who wait. */
   #measure(): Promise<void> {
-    this.#measuring ??= this.#options.measure().then(
-      (bytes) => {
-        this.#measured = bytes;
-        this.#measuring = undefined;
-      },
-      (error: unknown) => {
-        this.#measuring = undefined;
-        throw error;
-      },
-    );
-    this.#written = 0;
+    this.#measuring ??= this.#measureAnew().finally(() => (this.#measuring = undefined));
     return this.#measuring;
+  }
+
+  async #measureAnew(): Promise<void> {
+    // What comes while it is measured may be in it, or not: it is counted.
+    this.#written = 0;
+    this.#measured = await this.#options.measure();
   }
 
   #raise(): Promise<void> {
