@@ -10,6 +10,7 @@ import { readVersion } from './version.ts';
 import { aborted, stopSignal } from './world.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'snapshot') return (await import('./store-snapshot.ts')).run(argv.slice(1));
   if (argv.some((arg) => /^(?:-h|--?help)$/.test(arg))) {
     process.stdout.write(storeHelp());
     return 0;

@@ -3,6 +3,80 @@ import { codec, type MessageCodec } from './wire.ts';
 
 const EMPTY = new Uint8Array(0);
 
+export interface HashKvRequest {
+  revision: number;
+}
+
+export const HashKvRequest: MessageCodec<HashKvRequest> = codec<HashKvRequest>(
+  'podium.raft.v1.HashKvRequest',
+  (w, m) => {
+    if (m.revision) {
+      w.uint32(8).int64(m.revision);
+    }
+  },
+  (r, end) => {
+    const m: HashKvRequest = { revision: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.revision = r.int64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ revision: m.revision ?? 0 }),
+);
+
+export interface HashKvResponse {
+  hash: number;
+  hashRevision: number;
+  compactRevision: number;
+}
+
+export const HashKvResponse: MessageCodec<HashKvResponse> = codec<HashKvResponse>(
+  'podium.raft.v1.HashKvResponse',
+  (w, m) => {
+    if (m.hash) {
+      w.uint32(8).uint32(m.hash);
+    }
+    if (m.hashRevision) {
+      w.uint32(16).int64(m.hashRevision);
+    }
+    if (m.compactRevision) {
+      w.uint32(24).int64(m.compactRevision);
+    }
+  },
+  (r, end) => {
+    const m: HashKvResponse = { hash: 0, hashRevision: 0, compactRevision: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.hash = r.uint32();
+          break;
+        }
+        case 16: {
+          m.hashRevision = r.int64();
+          break;
+        }
+        case 24: {
+          m.compactRevision = r.int64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ hash: m.hash ?? 0, hashRevision: m.hashRevision ?? 0, compactRevision: m.compactRevision ?? 0 }),
+);
+
 export interface DescribeRequest {}
 
 export const DescribeRequest: MessageCodec<DescribeRequest> = codec<DescribeRequest>(
@@ -1310,6 +1384,13 @@ export const Peer = {
       path: '/podium.raft.v1.Peer/LeaseRemaining',
       request: LeaseRequest,
       response: LeaseResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    hashKv: {
+      path: '/podium.raft.v1.Peer/HashKv',
+      request: HashKvRequest,
+      response: HashKvResponse,
       requestStream: false,
       responseStream: false,
     },

@@ -14,13 +14,20 @@ import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Trace } from '../base/trace.ts';
-import type { ResponseHeader } from '../proto/etcd.ts';
+import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
+import { AutoCompactor } from './maintenance/auto-compactor.ts';
+import { costOf } from './maintenance/core/alarms.ts';
+import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.ts';
+import { hashKv, hashWhole, type KvHash } from './maintenance/hash-kv.ts';
+import { moveLeader } from './maintenance/move-leader.ts';
+import { Quota } from './maintenance/quota.ts';
 import type { BackendFactory } from './mvcc/backend.ts';
 import { encodeProposal, type Command } from './mvcc/command.ts';
+import type { Revision } from './mvcc/core/revision.ts';
 import { Flusher } from './mvcc/flusher.ts';
-import { openSnapshot, restoreSnapshot } from './mvcc/snapshot.ts';
+import { openSnapshot, restoreSnapshot, type OpenSnapshot } from './mvcc/snapshot.ts';
 import { Raft, type RaftStatus } from './raft/core/raft.ts';
 import type { ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState, Term } from './raft/core/types.ts';
 import { RaftNode, type PreparedState, type StateSnapshot } from './raft/node.ts';
@@ -52,6 +59,10 @@ export interface MemberConfig {
   readonly walSegmentBytes?: number;
   /** Within it a proposal or a read is answered, or fails. */
   readonly requestTimeoutMs?: Millis;
+  /** Size of the backend past which this member raises NOSPACE. 0: etcd's default; negative: none. */
+  readonly quotaBytes?: number;
+  /** What the cluster forgets by itself; of no effect unless all members have the same. */
+  readonly autoCompaction?: AutoCompactionOptions;
   /** The member cannot go on; its process should end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -74,7 +85,7 @@ const LEASES_AT_ONCE = 500;
 const LEASE_RETRY_MS = 3_000;
 
 export const WAL_DIR = 'member/wal';
-const DIR = 'member';
+export const DIR = 'member';
 const REPLACE = 'remove this member from the cluster, delete its data directory, and add it again';
 
 interface Pending {
@@ -95,6 +106,8 @@ export class Member {
   #machine: StateMachine;
   #flusher: Flusher;
   #nextProposal: bigint;
+  readonly #quota: Quota;
+  readonly #compactor: AutoCompactor | undefined;
   #leaseTimer: Timer | undefined;
   #isStopped = false;
   /** What else wants to hear of a new role or leader. */
@@ -111,6 +124,15 @@ export class Member {
     // Requests of an earlier run must not be taken for ours: numbers start anew at random, high enough never to meet.
     const random = world.random.fork('requests');
     this.#nextProposal = random.uint64() >> 1n;
+    this.#quota = new Quota({
+      quotaBytes: config.quotaBytes,
+      measure: async () => {
+        await this.#flusher.flush();
+        return this.sizeBytes();
+      },
+      raise: () => this.#raiseNoSpace(),
+    });
+    this.#compactor = this.#newCompactor(config.autoCompaction);
     this.#node = new RaftNode({
       clock: world.clock,
       log: world.log,
@@ -144,6 +166,7 @@ export class Member {
   async start(): Promise<void> {
     await this.#node.start();
     this.#scheduleLeaseScan();
+    this.#compactor?.start();
   }
 
   /** Flushes and closes. What is under way fails with `stopped`; it may have happened. */
@@ -151,6 +174,7 @@ export class Member {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#leaseTimer?.cancel();
+    this.#compactor?.stop();
     this.#failPending('stopped');
     await this.#node.stop();
     await this.#flusher.stop();
@@ -211,6 +235,39 @@ export class Member {
     return this.#generation.backend.sizeBytes();
   }
 
+  /** 0: none. */
+  get quotaBytes(): number {
+    return this.#quota.bytes;
+  }
+
+  /** Of keys and history up to `revision`, in slices; see maintenance/hash-kv.ts. */
+  hashKv(revision: Revision): Promise<KvHash> {
+    return hashKv(() => this.#machine, this.#world.clock, revision);
+  }
+
+  hashWhole(): Promise<number> {
+    return hashWhole(() => this.#machine, this.#world.clock);
+  }
+
+  /** Gives back the space of what was deleted and compacted, while everything goes on. */
+  async defragment(): Promise<void> {
+    await this.#flusher.flush();
+    await this.#generation.backend.compact?.();
+  }
+
+  /** All that is applied, as one view. To be closed. */
+  async openSnapshot(): Promise<OpenSnapshot> {
+    await this.#flusher.flush();
+    const open = await openSnapshot(this.#generation.backend);
+    assert(open !== undefined, 'what was flushed is there');
+    return open;
+  }
+
+  /** Resolves when another member leads; fails where this one does not, or `to` cannot. */
+  moveLeader(to: MemberId): Promise<void> {
+    return moveLeader(this, { to, clock: this.#world.clock });
+  }
+
   header(): ResponseHeader {
     const { clusterId, id } = this.#config;
     return { clusterId, memberId: id, revision: this.#machine.revision, raftTerm: this.#node.status().term };
@@ -231,6 +288,14 @@ export class Member {
    * `timeout` leaves open whether it happened.
    */
   propose(command: Command): Promise<CommandOutcome> {
+    if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
+    const refusal = this.#machine.alarms.refusalOf(command);
+    if (refusal !== undefined) return Promise.resolve(refusal);
+    const room = this.#quota.admit(costOf(command));
+    return room === undefined ? this.#proposeNow(command) : room.then(() => this.#proposeNow(command));
+  }
+
+  #proposeNow(command: Command): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const id = this.#nextProposal++;
     const outcome = deferred<CommandOutcome>();
@@ -263,6 +328,7 @@ export class Member {
   #apply(entry: Entry): void {
     const now = this.isLeader ? this.#world.clock.monotonic() : undefined;
     const { id, outcome } = this.#machine.apply(entry, now);
+    this.#quota.wrote(entry.data.length);
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
@@ -278,10 +344,7 @@ export class Member {
   }
 
   async #snapshot(): Promise<StateSnapshot> {
-    await this.#flusher.flush();
-    const open = await openSnapshot(this.#generation.backend);
-    assert(open !== undefined, 'what was flushed is there');
-    const { meta, chunks, close } = open;
+    const { meta, chunks, close } = await this.openSnapshot();
     return { index: meta.index, confState: meta.confState, chunks, close };
   }
 
@@ -363,6 +426,34 @@ export class Member {
     }
   }
 
+  // ── Maintenance ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #raiseNoSpace(): Promise<void> {
+    const { id: memberId } = this.#config;
+    if (this.#machine.alarms.has(AlarmType.NOSPACE, memberId)) return;
+    this.#world.log.warn({ member: memberId.toString(16) }, 'store: past its quota; compact, defragment, disarm the alarm');
+    const request = { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.NOSPACE };
+    await this.propose({ kind: 'alarm', request });
+  }
+
+  #newCompactor(options: AutoCompactionOptions | undefined): AutoCompactor | undefined {
+    if (options === undefined || options.retention <= 0) return undefined;
+    const isLeader = () => this.isLeader;
+    const revision = () => this.#machine.revision;
+    return new AutoCompactor(options, this.#world, {
+      get isLeader() {
+        return isLeader();
+      },
+      get revision() {
+        return revision();
+      },
+      compact: async (to) => {
+        const outcome = await this.propose({ kind: 'compaction', request: { revision: to, physical: false } });
+        if (!outcome.ok && outcome.code !== 'compacted') throw new StoreError(outcome.code);
+      },
+    });
+  }
+
   #failPending(code: 'stopped'): void {
     for (const { outcome, timer } of this.#pending.values()) {
       timer.cancel();
@@ -375,6 +466,7 @@ export class Member {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#leaseTimer?.cancel();
+    this.#compactor?.stop();
     this.#failPending('stopped');
     this.#flusher.abandon();
     void this.#node.stop();

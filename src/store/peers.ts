@@ -1,6 +1,8 @@
 /** What members ask each other beside the log: who they are, and how long a lease still lives, which the leader knows. */
 import { Peer } from '../proto/raft.ts';
 import { bind, RpcCode, RpcError, type BoundService, type Channel } from '../proto/rpc.ts';
+import type { KvHash } from './maintenance/hash-kv.ts';
+import type { Revision } from './mvcc/core/revision.ts';
 import type { MemberId } from './raft/core/types.ts';
 import { mapStoreError, StoreError } from './rpc/errors.ts';
 import type { MemberInfo } from './rpc/cluster.ts';
@@ -16,8 +18,15 @@ export interface LeaseClock {
   remainingHere(lease: bigint): number | undefined;
 }
 
+/** What {@link Peers.service} answers from. */
+export interface AnsweringMember extends LeaseClock {
+  hashKv(revision: Revision): Promise<KvHash>;
+}
+
 const ASK_TIMEOUT_MS = 2_000;
 const DESCRIBE_TIMEOUT_MS = 500;
+/** A peer reads its whole state for it, in slices. */
+const HASH_TIMEOUT_MS = 60_000;
 
 export interface PeersOptions {
   readonly self: MemberInfo;
@@ -34,7 +43,7 @@ export class Peers {
     this.#options = options;
   }
 
-  service(leases: LeaseClock): BoundService {
+  service(leases: AnsweringMember): BoundService {
     const { self } = this.#options;
     const answer = (ttl: number | undefined) => ({ found: ttl !== undefined, ttl: ttl ?? 0 });
     const asLeader = async () => {
@@ -54,6 +63,7 @@ export class Peers {
           await asLeader();
           return answer(leases.remainingHere(lease));
         },
+        hashKv: ({ revision }) => leases.hashKv(revision),
       },
       mapStoreError,
     );
@@ -66,6 +76,17 @@ export class Peers {
 
   leaseRemaining(leases: LeaseClock, lease: bigint): Promise<number | undefined> {
     return this.#askLeader(leases, lease, 'leaseRemaining');
+  }
+
+  get otherIds(): readonly MemberId[] {
+    return this.#options.others.map(({ id }) => id);
+  }
+
+  /** Fails with an `RpcError`, also where there is no way to the peer. */
+  hashKv(peer: MemberId, revision: Revision): Promise<KvHash> {
+    const channel = this.#options.channels.get(peer);
+    if (channel === undefined) return Promise.reject(new RpcError(RpcCode.UNAVAILABLE, 'no channel to this peer'));
+    return channel.unary(Peer.methods.hashKv, { revision }, { timeoutMs: HASH_TIMEOUT_MS });
   }
 
   /** All members, those that do not answer without client URLs. */

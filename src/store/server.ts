@@ -16,6 +16,7 @@ import { GrpcServer } from '../grpc/server.ts';
 import { RpcCode, RpcError, type AnyHandler, type BoundService } from '../proto/rpc.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
 import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
+import { CorruptionCheck } from './maintenance/corruption-check.ts';
 import { Member, WAL_DIR } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
 import { Peers } from './peers.ts';
@@ -56,12 +57,13 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   });
   const member = await Member.open(
     { clock: systemClock, random, log, disk: diskOf(flags), backends: levelBackends(flags.dataDir), transport },
-    { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), ...raftConfig(flags), onFatal },
+    { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), ...raftConfig(flags), ...upkeep(flags), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
   const self = { id: flags.id, name: flags.name, peerUrls: selfPeerUrls(flags), clientUrls: flags.advertiseClientUrls };
   const peers = new Peers({ self, others: others.map((other) => ({ ...other, clientUrls: [] })), channels });
+  const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, intervalMs: flags.corruptCheckTimeMs });
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 
@@ -92,8 +94,10 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   });
   try {
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
+    if (flags.initialCorruptCheck) await corruption.checkAtStart();
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
     await member.start();
+    corruption.start();
   } catch (error) {
     await member.stop().catch((cause: unknown) => log.error({ error: describeError(cause) }, 'store: stop failed'));
     throw error;
@@ -104,6 +108,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   return {
     stop: async () => {
       health.set('', 'not-serving');
+      corruption.stop();
       await clientServer.stop(STOP_GRACE_MS);
       await member.stop();
       await peerServer.stop(0);
@@ -126,6 +131,10 @@ function onFirstLeader(member: Member, ready: () => void): void {
 function withTools(services: readonly BoundService[], health: HealthService): BoundService[] {
   const all = [...services, health.bound];
   return [...all, ...reflectionServices(all.map(({ service }) => service.typeName))];
+}
+
+function upkeep({ quotaBytes, autoCompactionMode: mode, autoCompactionRetention: retention }: StoreFlags) {
+  return retention === 0 ? { quotaBytes } : { quotaBytes, autoCompaction: { mode, retention } };
 }
 
 function selfPeerUrls({ members, id }: StoreFlags): readonly string[] {

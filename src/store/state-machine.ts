@@ -5,18 +5,31 @@
  *
  *   row m 'applied'    index, term and configuration    (podium.raft.v1.SnapshotMeta)
  *   row m 'revision'   revision and compacted revision  (the newest revision may have no row left after a compaction)
+ *   row m 'alarms'     alarms that are raised           (etcdserverpb.AlarmResponse)
+ *   row m 'downgrade'  the announced downgrade          (etcdserverpb.DowngradeInfo)
  *   row l <lease id>   granted seconds
  *   rows i, v          core/revision.ts
  */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../base/assert.ts';
 import { asBuffer, fromLatin1 } from '../base/bytes.ts';
-import type { RangeRequest, TxnRequest } from '../proto/etcd.ts';
+import {
+  AlarmResponse,
+  DowngradeAction,
+  DowngradeInfo,
+  type AlarmMember,
+  type AlarmRequest,
+  type DowngradeRequest,
+  type RangeRequest,
+  type TxnRequest,
+} from '../proto/etcd.ts';
 import { SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
 import { Lessor, type LeaseId, type LeaseRefusal } from './lease/core/lessor.ts';
+import { Alarms, type AlarmRefusal } from './maintenance/core/alarms.ts';
+import { NO_DOWNGRADE, type DowngradeState } from './maintenance/core/downgrade.ts';
 import type { Backend, BackendKey, BackendOp } from './mvcc/backend.ts';
 import { decodeProposal, type Command } from './mvcc/command.ts';
-import { droppedBy } from './mvcc/core/compaction.ts';
+import { KvHashWalk } from './mvcc/core/kv-hash.ts';
 import { Mvcc, type Change, type RevisionRefusal } from './mvcc/core/mvcc.ts';
 import {
   decodeIndexRow,
@@ -49,9 +62,15 @@ export type CommandResult =
   | TxnResult
   | { readonly kind: 'compaction'; readonly revision: Revision }
   | { readonly kind: 'lease-grant'; readonly revision: Revision; readonly id: LeaseId; readonly ttlSeconds: number }
-  | { readonly kind: 'lease-revoke'; readonly revision: Revision };
+  | { readonly kind: 'lease-revoke'; readonly revision: Revision }
+  | { readonly kind: 'alarm'; readonly revision: Revision; readonly alarms: readonly AlarmMember[] }
+  | { readonly kind: 'downgrade'; readonly revision: Revision };
 
-export type CommandOutcome = { readonly ok: true; readonly result: CommandResult } | Refusal | LeaseRefusal;
+export type CommandOutcome =
+  | { readonly ok: true; readonly result: CommandResult }
+  | Refusal
+  | LeaseRefusal
+  | AlarmRefusal;
 
 export interface Applied {
   /** The proposal's; 0 for an entry that carries none. */
@@ -74,12 +93,16 @@ export interface StateHash {
 
 export const APPLIED_ROW: BackendKey = 'mapplied';
 export const REVISION_ROW: BackendKey = 'mrevision';
+const ALARMS_ROW: BackendKey = 'malarms';
+const DOWNGRADE_ROW: BackendKey = 'mdowngrade';
 
 const NO_MEMBERS: ConfState = { voters: [], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
 
 export class StateMachine {
   readonly mvcc: Mvcc;
   readonly leases = new Lessor();
+  readonly alarms = new Alarms();
+  #downgrade: DowngradeState = NO_DOWNGRADE;
   readonly #overlay: Overlay;
   readonly #hub: WatchHub;
   #applied: SnapshotMeta = { index: 0, term: 0, confState: NO_MEMBERS };
@@ -113,6 +136,10 @@ export class StateMachine {
   /** Index, term and configuration of what was applied last; in memory, and a batch behind on disk. */
   get applied(): SnapshotMeta {
     return this.#applied;
+  }
+
+  get downgrade(): DowngradeState {
+    return this.#downgrade;
   }
 
   /** Rows that wait to be flushed. */
@@ -185,17 +212,8 @@ export class StateMachine {
   hash(revision: Revision = this.mvcc.revision): StateHash {
     const hash = createHash('sha256');
     const { compactRevision } = this.mvcc;
-    let from = '';
-    for (;;) {
-      const entries = this.mvcc.entries(from, 1000);
-      for (const { writes } of entries) {
-        for (const write of writes.slice(droppedBy(writes, compactRevision))) {
-          if (write.main <= revision) hashWrite(hash, { write, value: this.mvcc.value(write) });
-        }
-      }
-      if (entries.length < 1000) break;
-      from = entries[entries.length - 1]!.key + '\0';
-    }
+    const walk = new KvHashWalk(this.mvcc, revision, (part) => hash.update(part));
+    while (walk.step(1000));
     return { hash: hash.digest('hex'), revision, compactRevision };
   }
 
@@ -209,6 +227,8 @@ export class StateMachine {
       const { grantedTtlSeconds, keys } = this.leases.state(id)!;
       hash.update(JSON.stringify([String(id), grantedTtlSeconds, keys]));
     }
+    for (const { memberId, alarm } of this.alarms.list()) hash.update(JSON.stringify([String(memberId), alarm]));
+    hash.update(JSON.stringify(this.#downgrade));
     return hash.digest('hex');
   }
 
@@ -220,6 +240,8 @@ export class StateMachine {
   }
 
   #run(command: Command, now: number | undefined): CommandOutcome {
+    const refusal = this.alarms.refusalOf(command);
+    if (refusal !== undefined) return refusal;
     switch (command.kind) {
       case 'put':
         return this.#write(() => put(this.mvcc, this.leases, command.request));
@@ -233,6 +255,10 @@ export class StateMachine {
         return this.#grant(command.request.id, command.request.ttl, now);
       case 'lease-revoke':
         return this.#revoke(command.request.id);
+      case 'alarm':
+        return this.#alarm(command.request);
+      case 'downgrade':
+        return this.#setDowngrade(command.request);
       default:
         return unreachable(command);
     }
@@ -280,9 +306,25 @@ export class StateMachine {
     return { ok: true, result: { kind: 'lease-revoke', revision: this.mvcc.revision } };
   }
 
+  #alarm(request: AlarmRequest): CommandOutcome {
+    const alarms = this.alarms.apply(request);
+    this.#overlay.put(ALARMS_ROW, AlarmResponse.encode({ alarms: [...this.alarms.list()] }));
+    return { ok: true, result: { kind: 'alarm', revision: this.mvcc.revision, alarms } };
+  }
+
+  #setDowngrade({ action, version }: DowngradeRequest): CommandOutcome {
+    this.#downgrade = action === DowngradeAction.ENABLE ? { enabled: true, targetVersion: version } : NO_DOWNGRADE;
+    this.#overlay.put(DOWNGRADE_ROW, DowngradeInfo.encode(this.#downgrade));
+    return { ok: true, result: { kind: 'downgrade', revision: this.mvcc.revision } };
+  }
+
   async #load(backend: Backend): Promise<void> {
     const applied = backend.get(APPLIED_ROW);
     if (applied !== undefined) this.#applied = decodeApplied(applied);
+    const alarms = backend.get(ALARMS_ROW);
+    if (alarms !== undefined) this.alarms.load(AlarmResponse.decode(alarms).alarms);
+    const downgrade = backend.get(DOWNGRADE_ROW);
+    if (downgrade !== undefined) this.#downgrade = DowngradeInfo.decode(downgrade);
     for await (const rows of backend.scan(LEASE_ROWS)) {
       for (const { key, value } of rows) this.leases.grant(leaseIdOf(key), asBuffer(value).readDoubleBE(0), undefined);
     }
@@ -323,9 +365,4 @@ function leaseRowKey(id: LeaseId): BackendKey {
 
 function leaseIdOf(key: BackendKey): LeaseId {
   return asBuffer(fromLatin1(key)).readBigInt64BE(1);
-}
-
-function hashWrite(hash: Hash, { write, value }: { readonly write: Write; readonly value: Uint8Array }): void {
-  const { key, main, sub, create, version, lease } = write;
-  hash.update(JSON.stringify([key, main, sub, create, version, String(lease), value.length])).update(value);
 }

@@ -38,6 +38,8 @@ export interface Backend {
   snapshot(): BackendSnapshot;
   /** Bytes on disk, approximately. */
   sizeBytes(): Promise<number>;
+  /** Gives back the space of rows that are gone, beside all other calls. Absent where there is none to give back. */
+  compact?(): Promise<void>;
   close(): Promise<void>;
 }
 

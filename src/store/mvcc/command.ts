@@ -4,8 +4,10 @@
  * as a lease's id, is written out.
  */
 import {
+  AlarmRequest,
   CompactionRequest,
   DeleteRangeRequest,
+  DowngradeRequest,
   LeaseGrantRequest,
   LeaseRevokeRequest,
   PutRequest,
@@ -20,7 +22,10 @@ export type Command =
   | { readonly kind: 'txn'; readonly request: TxnRequest }
   | { readonly kind: 'compaction'; readonly request: CompactionRequest }
   | { readonly kind: 'lease-grant'; readonly request: LeaseGrantRequest }
-  | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest };
+  | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest }
+  | { readonly kind: 'alarm'; readonly request: AlarmRequest }
+  /** ENABLE or CANCEL; its proposer has checked the version. */
+  | { readonly kind: 'downgrade'; readonly request: DowngradeRequest };
 
 export interface Proposal {
   /** Unique among the proposals that are under way; chosen by the proposing member. */
@@ -29,7 +34,16 @@ export interface Proposal {
 }
 
 const ID = 1;
-const FIELDS = { put: 2, 'delete-range': 3, txn: 4, compaction: 5, 'lease-grant': 6, 'lease-revoke': 7 } as const;
+const FIELDS = {
+  put: 2,
+  'delete-range': 3,
+  txn: 4,
+  compaction: 5,
+  'lease-grant': 6,
+  'lease-revoke': 7,
+  alarm: 20,
+  downgrade: 21,
+} as const;
 const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
 
@@ -68,6 +82,12 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
       case 'lease-revoke':
         LeaseRevokeRequest.write(writer, command.request);
         break;
+      case 'alarm':
+        AlarmRequest.write(writer, command.request);
+        break;
+      case 'downgrade':
+        DowngradeRequest.write(writer, command.request);
+        break;
       default:
         unreachable(command);
     }
@@ -102,6 +122,12 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
           break;
         case FIELDS['lease-revoke']:
           command = { kind: 'lease-revoke', request: LeaseRevokeRequest.read(reader, inner) };
+          break;
+        case FIELDS.alarm:
+          command = { kind: 'alarm', request: AlarmRequest.read(reader, inner) };
+          break;
+        case FIELDS.downgrade:
+          command = { kind: 'downgrade', request: DowngradeRequest.read(reader, inner) };
           break;
         default:
           // Skipping what a newer member knows would make the replicas differ.

@@ -21,6 +21,7 @@ import type {
   BackendSnapshot,
   ScanRange,
 } from './backend.ts';
+import { ALL_ROWS } from './core/revision.ts';
 
 const SLICE_ROWS_MAX = 500;
 /** LevelDB ends a slice early at this size; its default of 16 KiB would make the slices of a large scan tiny. */
@@ -103,9 +104,20 @@ class LevelBackend implements Backend {
     return total;
   }
 
+  /** LevelDB rewrites its files in its own thread, level by level; reads and writes go on. */
+  async compact(): Promise<void> {
+    assert(canCompact(this.#database), 'on Node, LevelDB compacts');
+    await this.#database.compactRange(encodeKey(ALL_ROWS.from), encodeKey(ALL_ROWS.to));
+  }
+
   async close(): Promise<void> {
     await this.#database.close();
   }
+}
+
+/** The types of `level` are those of the browser, too, which lacks it. */
+function canCompact(database: object): database is { compactRange(from: Buffer, to: Buffer): Promise<void> } {
+  return 'compactRange' in database;
 }
 
 async function* scanDatabase(

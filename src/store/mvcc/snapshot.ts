@@ -27,6 +27,8 @@ export interface OpenSnapshot {
   readonly meta: SnapshotMeta;
   /** To be iterated once. */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** How long the stream will be: reads all rows once. */
+  sizeBytes(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -35,11 +37,20 @@ export async function openSnapshot(backend: Backend): Promise<OpenSnapshot | und
   const view = backend.snapshot();
   for await (const rows of view.scan({ from: APPLIED_ROW, to: `${APPLIED_ROW}\0` })) {
     for (const { value } of rows) {
-      return { meta: decodeApplied(value), chunks: encodeRows(view), close: () => view.close() };
+      const meta = decodeApplied(value);
+      return { meta, chunks: encodeRows(view), sizeBytes: () => sizeOfRows(view), close: () => view.close() };
     }
   }
   await view.close();
   return undefined;
+}
+
+async function sizeOfRows(view: BackendSnapshot): Promise<number> {
+  let bytes = END_BYTES;
+  for await (const rows of view.scan(ALL_ROWS)) {
+    for (const { key, value } of rows) bytes += HEADER_BYTES + key.length + value.length;
+  }
+  return bytes;
 }
 
 async function* encodeRows(view: BackendSnapshot): AsyncGenerator<Uint8Array> {

@@ -1,0 +1,116 @@
+/**
+ * Compares a member's state with its peers', by HashKV at a common revision: by the clock, where this member leads, and
+ * once before it serves. A member that differs gets a CORRUPT alarm, under which every write is refused until a person
+ * has replaced it and disarmed the alarm; one that differs at its start does not start.
+ */
+import type { Clock, Millis, Timer } from '../../base/clock.ts';
+import { describeError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { AlarmAction, AlarmType } from '../../proto/etcd.ts';
+import { RpcError } from '../../proto/rpc.ts';
+import type { Revision } from '../mvcc/core/revision.ts';
+import type { MemberId } from '../raft/core/types.ts';
+import { StoreError } from '../rpc/errors.ts';
+import type { StateMachine } from '../state-machine.ts';
+import type { Command } from '../mvcc/command.ts';
+import { corruptMembers, type MemberHash } from './core/corruption.ts';
+import type { KvHash } from './hash-kv.ts';
+
+export interface CheckedMember {
+  readonly id: MemberId;
+  readonly isLeader: boolean;
+  readonly machine: StateMachine;
+  linearizable(): Promise<void>;
+  hashKv(revision: Revision): Promise<KvHash>;
+  propose(command: Command): Promise<unknown>;
+}
+
+export interface HashedPeers {
+  readonly otherIds: readonly MemberId[];
+  hashKv(peer: MemberId, revision: Revision): Promise<KvHash>;
+}
+
+export interface CorruptionCheckOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly member: CheckedMember;
+  readonly peers: HashedPeers;
+  /** 0: never by the clock. */
+  readonly intervalMs: Millis;
+}
+
+export class CorruptionCheck {
+  readonly #options: CorruptionCheckOptions;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(options: CorruptionCheckOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { clock, intervalMs, log } = this.#options;
+    if (intervalMs <= 0 || this.#isStopped) return;
+    this.#timer = clock.setTimer(intervalMs, () => {
+      this.check()
+        .catch((error: unknown) => log.warn({ error: describeError(error) }, 'store: corruption check not done'))
+        // The next one begins when this one has ended: a slow check must not meet itself.
+        .finally(() => this.start());
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Of the leader; answers the members that an alarm was raised for. */
+  async check(): Promise<readonly MemberId[]> {
+    const { member, peers } = this.#options;
+    if (!member.isLeader) return [];
+    await member.linearizable();
+    const { own, others } = await this.#hashes();
+    const corrupt = corruptMembers(own, others, peers.otherIds.length + 1);
+    for (const id of corrupt) await this.#raise(id);
+    return corrupt;
+  }
+
+  /** Before the member takes part: throws where a peer of the same revision has another state. */
+  async checkAtStart(): Promise<void> {
+    const { own, others } = await this.#hashes();
+    const differing = others.filter(({ hash, compactRevision }) => {
+      return compactRevision === own.compactRevision && hash !== own.hash;
+    });
+    if (differing.length === 0) return;
+    const names = differing.map(({ member }) => member.toString(16)).join(', ');
+    throw new Error(
+      `this member's state differs from that of ${names}: replace it (remove it from the cluster, delete its data directory, add it again)`,
+    );
+  }
+
+  async #hashes(): Promise<{ readonly own: MemberHash; readonly others: readonly MemberHash[] }> {
+    const { member, peers } = this.#options;
+    const { hash, hashRevision, compactRevision } = await member.hashKv(0);
+    const asked = await Promise.all(peers.otherIds.map((id) => this.#ask(id, hashRevision)));
+    return { own: { member: member.id, hash, compactRevision }, others: asked.filter((answer) => answer !== undefined) };
+  }
+
+  /** Undefined for a peer that is away, is behind, or has compacted the revision: it is compared the next time. */
+  async #ask(peer: MemberId, revision: Revision): Promise<MemberHash | undefined> {
+    try {
+      const { hash, compactRevision } = await this.#options.peers.hashKv(peer, revision);
+      return { member: peer, hash, compactRevision };
+    } catch (error) {
+      if (!(error instanceof RpcError || error instanceof StoreError)) throw error;
+      this.#options.log.debug({ peer: peer.toString(16), error: error.message }, 'store: peer not hashed');
+      return undefined;
+    }
+  }
+
+  async #raise(memberId: MemberId): Promise<void> {
+    const { member, log } = this.#options;
+    if (member.machine.alarms.has(AlarmType.CORRUPT, memberId)) return;
+    log.error({ member: memberId.toString(16) }, 'store: its state differs from the others: replace it, then disarm the alarm');
+    await member.propose({ kind: 'alarm', request: { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.CORRUPT } });
+  }
+}
