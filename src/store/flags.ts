@@ -2,10 +2,10 @@
  * etcd's command line, so that a member starts where an etcd did. Values are checked here; what is wrong is a `UserError`
  * that names the flag and the remedy. (https://etcd.io/docs/v3.6/op-guide/configuration/)
  */
-import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
+import { clusterIdOf, memberIdOf } from './membership/identity.ts';
 
 export interface TlsPaths {
   readonly certFile: string;
@@ -32,6 +32,9 @@ export interface StoreFlags {
   readonly members: readonly InitialMember[];
   readonly id: bigint;
   readonly clusterId: bigint;
+  /** It joins a cluster that runs: ids are the cluster's to say, not the flags'. */
+  readonly isJoining: boolean;
+  readonly strictReconfigCheck: boolean;
   readonly logLevel: LogLevel;
   readonly clientTls: TlsPaths | undefined;
   readonly peerTls: TlsPaths | undefined;
@@ -47,6 +50,7 @@ const OPTIONS = {
   'initial-cluster': { type: 'string' },
   'initial-cluster-state': { type: 'string', default: 'new' },
   'initial-cluster-token': { type: 'string', default: 'etcd-cluster' },
+  'strict-reconfig-check': { type: 'string', default: 'true' },
   'log-level': { type: 'string', default: 'info' },
   'cert-file': { type: 'string' },
   'key-file': { type: 'string' },
@@ -69,11 +73,14 @@ Usage: podium store [flags]
   --listen-peer-urls <urls>            where it serves members (default "http://localhost:2380")
   --initial-advertise-peer-urls <urls> what members are told (default "http://localhost:2380")
   --initial-cluster <name=url,…>       all members (default "<name>=<initial-advertise-peer-urls>")
-  --initial-cluster-state new|existing
+  --initial-cluster-state new|existing existing: join a cluster that this member was added to (etcdctl member add)
+  --strict-reconfig-check=false        let members be changed where that endangers the quorum
   --initial-cluster-token <token>      tells clusters with the same addresses apart (default "etcd-cluster")
   --log-level debug|info|warn|error
   --cert-file, --key-file, --trusted-ca-file <pem>, --client-cert-auth                      TLS for clients
   --peer-cert-file, --peer-key-file, --peer-trusted-ca-file <pem>, --peer-client-cert-auth  TLS for members
+
+  podium store recover --data-dir <dir>  a quorum is lost for good: make this member a cluster of one, and say what is lost
 
 Example, a cluster of one:
   podium store --name m1 --data-dir /tmp/m1
@@ -105,7 +112,9 @@ export function parseStoreFlags(args: readonly string[]): StoreFlags {
     listenPeerUrls: urls('listen-peer-urls', values['listen-peer-urls']),
     members,
     id: self.id,
-    clusterId: clusterIdOf(members),
+    clusterId: clusterIdOf(members.map(({ id }) => id)),
+    isJoining: state === 'existing',
+    strictReconfigCheck: values['strict-reconfig-check'] !== 'false',
     logLevel: logLevel(values['log-level']),
     clientTls: tls('', values),
     peerTls: tls('peer-', values),
@@ -122,6 +131,7 @@ function parse(args: readonly string[]) {
   const dashed = args.map((arg) => (/^-[a-z][a-z-]+/.test(arg) ? `-${arg}` : arg));
   // … and a boolean may be given as --flag=true.
   const plain = dashed.flatMap((arg) => {
+    if (arg === '--strict-reconfig-check') return [`${arg}=true`];
     const match = /^--((?:peer-)?client-cert-auth)=(true|false)$/.exec(arg);
     if (match === null) return [arg];
     return match[2] === 'true' ? [`--${match[1]!}`] : [];
@@ -177,28 +187,8 @@ function initialMembers(text: string, token: string): InitialMember[] {
     }
   }
   return [...byName]
-    .map(([name, peerUrls]) => ({ name, peerUrls: [...peerUrls].sort(), id: memberIdOf(peerUrls, token) }))
+    .map(([name, peerUrls]) => ({ name, peerUrls: [...peerUrls].sort(), id: memberIdOf(peerUrls, { token }) }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-/** As etcd derives it: the first eight bytes of the SHA-1 of the peer URLs and the token. Never 0. */
-function memberIdOf(peerUrls: readonly string[], token: string): bigint {
-  return firstUint64(createHash('sha1').update([...peerUrls].sort().join('') + token));
-}
-
-function clusterIdOf(members: readonly InitialMember[]): bigint {
-  const hash = createHash('sha1');
-  for (const { id } of members) {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64BE(id);
-    hash.update(bytes);
-  }
-  return firstUint64(hash);
-}
-
-function firstUint64(hash: ReturnType<typeof createHash>): bigint {
-  const id = hash.digest().readBigUInt64BE(0);
-  return id === 0n ? 1n : id;
 }
 
 function logLevel(text: string): LogLevel {

@@ -14,6 +14,7 @@ import { reflectionServices } from '../grpc/reflection.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import type { BoundService } from '../proto/rpc.ts';
 import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
+import { identify } from './join.ts';
 import { Member } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
 import { Peers } from './peers.ts';
@@ -35,27 +36,28 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const log = createLog(flags.name, flags.logLevel);
   warnOfPlainText(flags, log);
   const random = systemRandom();
-  const others = flags.members.filter(({ id }) => id !== flags.id);
-  const clientTls = flags.peerTls === undefined ? undefined : readTls(flags.peerTls);
-  const channels = new Map(
-    others.map(({ id, peerUrls }) => [id, connect({ addresses: peerUrls.map(addressOf), tls: clientTls })]),
-  );
+  const peerTls = flags.peerTls === undefined ? undefined : readTls(flags.peerTls);
+  const dial = ({ peerUrls }: { readonly peerUrls: readonly string[] }) =>
+    connect({ addresses: peerUrls.map(addressOf), tls: peerTls });
+  const disk = new FileDisk(flags.dataDir);
+  const identity = await identify(flags, { disk, dial });
+  const { clusterId, id } = identity;
   const transport = new ChannelTransport({
     clock: systemClock,
     random: random.fork('transport'),
     log,
-    clusterId: flags.clusterId,
-    self: flags.id,
-    peers: channels,
+    clusterId,
+    self: id,
+    dial,
   });
+  const { strictReconfigCheck } = flags;
   const member = await Member.open(
-    { clock: systemClock, random, log, disk: new FileDisk(flags.dataDir), backends: levelBackends(flags.dataDir), transport },
-    { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), onFatal },
+    { clock: systemClock, random, log, disk, backends: levelBackends(flags.dataDir), transport },
+    { ...identity, strictReconfigCheck, onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
-  const self = { id: flags.id, name: flags.name, peerUrls: selfPeerUrls(flags), clientUrls: flags.advertiseClientUrls };
-  const peers = new Peers({ self, others: others.map((other) => ({ ...other, clientUrls: [] })), channels });
+  const peers = new Peers({ channel: (to) => transport.channel(to) });
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 
@@ -71,11 +73,12 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
     await member.start();
+    member.membership.publish({ name: flags.name, clientUrls: flags.advertiseClientUrls });
   } catch (error) {
     await member.stop().catch((cause: unknown) => log.error({ error: describeError(cause) }, 'store: stop failed'));
     throw error;
   }
-  log.info({ address: flags.listenClientUrls, member: flags.id.toString(16) }, 'ready to serve client requests');
+  log.info({ address: flags.listenClientUrls, member: id.toString(16) }, 'ready to serve client requests');
   return {
     stop: async () => {
       health.set('', 'not-serving');
@@ -89,10 +92,6 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
 function withTools(services: readonly BoundService[], health: HealthService): BoundService[] {
   const all = [...services, health.bound];
   return [...all, ...reflectionServices(all.map(({ service }) => service.typeName))];
-}
-
-function selfPeerUrls({ members, id }: StoreFlags): readonly string[] {
-  return members.find((member) => member.id === id)!.peerUrls;
 }
 
 function readTls({ certFile, keyFile, caFile }: TlsPaths) {

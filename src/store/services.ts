@@ -6,6 +6,7 @@ import { bind, type BoundService } from '../proto/rpc.ts';
 import { kvHandlers } from './kv-service/kv.ts';
 import { leaseHandlers } from './kv-service/lease.ts';
 import { watchHandlers } from './kv-service/watch.ts';
+import { refusingLearners } from './membership/learner.ts';
 import type { Member } from './member.ts';
 import type { Peers } from './peers.ts';
 import { clusterService } from './rpc/cluster.ts';
@@ -25,11 +26,12 @@ export function clientServices({ member, peers, clock, random }: ClientServicesO
     renewLease: (id) => peers.renewLease(member, id),
     leaseRemaining: (id) => peers.leaseRemaining(member, id),
   });
-  return [
+  const services = [
     bind(KV, kvHandlers(member), mapStoreError),
     bind(Watch, watchHandlers(member, { clock, random: random.fork('watches') }), mapStoreError),
     bind(Lease, leases, mapStoreError),
-    clusterService(member, () => peers.members()),
+    clusterService(member, peers),
     maintenanceService(member),
   ];
+  return services.map((service) => refusingLearners(service, () => member.membership.isLearner));
 }

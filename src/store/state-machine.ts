@@ -6,14 +6,25 @@
  *   row m 'applied'    index, term and configuration    (podium.raft.v1.SnapshotMeta)
  *   row m 'revision'   revision and compacted revision  (the newest revision may have no row left after a compaction)
  *   row l <lease id>   granted seconds
+ *   rows c             membership/core/members.ts
  *   rows i, v          core/revision.ts
  */
 import { createHash, type Hash } from 'node:crypto';
 import { assert, unreachable } from '../base/assert.ts';
-import { asBuffer, fromLatin1 } from '../base/bytes.ts';
+import { asBuffer, EMPTY_BYTES, fromLatin1 } from '../base/bytes.ts';
 import type { RangeRequest, TxnRequest } from '../proto/etcd.ts';
-import { SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
+import { Member, MemberChange, MemberRows, SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
 import { Lessor, type LeaseId, type LeaseRefusal } from './lease/core/lessor.ts';
+import {
+  idOfRow,
+  INITIAL_ROW,
+  MEMBER_ROWS,
+  memberRowKey,
+  Members,
+  removedRowKey,
+  type MemberInfo,
+  type MemberRefusal,
+} from './membership/core/members.ts';
 import type { Backend, BackendKey, BackendOp } from './mvcc/backend.ts';
 import { decodeProposal, type Command } from './mvcc/command.ts';
 import { droppedBy } from './mvcc/core/compaction.ts';
@@ -41,7 +52,7 @@ import {
 } from './mvcc/core/txn.ts';
 import { WatchHub } from './mvcc/core/watch-hub.ts';
 import { Overlay } from './mvcc/overlay.ts';
-import type { ConfState, LogIndex, SnapshotMeta, Term } from './raft/core/types.ts';
+import type { ConfChange, ConfState, LogIndex, MemberId, SnapshotMeta, Term } from './raft/core/types.ts';
 
 export type CommandResult =
   | PutResult
@@ -49,14 +60,23 @@ export type CommandResult =
   | TxnResult
   | { readonly kind: 'compaction'; readonly revision: Revision }
   | { readonly kind: 'lease-grant'; readonly revision: Revision; readonly id: LeaseId; readonly ttlSeconds: number }
-  | { readonly kind: 'lease-revoke'; readonly revision: Revision };
+  | { readonly kind: 'lease-revoke'; readonly revision: Revision }
+  | { readonly kind: 'member-change'; readonly revision: Revision; readonly member: MemberInfo };
 
-export type CommandOutcome = { readonly ok: true; readonly result: CommandResult } | Refusal | LeaseRefusal;
+export type CommandOutcome = { readonly ok: true; readonly result: CommandResult } | Refusal | LeaseRefusal | MemberRefusal;
 
 export interface Applied {
   /** The proposal's; 0 for an entry that carries none. */
   readonly id: bigint;
   readonly outcome: CommandOutcome;
+}
+
+export interface AppliedConfChange {
+  readonly id: bigint;
+  /** Undefined where the entry is Raft's own. */
+  readonly outcome: CommandOutcome | undefined;
+  /** That holds from here on. */
+  readonly confState: ConfState;
 }
 
 export interface AppliedEntry {
@@ -80,6 +100,7 @@ const NO_MEMBERS: ConfState = { voters: [], votersOutgoing: [], learners: [], le
 export class StateMachine {
   readonly mvcc: Mvcc;
   readonly leases = new Lessor();
+  readonly members = new Members();
   readonly #overlay: Overlay;
   readonly #hub: WatchHub;
   #applied: SnapshotMeta = { index: 0, term: 0, confState: NO_MEMBERS };
@@ -140,17 +161,43 @@ export class StateMachine {
     this.#advance(index, term);
   }
 
-  /** An entry that changed the configuration, and what it made of it. */
-  applyConfState({ index, term, confState }: SnapshotMeta): void {
-    this.#advance(index, term);
+  /**
+   * An entry that changes the configuration: `make` tells Raft to, unless the members refuse what it says of them. One
+   * without a word of them (the end of a joint configuration) is Raft's own.
+   */
+  applyConfChange(entry: AppliedEntry, change: ConfChange, make: () => ConfState): AppliedConfChange {
+    this.#advance(entry.index, entry.term);
+    const request = change.context === undefined ? undefined : MemberChange.decode(change.context);
+    const outcome = request === undefined ? undefined : this.#changeMember(request);
+    const confState = outcome?.ok === false ? this.#applied.confState : make();
     this.#applied = { ...this.#applied, confState };
+    return { id: request?.proposal ?? 0n, outcome, confState };
   }
 
-  /** The configuration that a cluster begins with, before the first entry. */
-  bootstrap(confState: ConfState): void {
+  /** What the log begins with, before the first entry; `members`, of a cluster that has changed since, for its addresses. */
+  bootstrap(confState: ConfState, rows: { readonly initial: readonly MemberInfo[]; readonly members: readonly MemberInfo[] }): void {
     assert(this.#applied.index === 0, 'a cluster begins once');
     this.#applied = { ...this.#applied, confState };
+    const { initial, members } = rows;
+    this.#overlay.put(INITIAL_ROW, MemberRows.encode({ initial: [...initial], members: [...members] }));
+    for (const member of initial) this.#putMember(member);
     this.#isDirty = true;
+  }
+
+  /** What the log of a new member must begin with, and, of a member that joined, whom it then knew. */
+  get bootstrapRows(): MemberRows {
+    const row = this.#overlay.get(INITIAL_ROW);
+    return row === undefined ? { initial: [], members: [] } : MemberRows.decode(row);
+  }
+
+  /** By hand, where a quorum is lost for good: the one member that is left. Nothing in the log says so. */
+  forceMember(self: MemberInfo, confState: ConfState): readonly MemberId[] {
+    const others = this.members.list().filter(({ id }) => id !== self.id);
+    for (const { id } of others) this.#removeMember(id);
+    this.#putMember({ ...self, isLearner: false });
+    this.#applied = { ...this.#applied, confState };
+    this.#isDirty = true;
+    return others.map(({ id }) => id);
   }
 
   range(request: RangeRequest): Outcome<RangeResult> {
@@ -209,6 +256,8 @@ export class StateMachine {
       const { grantedTtlSeconds, keys } = this.leases.state(id)!;
       hash.update(JSON.stringify([String(id), grantedTtlSeconds, keys]));
     }
+    for (const member of this.members.list()) hash.update(Member.encode(member));
+    for (const id of this.members.removed()) hash.update(String(id));
     return hash.digest('hex');
   }
 
@@ -233,6 +282,8 @@ export class StateMachine {
         return this.#grant(command.request.id, command.request.ttl, now);
       case 'lease-revoke':
         return this.#revoke(command.request.id);
+      case 'member-change':
+        return this.#changeMember(command.request);
       default:
         return unreachable(command);
     }
@@ -269,6 +320,26 @@ export class StateMachine {
     };
   }
 
+  #changeMember(request: MemberChange): CommandOutcome {
+    const code = this.members.check(request);
+    if (code !== undefined) return { ok: false, code };
+    const member = this.members.apply(request);
+    if (this.members.isRemoved(member.id)) this.#removeMember(member.id);
+    else this.#putMember(member);
+    return { ok: true, result: { kind: 'member-change', revision: this.mvcc.revision, member } };
+  }
+
+  #putMember(member: MemberInfo): void {
+    this.members.load(member);
+    this.#overlay.put(memberRowKey(member.id), Member.encode(member));
+  }
+
+  #removeMember(id: MemberId): void {
+    this.members.remove(id);
+    this.#overlay.delete(memberRowKey(id));
+    this.#overlay.put(removedRowKey(id), EMPTY_BYTES);
+  }
+
   /** All of its keys go in one revision. */
   #revoke(id: LeaseId): CommandOutcome {
     const outcome = this.leases.revoke(id);
@@ -285,6 +356,12 @@ export class StateMachine {
     if (applied !== undefined) this.#applied = decodeApplied(applied);
     for await (const rows of backend.scan(LEASE_ROWS)) {
       for (const { key, value } of rows) this.leases.grant(leaseIdOf(key), asBuffer(value).readDoubleBE(0), undefined);
+    }
+    for await (const rows of backend.scan(MEMBER_ROWS)) {
+      for (const { key, value } of rows) {
+        if (key.startsWith('cm')) this.members.load(Member.decode(value));
+        if (key.startsWith('cr')) this.members.remove(idOfRow(key));
+      }
     }
     for await (const rows of backend.scan(INDEX_ROWS)) {
       for (const { key, value } of rows) this.mvcc.load(decodeIndexRow(key, value));

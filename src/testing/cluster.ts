@@ -27,6 +27,7 @@ import {
 import { Network } from './network.ts';
 import { NodePart, type NodePartOptions } from './node-part.ts';
 import type { Part, PartWorld } from './part.ts';
+import type { MemberInfo } from '../store/membership/core/members.ts';
 import { StorePart } from './store-part.ts';
 import { TestClock } from './test-clock.ts';
 import { TestProcess } from './test-process.ts';
@@ -65,7 +66,7 @@ export class TestCluster {
   readonly client: ApiClient;
   /** The store, on all its members. */
   readonly store: StoreClient;
-  readonly members: readonly StorePart[];
+  readonly members: StorePart[];
   readonly apiServer: ApiServerPart;
   readonly scheduler: SchedulerProcess;
   readonly controllers: ControllersProcess;
@@ -113,6 +114,17 @@ export class TestCluster {
     };
     await this.clock.drive(run(), { what: 'the cluster to start' });
     await this.until('scheduler and controllers to lead', () => this.scheduler.isLeading && this.controllers.isLeading);
+  }
+
+  /**
+   * The store member of the next number, which etcd's MemberAdd has just added (at `urlOf(storeName(number))`); it
+   * serves once it has caught up. `members` are those of MemberAdd's answer.
+   */
+  joinMember(id: bigint, members: readonly MemberInfo[]): StorePart {
+    const initial = this.members.filter(({ hasJoined }) => !hasJoined).length;
+    const part = new StorePart(this.members.length + 1, initial, this.#world, { id, members });
+    this.members.push(part);
+    return part;
   }
 
   /** By number, from 1. */

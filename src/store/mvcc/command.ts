@@ -11,6 +11,7 @@ import {
   PutRequest,
   TxnRequest,
 } from '../../proto/etcd.ts';
+import { MemberChange } from '../../proto/raft.ts';
 import { codec, WireError, type Init, type MessageCodec } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
 
@@ -20,7 +21,9 @@ export type Command =
   | { readonly kind: 'txn'; readonly request: TxnRequest }
   | { readonly kind: 'compaction'; readonly request: CompactionRequest }
   | { readonly kind: 'lease-grant'; readonly request: LeaseGrantRequest }
-  | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest };
+  | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest }
+  /** Of attributes; what changes the configuration is an entry of its own kind. */
+  | { readonly kind: 'member-change'; readonly request: MemberChange };
 
 export interface Proposal {
   /** Unique among the proposals that are under way; chosen by the proposing member. */
@@ -29,7 +32,15 @@ export interface Proposal {
 }
 
 const ID = 1;
-const FIELDS = { put: 2, 'delete-range': 3, txn: 4, compaction: 5, 'lease-grant': 6, 'lease-revoke': 7 } as const;
+const FIELDS = {
+  put: 2,
+  'delete-range': 3,
+  txn: 4,
+  compaction: 5,
+  'lease-grant': 6,
+  'lease-revoke': 7,
+  'member-change': 40,
+} as const;
 const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
 
@@ -68,6 +79,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
       case 'lease-revoke':
         LeaseRevokeRequest.write(writer, command.request);
         break;
+      case 'member-change':
+        MemberChange.write(writer, command.request);
+        break;
       default:
         unreachable(command);
     }
@@ -102,6 +116,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
           break;
         case FIELDS['lease-revoke']:
           command = { kind: 'lease-revoke', request: LeaseRevokeRequest.read(reader, inner) };
+          break;
+        case FIELDS['member-change']:
+          command = { kind: 'member-change', request: MemberChange.read(reader, inner) };
           break;
         default:
           // Skipping what a newer member knows would make the replicas differ.

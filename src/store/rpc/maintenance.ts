@@ -24,6 +24,7 @@ export function maintenanceService(member: Member): BoundService {
           raftIndex: commit,
           raftTerm: term,
           raftAppliedIndex: applied,
+          isLearner: member.membership.isLearner,
           errors: leader === 0n ? ['etcdserver: no leader'] : [],
         };
       },
