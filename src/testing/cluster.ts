@@ -15,7 +15,7 @@ import { ChannelApiClient } from '../client/channel-api-client.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
 import { isReason } from '../kube/errors.ts';
-import { RpcCode, RpcError } from '../proto/rpc.ts';
+import { RpcCode, RpcError, type Channel } from '../proto/rpc.ts';
 import {
   API_SERVER,
   ApiServerPart,
@@ -76,6 +76,7 @@ export class TestCluster {
   readonly #userControllers: UserController[] = [];
   readonly #stop = new AbortController();
   readonly #world: PartWorld;
+  readonly #self: TestProcess;
 
   /** Use `startCluster`. */
   constructor({ members = 3, nodes = 2, seed = 1, timings = {}, perform, log = silentLog }: ClusterOptions) {
@@ -99,6 +100,7 @@ export class TestCluster {
     this.nodes = range(nodes).map((number) => new NodePart({ number, timings: all, ...performance }, this.#world));
 
     const self = new TestProcess(TEST, this.clock);
+    this.#self = self;
     const store = channelStoreClient({ channels: stores.map((name) => network.channel(self, name)) });
     this.store = moving(store, this.clock, 'the store');
     const client = new ChannelApiClient({ channel: network.channel(self, API_SERVER), fieldManager: TEST });
@@ -125,6 +127,11 @@ export class TestCluster {
     const part = new StorePart(this.members.length + 1, initial, this.#world, { id, members });
     this.members.push(part);
     return part;
+  }
+
+  /** To one part, for what `client` and `store` hide. Calls over it do not move the clock: see `clock.drive`. */
+  channel(name: string): Channel {
+    return this.#world.network.channel(this.#self, name);
   }
 
   /** By number, from 1. */
