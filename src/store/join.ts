@@ -11,7 +11,6 @@ import type { InitialMember, StoreFlags } from './flags.ts';
 import { WAL_DIR, type MemberConfig } from './member.ts';
 import type { MemberInfo } from './membership/core/members.ts';
 
-/** The cluster proves its answer with a read; it may be electing. */
 const ASK_TIMEOUT_MS = 5_000;
 
 export type Identity = Pick<MemberConfig, 'clusterId' | 'id' | 'initialMembers' | 'joined'>;
@@ -31,27 +30,35 @@ export async function identify(
   if (!flags.isJoining) return { clusterId: flags.clusterId, id: flags.id, initialMembers };
   const found = await Wal.identityOf(world.disk, WAL_DIR);
   if (found !== undefined) return { clusterId: found.clusterId, id: found.memberId, initialMembers: [] };
-  const { cluster, rows } = await askCluster(flags, world.dial);
-  const members = rows?.members ?? [];
-  return { clusterId: cluster, id: ownId(flags, members), initialMembers: rows?.initial ?? [], joined: members };
+  return askCluster(flags, world.dial);
 }
 
-async function askCluster({ members, name }: IdentityFlags, dial: (member: InitialMember) => Channel): Promise<ClusterResponse> {
+/** The first answer in which this member is listed: one that is behind does not know of it yet. */
+async function askCluster(flags: IdentityFlags, dial: (member: InitialMember) => Channel): Promise<Identity> {
   const why: string[] = [];
-  for (const member of members.filter((other) => other.name !== name)) {
+  let stranger: UserError | undefined;
+  for (const member of flags.members.filter((other) => other.name !== flags.name)) {
     const channel = dial(member);
     try {
-      return await channel.unary(Peer.methods.cluster, {}, { timeoutMs: ASK_TIMEOUT_MS });
+      const answer = await channel.unary(Peer.methods.cluster, {}, { timeoutMs: ASK_TIMEOUT_MS });
+      return identityIn(flags, answer);
     } catch (error) {
+      if (error instanceof UserError) stranger = error;
       why.push(`${member.name}: ${describeError(error)}`);
     } finally {
       channel.close();
     }
   }
+  if (stranger !== undefined) throw stranger;
   throw new UserError(
     `--initial-cluster-state "existing": no member of --initial-cluster tells which cluster it is (${why.join('; ') || 'it names no other'}): ` +
-      'name members that run, and see that they have a leader',
+      'name members that run',
   );
+}
+
+function identityIn(flags: IdentityFlags, { cluster, rows }: ClusterResponse): Identity {
+  const members = rows?.members ?? [];
+  return { clusterId: cluster, id: ownId(flags, members), initialMembers: rows?.initial ?? [], joined: members };
 }
 
 /** Both lists must agree, as etcd has it: with another cluster's list this member would be a stranger, or another. */
