@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { systemErrorCode, UserError } from '../base/errors.ts';
 import { FileDisk } from '../base/file-disk.ts';
 import { parseStoreFlags } from '../store/flags.ts';
+import { asMember } from '../store/join.ts';
 import { levelBackends } from '../store/mvcc/level-backend.ts';
 import type { SnapshotSource } from '../store/snapshot-file.ts';
 import { restoreDataDir, snapshotStatus, type SnapshotStatus } from '../store/snapshot-restore.ts';
@@ -89,7 +90,7 @@ async function restore(args: readonly string[]): Promise<number> {
     backends: levelBackends(dataDir),
     clusterId,
     id,
-    voters: members.map((member) => member.id),
+    members: members.map(asMember),
   });
   process.stdout.write(`restored revision ${revision} to ${dataDir}: start the member with the same flags\n`);
   return 0;

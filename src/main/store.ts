@@ -1,15 +1,22 @@
 /** `podium store`: a store member by etcd's flags. */
+import { existsSync } from 'node:fs';
 import tls from 'node:tls';
-import { describeError } from '../base/errors.ts';
+import { parseArgs } from 'node:util';
+import { describeError, UserError } from '../base/errors.ts';
+import { FileDisk } from '../base/file-disk.ts';
 import { createLog } from '../base/log.ts';
 import { configFileOf, readConfigFile } from '../store/config-file.ts';
 import { parseStoreFlags, storeHelp } from '../store/flags.ts';
+import { MemberRemovedError } from '../store/membership/membership.ts';
+import { levelBackends } from '../store/mvcc/level-backend.ts';
+import { describeRecovery, recover } from '../store/recover.ts';
 import { ETCD_VERSION } from '../store/rpc/maintenance.ts';
 import { startStore } from '../store/server.ts';
 import { readVersion } from './version.ts';
 import { aborted, stopSignal } from './world.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'recover') return recoverMember(argv.slice(1));
   if (argv[0] === 'snapshot') return (await import('./store-snapshot.ts')).run(argv.slice(1));
   if (argv.some((arg) => /^(?:-h|--?help)$/.test(arg))) {
     process.stdout.write(storeHelp());
@@ -42,8 +49,38 @@ export async function run(argv: readonly string[]): Promise<number> {
     }
     throw error;
   } catch (error) {
+    // As etcd ends: a supervisor that starts what failed shall not start this again.
+    if (error instanceof MemberRemovedError && isStarted) {
+      log.error({ error: error.message }, 'store: removed from the cluster');
+      return 0;
+    }
     // One line that says what and what to do: the supervisor shows it to whoever started the cluster.
     log.error({ error: describeError(error) }, isStarted ? 'store: stopped by itself' : 'store: cannot start');
     return 1;
   }
+}
+
+async function recoverMember(argv: readonly string[]): Promise<number> {
+  const dataDir = recoverDataDir(argv);
+  try {
+    const recovery = await recover({ disk: new FileDisk(dataDir), backends: levelBackends(dataDir), log: createLog('recover', 'warn') });
+    process.stdout.write(describeRecovery(recovery));
+    return 0;
+  } catch (error) {
+    process.stderr.write(`podium store recover: ${dataDir}: ${describeError(error)}\n`);
+    return 1;
+  }
+}
+
+function recoverDataDir(argv: readonly string[]): string {
+  const usage = 'usage: podium store recover --data-dir <dir>, with the data of a member that is stopped';
+  let dataDir: string | undefined;
+  try {
+    dataDir = parseArgs({ args: [...argv], options: { 'data-dir': { type: 'string' } } }).values['data-dir'];
+  } catch (cause) {
+    throw new UserError(usage, { cause });
+  }
+  if (dataDir === undefined) throw new UserError(usage);
+  if (!existsSync(dataDir)) throw new UserError(`there is no data directory ${dataDir}`);
+  return dataDir;
 }

@@ -77,13 +77,13 @@ export const HashKvResponse: MessageCodec<HashKvResponse> = codec<HashKvResponse
   (m) => ({ hash: m.hash ?? 0, hashRevision: m.hashRevision ?? 0, compactRevision: m.compactRevision ?? 0 }),
 );
 
-export interface DescribeRequest {}
+export interface ClusterRequest {}
 
-export const DescribeRequest: MessageCodec<DescribeRequest> = codec<DescribeRequest>(
-  'podium.raft.v1.DescribeRequest',
+export const ClusterRequest: MessageCodec<ClusterRequest> = codec<ClusterRequest>(
+  'podium.raft.v1.ClusterRequest',
   () => {},
   (r, end) => {
-    const m: DescribeRequest = {};
+    const m: ClusterRequest = {};
     while (r.position < end) {
       const tag = r.tag();
       r.skip(tag);
@@ -93,41 +93,36 @@ export const DescribeRequest: MessageCodec<DescribeRequest> = codec<DescribeRequ
   () => ({}),
 );
 
-export interface DescribeResponse {
-  member: bigint;
-  name: string;
-  clientUrls: string[];
+export interface ClusterResponse {
+  cluster: bigint;
+  rows: MemberRows | undefined;
 }
 
-export const DescribeResponse: MessageCodec<DescribeResponse> = codec<DescribeResponse>(
-  'podium.raft.v1.DescribeResponse',
+export const ClusterResponse: MessageCodec<ClusterResponse> = codec<ClusterResponse>(
+  'podium.raft.v1.ClusterResponse',
   (w, m) => {
-    if (m.member) {
-      w.uint32(9).fixed64(m.member);
+    if (m.cluster) {
+      w.uint32(9).fixed64(m.cluster);
     }
-    if (m.name) {
-      w.uint32(18).string(m.name);
+    if (m.rows !== undefined) {
+      const start = w.open(18);
+      MemberRows.write(w, m.rows);
+      w.close(start);
     }
-    if (m.clientUrls !== undefined)
-      for (const item of m.clientUrls) {
-        w.uint32(26).string(item);
-      }
   },
   (r, end) => {
-    const m: DescribeResponse = { member: 0n, name: '', clientUrls: [] };
+    const m: ClusterResponse = { cluster: 0n, rows: undefined };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
         case 9: {
-          m.member = r.fixed64();
+          m.cluster = r.fixed64();
           break;
         }
         case 18: {
-          m.name = r.string();
-          break;
-        }
-        case 26: {
-          m.clientUrls.push(r.string());
+          const to = r.enter();
+          m.rows = MemberRows.read(r, to);
+          r.leave(to);
           break;
         }
         default:
@@ -136,7 +131,236 @@ export const DescribeResponse: MessageCodec<DescribeResponse> = codec<DescribeRe
     }
     return m;
   },
-  (m) => ({ member: m.member ?? 0n, name: m.name ?? '', clientUrls: [...(m.clientUrls ?? [])] }),
+  (m) => ({ cluster: m.cluster ?? 0n, rows: m.rows === undefined ? undefined : MemberRows.create(m.rows) }),
+);
+
+export interface Member {
+  id: bigint;
+  name: string;
+  peerUrls: string[];
+  clientUrls: string[];
+  isLearner: boolean;
+}
+
+export const Member: MessageCodec<Member> = codec<Member>(
+  'podium.raft.v1.Member',
+  (w, m) => {
+    if (m.id) {
+      w.uint32(9).fixed64(m.id);
+    }
+    if (m.name) {
+      w.uint32(18).string(m.name);
+    }
+    if (m.peerUrls !== undefined)
+      for (const item of m.peerUrls) {
+        w.uint32(26).string(item);
+      }
+    if (m.clientUrls !== undefined)
+      for (const item of m.clientUrls) {
+        w.uint32(34).string(item);
+      }
+    if (m.isLearner) {
+      w.uint32(40).bool(m.isLearner);
+    }
+  },
+  (r, end) => {
+    const m: Member = { id: 0n, name: '', peerUrls: [], clientUrls: [], isLearner: false };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 9: {
+          m.id = r.fixed64();
+          break;
+        }
+        case 18: {
+          m.name = r.string();
+          break;
+        }
+        case 26: {
+          m.peerUrls.push(r.string());
+          break;
+        }
+        case 34: {
+          m.clientUrls.push(r.string());
+          break;
+        }
+        case 40: {
+          m.isLearner = r.bool();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    id: m.id ?? 0n,
+    name: m.name ?? '',
+    peerUrls: [...(m.peerUrls ?? [])],
+    clientUrls: [...(m.clientUrls ?? [])],
+    isLearner: m.isLearner ?? false,
+  }),
+);
+
+export interface MemberRows {
+  initial: Member[];
+  members: Member[];
+}
+
+export const MemberRows: MessageCodec<MemberRows> = codec<MemberRows>(
+  'podium.raft.v1.MemberRows',
+  (w, m) => {
+    if (m.initial !== undefined)
+      for (const item of m.initial) {
+        const start = w.open(10);
+        Member.write(w, item);
+        w.close(start);
+      }
+    if (m.members !== undefined)
+      for (const item of m.members) {
+        const start = w.open(18);
+        Member.write(w, item);
+        w.close(start);
+      }
+  },
+  (r, end) => {
+    const m: MemberRows = { initial: [], members: [] };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.initial.push(Member.read(r, to));
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          const to = r.enter();
+          m.members.push(Member.read(r, to));
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    initial: (m.initial ?? []).map((item) => Member.create(item)),
+    members: (m.members ?? []).map((item) => Member.create(item)),
+  }),
+);
+
+export const MemberChange_Kind = {
+  ADD: 0,
+  REMOVE: 1,
+  PROMOTE: 2,
+  UPDATE: 3,
+  PUBLISH: 4,
+} as const;
+
+export interface MemberChange {
+  kind: number;
+  member: Member | undefined;
+  proposal: bigint;
+}
+
+export const MemberChange: MessageCodec<MemberChange> = codec<MemberChange>(
+  'podium.raft.v1.MemberChange',
+  (w, m) => {
+    if (m.kind) {
+      w.uint32(8).int32(m.kind);
+    }
+    if (m.member !== undefined) {
+      const start = w.open(18);
+      Member.write(w, m.member);
+      w.close(start);
+    }
+    if (m.proposal) {
+      w.uint32(25).fixed64(m.proposal);
+    }
+  },
+  (r, end) => {
+    const m: MemberChange = { kind: 0, member: undefined, proposal: 0n };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.kind = r.int32();
+          break;
+        }
+        case 18: {
+          const to = r.enter();
+          m.member = Member.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 25: {
+          m.proposal = r.fixed64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    kind: m.kind ?? 0,
+    member: m.member === undefined ? undefined : Member.create(m.member),
+    proposal: m.proposal ?? 0n,
+  }),
+);
+
+export interface MemberChangeResponse {
+  member: Member | undefined;
+  members: Member[];
+}
+
+export const MemberChangeResponse: MessageCodec<MemberChangeResponse> = codec<MemberChangeResponse>(
+  'podium.raft.v1.MemberChangeResponse',
+  (w, m) => {
+    if (m.member !== undefined) {
+      const start = w.open(10);
+      Member.write(w, m.member);
+      w.close(start);
+    }
+    if (m.members !== undefined)
+      for (const item of m.members) {
+        const start = w.open(18);
+        Member.write(w, item);
+        w.close(start);
+      }
+  },
+  (r, end) => {
+    const m: MemberChangeResponse = { member: undefined, members: [] };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.member = Member.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          const to = r.enter();
+          m.members.push(Member.read(r, to));
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    member: m.member === undefined ? undefined : Member.create(m.member),
+    members: (m.members ?? []).map((item) => Member.create(item)),
+  }),
 );
 
 export interface LeaseRequest {
@@ -458,91 +682,6 @@ export const HardState: MessageCodec<HardState> = codec<HardState>(
     return m;
   },
   (m) => ({ term: m.term ?? 0, votedFor: m.votedFor ?? 0n, commit: m.commit ?? 0 }),
-);
-
-export const ConfChange_Kind = {
-  ADD_VOTER: 0,
-  ADD_LEARNER: 1,
-  REMOVE: 2,
-} as const;
-
-export interface ConfChange_Change {
-  kind: number;
-  member: bigint;
-}
-
-export const ConfChange_Change: MessageCodec<ConfChange_Change> = codec<ConfChange_Change>(
-  'podium.raft.v1.ConfChange.Change',
-  (w, m) => {
-    if (m.kind) {
-      w.uint32(8).int32(m.kind);
-    }
-    if (m.member) {
-      w.uint32(17).fixed64(m.member);
-    }
-  },
-  (r, end) => {
-    const m: ConfChange_Change = { kind: 0, member: 0n };
-    while (r.position < end) {
-      const tag = r.tag();
-      switch (tag) {
-        case 8: {
-          m.kind = r.int32();
-          break;
-        }
-        case 17: {
-          m.member = r.fixed64();
-          break;
-        }
-        default:
-          r.skip(tag);
-      }
-    }
-    return m;
-  },
-  (m) => ({ kind: m.kind ?? 0, member: m.member ?? 0n }),
-);
-
-export interface ConfChange {
-  changes: ConfChange_Change[];
-  joint: boolean;
-}
-
-export const ConfChange: MessageCodec<ConfChange> = codec<ConfChange>(
-  'podium.raft.v1.ConfChange',
-  (w, m) => {
-    if (m.changes !== undefined)
-      for (const item of m.changes) {
-        const start = w.open(10);
-        ConfChange_Change.write(w, item);
-        w.close(start);
-      }
-    if (m.joint) {
-      w.uint32(16).bool(m.joint);
-    }
-  },
-  (r, end) => {
-    const m: ConfChange = { changes: [], joint: false };
-    while (r.position < end) {
-      const tag = r.tag();
-      switch (tag) {
-        case 10: {
-          const to = r.enter();
-          m.changes.push(ConfChange_Change.read(r, to));
-          r.leave(to);
-          break;
-        }
-        case 16: {
-          m.joint = r.bool();
-          break;
-        }
-        default:
-          r.skip(tag);
-      }
-    }
-    return m;
-  },
-  (m) => ({ changes: (m.changes ?? []).map((item) => ConfChange_Change.create(item)), joint: m.joint ?? false }),
 );
 
 export interface Envelope {
@@ -1366,10 +1505,17 @@ export const Raft = {
 export const Peer = {
   typeName: 'podium.raft.v1.Peer',
   methods: {
-    describe: {
-      path: '/podium.raft.v1.Peer/Describe',
-      request: DescribeRequest,
-      response: DescribeResponse,
+    cluster: {
+      path: '/podium.raft.v1.Peer/Cluster',
+      request: ClusterRequest,
+      response: ClusterResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    changeMember: {
+      path: '/podium.raft.v1.Peer/ChangeMember',
+      request: MemberChange,
+      response: MemberChangeResponse,
       requestStream: false,
       responseStream: false,
     },

@@ -3,11 +3,11 @@
  * that names the flag and the remedy. The flags themselves are in flag-table.ts, where values come from in
  * flag-values.ts. (https://etcd.io/docs/v3.6/op-guide/configuration/)
  */
-import { createHash } from 'node:crypto';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
 import { FLAG_GROUPS } from './flag-table.ts';
 import { bad, durationMs, FlagValues, type FlagSources } from './flag-values.ts';
+import { clusterIdOf, memberIdOf } from './membership/identity.ts';
 
 export interface TlsPaths {
   readonly certFile: string;
@@ -42,6 +42,7 @@ export interface StoreFlags {
   readonly tlsMinVersion: TlsVersion;
   readonly tlsMaxVersion: TlsVersion;
   readonly walDir: string | undefined;
+  /** `existing`: it joins a cluster that runs; ids are the cluster's to say, not the flags'. */
   readonly initialClusterState: 'new' | 'existing';
   readonly strictReconfigCheck: boolean;
   readonly maxLearners: number;
@@ -116,6 +117,10 @@ A flag is written as -name or --name, its value behind a space or =; a boolean i
 Without a flag the variable ETCD_<NAME> is taken (ETCD_DATA_DIR for --data-dir).
 
 ${groups.join('\n')}
+Besides a member:
+  podium store recover --data-dir <dir>   a quorum is lost for good: make this member a cluster of one, and say what is lost
+  podium store snapshot --help            check and restore what \`etcdctl snapshot save\` wrote
+
 Example, a cluster of one:
   podium store --name m1 --data-dir /tmp/m1
 `;
@@ -155,7 +160,7 @@ function identity(values: FlagValues) {
     );
   }
   const dataDir = values.optional('data-dir') ?? `${name}.etcd`;
-  return { name, dataDir, members, id: self.id, clusterId: clusterIdOf(members), initialClusterState };
+  return { name, dataDir, members, id: self.id, clusterId: clusterIdOf(members.map(({ id }) => id)), initialClusterState };
 }
 
 function addresses(values: FlagValues) {
@@ -319,28 +324,8 @@ function initialMembers(text: string, token: string): InitialMember[] {
     }
   }
   return [...byName]
-    .map(([name, peerUrls]) => ({ name, peerUrls: [...peerUrls].sort(), id: memberIdOf(peerUrls, token) }))
+    .map(([name, peerUrls]) => ({ name, peerUrls: [...peerUrls].sort(), id: memberIdOf(peerUrls, { token }) }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-/** As etcd derives it: the first eight bytes of the SHA-1 of the peer URLs and the token. Never 0. */
-function memberIdOf(peerUrls: readonly string[], token: string): bigint {
-  return firstUint64(createHash('sha1').update([...peerUrls].sort().join('') + token));
-}
-
-function clusterIdOf(members: readonly InitialMember[]): bigint {
-  const hash = createHash('sha1');
-  for (const { id } of members) {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64BE(id);
-    hash.update(bytes);
-  }
-  return firstUint64(hash);
-}
-
-function firstUint64(hash: ReturnType<typeof createHash>): bigint {
-  const id = hash.digest().readBigUInt64BE(0);
-  return id === 0n ? 1n : id;
 }
 
 /** Levels above error are of messages that end the process: here they are errors. */

@@ -15,6 +15,7 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Trace } from '../base/trace.ts';
 import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
+import { MemberChange } from '../proto/raft.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
 import { AutoCompactor } from './maintenance/auto-compactor.ts';
@@ -23,13 +24,15 @@ import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.t
 import { hashKv, hashWhole, type KvHash } from './maintenance/hash-kv.ts';
 import { moveLeader } from './maintenance/move-leader.ts';
 import { Quota } from './maintenance/quota.ts';
+import { confChangeOf, type MemberInfo } from './membership/core/members.ts';
+import { MemberRemovedError, Membership } from './membership/membership.ts';
 import type { BackendFactory } from './mvcc/backend.ts';
 import { encodeProposal, type Command } from './mvcc/command.ts';
 import type { Revision } from './mvcc/core/revision.ts';
 import { Flusher } from './mvcc/flusher.ts';
 import { openSnapshot, restoreSnapshot, type OpenSnapshot } from './mvcc/snapshot.ts';
 import { Raft, type RaftStatus } from './raft/core/raft.ts';
-import type { ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState, Term } from './raft/core/types.ts';
+import type { ConfChange, ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState, Term } from './raft/core/types.ts';
 import { RaftNode, type PreparedState, type StateSnapshot } from './raft/node.ts';
 import type { RaftTransport } from './raft/transport.ts';
 import { StoreError } from './rpc/errors.ts';
@@ -48,8 +51,12 @@ export interface MemberWorld {
 export interface MemberConfig {
   readonly clusterId: bigint;
   readonly id: MemberId;
-  /** All voters of a cluster that begins; ignored by a member that has a log. */
-  readonly voters: readonly MemberId[];
+  /** What the cluster begins with, or, of one that this member joins, began with; ignored by a member that has a log. */
+  readonly initialMembers: readonly MemberInfo[];
+  /** The members of the cluster that this one joins: by them it finds the others until its log tells. */
+  readonly joined?: readonly MemberInfo[];
+  /** Refuse changes of members that endanger the quorum (default true). */
+  readonly strictReconfigCheck?: boolean;
   readonly tickMs?: Millis;
   readonly heartbeatMs?: Millis;
   readonly electionMs?: Millis;
@@ -85,8 +92,17 @@ const LEASES_AT_ONCE = 500;
 const LEASE_RETRY_MS = 3_000;
 
 export const WAL_DIR = 'member/wal';
-export const DIR = 'member';
+export const STATE_DIR = 'member';
 const REPLACE = 'remove this member from the cluster, delete its data directory, and add it again';
+
+const REFUSED_BY_RAFT = {
+  'not-leader': 'not-leader',
+  'conf-change-pending': 'too-many-requests',
+  'already-joint': 'too-many-requests',
+  'not-joint': 'too-many-requests',
+  'no-voters': 'not-enough-started-members',
+  'bad-member': 'member-not-found',
+} as const;
 
 interface Pending {
   /** When it was proposed. */
@@ -102,6 +118,7 @@ export class Member {
   readonly #wal: Wal;
   readonly #node: RaftNode;
   readonly #pending = new Map<bigint, Pending>();
+  readonly membership: Membership;
   #generation: Generation;
   #machine: StateMachine;
   #flusher: Flusher;
@@ -141,7 +158,8 @@ export class Member {
       transport: world.transport,
       stateMachine: {
         apply: (entry) => this.#apply(entry),
-        skip: (index, term, confState) => this.#skip({ index, term, confState }),
+        skip: (index, term) => this.#skip(index, term),
+        changeConf: (entry, change, make) => this.#changeConf(entry, change, make),
         applied: () => this.#flusher.applied(),
         room: () => this.#flusher.room(),
         durableIndex: () => this.#flusher.durableIndex,
@@ -154,16 +172,23 @@ export class Member {
       snapshotEntries: config.snapshotEntries ?? SNAPSHOT_ENTRIES,
       catchUpEntries: config.catchUpEntries ?? CATCH_UP_ENTRIES,
       onSoftState: (state) => this.#onSoftState(state),
+      onRemoved: () => this.membership.removed(),
       onFatal: (error) => this.#fatal(error),
     });
+    this.membership = this.#newMembership();
   }
 
   /** Restores what the disk holds, or begins a cluster; it takes part once `start` is called. */
   static async open(world: MemberWorld, config: MemberConfig): Promise<Member> {
-    return new Member(world, config, await boot(world, config));
+    const restored = await boot(world, config);
+    if (!restored.machine.members.isRemoved(config.id)) return new Member(world, config, restored);
+    await restored.wal.close();
+    await restored.generation.backend.close();
+    throw new MemberRemovedError(config.id);
   }
 
   async start(): Promise<void> {
+    this.membership.follow();
     await this.#node.start();
     this.#scheduleLeaseScan();
     this.#compactor?.start();
@@ -175,6 +200,7 @@ export class Member {
     this.#isStopped = true;
     this.#leaseTimer?.cancel();
     this.#compactor?.stop();
+    this.membership.stop();
     this.#failPending('stopped');
     await this.#node.stop();
     await this.#flusher.stop();
@@ -268,6 +294,11 @@ export class Member {
     return moveLeader(this, { to, clock: this.#world.clock });
   }
 
+  /** For what people read, and for ids that shall differ from time to time. */
+  wallMs(): Millis {
+    return this.#world.clock.wall();
+  }
+
   header(): ResponseHeader {
     const { clusterId, id } = this.#config;
     return { clusterId, memberId: id, revision: this.#machine.revision, raftTerm: this.#node.status().term };
@@ -291,16 +322,28 @@ export class Member {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const refusal = this.#machine.alarms.refusalOf(command);
     if (refusal !== undefined) return Promise.resolve(refusal);
+    const send = () => this.#begin((id) => this.#node.propose(encodeProposal({ id, command })));
     const room = this.#quota.admit(costOf(command));
-    return room === undefined ? this.#proposeNow(command) : room.then(() => this.#proposeNow(command));
+    return room === undefined ? send() : room.then(send);
   }
 
-  #proposeNow(command: Command): Promise<CommandOutcome> {
+  /** What does not change the configuration is a command like others; what does, only a leader can propose. */
+  #proposeMemberChange(change: MemberChange): Promise<CommandOutcome> {
+    const confChange = confChangeOf(change);
+    if (confChange === undefined) return this.propose({ kind: 'member-change', request: change });
+    return this.#begin((proposal) => {
+      const context = MemberChange.encode({ ...change, proposal });
+      const outcome = this.#node.proposeConfChange({ ...confChange, context });
+      if (!outcome.ok) throw new StoreError(REFUSED_BY_RAFT[outcome.code]);
+    });
+  }
+
+  #begin(send: (id: bigint) => void): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const id = this.#nextProposal++;
     const outcome = deferred<CommandOutcome>();
     try {
-      this.#node.propose(encodeProposal({ id, command }));
+      send(id);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -329,6 +372,18 @@ export class Member {
     const now = this.isLeader ? this.#world.clock.monotonic() : undefined;
     const { id, outcome } = this.#machine.apply(entry, now);
     this.#quota.wrote(entry.data.length);
+    if (outcome.ok && outcome.result.kind === 'member-change') this.membership.follow();
+    this.#answer(id, outcome);
+  }
+
+  #changeConf(entry: Entry, change: ConfChange, make: () => ConfState): ConfState {
+    const { id, outcome, confState } = this.#machine.applyConfChange(entry, change, make);
+    this.membership.follow();
+    if (outcome !== undefined) this.#answer(id, outcome);
+    return confState;
+  }
+
+  #answer(id: bigint, outcome: CommandOutcome): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
@@ -336,11 +391,9 @@ export class Member {
     pending.outcome.resolve(outcome);
   }
 
-  #skip({ index, term, confState }: { index: LogIndex; term: number; confState: ConfState | undefined }): void {
-    if (confState === undefined) {
-      this.#machine.applyEmpty(index, term);
-      this.#failOlder(term);
-    } else this.#machine.applyConfState({ index, term, confState });
+  #skip(index: LogIndex, term: Term): void {
+    this.#machine.applyEmpty(index, term);
+    this.#failOlder(term);
   }
 
   async #snapshot(): Promise<StateSnapshot> {
@@ -373,7 +426,26 @@ export class Member {
     this.#generation = generation;
     this.#machine = machine;
     this.#flusher = this.#newFlusher();
+    this.membership.follow();
     await this.#generations.discard(old);
+  }
+
+  #newMembership(): Membership {
+    const { clock, log, transport } = this.#world;
+    return new Membership({
+      self: this.id,
+      clock,
+      log,
+      transport,
+      strictReconfigCheck: this.#config.strictReconfigCheck ?? true,
+      members: () => this.#machine.members,
+      bootstrapRows: () => this.#machine.bootstrapRows,
+      status: () => this.#node.status(),
+      connectedForMs: () => this.#node.connectedForMs(),
+      propose: (change) => this.#proposeMemberChange(change),
+      linearizable: () => this.linearizable(),
+      onRemoved: (error) => this.#fatal(error),
+    });
   }
 
   #newFlusher(): Flusher {
@@ -467,6 +539,7 @@ export class Member {
     this.#isStopped = true;
     this.#leaseTimer?.cancel();
     this.#compactor?.stop();
+    this.membership.stop();
     this.#failPending('stopped');
     this.#flusher.abandon();
     void this.#node.stop();
@@ -488,10 +561,10 @@ interface Boot {
 
 async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
   const { disk, backends } = world;
-  await disk.makeDir(DIR);
+  await disk.makeDir(STATE_DIR);
   // Else a power cut takes the folder, and with it every promise in the log (simulator, seed 3).
   await disk.syncDir('');
-  const generations = new Generations(disk, backends, DIR);
+  const generations = new Generations(disk, backends, STATE_DIR);
   const options = walOptions(world, config);
   const hasLog = (await disk.list(WAL_DIR)).length > 0;
   // The state first: a second process on the same folder fails at its lock, before it takes the end of a log that the
@@ -528,7 +601,7 @@ function walOptions({ disk, log }: MemberWorld, { clusterId, id, walSegmentBytes
 /** The log is made last: a member without one has promised nothing, and begins anew. */
 async function beginCluster(world: MemberWorld, config: MemberConfig, generations: Generations): Promise<Boot> {
   const confState: ConfState = {
-    voters: [...config.voters].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)),
+    voters: config.initialMembers.map(({ id }) => id).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)),
     votersOutgoing: [],
     learners: [],
     learnersNext: [],
@@ -536,7 +609,7 @@ async function beginCluster(world: MemberWorld, config: MemberConfig, generation
   };
   const generation = await generations.create();
   const machine = await StateMachine.open(generation.backend);
-  machine.bootstrap(confState);
+  machine.bootstrap(confState, { initial: config.initialMembers, members: config.joined ?? [] });
   await generation.backend.batch(machine.takeBatch().ops);
   machine.batchLanded();
   await generations.makeCurrent(generation);
@@ -555,14 +628,14 @@ async function resume(
 ): Promise<Boot> {
   const { hardState, snapshot, entries } = restored;
   let generation = current;
-  if (generation === undefined) throw new Error(`${DIR}: there is a log but no state: replace this member`);
+  if (generation === undefined) throw new Error(`${STATE_DIR}: there is a log but no state: replace this member`);
   let machine = await StateMachine.open(generation.backend);
   if (machine.applied.index < snapshot.index) {
     // The log knows of a peer's snapshot whose folder was about to become the current one.
     const [whole] = await generations.openWhole(generation.number);
     if (whole === undefined)
       throw new Error(
-        `${DIR}: the state ends at ${machine.applied.index}, the log begins at ${snapshot.index}: replace this member`,
+        `${STATE_DIR}: the state ends at ${machine.applied.index}, the log begins at ${snapshot.index}: replace this member`,
       );
     await generation.backend.close();
     generation = whole;

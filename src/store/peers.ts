@@ -1,11 +1,15 @@
-/** What members ask each other beside the log: who they are, and how long a lease still lives, which the leader knows. */
-import { Peer } from '../proto/raft.ts';
+/**
+ * What members ask each other beside the log: how long a lease still lives, which the leader knows; a change of members,
+ * which the leader decides; and, of a member that joins, which cluster this is.
+ */
+import { Peer, type MemberChange } from '../proto/raft.ts';
 import { bind, RpcCode, RpcError, type BoundService, type Channel } from '../proto/rpc.ts';
 import type { KvHash } from './maintenance/hash-kv.ts';
+import type { Member } from './member.ts';
+import type { MemberInfo } from './membership/core/members.ts';
 import type { Revision } from './mvcc/core/revision.ts';
 import type { MemberId } from './raft/core/types.ts';
 import { mapStoreError, StoreError } from './rpc/errors.ts';
-import type { MemberInfo } from './rpc/cluster.ts';
 
 /** What this member answers its peers, and asks them where it does not lead. */
 export interface LeaseClock {
@@ -18,33 +22,30 @@ export interface LeaseClock {
   remainingHere(lease: bigint): number | undefined;
 }
 
-/** What {@link Peers.service} answers from. */
-export interface AnsweringMember extends LeaseClock {
-  hashKv(revision: Revision): Promise<KvHash>;
-}
-
 const ASK_TIMEOUT_MS = 2_000;
-const DESCRIBE_TIMEOUT_MS = 500;
 /** A peer reads its whole state for it, in slices. */
 const HASH_TIMEOUT_MS = 60_000;
 
 export interface PeersOptions {
-  readonly self: MemberInfo;
-  /** As the command line names them; their client URLs are asked for. */
-  readonly others: readonly MemberInfo[];
-  readonly channels: ReadonlyMap<MemberId, Channel>;
+  /** To a member of now. */
+  readonly channel: (id: MemberId) => Channel | undefined;
+}
+
+export interface ChangedMember {
+  readonly changed: MemberInfo | undefined;
+  /** All, afterwards. */
+  readonly members: readonly MemberInfo[];
 }
 
 export class Peers {
   readonly #options: PeersOptions;
-  readonly #clientUrls = new Map<MemberId, readonly string[]>();
 
   constructor(options: PeersOptions) {
     this.#options = options;
   }
 
-  service(leases: AnsweringMember): BoundService {
-    const { self } = this.#options;
+  service(member: Member): BoundService {
+    const leases: LeaseClock = member;
     const answer = (ttl: number | undefined) => ({ found: ttl !== undefined, ttl: ttl ?? 0 });
     const asLeader = async () => {
       if (!leases.isLeader) throw new StoreError('not-leader');
@@ -54,7 +55,12 @@ export class Peers {
     return bind(
       Peer,
       {
-        describe: () => ({ member: self.id, name: self.name, clientUrls: self.clientUrls }),
+        // Not by a linearizable read: the caller may be who makes the quorum. One that is behind does not know it yet.
+        cluster: () => ({ cluster: member.clusterId, rows: rowsOf(member) }),
+        changeMember: async (request) => {
+          const changed = await member.membership.change(request);
+          return { member: changed, members: member.machine.members.list() };
+        },
         renewLease: async ({ lease }) => {
           await asLeader();
           return answer(leases.renewHere(lease));
@@ -63,7 +69,7 @@ export class Peers {
           await asLeader();
           return answer(leases.remainingHere(lease));
         },
-        hashKv: ({ revision }) => leases.hashKv(revision),
+        hashKv: ({ revision }) => member.hashKv(revision),
       },
       mapStoreError,
     );
@@ -78,35 +84,24 @@ export class Peers {
     return this.#askLeader(leases, lease, 'leaseRemaining');
   }
 
-  get otherIds(): readonly MemberId[] {
-    return this.#options.others.map(({ id }) => id);
-  }
-
   /** Fails with an `RpcError`, also where there is no way to the peer. */
   hashKv(peer: MemberId, revision: Revision): Promise<KvHash> {
-    const channel = this.#options.channels.get(peer);
+    const channel = this.#options.channel(peer);
     if (channel === undefined) return Promise.reject(new RpcError(RpcCode.UNAVAILABLE, 'no channel to this peer'));
     return channel.unary(Peer.methods.hashKv, { revision }, { timeoutMs: HASH_TIMEOUT_MS });
   }
 
-  /** All members, those that do not answer without client URLs. */
-  async members(): Promise<MemberInfo[]> {
-    const { self, others } = this.#options;
-    await Promise.all(others.map((other) => this.#describe(other)));
-    const all = [self, ...others.map((other) => ({ ...other, clientUrls: this.#clientUrls.get(other.id) ?? [] }))];
-    return all.sort((a, b) => (a.id < b.id ? -1 : 1));
-  }
-
-  async #describe({ id }: MemberInfo): Promise<void> {
-    if (this.#clientUrls.has(id)) return;
-    const channel = this.#options.channels.get(id);
-    if (channel === undefined) return;
-    try {
-      const { clientUrls } = await channel.unary(Peer.methods.describe, {}, { timeoutMs: DESCRIBE_TIMEOUT_MS });
-      this.#clientUrls.set(id, clientUrls);
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error; // It is away: asked again the next time.
+  /** On the leader, wherever it is. What it refuses, and what fails on the way, is the caller's to hear. */
+  async changeMember(member: Member, request: MemberChange): Promise<ChangedMember> {
+    if (member.isLeader) {
+      const changed = await member.membership.change(request);
+      return { changed, members: member.machine.members.list() };
     }
+    const channel = this.#options.channel(member.leader);
+    if (channel === undefined) throw new StoreError('no-leader');
+    const timeoutMs = member.requestTimeoutMs;
+    const { member: changed, members } = await channel.unary(Peer.methods.changeMember, request, { timeoutMs });
+    return { changed, members };
   }
 
   async #askLeader(
@@ -118,7 +113,7 @@ export class Peers {
       await leases.linearizable();
       if (leases.isLeader) return method === 'renewLease' ? leases.renewHere(lease) : leases.remainingHere(lease);
     }
-    const channel = this.#options.channels.get(leases.leader);
+    const channel = this.#options.channel(leases.leader);
     if (channel === undefined) throw new StoreError('no-leader');
     try {
       const { found, ttl } = await channel.unary(Peer.methods[method], { lease }, { timeoutMs: ASK_TIMEOUT_MS });
@@ -129,4 +124,8 @@ export class Peers {
       throw new StoreError('timeout', { cause: error });
     }
   }
+}
+
+function rowsOf({ machine }: Member) {
+  return { initial: machine.bootstrapRows.initial, members: [...machine.members.list()] };
 }

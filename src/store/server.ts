@@ -16,6 +16,7 @@ import { GrpcServer } from '../grpc/server.ts';
 import { RpcCode, RpcError, type AnyHandler, type BoundService } from '../proto/rpc.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
 import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
+import { identify } from './join.ts';
 import { CorruptionCheck } from './maintenance/corruption-check.ts';
 import { Member, WAL_DIR } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
@@ -41,28 +42,29 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const log = createLog(flags.name, flags.logLevel, flags.logOutputs);
   warnOfPlainText(flags, log);
   const random = systemRandom();
-  const others = flags.members.filter(({ id }) => id !== flags.id);
   const certificates = { client: renewed(flags.clientTls, log), peer: renewed(flags.peerTls, log) };
-  const clientTls = certificates.peer === undefined ? undefined : { renewed: certificates.peer };
-  const channels = new Map(
-    others.map(({ id, peerUrls }) => [id, connect({ addresses: peerUrls.map(addressOf), tls: clientTls })]),
-  );
+  const peerTls = certificates.peer === undefined ? undefined : { renewed: certificates.peer };
+  const dial = ({ peerUrls }: { readonly peerUrls: readonly string[] }) =>
+    connect({ addresses: peerUrls.map(addressOf), tls: peerTls });
+  const disk = diskOf(flags);
+  const identity = await identify(flags, { disk, dial });
+  const { clusterId, id } = identity;
   const transport = new ChannelTransport({
     clock: systemClock,
     random: random.fork('transport'),
     log,
-    clusterId: flags.clusterId,
-    self: flags.id,
-    peers: channels,
+    clusterId,
+    self: id,
+    dial,
   });
+  const { strictReconfigCheck } = flags;
   const member = await Member.open(
-    { clock: systemClock, random, log, disk: diskOf(flags), backends: levelBackends(flags.dataDir), transport },
-    { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), ...raftConfig(flags), ...upkeep(flags), onFatal },
+    { clock: systemClock, random, log, disk, backends: levelBackends(flags.dataDir), transport },
+    { ...identity, strictReconfigCheck, ...raftConfig(flags), ...upkeep(flags), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
-  const self = { id: flags.id, name: flags.name, peerUrls: selfPeerUrls(flags), clientUrls: flags.advertiseClientUrls };
-  const peers = new Peers({ self, others: others.map((other) => ({ ...other, clientUrls: [] })), channels });
+  const peers = new Peers({ channel: (to) => transport.channel(to) });
   const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, intervalMs: flags.corruptCheckTimeMs });
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
@@ -97,13 +99,14 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     if (flags.initialCorruptCheck) await corruption.checkAtStart();
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
     await member.start();
+    member.membership.publish({ name: flags.name, clientUrls: flags.advertiseClientUrls });
     corruption.start();
   } catch (error) {
     await member.stop().catch((cause: unknown) => log.error({ error: describeError(cause) }, 'store: stop failed'));
     throw error;
   }
   onFirstLeader(member, () => {
-    log.info({ address: flags.listenClientUrls, member: flags.id.toString(16) }, 'ready to serve client requests');
+    log.info({ address: flags.listenClientUrls, member: id.toString(16) }, 'ready to serve client requests');
   });
   return {
     stop: async () => {
@@ -135,10 +138,6 @@ function withTools(services: readonly BoundService[], health: HealthService): Bo
 
 function upkeep({ quotaBytes, autoCompactionMode: mode, autoCompactionRetention: retention }: StoreFlags) {
   return retention === 0 ? { quotaBytes } : { quotaBytes, autoCompaction: { mode, retention } };
-}
-
-function selfPeerUrls({ members, id }: StoreFlags): readonly string[] {
-  return members.find((member) => member.id === id)!.peerUrls;
 }
 
 function renewed(paths: TlsPaths | undefined, log: Log): RenewedTls | undefined {

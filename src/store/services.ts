@@ -9,6 +9,7 @@ import { leaseHandlers } from './kv-service/lease.ts';
 import { lockHandlers } from './kv-service/lock.ts';
 import { DEFAULT_LIMITS, type RequestLimits } from './kv-service/validate.ts';
 import { watchHandlers } from './kv-service/watch.ts';
+import { refusingLearners } from './membership/learner.ts';
 import type { Member } from './member.ts';
 import type { Peers } from './peers.ts';
 import { clusterService } from './rpc/cluster.ts';
@@ -43,13 +44,14 @@ export function clientServices(options: ClientServicesOptions): BoundService[] {
   });
   const kv = kvHandlers(member, limits);
   const queues = { core: member, clock, kv, lease: leases };
-  return [
+  const services = [
     bind(KV, kv, mapStoreError),
     bind(Watch, watchHandlers(member, watches), mapStoreError),
     bind(Lease, leases, mapStoreError),
     bind(Lock, lockHandlers(queues), mapStoreError),
     bind(Election, electionHandlers(queues), mapStoreError),
-    clusterService(member, () => peers.members()),
+    clusterService(member, peers),
     maintenanceService(member),
   ];
+  return services.map((service) => refusingLearners(service, () => member.membership.isLearner));
 }

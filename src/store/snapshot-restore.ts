@@ -5,48 +5,51 @@
  */
 import type { Disk } from '../base/disk.ts';
 import { UserError } from '../base/errors.ts';
-import { SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
 import { silentLog } from '../base/log.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations } from './generations.ts';
-import { DIR, WAL_DIR } from './member.ts';
+import { STATE_DIR, WAL_DIR } from './member.ts';
+import type { MemberInfo } from './membership/core/members.ts';
 import type { Backend, BackendFactory } from './mvcc/backend.ts';
 import { restoreSnapshot } from './mvcc/snapshot.ts';
 import type { ConfState, MemberId } from './raft/core/types.ts';
 import { checkSnapshotFile, snapshotBody, type SnapshotHeader, type SnapshotSource } from './snapshot-file.ts';
-import { APPLIED_ROW, StateMachine } from './state-machine.ts';
+import { StateMachine } from './state-machine.ts';
 
 export interface RestoreOptions {
   readonly disk: Disk;
   readonly backends: BackendFactory;
   readonly clusterId: bigint;
   readonly id: MemberId;
-  readonly voters: readonly MemberId[];
+  /** All of the new cluster, as its flags name them. */
+  readonly members: readonly MemberInfo[];
 }
 
 /** Throws a `UserError` where there is something already, or the file is not whole. */
 export async function restoreDataDir(source: SnapshotSource, options: RestoreOptions): Promise<SnapshotHeader> {
-  const { disk, backends, clusterId, id, voters } = options;
+  const { disk, backends, clusterId, id, members } = options;
   const header = await checkSnapshotFile(source);
-  await disk.makeDir(DIR);
-  if ((await disk.list(DIR)).length > 0) {
+  await disk.makeDir(STATE_DIR);
+  if ((await disk.list(STATE_DIR)).length > 0) {
     throw new UserError('the data directory holds a member already: name another one with --data-dir, or delete it');
   }
   await disk.syncDir('');
-  const generations = new Generations(disk, backends, DIR);
+  const generations = new Generations(disk, backends, STATE_DIR);
   const generation = await generations.create();
   try {
     const { index, term } = await restoreSnapshot(generation.backend, snapshotBody(source, header));
     const confState: ConfState = {
-      voters: [...voters].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)),
+      voters: members.map((member) => member.id).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)),
       votersOutgoing: [],
       learners: [],
       learnersNext: [],
       autoLeave: false,
     };
     const snapshot = { index, term, confState };
-    const value = SnapshotMetaCodec.encode(snapshot);
-    await generation.backend.batch([{ type: 'put', key: APPLIED_ROW, value }]);
+    const machine = await StateMachine.open(generation.backend);
+    machine.beginAnew(confState, members);
+    await generation.backend.batch(machine.takeBatch().ops);
+    machine.batchLanded();
     await generations.makeCurrent(generation);
     // Last, as where a cluster begins: a directory without a log that has applied something is refused at start.
     const hardState = { term, votedFor: 0n, commit: index };

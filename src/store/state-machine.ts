@@ -8,11 +8,12 @@
  *   row m 'alarms'     alarms that are raised           (etcdserverpb.AlarmResponse)
  *   row m 'downgrade'  the announced downgrade          (etcdserverpb.DowngradeInfo)
  *   row l <lease id>   granted seconds
+ *   rows c             membership/core/members.ts
  *   rows i, v          core/revision.ts
  */
 import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../base/assert.ts';
-import { asBuffer, fromLatin1 } from '../base/bytes.ts';
+import { asBuffer, EMPTY_BYTES, fromLatin1 } from '../base/bytes.ts';
 import {
   AlarmResponse,
   DowngradeAction,
@@ -23,10 +24,20 @@ import {
   type RangeRequest,
   type TxnRequest,
 } from '../proto/etcd.ts';
-import { SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
+import { Member, MemberChange, MemberRows, SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
 import { Lessor, type LeaseId, type LeaseRefusal } from './lease/core/lessor.ts';
 import { Alarms, type AlarmRefusal } from './maintenance/core/alarms.ts';
 import { NO_DOWNGRADE, type DowngradeState } from './maintenance/core/downgrade.ts';
+import {
+  idOfRow,
+  INITIAL_ROW,
+  MEMBER_ROWS,
+  memberRowKey,
+  Members,
+  removedRowKey,
+  type MemberInfo,
+  type MemberRefusal,
+} from './membership/core/members.ts';
 import type { Backend, BackendKey, BackendOp } from './mvcc/backend.ts';
 import { decodeProposal, type Command } from './mvcc/command.ts';
 import { KvHashWalk } from './mvcc/core/kv-hash.ts';
@@ -54,7 +65,7 @@ import {
 } from './mvcc/core/txn.ts';
 import { WatchHub } from './mvcc/core/watch-hub.ts';
 import { Overlay } from './mvcc/overlay.ts';
-import type { ConfState, LogIndex, SnapshotMeta, Term } from './raft/core/types.ts';
+import type { ConfChange, ConfState, LogIndex, MemberId, SnapshotMeta, Term } from './raft/core/types.ts';
 
 export type CommandResult =
   | PutResult
@@ -64,18 +75,28 @@ export type CommandResult =
   | { readonly kind: 'lease-grant'; readonly revision: Revision; readonly id: LeaseId; readonly ttlSeconds: number }
   | { readonly kind: 'lease-revoke'; readonly revision: Revision }
   | { readonly kind: 'alarm'; readonly revision: Revision; readonly alarms: readonly AlarmMember[] }
-  | { readonly kind: 'downgrade'; readonly revision: Revision };
+  | { readonly kind: 'downgrade'; readonly revision: Revision }
+  | { readonly kind: 'member-change'; readonly revision: Revision; readonly member: MemberInfo };
 
 export type CommandOutcome =
   | { readonly ok: true; readonly result: CommandResult }
   | Refusal
   | LeaseRefusal
-  | AlarmRefusal;
+  | AlarmRefusal
+  | MemberRefusal;
 
 export interface Applied {
   /** The proposal's; 0 for an entry that carries none. */
   readonly id: bigint;
   readonly outcome: CommandOutcome;
+}
+
+export interface AppliedConfChange {
+  readonly id: bigint;
+  /** Undefined where the entry is Raft's own. */
+  readonly outcome: CommandOutcome | undefined;
+  /** That holds from here on. */
+  readonly confState: ConfState;
 }
 
 export interface AppliedEntry {
@@ -103,6 +124,7 @@ export class StateMachine {
   readonly leases = new Lessor();
   readonly alarms = new Alarms();
   #downgrade: DowngradeState = NO_DOWNGRADE;
+  readonly members = new Members();
   readonly #overlay: Overlay;
   readonly #hub: WatchHub;
   #applied: SnapshotMeta = { index: 0, term: 0, confState: NO_MEMBERS };
@@ -167,17 +189,55 @@ export class StateMachine {
     this.#advance(index, term);
   }
 
-  /** An entry that changed the configuration, and what it made of it. */
-  applyConfState({ index, term, confState }: SnapshotMeta): void {
-    this.#advance(index, term);
+  /**
+   * An entry that changes the configuration: `make` tells Raft to, unless the members refuse what it says of them. One
+   * without a word of them (the end of a joint configuration) is Raft's own.
+   */
+  applyConfChange(entry: AppliedEntry, change: ConfChange, make: () => ConfState): AppliedConfChange {
+    this.#advance(entry.index, entry.term);
+    const request = change.context === undefined ? undefined : MemberChange.decode(change.context);
+    const outcome = request === undefined ? undefined : this.#changeMember(request);
+    const confState = outcome?.ok === false ? this.#applied.confState : make();
     this.#applied = { ...this.#applied, confState };
+    return { id: request?.proposal ?? 0n, outcome, confState };
   }
 
-  /** The configuration that a cluster begins with, before the first entry. */
-  bootstrap(confState: ConfState): void {
+  /** What the log begins with, before the first entry; `members`, of a cluster that has changed since, for its addresses. */
+  bootstrap(confState: ConfState, rows: { readonly initial: readonly MemberInfo[]; readonly members: readonly MemberInfo[] }): void {
     assert(this.#applied.index === 0, 'a cluster begins once');
+    this.#beginWith(confState, rows);
+  }
+
+  /** A new cluster goes on from another one's state: of the members that knew nothing is left. */
+  beginAnew(confState: ConfState, initial: readonly MemberInfo[]): void {
+    for (const { id } of this.members.list()) this.#overlay.delete(memberRowKey(id));
+    for (const id of this.members.removed()) this.#overlay.delete(removedRowKey(id));
+    this.members.clear();
+    this.#beginWith(confState, { initial, members: [] });
+  }
+
+  #beginWith(confState: ConfState, rows: { readonly initial: readonly MemberInfo[]; readonly members: readonly MemberInfo[] }): void {
+    this.#applied = { ...this.#applied, confState };
+    const { initial, members } = rows;
+    this.#overlay.put(INITIAL_ROW, MemberRows.encode({ initial: [...initial], members: [...members] }));
+    for (const member of initial) this.#putMember(member);
+    this.#isDirty = true;
+  }
+
+  /** What the log of a new member must begin with, and, of a member that joined, whom it then knew. */
+  get bootstrapRows(): MemberRows {
+    const row = this.#overlay.get(INITIAL_ROW);
+    return row === undefined ? { initial: [], members: [] } : MemberRows.decode(row);
+  }
+
+  /** By hand, where a quorum is lost for good: the one member that is left. Nothing in the log says so. */
+  forceMember(self: MemberInfo, confState: ConfState): readonly MemberId[] {
+    const others = this.members.list().filter(({ id }) => id !== self.id);
+    for (const { id } of others) this.#removeMember(id);
+    this.#putMember({ ...self, isLearner: false });
     this.#applied = { ...this.#applied, confState };
     this.#isDirty = true;
+    return others.map(({ id }) => id);
   }
 
   range(request: RangeRequest): Outcome<RangeResult> {
@@ -229,6 +289,8 @@ export class StateMachine {
     }
     for (const { memberId, alarm } of this.alarms.list()) hash.update(JSON.stringify([String(memberId), alarm]));
     hash.update(JSON.stringify(this.#downgrade));
+    for (const member of this.members.list()) hash.update(Member.encode(member));
+    for (const id of this.members.removed()) hash.update(String(id));
     return hash.digest('hex');
   }
 
@@ -259,6 +321,8 @@ export class StateMachine {
         return this.#alarm(command.request);
       case 'downgrade':
         return this.#setDowngrade(command.request);
+      case 'member-change':
+        return this.#changeMember(command.request);
       default:
         return unreachable(command);
     }
@@ -295,6 +359,26 @@ export class StateMachine {
     };
   }
 
+  #changeMember(request: MemberChange): CommandOutcome {
+    const code = this.members.check(request);
+    if (code !== undefined) return { ok: false, code };
+    const member = this.members.apply(request);
+    if (this.members.isRemoved(member.id)) this.#removeMember(member.id);
+    else this.#putMember(member);
+    return { ok: true, result: { kind: 'member-change', revision: this.mvcc.revision, member } };
+  }
+
+  #putMember(member: MemberInfo): void {
+    this.members.load(member);
+    this.#overlay.put(memberRowKey(member.id), Member.encode(member));
+  }
+
+  #removeMember(id: MemberId): void {
+    this.members.remove(id);
+    this.#overlay.delete(memberRowKey(id));
+    this.#overlay.put(removedRowKey(id), EMPTY_BYTES);
+  }
+
   /** All of its keys go in one revision. */
   #revoke(id: LeaseId): CommandOutcome {
     const outcome = this.leases.revoke(id);
@@ -327,6 +411,12 @@ export class StateMachine {
     if (downgrade !== undefined) this.#downgrade = DowngradeInfo.decode(downgrade);
     for await (const rows of backend.scan(LEASE_ROWS)) {
       for (const { key, value } of rows) this.leases.grant(leaseIdOf(key), asBuffer(value).readDoubleBE(0), undefined);
+    }
+    for await (const rows of backend.scan(MEMBER_ROWS)) {
+      for (const { key, value } of rows) {
+        if (key.startsWith('cm')) this.members.load(Member.decode(value));
+        if (key.startsWith('cr')) this.members.remove(idOfRow(key));
+      }
     }
     for await (const rows of backend.scan(INDEX_ROWS)) {
       for (const { key, value } of rows) this.mvcc.load(decodeIndexRow(key, value));

@@ -15,7 +15,7 @@ import { ChannelApiClient } from '../client/channel-api-client.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
 import { isReason } from '../kube/errors.ts';
-import { RpcCode, RpcError } from '../proto/rpc.ts';
+import { RpcCode, RpcError, type Channel } from '../proto/rpc.ts';
 import {
   API_SERVER,
   ApiServerPart,
@@ -27,6 +27,7 @@ import {
 import { Network } from './network.ts';
 import { NodePart, type NodePartOptions } from './node-part.ts';
 import type { Part, PartWorld } from './part.ts';
+import type { MemberInfo } from '../store/membership/core/members.ts';
 import { StorePart } from './store-part.ts';
 import { TestClock } from './test-clock.ts';
 import { TestProcess } from './test-process.ts';
@@ -65,7 +66,7 @@ export class TestCluster {
   readonly client: ApiClient;
   /** The store, on all its members. */
   readonly store: StoreClient;
-  readonly members: readonly StorePart[];
+  readonly members: StorePart[];
   readonly apiServer: ApiServerPart;
   readonly scheduler: SchedulerProcess;
   readonly controllers: ControllersProcess;
@@ -75,6 +76,7 @@ export class TestCluster {
   readonly #userControllers: UserController[] = [];
   readonly #stop = new AbortController();
   readonly #world: PartWorld;
+  readonly #self: TestProcess;
 
   /** Use `startCluster`. */
   constructor({ members = 3, nodes = 2, seed = 1, timings = {}, perform, log = silentLog }: ClusterOptions) {
@@ -98,6 +100,7 @@ export class TestCluster {
     this.nodes = range(nodes).map((number) => new NodePart({ number, timings: all, ...performance }, this.#world));
 
     const self = new TestProcess(TEST, this.clock);
+    this.#self = self;
     const store = channelStoreClient({ channels: stores.map((name) => network.channel(self, name)) });
     this.store = moving(store, this.clock, 'the store');
     const client = new ChannelApiClient({ channel: network.channel(self, API_SERVER), fieldManager: TEST });
@@ -113,6 +116,22 @@ export class TestCluster {
     };
     await this.clock.drive(run(), { what: 'the cluster to start' });
     await this.until('scheduler and controllers to lead', () => this.scheduler.isLeading && this.controllers.isLeading);
+  }
+
+  /**
+   * The store member of the next number, which etcd's MemberAdd has just added (at `urlOf(storeName(number))`); it
+   * serves once it has caught up. `members` are those of MemberAdd's answer.
+   */
+  joinMember(id: bigint, members: readonly MemberInfo[]): StorePart {
+    const initial = this.members.filter(({ hasJoined }) => !hasJoined).length;
+    const part = new StorePart(this.members.length + 1, initial, this.#world, { id, members });
+    this.members.push(part);
+    return part;
+  }
+
+  /** To one part, for what `client` and `store` hide. Calls over it do not move the clock: see `clock.drive`. */
+  channel(name: string): Channel {
+    return this.#world.network.channel(this.#self, name);
   }
 
   /** By number, from 1. */

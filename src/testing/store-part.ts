@@ -3,6 +3,8 @@ import { assert } from '../base/assert.ts';
 import { describeError } from '../base/errors.ts';
 import { MemoryDisk } from '../base/memory-disk.ts';
 import { Member } from '../store/member.ts';
+import type { MemberInfo } from '../store/membership/core/members.ts';
+import { MemberRemovedError } from '../store/membership/membership.ts';
 import { FaultyBackends } from '../store/mvcc/faulty-backend.ts';
 import { Peers } from '../store/peers.ts';
 import { ChannelTransport } from '../store/raft/channel-transport.ts';
@@ -11,22 +13,36 @@ import { Part, type Life, type PartWorld } from './part.ts';
 
 const CLUSTER_ID = 0x7e57n;
 
+export interface Joining {
+  readonly id: bigint;
+  readonly members: readonly MemberInfo[];
+}
+
 export class StorePart extends Part {
   readonly id: bigint;
   /** Its faults may be set: slow, full, failing. */
   readonly disk: MemoryDisk;
   readonly #backends: FaultyBackends;
-  readonly #count: number;
+  readonly #number: number;
+  readonly #initial: readonly MemberInfo[];
+  /** Of a member that was added while the cluster ran. */
+  readonly #joined: readonly MemberInfo[] | undefined;
   #member: Member | undefined;
 
-  /** Members are numbered from 1 to `count`. */
-  constructor(number: number, count: number, world: PartWorld) {
+  /** Members are numbered from 1 to `count`; one of a higher number joins as `joining` says, once it was added. */
+  constructor(number: number, count: number, world: PartWorld, joining?: Joining) {
     super(storeName(number), world);
-    this.id = BigInt(number);
-    this.#count = count;
+    this.id = joining?.id ?? BigInt(number);
+    this.#number = number;
+    this.#initial = Array.from({ length: count }, (_, index) => infoOf(index + 1));
+    this.#joined = joining?.members;
     const random = world.random.fork(this.name);
     this.disk = new MemoryDisk({ clock: world.clock, random: random.fork('disk') });
     this.#backends = new FaultyBackends({ clock: world.clock, random: random.fork('backend') });
+  }
+
+  get hasJoined(): boolean {
+    return this.#joined !== undefined;
   }
 
   get isLeader(): boolean {
@@ -49,35 +65,35 @@ export class StorePart extends Part {
   protected override async begin({ process, random, log }: Life): Promise<void> {
     const { network } = this.world;
     const { clock } = process;
-    const all = Array.from({ length: this.#count }, (_, index) => infoOf(index + 1));
-    const self = infoOf(Number(this.id));
-    const others = all.filter(({ id }) => id !== this.id);
-    const channels = new Map(others.map(({ id, name }) => [id, network.channel(process, name)]));
     const transport = new ChannelTransport({
       clock,
       random: random.fork('transport'),
       log,
       clusterId: CLUSTER_ID,
       self: this.id,
-      peers: channels,
+      dial: ({ peerUrls }) => network.channel(process, nameOf(peerUrls)),
     });
     const member = await Member.open(
       { clock, random, log, disk: this.disk.incarnation(), backends: this.#backends.incarnation(), transport },
       {
         clusterId: CLUSTER_ID,
         id: this.id,
-        voters: all.map(({ id }) => id),
+        initialMembers: this.#initial,
+        ...(this.#joined === undefined ? {} : { joined: this.#joined }),
         onFatal: (error) => {
-          log.error({ error: describeError(error) }, 'store: the member stopped by itself');
+          if (error instanceof MemberRemovedError) log.warn({ error: error.message }, 'store: removed from the cluster');
+          else log.error({ error: describeError(error) }, 'store: the member stopped by itself');
           this.kill();
         },
       },
     );
     this.#member = member;
-    const peers = new Peers({ self, others, channels });
+    const peers = new Peers({ channel: (id) => transport.channel(id) });
     const services = clientServices({ member, peers, clock, random: random.fork('services') });
     network.listen(process, this.name, [transport.service, peers.service(member), ...services]);
     await member.start();
+    const { name, clientUrls } = infoOf(this.#number);
+    member.membership.publish({ name, clientUrls });
   }
 
   protected override end(): void {
@@ -93,5 +109,17 @@ export function storeName(number: number): string {
 
 function infoOf(number: number) {
   const name = storeName(number);
-  return { id: BigInt(number), name, peerUrls: [`test://${name}`], clientUrls: [`test://${name}`] };
+  return { id: BigInt(number), name, peerUrls: [urlOf(name)], clientUrls: [urlOf(name)], isLearner: false };
+}
+
+const SCHEME = 'http://';
+const PORT = ':1';
+
+/** By its form a URL like a real one, so that members can be added by it. */
+export function urlOf(name: string): string {
+  return SCHEME + name + PORT;
+}
+
+function nameOf(peerUrls: readonly string[]): string {
+  return (peerUrls[0] ?? '').slice(SCHEME.length, -PORT.length);
 }

@@ -68,6 +68,9 @@ class Station implements RaftTransport {
     this.id = id;
   }
 
+  /** Its machines are fixed, and linked from the beginning. */
+  setPeers(): void {}
+
   async start(receiver: RaftReceiver): Promise<void> {
     this.receiver = receiver;
     this.#network.dialAll(this);

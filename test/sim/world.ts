@@ -245,7 +245,7 @@ export class World {
       {
         clusterId: CLUSTER_ID,
         id,
-        voters: this.machines.map((each) => each.id),
+        initialMembers: this.machines.map(infoOf),
         snapshotEntries: SNAPSHOT_ENTRIES,
         catchUpEntries: CATCH_UP_ENTRIES,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
@@ -255,9 +255,8 @@ export class World {
     );
     if (process.isDead) return;
     const others = this.machines.filter((other) => other !== machine);
-    const info = (each: Machine) => ({ id: each.id, name: `m${each.id}`, peerUrls: [], clientUrls: [] });
     const channels = new Map(others.map((other) => [other.id, this.channelTo(other, random.fork(`peer/${other.id}`))]));
-    const peers = new Peers({ self: info(machine), others: others.map(info), channels });
+    const peers = new Peers({ channel: (to) => channels.get(to) });
     const services = clientServices({ member, peers, clock: process.clock, random: random.fork('services') });
     const channel = directChannel({ services: [...services, peers.service(member)], clock: process.clock, log: silentLog });
     Object.assign(process, { channel });
@@ -294,6 +293,10 @@ export class World {
     this.network.detach(machine.id, how);
     for (const tell of process.onDeath) tell(how);
   }
+}
+
+function infoOf({ id }: { readonly id: MemberId }) {
+  return { id, name: `m${id}`, peerUrls: [], clientUrls: [], isLearner: false };
 }
 
 function failuresOf({ disk, backends }: Machine): number {

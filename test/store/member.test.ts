@@ -15,6 +15,8 @@ test('a proposal that is lost with its leader fails when the next one begins, no
   const leader = await cluster.leader();
   const follower = cluster.members.find((member) => member !== leader)!.member;
   const command = { kind: 'put' as const, request: PutRequest.create({ key: fromUtf8('k'), value: fromUtf8('v') }) };
+  // A member's first write measures its disk; those below are sent at once.
+  await cluster.clock.drive(follower.propose(command), { what: 'the first write' });
   const outcomes: string[] = [];
   const startedAtMs = cluster.clock.monotonic();
   // Accepted by the follower, on its way to a leader that dies before it arrives.

@@ -55,7 +55,7 @@ describe('restoreDataDir()', () => {
     const { file, member: old, drive: driveOld } = await saved(20);
     const world = loneWorld();
     const disk = world.disk.incarnation();
-    const options = { disk, backends: world.backends, clusterId: 77n, id: LONE_ID, voters: [LONE_ID] };
+    const options = { disk, backends: world.backends, clusterId: 77n, id: LONE_ID, members: [{ id: LONE_ID, name: 'anew', peerUrls: [], clientUrls: [], isLearner: false }] };
     await world.clock.drive(restoreDataDir(sourceOf(file), options), { what: 'restoring' });
     const { channel, drive, member } = await startLoneMember({ clusterId: 77n }, world);
     onTestFinished(() => drive(member.stop()));

@@ -219,7 +219,7 @@ describe('StateMachine', () => {
   test('a snapshot carries state, index and configuration into a fresh backend, however it is cut', async () => {
     const source = await Replica.open();
     const confState = { voters: [1n, 2n], votersOutgoing: [], learners: [3n], learnersNext: [], autoLeave: false };
-    source.machine.bootstrap(confState);
+    source.machine.bootstrap(confState, { initial: [], members: [] });
     source.apply({ kind: 'lease-grant', request: { id: 7n, ttl: 60 } });
     for (let i = 0; i < 50; i++)
       source.apply({ kind: 'put', request: putOf(`k${i % 20}`, `v${i}`, { lease: i % 2 ? 7n : 0n }) });

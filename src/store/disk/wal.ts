@@ -116,6 +116,17 @@ export class Wal {
     return reader.finish((state) => new Wal(options, state));
   }
 
+  /** Whose log it is; undefined where there is none that begins readably. */
+  static async identityOf(disk: Disk, dir: string): Promise<WalIdentity | undefined> {
+    const names = (await disk.list(dir)).filter((name) => /^[0-9a-f]{16}\.log$/.test(name));
+    for (const name of names) {
+      const header = decodeFrame(await readWhole(disk, `${dir}/${name}`), 0);
+      const record = typeof header === 'string' ? undefined : header.records[0];
+      if (record?.type === 'header') return { clusterId: record.clusterId, memberId: record.memberId };
+    }
+    return undefined;
+  }
+
   get syncs(): number {
     return this.#syncs;
   }

@@ -26,7 +26,6 @@ export interface CheckedMember {
 }
 
 export interface HashedPeers {
-  readonly otherIds: readonly MemberId[];
   hashKv(peer: MemberId, revision: Revision): Promise<KvHash>;
 }
 
@@ -66,11 +65,11 @@ export class CorruptionCheck {
 
   /** Of the leader; answers the members that an alarm was raised for. */
   async check(): Promise<readonly MemberId[]> {
-    const { member, peers } = this.#options;
+    const { member } = this.#options;
     if (!member.isLeader) return [];
     await member.linearizable();
     const { own, others } = await this.#hashes();
-    const corrupt = corruptMembers(own, others, peers.otherIds.length + 1);
+    const corrupt = corruptMembers(own, others, member.machine.members.list().length);
     for (const id of corrupt) await this.#raise(id);
     return corrupt;
   }
@@ -89,10 +88,15 @@ export class CorruptionCheck {
   }
 
   async #hashes(): Promise<{ readonly own: MemberHash; readonly others: readonly MemberHash[] }> {
-    const { member, peers } = this.#options;
+    const { member } = this.#options;
     const { hash, hashRevision, compactRevision } = await member.hashKv(0);
-    const asked = await Promise.all(peers.otherIds.map((id) => this.#ask(id, hashRevision)));
+    const asked = await Promise.all(this.#otherIds().map((id) => this.#ask(id, hashRevision)));
     return { own: { member: member.id, hash, compactRevision }, others: asked.filter((answer) => answer !== undefined) };
+  }
+
+  #otherIds(): MemberId[] {
+    const { member } = this.#options;
+    return member.machine.members.list().flatMap(({ id }) => (id === member.id ? [] : [id]));
   }
 
   /** Undefined for a peer that is away, is behind, or has compacted the revision: it is compared the next time. */

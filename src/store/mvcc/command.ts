@@ -13,6 +13,7 @@ import {
   PutRequest,
   TxnRequest,
 } from '../../proto/etcd.ts';
+import { MemberChange } from '../../proto/raft.ts';
 import { codec, WireError, type Init, type MessageCodec } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
 
@@ -25,7 +26,9 @@ export type Command =
   | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest }
   | { readonly kind: 'alarm'; readonly request: AlarmRequest }
   /** ENABLE or CANCEL; its proposer has checked the version. */
-  | { readonly kind: 'downgrade'; readonly request: DowngradeRequest };
+  | { readonly kind: 'downgrade'; readonly request: DowngradeRequest }
+  /** Of attributes; what changes the configuration is an entry of its own kind. */
+  | { readonly kind: 'member-change'; readonly request: MemberChange };
 
 export interface Proposal {
   /** Unique among the proposals that are under way; chosen by the proposing member. */
@@ -43,6 +46,7 @@ const FIELDS = {
   'lease-revoke': 7,
   alarm: 20,
   downgrade: 21,
+  'member-change': 40,
 } as const;
 const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
@@ -88,6 +92,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
       case 'downgrade':
         DowngradeRequest.write(writer, command.request);
         break;
+      case 'member-change':
+        MemberChange.write(writer, command.request);
+        break;
       default:
         unreachable(command);
     }
@@ -128,6 +135,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
           break;
         case FIELDS.downgrade:
           command = { kind: 'downgrade', request: DowngradeRequest.read(reader, inner) };
+          break;
+        case FIELDS['member-change']:
+          command = { kind: 'member-change', request: MemberChange.read(reader, inner) };
           break;
         default:
           // Skipping what a newer member knows would make the replicas differ.

@@ -25,7 +25,7 @@ import {
 import { type Init, WireError } from '../../proto/wire.ts';
 import type { MemberId, Message } from './core/types.ts';
 import { messageFromWire, messageToWire } from './message-codec.ts';
-import type { ConnectionNumber, RaftReceiver, RaftTransport } from './transport.ts';
+import type { ConnectionNumber, PeerAddress, PeerSet, RaftReceiver, RaftTransport } from './transport.ts';
 
 export interface ChannelTransportOptions {
   readonly clock: Clock;
@@ -33,8 +33,8 @@ export interface ChannelTransportOptions {
   readonly log: Log;
   readonly clusterId: bigint;
   readonly self: MemberId;
-  /** A channel to each other member; the transport closes them. */
-  readonly peers: ReadonlyMap<MemberId, Channel>;
+  /** A channel to another member; the transport closes it. */
+  readonly dial: (peer: PeerAddress) => Channel;
 }
 
 /** Messages that wait for a slow peer; past it the newest are dropped. The core's window bounds their bytes. */
@@ -43,14 +43,18 @@ const RECONNECT_MIN_MS = 20;
 const RECONNECT_MAX_MS = 1000;
 
 const CLUSTER_HEADER = 'podium-cluster-id';
+const MEMBER_HEADER = 'podium-member-id';
 
 export class ChannelTransport implements RaftTransport {
   /** For the member's peer server. */
   readonly service: BoundService;
   readonly #options: ChannelTransportOptions;
   readonly #peers = new Map<MemberId, Peer>();
+  /** Per peer, over all of its connections. */
+  readonly #connections = new Map<MemberId, ConnectionNumber>();
   readonly #abort = new AbortController();
   readonly #tasks: Tasks;
+  #set: PeerSet = { peers: [], isRemoved: () => false };
   #receiver: RaftReceiver | undefined;
 
   constructor(options: ChannelTransportOptions) {
@@ -70,11 +74,22 @@ export class ChannelTransport implements RaftTransport {
 
   async start(receiver: RaftReceiver): Promise<void> {
     this.#receiver = receiver;
-    for (const [id, channel] of this.#options.peers) {
-      const peer = new Peer({ ...this.#options, id, channel, receiver, signal: this.#abort.signal });
-      this.#peers.set(id, peer);
-      this.#tasks.run(peer.run());
+    for (const peer of this.#peers.values()) this.#tasks.run(peer.run(receiver));
+  }
+
+  setPeers(set: PeerSet): void {
+    this.#set = set;
+    for (const [id, peer] of this.#peers) {
+      if (set.peers.some((address) => isSame(address, peer.address))) continue;
+      this.#peers.delete(id);
+      peer.close();
     }
+    for (const address of set.peers) if (!this.#peers.has(address.id)) this.#add(address);
+  }
+
+  /** To a peer of now, for other calls than ours. */
+  channel(id: MemberId): Channel | undefined {
+    return this.#peers.get(id)?.channel;
   }
 
   send(messages: readonly Message[]): void {
@@ -82,7 +97,7 @@ export class ChannelTransport implements RaftTransport {
   }
 
   async sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const channel = this.#options.peers.get(message.to);
+    const channel = this.channel(message.to);
     if (channel === undefined) throw new RpcError(RpcCode.NOT_FOUND, `no member ${message.to.toString(16)}`);
     const { installed, error } = await channel.clientStream(RaftService.methods.snapshot, chunksOf(message, chunks), {
       signal: this.#abort.signal,
@@ -93,18 +108,37 @@ export class ChannelTransport implements RaftTransport {
 
   async close(): Promise<void> {
     this.#abort.abort();
-    for (const channel of this.#options.peers.values()) channel.close();
+    for (const peer of this.#peers.values()) peer.close();
     await this.#tasks.idle();
   }
 
+  #add(address: PeerAddress): void {
+    if (this.#abort.signal.aborted) return;
+    const { id } = address;
+    const nextConnection = () => {
+      const number = (this.#connections.get(id) ?? 0) + 1;
+      this.#connections.set(id, number);
+      return number;
+    };
+    const channel = this.#options.dial(address);
+    const peer = new Peer({ ...this.#options, address, channel, nextConnection, metadata: this.#metadata() });
+    this.#peers.set(id, peer);
+    if (this.#receiver !== undefined) this.#tasks.run(peer.run(this.#receiver));
+  }
+
   #metadata(): Record<string, string> {
-    return { [CLUSTER_HEADER]: this.#options.clusterId.toString(16) };
+    const { clusterId, self } = this.#options;
+    return { [CLUSTER_HEADER]: clusterId.toString(16), [MEMBER_HEADER]: self.toString(16) };
   }
 
   async *#receiveStream(requests: AsyncIterable<Envelope>, context: CallContext): AsyncIterable<Init<Envelope>> {
     const receiver = this.#checkCaller(context);
     yield {};
-    for await (const envelope of requests) receiver.receive(this.#checkReceiver(messageFromWire(envelope)));
+    for await (const envelope of requests) {
+      const message = this.#checkReceiver(messageFromWire(envelope));
+      this.#checkMember(message.from);
+      receiver.receive(message);
+    }
   }
 
   async #receiveSnapshot(
@@ -139,8 +173,16 @@ export class ChannelTransport implements RaftTransport {
         `cluster ID mismatch: this is a member of ${ours}, the caller of ${theirs ?? 'none'}`,
       );
     }
+    const caller = context.metadata.get(MEMBER_HEADER) ?? '';
+    if (/^[0-9a-f]{1,16}$/.test(caller)) this.#checkMember(BigInt(`0x${caller}`));
     if (this.#receiver === undefined) throw new RpcError(RpcCode.UNAVAILABLE, 'the member is starting');
     return this.#receiver;
+  }
+
+  /** A removed member may have missed that it was: nobody tells it but whom it talks to. */
+  #checkMember(id: MemberId): void {
+    if (!this.#set.isRemoved(id)) return;
+    throw new RpcError(RpcCode.NOT_FOUND, `member ${id.toString(16)} has been permanently removed from the cluster`);
   }
 
   #checkReceiver(message: Message): Message {
@@ -150,22 +192,35 @@ export class ChannelTransport implements RaftTransport {
 }
 
 interface PeerOptions extends ChannelTransportOptions {
-  readonly id: MemberId;
+  readonly address: PeerAddress;
   readonly channel: Channel;
-  readonly receiver: RaftReceiver;
-  readonly signal: AbortSignal;
+  readonly nextConnection: () => ConnectionNumber;
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** The stream of our messages to one peer, dialled again whenever it ends. */
 class Peer {
   readonly #options: PeerOptions;
+  readonly #abort = new AbortController();
   #call: BidiCall<Envelope, Envelope> | undefined;
-  #connection: ConnectionNumber = 0;
   /** What waits while the stream holds back; undefined while it does not. */
   #queue: Message[] | undefined;
 
   constructor(options: PeerOptions) {
     this.#options = options;
+  }
+
+  get address(): PeerAddress {
+    return this.#options.address;
+  }
+
+  get channel(): Channel {
+    return this.#options.channel;
+  }
+
+  close(): void {
+    this.#abort.abort();
+    this.channel.close();
   }
 
   send(message: Message): void {
@@ -178,12 +233,14 @@ class Peer {
     }
   }
 
-  async run(): Promise<void> {
-    const { clock, random, signal, log, id } = this.#options;
+  async run(receiver: RaftReceiver): Promise<void> {
+    const { clock, random, log } = this.#options;
+    const { id } = this.address;
+    const { signal } = this.#abort;
     let backoffMs = RECONNECT_MIN_MS;
     while (!signal.aborted) {
       const startedAt = clock.monotonic();
-      const why = await this.#converse();
+      const why = await this.#converse(receiver);
       if (signal.aborted) return;
       if (clock.monotonic() - startedAt > RECONNECT_MAX_MS) backoffMs = RECONNECT_MIN_MS;
       log.debug(
@@ -196,13 +253,12 @@ class Peer {
   }
 
   /** One connection from dial to end; answers why it ended. */
-  async #converse(): Promise<string> {
-    const { channel, receiver, clusterId, id, signal, log } = this.#options;
-    const connection = ++this.#connection;
-    const call = channel.bidi(RaftService.methods.stream, {
-      signal,
-      metadata: { [CLUSTER_HEADER]: clusterId.toString(16) },
-    });
+  async #converse(receiver: RaftReceiver): Promise<string> {
+    const { channel, metadata, log, nextConnection } = this.#options;
+    const { id } = this.address;
+    const { signal } = this.#abort;
+    const connection = nextConnection();
+    const call = channel.bidi(RaftService.methods.stream, { signal, metadata });
     let isOpen = false;
     try {
       for await (const _ of call.responses) {
@@ -217,6 +273,7 @@ class Peer {
       if (error instanceof RpcError && error.code === RpcCode.FAILED_PRECONDITION) {
         log.error({ peer: id.toString(16), error: error.message }, 'raft: peer refuses this member');
       }
+      if (error instanceof RpcError && error.code === RpcCode.NOT_FOUND && !signal.aborted) receiver.removed?.();
       return describeError(error);
     } finally {
       this.#call = undefined;
@@ -239,6 +296,10 @@ class Peer {
       }
     }
   }
+}
+
+function isSame(a: PeerAddress, b: PeerAddress): boolean {
+  return a.id === b.id && a.peerUrls.join() === b.peerUrls.join();
 }
 
 function ignoreAbort(error: unknown): void {

@@ -1,7 +1,7 @@
 /** Raft's messages on the wire and back. What does not make sense is refused here, so that the core may assert. */
 import * as wire from '../../proto/raft.ts';
 import { type Init, WireError } from '../../proto/wire.ts';
-import type { ConfChange, ConfChangeKind, Entry, Message, SnapshotMeta } from './core/types.ts';
+import type { Entry, Message, SnapshotMeta } from './core/types.ts';
 
 export function entryToWire({ term, index, kind, data }: Entry): Init<wire.Entry> {
   return { term, index, kind: kind === 'normal' ? wire.EntryKind.NORMAL : wire.EntryKind.CONF_CHANGE, data };
@@ -15,25 +15,6 @@ export function entryFromWire({ term, index, kind, data }: wire.Entry): Entry {
 export function snapshotMetaFromWire(meta: wire.SnapshotMeta | undefined): SnapshotMeta {
   if (meta?.confState === undefined) throw new WireError('a snapshot without a configuration');
   return { index: meta.index, term: meta.term, confState: meta.confState };
-}
-
-const CHANGE_KINDS = ['add-voter', 'add-learner', 'remove'] as const satisfies readonly ConfChangeKind[];
-
-export function encodeConfChange({ changes, joint }: ConfChange): Uint8Array {
-  const onWire = changes.map(({ kind, member }) => ({ kind: CHANGE_KINDS.indexOf(kind), member }));
-  return wire.ConfChange.encode({ changes: onWire, joint });
-}
-
-export function decodeConfChange(bytes: Uint8Array): ConfChange {
-  const { changes, joint } = wire.ConfChange.decode(bytes);
-  return {
-    joint,
-    changes: changes.map(({ kind, member }) => {
-      const name = CHANGE_KINDS[kind];
-      if (name === undefined) throw new WireError(`configuration change ${kind}`);
-      return { kind: name, member };
-    }),
-  };
 }
 
 export function messageToWire(message: Message): Init<wire.Envelope> {

@@ -17,8 +17,9 @@ import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Tasks } from '../../base/tasks.ts';
 import { StoreError, type StoreErrorCode } from '../rpc/errors.ts';
-import { Raft, type RaftStatus } from './core/raft.ts';
+import { Raft, type ProposeConfChangeResult, type RaftStatus } from './core/raft.ts';
 import type {
+  ConfChange,
   ConfState,
   Entry,
   HardState,
@@ -30,7 +31,7 @@ import type {
   SoftState,
   Term,
 } from './core/types.ts';
-import { decodeConfChange } from './message-codec.ts';
+import { decodeConfChange } from './core/confchange.ts';
 import type { ConnectionNumber, RaftReceiver, RaftTransport } from './transport.ts';
 
 /** What the node needs of the write-ahead log. */
@@ -57,8 +58,10 @@ export interface StateSnapshot {
 export interface StateMachine {
   /** A normal entry with data. */
   apply(entry: Entry): void;
-  /** An entry that changes no data (a new leader's first, a configuration change): only the index moves on. */
-  skip(index: LogIndex, term: Term, confState: ConfState | undefined): void;
+  /** An entry that changes no data, a new leader's first: only the index moves on. */
+  skip(index: LogIndex, term: Term): void;
+  /** Calls `make` unless it refuses the change; answers the configuration that holds from here on. */
+  changeConf(entry: Entry, change: ConfChange, make: () => ConfState): ConfState;
   /** All that was committed at once is applied. */
   applied(): void;
   /** Undefined: there is room for more. Else resolves when there is: a slow disk slows the log, it does not fill memory. */
@@ -94,6 +97,8 @@ export interface RaftNodeOptions {
   /** … and keeps so many for followers that are a little behind. */
   readonly catchUpEntries: number;
   readonly onSoftState: (state: SoftState) => void;
+  /** A peer says that this member was removed. */
+  readonly onRemoved: () => void;
   /** The member must stop: a sync failed, an invariant broke. Called once. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -114,6 +119,8 @@ export class RaftNode implements RaftReceiver {
   readonly #raft: Raft;
   readonly #tasks: Tasks;
   readonly #connections = new Map<MemberId, ConnectionNumber>();
+  /** Of the connections that stand. */
+  readonly #connectedSince = new Map<MemberId, Millis>();
   readonly #sendingSnapshot = new Set<MemberId>();
   /** Configurations by the index they were applied at, oldest first; compaction asks which one held at its index. */
   readonly #confStates: { readonly index: LogIndex; readonly confState: ConfState }[];
@@ -193,6 +200,21 @@ export class RaftNode implements RaftReceiver {
     this.#pumpSoon();
   }
 
+  /** On the leader: `ok` promises nothing but the attempt. */
+  proposeConfChange(change: ConfChange): ProposeConfChangeResult {
+    if (this.#isStopped) throw new StoreError('stopped');
+    this.#catchUpTicks();
+    const outcome = this.#raft.proposeConfChange(change);
+    this.#pumpSoon();
+    return outcome;
+  }
+
+  /** Peers that a connection stands to, and for how long. */
+  connectedForMs(): ReadonlyMap<MemberId, Millis> {
+    const now = this.#options.clock.monotonic();
+    return new Map([...this.#connectedSince].map(([peer, since]) => [peer, now - since]));
+  }
+
   /** Resolves when the state machine has applied all that was committed when this was called (thesis §6.4). */
   linearizable(): Promise<void> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
@@ -223,6 +245,7 @@ export class RaftNode implements RaftReceiver {
   opened(peer: MemberId, connection: ConnectionNumber): void {
     if (this.#isStopped || connection < (this.#connections.get(peer) ?? 0)) return;
     this.#connections.set(peer, connection);
+    this.#connectedSince.set(peer, this.#options.clock.monotonic());
     this.#catchUpTicks();
     this.#raft.connectionOpened(peer);
     this.#pumpSoon();
@@ -230,9 +253,14 @@ export class RaftNode implements RaftReceiver {
 
   closed(peer: MemberId, connection: ConnectionNumber): void {
     if (this.#isStopped || this.#connections.get(peer) !== connection) return;
+    this.#connectedSince.delete(peer);
     this.#catchUpTicks();
     this.#raft.connectionClosed(peer);
     this.#pumpSoon();
+  }
+
+  removed(): void {
+    if (!this.#isStopped) this.#options.onRemoved();
   }
 
   /** The state is written beside ours first; only when the core accepts the message does it take our state's place. */
@@ -395,11 +423,12 @@ export class RaftNode implements RaftReceiver {
     const { stateMachine } = this.#options;
     for (const entry of entries) {
       if (entry.kind === 'conf-change') {
-        const confState = this.#raft.appliedConfChange(decodeConfChange(entry.data));
+        const change = decodeConfChange(entry.data);
+        assert(change !== undefined, 'a change of configuration in the log can be read');
+        const confState = stateMachine.changeConf(entry, change, () => this.#raft.appliedConfChange(change));
         this.#confStates.push({ index: entry.index, confState });
-        stateMachine.skip(entry.index, entry.term, confState);
       } else if (entry.data.length === 0) {
-        stateMachine.skip(entry.index, entry.term, undefined);
+        stateMachine.skip(entry.index, entry.term);
       } else {
         stateMachine.apply(entry);
       }

@@ -15,6 +15,8 @@ export interface RaftReceiver {
    * evidence of its death; a late close of an older connection is not, and is ignored.
    */
   closed(peer: MemberId, connection: ConnectionNumber): void;
+  /** A peer says that this member was removed from the cluster. */
+  removed?(): void;
   opened(peer: MemberId, connection: ConnectionNumber): void;
   /** A peer's state machine at `meta`, as the chunks of a snapshot file, in order; resolves when it is installed. */
   receiveSnapshot(
@@ -25,7 +27,21 @@ export interface RaftReceiver {
   ): Promise<void>;
 }
 
+export interface PeerAddress {
+  readonly id: MemberId;
+  readonly peerUrls: readonly string[];
+}
+
+/** Whom to reach, and whom not to hear any more. */
+export interface PeerSet {
+  /** All others, by id. */
+  readonly peers: readonly PeerAddress[];
+  isRemoved(id: MemberId): boolean;
+}
+
 export interface RaftTransport {
+  /** From now on these are the peers: before `start`, and whenever the members have changed. */
+  setPeers(set: PeerSet): void;
   /** Called once, before anything is sent. */
   start(receiver: RaftReceiver): Promise<void>;
   /** Never blocks; drops the message when the peer is away or its queue is full. */

@@ -69,6 +69,7 @@ async function status(member: Member): Promise<Init<StatusResponse>> {
     raftIndex: commit,
     raftTerm: term,
     raftAppliedIndex: applied,
+    isLearner: member.membership.isLearner,
     errors: [...(leader === 0n ? [storeErrorText('no-leader')] : []), ...alarms.list().map(alarmText)],
     downgradeInfo,
   };

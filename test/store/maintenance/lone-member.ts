@@ -34,7 +34,7 @@ export interface LoneMember extends LoneWorld {
 export async function startLoneMember(config: Partial<MemberConfig> = {}, world = loneWorld()): Promise<LoneMember> {
   const { clock } = world;
   const random = seededRandom(1);
-  const transport = { start: async () => {}, send: () => {}, sendSnapshot: async () => {}, close: async () => {} };
+  const transport = { start: async () => {}, setPeers: () => {}, send: () => {}, sendSnapshot: async () => {}, close: async () => {} };
   const drive = <T>(work: Promise<T>) => clock.drive(work, { what: 'a call' });
   const member = await drive(
     Member.open(
@@ -42,7 +42,7 @@ export async function startLoneMember(config: Partial<MemberConfig> = {}, world 
       {
         clusterId: 9n,
         id: LONE_ID,
-        voters: [LONE_ID],
+        initialMembers: [{ id: LONE_ID, name: 'lone', peerUrls: [], clientUrls: [], isLearner: false }],
         onFatal: (error) => {
           throw error;
         },
@@ -52,8 +52,7 @@ export async function startLoneMember(config: Partial<MemberConfig> = {}, world 
   );
   await drive(member.start());
   await clock.advanceUntil(() => member.isLeader, 10_000, 'it leads');
-  const self = { id: LONE_ID, name: 'lone', peerUrls: [], clientUrls: [] };
-  const peers = new Peers({ self, others: [], channels: new Map() });
+  const peers = new Peers({ channel: () => undefined });
   const services = clientServices({ member, peers, clock, random });
   return { ...world, member, channel: directChannel({ services, clock, log: silentLog }), drive };
 }

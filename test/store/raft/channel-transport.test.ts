@@ -50,7 +50,7 @@ function pair(clock: DrivenClock, clusterIds: readonly [bigint, bigint] = [9n, 9
     const channel = directChannel({ services: services[other], clock, log: silentLog });
     return {
       channel,
-      peers: new Map([[BigInt(other + 1), channel]]),
+      dial: () => channel,
       self: BigInt(self + 1),
       clusterId: clusterIds[self],
     };
@@ -69,7 +69,9 @@ function pair(clock: DrivenClock, clusterIds: readonly [bigint, bigint] = [9n, 9
         log: silentLog,
         clusterId: 0n,
         self: 0n,
-        peers: new Map(),
+        dial: () => {
+          throw new Error('it dials nobody');
+        },
       }).service,
       handlers: {
         stream: forwardTo('stream'),
@@ -80,10 +82,16 @@ function pair(clock: DrivenClock, clusterIds: readonly [bigint, bigint] = [9n, 9
   services[0].push(forward(0));
   services[1].push(forward(1));
   for (const at of [0, 1] as const) {
-    transports.push(new ChannelTransport({ clock, random: seededRandom(at), log: silentLog, ...make(at) }));
+    const transport = new ChannelTransport({ clock, random: seededRandom(at), log: silentLog, ...make(at) });
+    transport.setPeers(peersOf(at === 0 ? 2n : 1n));
+    transports.push(transport);
   }
   open.push(...transports);
   return transports as [ChannelTransport, ChannelTransport];
+}
+
+function peersOf(id: bigint, removed: readonly bigint[] = []) {
+  return { peers: [{ id, peerUrls: [`test://${id}`] }], isRemoved: (other: bigint) => removed.includes(other) };
 }
 
 const heartbeat: Message = { type: 'heartbeat', from: 1n, to: 2n, term: 3, commit: 4, round: 5 };
@@ -120,8 +128,9 @@ test('the end of a connection is told with its number, and it is dialled again',
     },
   });
   const channel = directChannel({ services: [service], clock, log: silentLog });
-  const peers = new Map([[2n, channel]]);
-  const one = new ChannelTransport({ clock, random: seededRandom(1), log: silentLog, clusterId: 9n, self: 1n, peers });
+  const dial = () => channel;
+  const one = new ChannelTransport({ clock, random: seededRandom(1), log: silentLog, clusterId: 9n, self: 1n, dial });
+  one.setPeers(peersOf(2n));
   open.push(one);
   const first = new Recorder();
   await one.start(first);

@@ -107,27 +107,54 @@ function sorted(members: Iterable<MemberId>): MemberId[] {
 const KINDS: readonly ConfChangeKind[] = ['add-voter', 'add-learner', 'remove'];
 const CHANGE_BYTES = 9;
 
-/** One byte of flags, then per change one byte of kind and the member in eight, big-endian. */
-export function encodeConfChange(change: ConfChange): Uint8Array {
-  const bytes = new Uint8Array(1 + change.changes.length * CHANGE_BYTES);
+const JOINT = 1;
+const CONTEXT = 2;
+
+/**
+ * One byte of flags; where there is a context, one of the number of changes; per change one byte of kind and the member
+ * in eight, big-endian; the context.
+ */
+export function encodeConfChange({ changes, joint, context }: ConfChange): Uint8Array {
+  const begin = context === undefined ? 1 : 2;
+  const end = begin + changes.length * CHANGE_BYTES;
+  const bytes = new Uint8Array(end + (context?.length ?? 0));
   const view = new DataView(bytes.buffer);
-  view.setUint8(0, change.joint ? 1 : 0);
-  change.changes.forEach(({ kind, member }, i) => {
-    view.setUint8(1 + i * CHANGE_BYTES, KINDS.indexOf(kind));
-    view.setBigUint64(2 + i * CHANGE_BYTES, member);
+  view.setUint8(0, (joint ? JOINT : 0) | (context === undefined ? 0 : CONTEXT));
+  if (context !== undefined) {
+    assert(changes.length < 256, 'a change of configuration names a few members');
+    view.setUint8(1, changes.length);
+    bytes.set(context, end);
+  }
+  changes.forEach(({ kind, member }, i) => {
+    view.setUint8(begin + i * CHANGE_BYTES, KINDS.indexOf(kind));
+    view.setBigUint64(begin + i * CHANGE_BYTES + 1, member);
   });
   return bytes;
 }
 
 /** The change in a `conf-change` entry; undefined for bytes that are none (the log is read from disk and wire). */
 export function decodeConfChange(bytes: Uint8Array): ConfChange | undefined {
-  if (bytes.length % CHANGE_BYTES !== 1 || bytes[0]! > 1) return undefined;
+  if (bytes.length === 0 || bytes[0]! > (JOINT | CONTEXT)) return undefined;
+  const joint = (bytes[0]! & JOINT) !== 0;
+  if ((bytes[0]! & CONTEXT) === 0) {
+    const changes = decodeChanges(bytes.subarray(1));
+    return changes === undefined ? undefined : { changes, joint };
+  }
+  const end = 2 + (bytes[1] ?? 0) * CHANGE_BYTES;
+  // Absent rather than empty: a change has one form.
+  if (bytes.length <= end) return undefined;
+  const changes = decodeChanges(bytes.subarray(2, end));
+  return changes === undefined ? undefined : { changes, joint, context: bytes.slice(end) };
+}
+
+function decodeChanges(bytes: Uint8Array): ConfChange['changes'] | undefined {
+  if (bytes.length % CHANGE_BYTES !== 0) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const changes: { kind: ConfChangeKind; member: MemberId }[] = [];
-  for (let at = 1; at < bytes.length; at += CHANGE_BYTES) {
+  for (let at = 0; at < bytes.length; at += CHANGE_BYTES) {
     const kind = KINDS[view.getUint8(at)];
     if (kind === undefined) return undefined;
     changes.push({ kind, member: view.getBigUint64(at + 1) });
   }
-  return { changes, joint: bytes[0] === 1 };
+  return changes;
 }

@@ -153,4 +153,6 @@ export interface ConfChange {
   readonly changes: readonly { readonly kind: ConfChangeKind; readonly member: MemberId }[];
   /** An empty list of changes leaves the joint configuration. */
   readonly joint: boolean;
+  /** Travels with the change; the core does not look at it. Absent rather than empty. */
+  readonly context?: Uint8Array;
 }

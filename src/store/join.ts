@@ -1,0 +1,80 @@
+/**
+ * Who this member is: by its log, if it has one; else by the flags that a cluster begins with; else by the cluster that
+ * it joins, which it asks over the peer URLs of --initial-cluster.
+ */
+import { describeError, UserError } from '../base/errors.ts';
+import type { Disk } from '../base/disk.ts';
+import { Peer, type ClusterResponse } from '../proto/raft.ts';
+import type { Channel } from '../proto/rpc.ts';
+import { Wal } from './disk/wal.ts';
+import type { InitialMember, StoreFlags } from './flags.ts';
+import { WAL_DIR, type MemberConfig } from './member.ts';
+import type { MemberInfo } from './membership/core/members.ts';
+
+const ASK_TIMEOUT_MS = 5_000;
+
+export type Identity = Pick<MemberConfig, 'clusterId' | 'id' | 'initialMembers' | 'joined'>;
+
+type IdentityFlags = Pick<StoreFlags, 'clusterId' | 'id' | 'members' | 'name' | 'initialClusterState'>;
+
+export async function identify(
+  flags: IdentityFlags,
+  world: { readonly disk: Disk; readonly dial: (member: InitialMember) => Channel },
+): Promise<Identity> {
+  const initialMembers = flags.members.map(asMember);
+  if (flags.initialClusterState === 'new') return { clusterId: flags.clusterId, id: flags.id, initialMembers };
+  const found = await Wal.identityOf(world.disk, WAL_DIR);
+  if (found !== undefined) return { clusterId: found.clusterId, id: found.memberId, initialMembers: [] };
+  return askCluster(flags, world.dial);
+}
+
+/** As a cluster begins: where clients find it, it tells itself. */
+export function asMember({ id, name, peerUrls }: InitialMember): MemberInfo {
+  return { id, name, peerUrls: [...peerUrls], clientUrls: [], isLearner: false };
+}
+
+/** The first answer in which this member is listed: one that is behind does not know of it yet. */
+async function askCluster(flags: IdentityFlags, dial: (member: InitialMember) => Channel): Promise<Identity> {
+  const why: string[] = [];
+  let stranger: UserError | undefined;
+  for (const member of flags.members.filter((other) => other.name !== flags.name)) {
+    const channel = dial(member);
+    try {
+      const answer = await channel.unary(Peer.methods.cluster, {}, { timeoutMs: ASK_TIMEOUT_MS });
+      return identityIn(flags, answer);
+    } catch (error) {
+      if (error instanceof UserError) stranger = error;
+      why.push(`${member.name}: ${describeError(error)}`);
+    } finally {
+      channel.close();
+    }
+  }
+  if (stranger !== undefined) throw stranger;
+  throw new UserError(
+    `--initial-cluster-state "existing": no member of --initial-cluster tells which cluster it is (${why.join('; ') || 'it names no other'}): ` +
+      'name members that run',
+  );
+}
+
+function identityIn(flags: IdentityFlags, { cluster, rows }: ClusterResponse): Identity {
+  const members = rows?.members ?? [];
+  return { clusterId: cluster, id: ownId(flags, members), initialMembers: rows?.initial ?? [], joined: members };
+}
+
+/** Both lists must agree, as etcd has it: with another cluster's list this member would be a stranger, or another. */
+function ownId({ members: listed, name }: IdentityFlags, members: readonly MemberInfo[]): bigint {
+  const textOf = (urls: readonly string[]) => [...urls].sort().join(',');
+  const self = listed.find((member) => member.name === name)!; // The flags are refused without it.
+  const own = members.find((member) => textOf(member.peerUrls) === textOf(self.peerUrls));
+  if (own === undefined) {
+    throw new UserError(
+      `this member is not one of the cluster: no member there has the peer URLs ${textOf(self.peerUrls)}: add it first ` +
+        `(etcdctl member add ${name} --peer-urls=${textOf(self.peerUrls)})`,
+    );
+  }
+  const strangers = listed.filter((one) => !members.some((member) => textOf(member.peerUrls) === textOf(one.peerUrls)));
+  const isComplete = strangers.length === 0 && listed.length === members.length;
+  if (isComplete) return own.id;
+  const there = members.map((member) => `${member.name || '(not started)'}=${textOf(member.peerUrls)}`).join(' ');
+  throw new UserError(`--initial-cluster and the cluster do not agree on its members: it has ${there}: name exactly these`);
+}

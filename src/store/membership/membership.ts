@@ -1,0 +1,169 @@
+/**
+ * What a member does about the members: the leader checks and proposes changes, one at a time; every member follows with
+ * its connections what the log says, tells the others through the log what it is called and where clients find it, and
+ * ends when it is removed.
+ *
+ *   Cluster service ─► Peers ─► (leader) change() ─► log ─► Members ─► follow() ─► transport.setPeers()
+ */
+import type { Clock, Millis, Timer } from '../../base/clock.ts';
+import { describeError, UserError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { MemberChange_Kind, type MemberChange, type MemberRows } from '../../proto/raft.ts';
+import type { RaftStatus } from '../raft/core/raft.ts';
+import type { MemberId } from '../raft/core/types.ts';
+import type { RaftTransport } from '../raft/transport.ts';
+import { StoreError } from '../rpc/errors.ts';
+import type { CommandOutcome } from '../state-machine.ts';
+import type { MemberInfo, Members } from './core/members.ts';
+import { checkReconfiguration, isLearnerReady } from './core/reconfigure.ts';
+
+/** etcd's health interval: who was connected without a break for so long counts. */
+const STEADY_MS = 5_000;
+/** A member that removed itself stays so long: the others may have to ask what is committed (Raft thesis §4.2.2). */
+const LEAVE_MS = 1_000;
+const PUBLISH_RETRY_MS = 500;
+
+export interface MembershipOptions {
+  readonly self: MemberId;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly transport: RaftTransport;
+  readonly strictReconfigCheck: boolean;
+  readonly members: () => Members;
+  readonly bootstrapRows: () => MemberRows;
+  readonly status: () => RaftStatus;
+  readonly connectedForMs: () => ReadonlyMap<MemberId, Millis>;
+  /** Once through the log, like every proposal. */
+  readonly propose: (change: MemberChange) => Promise<CommandOutcome>;
+  readonly linearizable: () => Promise<void>;
+  readonly onRemoved: (error: Error) => void;
+}
+
+/** What is known of a member that has started; published if it is news. */
+export interface Publication {
+  readonly name: string;
+  readonly clientUrls: readonly string[];
+}
+
+export class MemberRemovedError extends UserError {
+  constructor(self: MemberId) {
+    super(
+      `member ${self.toString(16)} has been permanently removed from the cluster: delete its data directory; to have it ` +
+        'back, add it as a new member (etcdctl member add) and start it with --initial-cluster-state=existing',
+    );
+  }
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  /** Changes on this leader, in a row: Raft lets one at a time be on its way. */
+  #changes: Promise<unknown> = Promise.resolve();
+  #publication: Publication | undefined;
+  #isPublishing = false;
+  #timer: Timer | undefined;
+  #leaveTimer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  get isLearner(): boolean {
+    const { members, self } = this.#options;
+    return members().get(self)?.isLearner ?? false;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    this.#leaveTimer?.cancel();
+  }
+
+  /** Brings connections in line with the members: at start, and whenever they may have changed. */
+  follow(): void {
+    const { self, transport, members, bootstrapRows } = this.#options;
+    const now = members();
+    // A member that has joined and whose log does not know it yet finds the others by what it was told.
+    const known = now.get(self) === undefined && !now.isRemoved(self) ? bootstrapRows().members : [];
+    const more = known.filter(({ id }) => now.get(id) === undefined && !now.isRemoved(id));
+    const peers = [...now.list(), ...more].filter(({ id }) => id !== self);
+    transport.setPeers({ peers, isRemoved: (id) => now.isRemoved(id) });
+    if (now.isRemoved(self)) this.removed();
+  }
+
+  /** By the log, or by a peer's word where the log does not reach this member any more. */
+  removed(): void {
+    const { clock, log, self, onRemoved } = this.#options;
+    if (this.#leaveTimer !== undefined || this.#isStopped) return;
+    log.warn({ member: self.toString(16) }, 'store: this member was removed from the cluster, and ends');
+    this.#leaveTimer = clock.setTimer(LEAVE_MS, () => onRemoved(new MemberRemovedError(self)));
+  }
+
+  /** On the leader: checks, proposes, and answers the member as it then is. */
+  change(request: MemberChange): Promise<MemberInfo> {
+    const result = this.#changes.then(() => this.#change(request));
+    this.#changes = result.catch(() => undefined);
+    return result;
+  }
+
+  async #change(request: MemberChange): Promise<MemberInfo> {
+    const { members, linearizable, propose } = this.#options;
+    this.#requireLeader();
+    // Also: everything of earlier terms is applied, and no change among it is pending.
+    await linearizable();
+    this.#requireLeader();
+    const refusal = this.#checkReadiness(request) ?? members().check(request) ?? this.#checkStrictly(request);
+    if (refusal !== undefined) throw new StoreError(refusal);
+    const outcome = await propose(request);
+    if (!outcome.ok) throw new StoreError(outcome.code);
+    if (outcome.result.kind !== 'member-change') throw new Error(`a change of members answered as a ${outcome.result.kind}`);
+    return outcome.result.member;
+  }
+
+  #requireLeader(): void {
+    if (this.#options.status().role !== 'leader') throw new StoreError('not-leader');
+  }
+
+  #checkReadiness({ kind, member }: MemberChange) {
+    const { status, members } = this.#options;
+    if (kind !== MemberChange_Kind.PROMOTE || members().get(member!.id)?.isLearner !== true) return undefined;
+    const { peers, id } = status();
+    const matchOf = (of: MemberId) => peers.find((peer) => peer.member === of)?.match;
+    return isLearnerReady(matchOf(member!.id), matchOf(id) ?? 0) ? undefined : ('learner-not-ready' as const);
+  }
+
+  #checkStrictly(request: MemberChange) {
+    const { strictReconfigCheck, self, members, connectedForMs } = this.#options;
+    if (!strictReconfigCheck) return undefined;
+    const all = connectedForMs();
+    const steady = new Set([...all].flatMap(([id, ms]) => (ms >= STEADY_MS ? [id] : [])));
+    return checkReconfiguration(request, { self, members: members().list(), steady, connected: new Set(all.keys()) });
+  }
+
+  /** Until the log says so; tried again for as long as it takes. */
+  publish(publication: Publication): void {
+    this.#publication = publication;
+    this.#publishIfDue();
+  }
+
+  #publishIfDue(): void {
+    const { self, members, clock, status, log } = this.#options;
+    const publication = this.#publication;
+    if (publication === undefined || this.#isPublishing || this.#isStopped) return;
+    const row = members().get(self);
+    const { name, clientUrls } = publication;
+    if (row?.name === name && row.clientUrls.join() === clientUrls.join()) return;
+    const again = () => {
+      this.#isPublishing = false;
+      this.#timer = clock.setTimer(PUBLISH_RETRY_MS, () => this.#publishIfDue());
+    };
+    // One that the log does not know yet has to wait until it does.
+    if (row === undefined || status().leader === 0n) return again();
+    this.#isPublishing = true;
+    const member = { id: self, name, clientUrls: [...clientUrls], peerUrls: [], isLearner: false };
+    this.#options.propose({ kind: MemberChange_Kind.PUBLISH, member, proposal: 0n }).then(again, (error: unknown) => {
+      log.debug({ error: describeError(error) }, 'store: not published yet');
+      again();
+    });
+  }
+}

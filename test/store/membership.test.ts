@@ -1,0 +1,149 @@
+/** Members that change while the cluster runs: the whole path, by a cluster in this process. */
+import { afterEach, expect, test } from 'vitest';
+import { fromUtf8 } from '../../src/base/bytes.ts';
+import { Cluster, Maintenance, type Member } from '../../src/proto/etcd.ts';
+import { RpcError, type Channel } from '../../src/proto/rpc.ts';
+import { startCluster, type TestCluster } from '../../src/testing/cluster.ts';
+import { storeName, urlOf, type StorePart } from '../../src/testing/store-part.ts';
+
+let cluster: TestCluster | undefined;
+afterEach(async () => {
+  await cluster?.stop();
+  cluster = undefined;
+});
+
+async function start(): Promise<TestCluster> {
+  cluster = await startCluster({ nodes: 0 });
+  // etcd's health interval: before it a change is refused as unhealthy.
+  await cluster.clock.advance(6_000);
+  return cluster;
+}
+
+async function call<T>(part: StorePart, ask: (channel: Channel) => Promise<T>): Promise<T> {
+  const channel = cluster!.channel(part.name);
+  try {
+    return await cluster!.clock.drive(ask(channel), { what: 'the members to change' });
+  } finally {
+    channel.close();
+  }
+}
+
+const failure = (calling: Promise<unknown>) =>
+  calling.then(
+    () => 'it did not fail',
+    (error: unknown) => (error instanceof RpcError ? error.message : String(error)),
+  );
+
+const add = (at: StorePart, number: number, isLearner = false) =>
+  call(at, (channel) => channel.unary(Cluster.methods.memberAdd, { peerUrls: [urlOf(storeName(number))], isLearner }));
+const promote = (at: StorePart, id: bigint) => call(at, (channel) => channel.unary(Cluster.methods.memberPromote, { id }));
+const remove = (at: StorePart, id: bigint) => call(at, (channel) => channel.unary(Cluster.methods.memberRemove, { id }));
+const status = (at: StorePart) => call(at, (channel) => channel.unary(Maintenance.methods.status, {}));
+
+async function follower(): Promise<StorePart> {
+  const leader = await cluster!.leader();
+  return cluster!.members.find((part) => part !== leader && part.isRunning)!;
+}
+
+/** Adds the member of the next number, at `at`, and starts it. */
+async function join(at: StorePart, isLearner: boolean): Promise<{ readonly part: StorePart; readonly id: bigint }> {
+  const number = cluster!.members.length + 1;
+  const { member, members } = await add(at, number, isLearner);
+  const part = cluster!.joinMember(member!.id, members.map((each: Member) => ({ ...each })));
+  await cluster!.clock.drive(part.start(), { what: 'the new member to start' });
+  return { part, id: member!.id };
+}
+
+test('a learner is added at a follower, catches up, serves only what a learner serves, and is promoted', async () => {
+  const { store, until } = bound(await start());
+  await store.put({ key: fromUtf8('before'), value: fromUtf8('1') });
+  const { part, id } = await join(await follower(), true);
+  await until('it tells its name', () => cluster!.member(1).member.machine.members.get(id)?.name === part.name);
+  expect((await status(part)).isLearner).toBe(true);
+  const kv = await call(part, (channel) => failure(channel.unary(Cluster.methods.memberList, {})));
+  expect(kv).toBe('etcdserver: rpc not supported for learner');
+  expect(await failure(add(await cluster!.leader(), 9, true))).toBe('etcdserver: too many learner members in cluster');
+  expect(await failure(promote(await cluster!.leader(), 1n))).toBe('etcdserver: can only promote a learner member');
+  await promote(await follower(), id);
+  await until('it hears so', () => part.member.machine.members.get(id)?.isLearner === false);
+  expect(part.member.status().confState.voters).toContain(id);
+  expect(part.member.machine.hashAll()).toBe((await cluster!.leader()).member.machine.hashAll());
+});
+
+test('a learner that has not the log yet is not promoted', async () => {
+  await start();
+  for (let i = 0; i < 30; i++) await cluster!.store.put({ key: fromUtf8(`k${i}`), value: fromUtf8('v') });
+  const { member } = await add(await cluster!.leader(), 4, true);
+  expect(await failure(promote(await follower(), member!.id))).toBe(
+    'etcdserver: can only promote a learner member which is in sync with leader',
+  );
+});
+
+test('a change that is refused is answered, wherever it was asked', async () => {
+  await start();
+  const leader = await cluster!.leader();
+  for (const at of [leader, await follower()]) {
+    expect(await failure(add(at, 1))).toBe('etcdserver: Peer URLs already exists');
+    expect(await failure(remove(at, 99n))).toBe('etcdserver: member not found');
+  }
+  // Past the check before the log: both are under way at once, and the second finds the first applied.
+  const both = await Promise.all([failure(add(leader, 7)), failure(add(leader, 7))]);
+  expect(both.sort()).toEqual(['etcdserver: member ID already exist', 'it did not fail']);
+});
+
+test('a dead member is replaced: removed, and another added in its place', async () => {
+  const { until } = bound(await start());
+  const dead = await follower();
+  dead.kill();
+  await until('its connections are gone', async () => (await failure(remove(await cluster!.leader(), dead.id))) === 'it did not fail');
+  await until('two are connected for a while', async () => {
+    const leader = await cluster!.leader();
+    return (await failure(add(leader, 4, false))) === 'it did not fail';
+  });
+  const { members } = await call(await cluster!.leader(), (channel) => channel.unary(Cluster.methods.memberList, {}));
+  const added = members.find(({ name }) => name === '')!;
+  const part = cluster!.joinMember(added.id, members);
+  await cluster!.clock.drive(part.start(), { what: 'the new member to start' });
+  await cluster!.store.put({ key: fromUtf8('after'), value: fromUtf8('1') });
+  await until('it has caught up', async () => {
+    const { machine } = (await cluster!.leader()).member;
+    return part.member.machine.applied.index === machine.applied.index && part.member.machine.members.get(part.id)?.name === part.name;
+  });
+  expect(part.member.machine.hashAll()).toBe((await cluster!.leader()).member.machine.hashAll());
+  // What has joined goes on from its own log, not from what it began with.
+  await part.restart();
+  await until('it is back', async () => part.member.leader === (await cluster!.leader()).id);
+  // The one that was removed comes back: it is told, and ends.
+  await cluster!.clock.drive(dead.start(), { what: 'the removed member to start' });
+  await until('it ends', () => !dead.isRunning);
+});
+
+test('a leader that is removed answers, ends, and another leads', async () => {
+  const { store, until } = bound(await start());
+  const old = await cluster!.leader();
+  const { members } = await remove(old, old.id);
+  expect(members.map(({ id }) => id)).not.toContain(old.id);
+  await until('it ends', () => !old.isRunning);
+  const next = await cluster!.leader();
+  expect(next).not.toBe(old);
+  await store.put({ key: fromUtf8('after'), value: fromUtf8('1') });
+  expect(next.member.status().confState.voters).not.toContain(old.id);
+  await expect(old.restart()).rejects.toThrow('has been permanently removed from the cluster');
+});
+
+test('changes that endanger the quorum are refused', async () => {
+  cluster = await startCluster({ nodes: 0 });
+  expect(await failure(add(await cluster.leader(), 4))).toBe('etcdserver: unhealthy cluster');
+  await cluster.clock.advance(6_000);
+  const leader = await cluster.leader();
+  const down = await follower();
+  down.kill();
+  await cluster.clock.advance(500);
+  expect(await failure(add(leader, 4))).toBe('etcdserver: unhealthy cluster');
+  const other = cluster.members.find((part) => part !== leader && part !== down)!;
+  expect(await failure(remove(leader, other.id))).toBe('etcdserver: unhealthy cluster');
+});
+
+function bound(of: TestCluster) {
+  return { store: of.store, until: of.until.bind(of) };
+}
