@@ -2,10 +2,12 @@
  * A store member as a process: the real disk, LevelDB, sockets and certificates around a `Member`. Only `podium store`
  * calls it; tests and the simulator build a `Member` from seams of their own.
  */
+import { dirname } from 'node:path';
 import type { Disk } from '../base/disk.ts';
 import { describeError } from '../base/errors.ts';
 import { FileDisk } from '../base/file-disk.ts';
 import { createLog, type Log } from '../base/log.ts';
+import { ensurePki } from '../base/pki.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { systemRandom } from '../base/system-random.ts';
 import { connect } from '../grpc/channel.ts';
@@ -13,11 +15,12 @@ import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
 import { RenewedTls } from '../grpc/renewed-tls.ts';
 import { GrpcServer } from '../grpc/server.ts';
-import { RpcCode, RpcError, type AnyHandler, type BoundService } from '../proto/rpc.ts';
+import type { BoundService } from '../proto/rpc.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
 import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
 import { Member, WAL_DIR } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
+import { onlyFor } from './peer-names.ts';
 import { Peers } from './peers.ts';
 import { ChannelTransport } from './raft/channel-transport.ts';
 import { clientServices } from './services.ts';
@@ -41,8 +44,9 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   warnOfPlainText(flags, log);
   const random = systemRandom();
   const others = flags.members.filter(({ id }) => id !== flags.id);
+  await makeCertificates(flags, log);
   const certificates = { client: renewed(flags.clientTls, log), peer: renewed(flags.peerTls, log) };
-  const clientTls = certificates.peer === undefined ? undefined : { renewed: certificates.peer };
+  const clientTls = certificates.peer === undefined ? undefined : { renewed: certificates.peer, trustAnybody: flags.peerTls?.madeFor !== undefined };
   const channels = new Map(
     others.map(({ id, peerUrls }) => [id, connect({ addresses: peerUrls.map(addressOf), tls: clientTls })]),
   );
@@ -132,6 +136,18 @@ function selfPeerUrls({ members, id }: StoreFlags): readonly string[] {
   return members.find((member) => member.id === id)!.peerUrls;
 }
 
+/** For --auto-tls and --peer-auto-tls, whose certificates no peer can check: so they are told in the log, as a warning. */
+async function makeCertificates({ clientTls, peerTls, name, dataDir }: StoreFlags, log: Log): Promise<void> {
+  for (const paths of [clientTls, peerTls]) {
+    if (paths?.madeFor === undefined) continue;
+    // The disk makes its root durable, but only one that it makes itself.
+    await new FileDisk(dataDir).makeDir('');
+    const identity = { name: 'server', commonName: name, hosts: paths.madeFor };
+    await ensurePki(dirname(paths.certFile), [identity], new Date(systemClock.wall()));
+    log.warn({ file: paths.certFile }, 'tls: a certificate of its own making: callers cannot tell this member from another');
+  }
+}
+
 function renewed(paths: TlsPaths | undefined, log: Log): RenewedTls | undefined {
   return paths === undefined ? undefined : new RenewedTls(paths, log);
 }
@@ -150,21 +166,6 @@ function raftConfig({ electionMs, heartbeatMs, snapshotEntries, catchUpEntries }
   if (heartbeatMs === undefined) return { electionMs, snapshotEntries, catchUpEntries };
   // A tick must not be longer than what is counted in ticks.
   return { electionMs, heartbeatMs, snapshotEntries, catchUpEntries, tickMs: Math.min(heartbeatMs, TICK_MS_MAX) };
-}
-
-/** etcd's --peer-cert-allowed-cn: whoever has another name is refused, whatever its certificate was signed by. */
-function onlyFor(bound: BoundService, names: readonly string[]): BoundService {
-  if (names.length === 0) return bound;
-  const handlers = Object.entries(bound.handlers).map(([name, handler]): [string, AnyHandler | undefined] => {
-    if (handler === undefined) return [name, undefined];
-    const guarded: AnyHandler = (request, context) => {
-      if (context.identity === undefined || !names.includes(context.identity))
-        throw new RpcError(RpcCode.PERMISSION_DENIED, `the certificate's name is not one of a member's`);
-      return handler(request, context);
-    };
-    return [name, guarded];
-  });
-  return { ...bound, handlers: Object.fromEntries(handlers) };
 }
 
 function warnOfPlainText({ listenClientUrls, listenPeerUrls, name }: StoreFlags, log: Log): void {
