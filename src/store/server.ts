@@ -2,22 +2,20 @@
  * A store member as a process: the real disk, LevelDB, sockets and certificates around a `Member`. Only `podium store`
  * calls it; tests and the simulator build a `Member` from seams of their own.
  */
-import { dirname } from 'node:path';
 import type { Disk } from '../base/disk.ts';
 import { describeError } from '../base/errors.ts';
 import { FileDisk } from '../base/file-disk.ts';
 import { createLog, type Log } from '../base/log.ts';
-import { ensurePki } from '../base/pki.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { systemRandom } from '../base/system-random.ts';
 import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
-import { RenewedTls } from '../grpc/renewed-tls.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import type { BoundService } from '../proto/rpc.ts';
+import { openCertificates } from './certificates.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
-import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
+import { addressOf, type StoreFlags } from './flags.ts';
 import { Member, WAL_DIR } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
 import { onlyFor } from './peer-names.ts';
@@ -44,11 +42,9 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   warnOfPlainText(flags, log);
   const random = systemRandom();
   const others = flags.members.filter(({ id }) => id !== flags.id);
-  await makeCertificates(flags, log);
-  const certificates = { client: renewed(flags.clientTls, log), peer: renewed(flags.peerTls, log) };
-  const clientTls = certificates.peer === undefined ? undefined : { renewed: certificates.peer, trustAnybody: flags.peerTls?.madeFor !== undefined };
+  const certificates = await openCertificates(flags, log);
   const channels = new Map(
-    others.map(({ id, peerUrls }) => [id, connect({ addresses: peerUrls.map(addressOf), tls: clientTls })]),
+    others.map(({ id, peerUrls }) => [id, connect({ addresses: peerUrls.map(addressOf), tls: certificates.toPeers })]),
   );
   const transport = new ChannelTransport({
     clock: systemClock,
@@ -72,7 +68,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const peerServer = new GrpcServer({
     log,
     services: [transport.service, peers.service(member)].map((bound) => onlyFor(bound, flags.peerAllowedCns)),
-    tls: serverTls(flags.peerTls, certificates.peer),
+    tls: certificates.forPeers,
     requestBytesMax: PEER_MESSAGE_BYTES_MAX,
   });
   const services = clientServices({
@@ -84,15 +80,11 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     progressIntervalMs: flags.watchProgressMs,
     electionMs: flags.electionMs,
   });
-  const { streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs } = flags;
   const clientServer = new GrpcServer({
     log,
     services: withTools(services, health),
-    tls: serverTls(flags.clientTls, certificates.client),
-    requestBytesMax: flags.requestBytesMax + GRPC_OVERHEAD_BYTES,
-    streamsPerConnectionMax,
-    keepaliveTimeMs,
-    keepaliveTimeoutMs,
+    tls: certificates.forClients,
+    ...grpcLimits(flags),
   });
   try {
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
@@ -111,8 +103,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
       await clientServer.stop(STOP_GRACE_MS);
       await member.stop();
       await peerServer.stop(0);
-      certificates.client?.close();
-      certificates.peer?.close();
+      certificates.close();
     },
   };
 }
@@ -136,25 +127,9 @@ function selfPeerUrls({ members, id }: StoreFlags): readonly string[] {
   return members.find((member) => member.id === id)!.peerUrls;
 }
 
-/** For --auto-tls and --peer-auto-tls, whose certificates no peer can check: so they are told in the log, as a warning. */
-async function makeCertificates({ clientTls, peerTls, name, dataDir }: StoreFlags, log: Log): Promise<void> {
-  for (const paths of [clientTls, peerTls]) {
-    if (paths?.madeFor === undefined) continue;
-    // The disk makes its root durable, but only one that it makes itself.
-    await new FileDisk(dataDir).makeDir('');
-    const identity = { name: 'server', commonName: name, hosts: paths.madeFor };
-    await ensurePki(dirname(paths.certFile), [identity], new Date(systemClock.wall()));
-    log.warn({ file: paths.certFile }, 'tls: a certificate of its own making: callers cannot tell this member from another');
-  }
-}
-
-function renewed(paths: TlsPaths | undefined, log: Log): RenewedTls | undefined {
-  return paths === undefined ? undefined : new RenewedTls(paths, log);
-}
-
-function serverTls(paths: TlsPaths | undefined, files: RenewedTls | undefined) {
-  if (paths === undefined || files === undefined) return undefined;
-  return { renewed: files, requireClientCertificate: paths.requireClientCertificate };
+function grpcLimits({ requestBytesMax, streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs }: StoreFlags) {
+  const bytes = requestBytesMax + GRPC_OVERHEAD_BYTES;
+  return { requestBytesMax: bytes, streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs };
 }
 
 function diskOf({ dataDir, walDir }: StoreFlags): Disk {
