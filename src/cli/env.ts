@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
 import { ADMIN } from '../cluster/parts.ts';
-import { tlsFiles } from '../cluster/pki.ts';
+import { tlsFiles } from '../base/pki.ts';
 import { EXIT_OK } from './context.ts';
 
 export async function env({ dataDir }: { readonly dataDir: string }): Promise<number> {

@@ -4,7 +4,7 @@ import { systemClock } from '../base/system-clock.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
 import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
 import { ADMIN } from '../cluster/parts.ts';
-import { tlsFiles } from '../cluster/pki.ts';
+import { tlsFiles } from '../base/pki.ts';
 import { connect, type GrpcChannel } from '../grpc/channel.ts';
 import { Pods } from '../proto/api.ts';
 import { RpcCode, RpcError } from '../proto/rpc.ts';

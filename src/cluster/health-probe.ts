@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
-import type { TlsFiles } from './pki.ts';
+import type { TlsFiles } from '../base/pki.ts';
 
 export type Health = 'serving' | 'not-serving' | 'unreachable';
 

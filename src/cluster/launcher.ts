@@ -24,7 +24,7 @@ import {
 import { killPods } from './faults.ts';
 import { type Health, HealthProbe, probeHealth, type ProbeTls, probeTls } from './health-probe.ts';
 import { ADMIN, type ClusterPlan, planCluster } from './parts.ts';
-import { ensurePki, tlsFiles } from './pki.ts';
+import { ensurePki, tlsFiles } from '../base/pki.ts';
 import { requireFreePorts } from './ports.ts';
 import { identify, isAlive, isPaused, type ProcessId, signalGroup, signalProcess } from './processes.ts';
 import { Supervisor, type SupervisorEvent } from './supervisor.ts';

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ClusterConfig, Timings } from './config.ts';
 import { logFile, pkiDir } from './data-dir.ts';
-import { type Identity, type TlsFiles, tlsFiles } from './pki.ts';
+import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
 import type { WantedPort } from './ports.ts';
 import type { PartSpec } from './supervisor.ts';
 

@@ -14,9 +14,10 @@ export interface ConnectOptions {
   /** "127.0.0.1:2379"; several must be IP addresses. */
   readonly addresses: readonly string[];
   /** undefined: plain text. Without `cert` and `key` no client certificate is shown. */
+  /** `trustAnybody`: what is said is secret, but to whom it is said is not checked. */
   readonly tls?:
     | { readonly ca: Uint8Array; readonly cert?: Uint8Array; readonly key?: Uint8Array; readonly serverName?: string }
-    | { readonly renewed: RenewedTls; readonly serverName?: string }
+    | { readonly renewed: RenewedTls; readonly serverName?: string; readonly trustAnybody?: boolean }
     | undefined;
   readonly responseBytesMax?: number;
   readonly reconnectBackoffMaxMs?: number;
@@ -187,8 +188,11 @@ function tlsCredentials(
       return problems.includes(undefined) ? undefined : problems[0];
     },
   };
-  if ('renewed' in tls)
-    return grpc.experimental.createCertificateProviderChannelCredentials(tls.renewed, tls.renewed, verify);
+  if ('renewed' in tls) {
+    const anybody = { checkServerIdentity: () => undefined, rejectUnauthorized: false };
+    const checks = tls.trustAnybody === true ? anybody : verify;
+    return grpc.experimental.createCertificateProviderChannelCredentials(tls.renewed, tls.renewed, checks);
+  }
   return grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify);
 }
 

@@ -80,6 +80,8 @@ const SECURITY: readonly Flag[] = [
   text('peer-trusted-ca-file', '', 'who signs the certificates of members'),
   boolean('peer-client-cert-auth', 'false', 'members must show a certificate'),
   text('peer-cert-allowed-cn', '', 'common names that a member may have, separated by commas'),
+  boolean('auto-tls', 'false', 'make a certificate for clients in --data-dir; nobody can tell it from another'),
+  boolean('peer-auto-tls', 'false', 'the same for members: what they say is secret, who they are is not checked'),
   text('auth-token', 'simple', '"simple", or "jwt,pub-key=…,priv-key=…,sign-method=…,ttl=…"'),
   used('bcrypt-cost', 'count', '10', 'rounds of password hashes, as a power of 2'),
   used('auth-token-ttl', 'count', '300', 'seconds that a simple token lives'),
@@ -141,7 +143,7 @@ const IGNORED: readonly Flag[] = [
     'peer-client-cert-file',
     'peer-client-key-file',
   ]),
-  ...ignored('count', 'no certificates are made', ['self-signed-cert-validity']),
+  ...ignored('count', 'a certificate that is made here lives a year', ['self-signed-cert-validity']),
   ...ignored('boolean', 'there is no v2 interface', ['enable-v2']),
   ...ignored('text', 'there is no v2 interface', ['v2-deprecation']),
 ];
@@ -150,8 +152,6 @@ const NO_DISCOVERY = 'members are named by --initial-cluster';
 const REFUSED: readonly Flag[] = [
   refused('client-crl-file', 'text', 'revocation lists are not read: use short-lived certificates, or another CA'),
   refused('peer-crl-file', 'text', 'revocation lists are not read: use short-lived certificates, or another CA'),
-  refused('auto-tls', 'boolean', 'certificates are not made here: give --cert-file and --key-file'),
-  refused('peer-auto-tls', 'boolean', 'certificates are not made here: give --peer-cert-file and --peer-key-file'),
   refused('client-cert-allowed-hostname', 'text', 'certificates are checked by their CA alone'),
   refused('peer-cert-allowed-hostname', 'text', 'use --peer-cert-allowed-cn'),
   refused('cipher-suites', 'text', 'Node.js chooses them; its --tls-cipher-list changes its choice'),

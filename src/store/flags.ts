@@ -3,8 +3,10 @@
  * that names the flag and the remedy. The flags themselves are in flag-table.ts, where values come from in
  * flag-values.ts. (https://etcd.io/docs/v3.6/op-guide/configuration/)
  */
+import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
+import { tlsFiles } from '../base/pki.ts';
 import { FLAG_GROUPS } from './flag-table.ts';
 import { bad, durationMs, FlagValues, type FlagSources } from './flag-values.ts';
 import { clusterIdOf, memberIdOf } from './membership/identity.ts';
@@ -15,6 +17,8 @@ export interface TlsPaths {
   /** Callers must show a certificate that it signed, where `requireClientCertificate` says so. */
   readonly caFile: string | undefined;
   readonly requireClientCertificate: boolean;
+  /** With --auto-tls: the files are made when they are not there, for these hosts, and signed by nobody that others know. */
+  readonly madeFor?: readonly string[];
 }
 
 export interface InitialMember {
@@ -128,13 +132,14 @@ Example, a cluster of one:
 
 export function parseStoreFlags(args: readonly string[], sources: FlagSources = {}): StoreFlags {
   const values = new FlagValues(args, sources);
+  const own = identity(values);
   const flags: StoreFlags = {
-    ...identity(values),
+    ...own,
     ...addresses(values),
     ...consensus(values),
     ...limits(values),
     ...maintenance(values),
-    ...security(values),
+    ...security(values, own.dataDir),
     ...observation(values),
     walDir: values.optional('wal-dir'),
     notices: values.notices,
@@ -244,10 +249,10 @@ function retention(mode: 'periodic' | 'revision', text: string): number {
   return ms;
 }
 
-function security(values: FlagValues) {
+function security(values: FlagValues, dataDir: string) {
   return {
-    clientTls: tls('', values),
-    peerTls: tls('peer-', values),
+    clientTls: tls('', values) ?? autoTls('', values, dataDir),
+    peerTls: tls('peer-', values) ?? autoTls('peer-', values, dataDir),
     peerAllowedCns: values.list('peer-cert-allowed-cn'),
     tlsMinVersion: tlsVersion(values, 'tls-min-version'),
     tlsMaxVersion: values.text('tls-max-version') === '' ? ('TLSv1.3' as const) : tlsVersion(values, 'tls-max-version'),
@@ -341,7 +346,7 @@ function tls(prefix: '' | 'peer-', values: FlagValues): TlsPaths | undefined {
   const caFile = values.optional(`${prefix}trusted-ca-file`);
   const requireClientCertificate = values.boolean(`${prefix}client-cert-auth`);
   if (certFile === undefined && keyFile === undefined) {
-    if (requireClientCertificate)
+    if (requireClientCertificate && !values.boolean(`${prefix}auto-tls`))
       throw bad(`${prefix}client-cert-auth`, 'true', `it needs --${prefix}cert-file and --${prefix}key-file`);
     return undefined;
   }
@@ -352,6 +357,20 @@ function tls(prefix: '' | 'peer-', values: FlagValues): TlsPaths | undefined {
     throw bad(`${prefix}client-cert-auth`, 'true', `it needs --${prefix}trusted-ca-file`);
   }
   return { certFile, keyFile, caFile, requireClientCertificate };
+}
+
+/** Where etcd keeps them, in our file names. */
+function autoTls(prefix: '' | 'peer-', values: FlagValues, dataDir: string): TlsPaths | undefined {
+  if (!values.boolean(`${prefix}auto-tls`)) return undefined;
+  const requireClientCertificate = values.boolean(`${prefix}client-cert-auth`);
+  const trusted = values.optional(`${prefix}trusted-ca-file`);
+  if (requireClientCertificate && trusted === undefined) {
+    throw bad(`${prefix}client-cert-auth`, 'true', `it needs --${prefix}trusted-ca-file`);
+  }
+  const { certFile, keyFile, caFile } = tlsFiles(join(dataDir, 'fixtures', prefix === '' ? 'client' : 'peer'), 'server');
+  const listen = `listen-${prefix === '' ? 'client' : 'peer'}-urls`;
+  const madeFor = urls(listen, values.text(listen)).map((url) => new URL(url).hostname.replace(/^\[(.*)\]$/, '$1'));
+  return { certFile, keyFile, caFile: trusted ?? caFile, requireClientCertificate, madeFor };
 }
 
 function checkScheme(flag: string, all: readonly string[], paths: TlsPaths | undefined, needed: string): void {

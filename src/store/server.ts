@@ -11,15 +11,16 @@ import { systemRandom } from '../base/system-random.ts';
 import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
-import { RenewedTls } from '../grpc/renewed-tls.ts';
 import { GrpcServer } from '../grpc/server.ts';
-import { RpcCode, RpcError, type AnyHandler, type BoundService } from '../proto/rpc.ts';
+import type { BoundService } from '../proto/rpc.ts';
+import { openCertificates } from './certificates.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
-import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
+import { addressOf, type StoreFlags } from './flags.ts';
 import { identify } from './join.ts';
 import { CorruptionCheck } from './maintenance/corruption-check.ts';
 import { Member, WAL_DIR } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
+import { onlyFor } from './peer-names.ts';
 import { Peers } from './peers.ts';
 import { ChannelTransport } from './raft/channel-transport.ts';
 import { clientServices } from './services.ts';
@@ -42,10 +43,9 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const log = createLog(flags.name, flags.logLevel, flags.logOutputs);
   warnOfPlainText(flags, log);
   const random = systemRandom();
-  const certificates = { client: renewed(flags.clientTls, log), peer: renewed(flags.peerTls, log) };
-  const peerTls = certificates.peer === undefined ? undefined : { renewed: certificates.peer };
+  const certificates = await openCertificates(flags, log);
   const dial = ({ peerUrls }: { readonly peerUrls: readonly string[] }) =>
-    connect({ addresses: peerUrls.map(addressOf), tls: peerTls });
+    connect({ addresses: peerUrls.map(addressOf), tls: certificates.toPeers });
   const disk = diskOf(flags);
   const identity = await identify(flags, { disk, dial });
   const { clusterId, id } = identity;
@@ -72,7 +72,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const peerServer = new GrpcServer({
     log,
     services: [transport.service, peers.service(member)].map((bound) => onlyFor(bound, flags.peerAllowedCns)),
-    tls: serverTls(flags.peerTls, certificates.peer),
+    tls: certificates.forPeers,
     requestBytesMax: PEER_MESSAGE_BYTES_MAX,
   });
   const services = clientServices({
@@ -84,15 +84,11 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     progressIntervalMs: flags.watchProgressMs,
     electionMs: flags.electionMs,
   });
-  const { streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs } = flags;
   const clientServer = new GrpcServer({
     log,
     services: withTools(services, health),
-    tls: serverTls(flags.clientTls, certificates.client),
-    requestBytesMax: flags.requestBytesMax + GRPC_OVERHEAD_BYTES,
-    streamsPerConnectionMax,
-    keepaliveTimeMs,
-    keepaliveTimeoutMs,
+    tls: certificates.forClients,
+    ...grpcLimits(flags),
   });
   try {
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
@@ -115,8 +111,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
       await clientServer.stop(STOP_GRACE_MS);
       await member.stop();
       await peerServer.stop(0);
-      certificates.client?.close();
-      certificates.peer?.close();
+      certificates.close();
     },
   };
 }
@@ -140,13 +135,9 @@ function upkeep({ quotaBytes, autoCompactionMode: mode, autoCompactionRetention:
   return retention === 0 ? { quotaBytes } : { quotaBytes, autoCompaction: { mode, retention } };
 }
 
-function renewed(paths: TlsPaths | undefined, log: Log): RenewedTls | undefined {
-  return paths === undefined ? undefined : new RenewedTls(paths, log);
-}
-
-function serverTls(paths: TlsPaths | undefined, files: RenewedTls | undefined) {
-  if (paths === undefined || files === undefined) return undefined;
-  return { renewed: files, requireClientCertificate: paths.requireClientCertificate };
+function grpcLimits({ requestBytesMax, streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs }: StoreFlags) {
+  const bytes = requestBytesMax + GRPC_OVERHEAD_BYTES;
+  return { requestBytesMax: bytes, streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs };
 }
 
 function diskOf({ dataDir, walDir }: StoreFlags): Disk {
@@ -158,21 +149,6 @@ function raftConfig({ electionMs, heartbeatMs, snapshotEntries, catchUpEntries }
   if (heartbeatMs === undefined) return { electionMs, snapshotEntries, catchUpEntries };
   // A tick must not be longer than what is counted in ticks.
   return { electionMs, heartbeatMs, snapshotEntries, catchUpEntries, tickMs: Math.min(heartbeatMs, TICK_MS_MAX) };
-}
-
-/** etcd's --peer-cert-allowed-cn: whoever has another name is refused, whatever its certificate was signed by. */
-function onlyFor(bound: BoundService, names: readonly string[]): BoundService {
-  if (names.length === 0) return bound;
-  const handlers = Object.entries(bound.handlers).map(([name, handler]): [string, AnyHandler | undefined] => {
-    if (handler === undefined) return [name, undefined];
-    const guarded: AnyHandler = (request, context) => {
-      if (context.identity === undefined || !names.includes(context.identity))
-        throw new RpcError(RpcCode.PERMISSION_DENIED, `the certificate's name is not one of a member's`);
-      return handler(request, context);
-    };
-    return [name, guarded];
-  });
-  return { ...bound, handlers: Object.fromEntries(handlers) };
 }
 
 function warnOfPlainText({ listenClientUrls, listenPeerUrls, name }: StoreFlags, log: Log): void {

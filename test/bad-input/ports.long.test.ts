@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pkiDir, readCluster } from '../../src/cluster/data-dir.ts';
-import { ensurePki } from '../../src/cluster/pki.ts';
+import { ensurePki } from '../../src/base/pki.ts';
 import { ProcessCluster } from '../e2e/cluster.ts';
 import * as hostile from './hostile.ts';
 

@@ -4,7 +4,7 @@ import { fromUtf8 } from '../../src/base/bytes.ts';
 import { sleep } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { pkiDir, requireCluster } from '../../src/cluster/data-dir.ts';
-import { tlsFiles } from '../../src/cluster/pki.ts';
+import { tlsFiles } from '../../src/base/pki.ts';
 import { connect, type GrpcChannel } from '../../src/grpc/channel.ts';
 import { KV, Maintenance } from '../../src/proto/etcd.ts';
 

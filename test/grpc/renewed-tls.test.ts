@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
-import { ensurePki, tlsFiles } from '../../src/cluster/pki.ts';
+import { ensurePki, tlsFiles } from '../../src/base/pki.ts';
 import { connect } from '../../src/grpc/channel.ts';
 import { HealthService } from '../../src/grpc/health.ts';
 import { RenewedTls } from '../../src/grpc/renewed-tls.ts';

@@ -1,11 +1,11 @@
 /** `podium store` as a process: what etcd's command line is for. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ensurePki, tlsFiles } from '../../src/cluster/pki.ts';
+import { ensurePki, tlsFiles } from '../../src/base/pki.ts';
 import { connect } from '../../src/grpc/channel.ts';
 import { KV, Watch } from '../../src/proto/etcd.ts';
 import { RpcCode, type Channel } from '../../src/proto/rpc.ts';
@@ -116,9 +116,32 @@ test('a member with TLS takes a renewed certificate while it runs', async () => 
   const pem = (path: string) => readFileSync(path);
   const identity = { ca: pem(files.caFile), cert: pem(files.certFile), key: pem(files.keyFile) };
   await channelTo(clientAddress, identity).unary(KV.methods.put, { key: Buffer.from('a') });
-  const { copyFileSync } = await import('node:fs');
   copyFileSync(tlsFiles(dir, 'new').certFile, files.certFile);
   copyFileSync(tlsFiles(dir, 'new').keyFile, files.keyFile);
   await expect.poll(() => store.output, { timeout: 20_000 }).toContain('new connections use the renewed certificate');
   await channelTo(clientAddress, identity).unary(KV.methods.put, { key: Buffer.from('b') });
+});
+
+test('members with --auto-tls and --peer-auto-tls serve over TLS with certificates of their own making', async () => {
+  const ports = await freePorts(4);
+  const url = (at: number) => `https://127.0.0.1:${ports[at]}`;
+  const members = ['a', 'b'].map((name, at) => {
+    const dataDir = join(dir, name);
+    const urls = ['--listen-client-urls', url(at), '--listen-peer-urls', url(at + 2), '--initial-advertise-peer-urls', url(at + 2)];
+    const cluster = ['--name', name, '--data-dir', dataDir, '--initial-cluster', `a=${url(2)},b=${url(3)}`];
+    const args = [MAIN, 'store', ...cluster, ...urls, '--auto-tls', '--peer-auto-tls'];
+    const clientAddress = `127.0.0.1:${ports[at]}`;
+    return new MemberProcess({ name, clientAddress, dataDir, command: process.execPath, args });
+  });
+  try {
+    for (const each of members) each.start();
+    for (const each of members) await ready(each);
+    const ca = readFileSync(join(dir, 'a', 'fixtures', 'client', 'ca.crt'));
+    await channelTo(members[0]!.clientAddress, { ca }).unary(KV.methods.put, { key: Buffer.from('a') });
+    const other = readFileSync(join(dir, 'b', 'fixtures', 'client', 'ca.crt'));
+    const { count } = await channelTo(members[1]!.clientAddress, { ca: other }).unary(KV.methods.range, { key: Buffer.from('a') });
+    expect(count).toBe(1);
+  } finally {
+    await Promise.all(members.map((each) => each.stop()));
+  }
 });

@@ -1,5 +1,5 @@
 /**
- * The cluster's own certificate authority. Any local user could otherwise create pods that run as this one, so every
+ * A certificate authority of our own: a local cluster's, and that of a store member's --auto-tls. Any local user could otherwise create pods that run as this one, so every
  * port speaks TLS and gRPC wants a client certificate. One certificate an identity, good for both ends of a connection;
  * made once, kept in `<data-dir>/pki` (0700, keys 0600), made again when it nears its end.
  *
@@ -7,6 +7,7 @@
  */
 import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 
 export interface Identity {
@@ -15,6 +16,8 @@ export interface Identity {
   /** Who it is to a server: the user and group of Kubernetes' authorization. */
   readonly commonName: string;
   readonly organization?: string;
+  /** Names and addresses that its certificate is for, besides those of this machine. */
+  readonly hosts?: readonly string[];
 }
 
 export interface TlsFiles {
@@ -87,7 +90,7 @@ export async function ensurePki(directory: string, identities: readonly Identity
   }
 
   await Promise.all(
-    missing.map(async ({ name, commonName, organization }) => {
+    missing.map(async ({ name, commonName, organization, hosts = [] }) => {
       const keys = await newKeys();
       const subject = [{ CN: [commonName] }, ...(organization === undefined ? [] : [{ O: [organization] }])];
       const certificate = await x509.X509CertificateGenerator.create({
@@ -106,6 +109,7 @@ export async function ensurePki(directory: string, identities: readonly Identity
           new x509.SubjectAlternativeNameExtension([
             { type: 'dns', value: 'localhost' },
             { type: 'ip', value: '127.0.0.1' },
+            ...hosts.map((host) => ({ type: isIP(host) === 0 ? ('dns' as const) : ('ip' as const), value: host })),
           ]),
         ],
       });

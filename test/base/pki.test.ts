@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ensurePki, tlsFiles } from '../../src/cluster/pki.ts';
+import { ensurePki, tlsFiles } from '../../src/base/pki.ts';
 
 let directory: string;
 beforeEach(() => (directory = join(mkdtempSync(join(tmpdir(), 'podium-pki-')), 'pki')));
