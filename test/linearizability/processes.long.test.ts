@@ -11,7 +11,8 @@ import { type Random, seededRandom } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { checkByRevision } from '../../src/verify/core/revision-check.ts';
 import { checkWatchPromises } from '../../src/verify/core/watch-promises.ts';
-import { readEvents, runLoad, WatchRecorder } from '../../src/verify/load.ts';
+import { runLoad } from '../../src/verify/load.ts';
+import { readEvents, WatchRecorder } from '../../src/verify/watch-recorder.ts';
 import { findTool, startStoreCluster, untilServing, type StoreCluster, type StoreKind } from '../processes.ts';
 
 const SEED = Number(process.env['PODIUM_SEED'] ?? 1);
