@@ -102,7 +102,7 @@ function printReport(report: VerifyReport, prefix: string): number {
   const failed = [...recording.failed].map(([code, count]) => `${count} ${code}`).join(', ');
   const lines = [
     `operations  ${recording.answered} answered, ${unknown} of unknown outcome${failed === '' ? '' : ` (failed: ${failed})`}`,
-    `watches     ${watches.length}, which were sent ${watches.reduce((sum, { responses }) => sum + responses.length, 0)} responses`,
+    `watches     ${watches.filter(({ responses }) => responses.length > 0).length}, which were sent ${watches.reduce((sum, { responses }) => sum + responses.length, 0)} responses`,
     `revisions   ${firstRevision} to ${lastRevision}, with ${events.length} events of these keys`,
   ];
   if (counterexample === undefined) lines.push(`KV          ${inconclusive.length > 0 ? 'nothing wrong found' : 'strictly serializable'}`);

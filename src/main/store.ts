@@ -6,6 +6,8 @@ import { startStore } from '../store/server.ts';
 import { aborted, stopSignal } from './world.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
+  // Before flags are read: its own are others.
+  if (argv[0] === 'migrate') return (await import('../cli/store-migrate.ts')).storeMigrate(argv.slice(1), stopSignal());
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(STORE_HELP);
     return 0;
