@@ -59,8 +59,8 @@ export interface VerifyReport {
 
 const CATCH_UP_MS = 30_000;
 const POLL_MS = 50;
-/** Revisions that the compactor leaves, so that a watcher that reconnects finds its place. */
-const COMPACT_BEHIND = 500;
+/** Revisions before the slowest watcher that the compactor leaves, for lists that are under way. */
+const COMPACT_BEHIND = 20;
 const CLEAN_TIMEOUT_MS = 10_000;
 
 export async function verifyStore(options: VerifyOptions): Promise<VerifyReport> {
