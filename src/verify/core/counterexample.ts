@@ -29,8 +29,12 @@ export interface History {
 export function minimalCounterexample(history: History, violation: Violation): Counterexample {
   const fewest = violation.operation === undefined ? suspects(history, violation) : shrinkOperations(history, violation);
   const operations = [...fewest].sort((a, b) => a.calledAt - b.calledAt);
-  return { violation, operations, events: eventsAround(history.events, operations, violation) };
+  // Told anew of these operations alone: the first finding may speak of others.
+  const found = checkByRevision(operations, history.events, { ...history.options, trustsEvents: true }).find(isLike(violation)) ?? violation;
+  return { violation: found, operations, events: eventsAround(history.events, operations, found) };
 }
+
+const isLike = ({ rule, revision }: Violation) => (other: Violation) => other.rule === rule && other.revision === revision;
 
 /** An event that nobody explains: those who asked for it, if any, and were answered with another revision or not at all. */
 function suspects({ operations, events }: History, { revision }: Violation): readonly StoreOperation[] {
@@ -38,11 +42,11 @@ function suspects({ operations, events }: History, { revision }: Violation): rea
   return operations.filter(({ request }) => valuesOf(request).some((value) => values.has(value)));
 }
 
-function shrinkOperations({ operations, events, options }: History, { rule, operation, revision }: Violation): readonly StoreOperation[] {
+function shrinkOperations({ operations, events, options }: History, violation: Violation): readonly StoreOperation[] {
   const fails = (part: readonly StoreOperation[]) =>
-    checkByRevision(part, events, { ...options, trustsEvents: true }).some((found) => found.rule === rule && found.revision === revision);
+    checkByRevision(part, events, { ...options, trustsEvents: true }).some(isLike(violation));
   // Nearly always one answer contradicts the events, or two each other; both are quick to try.
-  const alone = operations.filter((other) => other === operation);
+  const alone = operations.filter((other) => other === violation.operation);
   if (fails(alone)) return alone;
   const answered = operations.filter((other) => other.answered !== undefined);
   if (!fails(answered)) return alone;
@@ -78,14 +82,26 @@ export function shrink<T>(items: readonly T[], fails: Fails<T>): readonly T[] {
   return kept;
 }
 
-function eventsAround(events: readonly StoreEvent[], operations: readonly StoreOperation[], { revision }: Violation): readonly StoreEvent[] {
+function eventsAround(events: readonly StoreEvent[], operations: readonly StoreOperation[], violation: Violation): readonly StoreEvent[] {
+  const { revision } = violation;
   const spans = operations.flatMap(({ request }) => spansOf(request));
   const from = Math.min(revision, ...operations.map(({ answered }) => answered?.revision ?? revision));
-  const isNamed = ({ key }: StoreEvent) => spans.some((span) => key >= span.key && (span.end === '\0' || key < span.end));
-  const related = events.filter((event) => event.revision === revision || (event.revision <= revision && isNamed(event)));
+  const wrong = wrongKeys(violation);
+  const isNamed = ({ key }: StoreEvent) =>
+    wrong === undefined ? spans.some((span) => key >= span.key && (span.end === '\0' || key < span.end)) : wrong.has(key);
+  const related = events.filter((event) => event.revision <= revision && (isNamed(event) || (event.revision === revision && wrong === undefined)));
   const newest = new Map<string, StoreEvent>();
   for (const event of related) if (event.revision <= from) newest.set(event.key, event);
   return related.filter((event) => event.revision > from || newest.get(event.key) === event).slice(-EVENTS_MAX);
+}
+
+/** The keys that a range answered otherwise than was due; undefined where that is not what is wrong. */
+function wrongKeys({ expected, operation }: Violation): ReadonlySet<string> | undefined {
+  const answer = operation?.answered?.answer;
+  if (expected?.kind !== 'range' || answer?.kind !== 'range') return undefined;
+  const rows = (values: typeof answer.values) => new Map(values.map((value) => [value.key, `${value.modRevision} ${value.version} ${value.value}`]));
+  const [due, came] = [rows(expected.values), rows(answer.values)];
+  return new Set([...due.keys(), ...came.keys()].filter((key) => due.get(key) !== came.get(key)));
 }
 
 interface Span {
@@ -126,15 +142,24 @@ export function renderCounterexample({ violation, operations, events }: Countere
   const short = (text: string) => text.replaceAll(options.prefix, '');
   const lines = operations.map(({ client, request, answered, calledAt, answeredAt, serializable }) => {
     const kind = serializable === true ? ' (serializable)' : '';
-    const outcome = answered === undefined ? 'no answer' : `at revision ${answered.revision}: ${renderAnswer(answered.answer)}`;
+    const outcome = answered === undefined ? 'no answer' : `at revision ${answered.revision}: ${renderAnswer(only(answered.answer, wrongKeys(violation)))}`;
     return short(`  ${seconds(calledAt)} – ${seconds(answeredAt)}  client ${client}  ${renderRequest(request)}${kind}  →  ${outcome}`);
   });
   const told = events.map(({ revision, kind, key, value }) => short(`  revision ${revision}  ${kind} ${key}${kind === 'put' ? ` = ${value}` : ''}`));
+  const wrong = wrongKeys(violation);
+  const due = violation.expected === undefined ? [] : [short(`  due: ${renderAnswer(only(violation.expected, wrong))}`)];
   return [
     short(`${violation.rule}, at revision ${violation.revision}: ${violation.why}`),
     ...lines,
+    ...due,
     ...(told.length === 0 ? [] : ['what the watches told:', ...told]),
   ];
+}
+
+/** A range's answer without the keys that are right. */
+function only(answer: StoreAnswer, keys: ReadonlySet<string> | undefined): StoreAnswer {
+  if (answer.kind !== 'range' || keys === undefined) return answer;
+  return { ...answer, values: answer.values.filter(({ key }) => keys.has(key)) };
 }
 
 function renderRequest(request: StoreRequest): string {

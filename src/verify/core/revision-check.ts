@@ -22,6 +22,8 @@ export interface Violation {
   readonly revision: number;
   readonly why: string;
   readonly operation?: StoreOperation;
+  /** Of a wrong answer: the right one. */
+  readonly expected?: StoreAnswer;
 }
 
 export interface RevisionCheckOptions {
@@ -61,11 +63,15 @@ export function checkByRevision(
     for (const operation of readsOf.get(revision) ?? []) {
       const expected = stepStore(state, operation.request);
       if (expected.events.length > 0 || !isSame(expected.answer, operation.answered!.answer)) {
-        violations.push({ rule: 'answer', revision, why: `expected ${JSON.stringify(expected.answer)}`, operation });
+        violations.push(wrongAnswer(operation, expected.answer));
       }
     }
   }
   return sorted(violations);
+}
+
+function wrongAnswer(operation: StoreOperation, expected: StoreAnswer): Violation {
+  return { rule: 'answer', revision: operation.answered!.revision, why: 'another answer was due', operation, expected };
 }
 
 /** When somebody was first told of a revision or of a later one; to be asked for rising revisions. */
@@ -112,7 +118,7 @@ function replay(state: StoreState, at: Revision): StoreState | undefined {
       return undefined;
     }
     if (!isSame(stepped.answer, writer.answered!.answer)) {
-      violations.push({ rule: 'answer', revision, why: `expected ${JSON.stringify(stepped.answer)}`, operation: writer });
+      violations.push(wrongAnswer(writer, stepped.answer));
     }
     return stepped.state;
   }
