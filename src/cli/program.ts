@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { AbortedError } from '../base/errors.ts';
 import type { CliContext } from './context.ts';
+import type { VerifyFlags } from './verify.ts';
 
 export interface ProgramOptions {
   readonly version: string;
@@ -74,6 +75,8 @@ export function buildProgram(options: ProgramOptions, onExit: (code: number) => 
 
   program.commandsGroup('A local cluster:');
   addLocal(program, local);
+  program.commandsGroup('A store, of Podium or of etcd:');
+  addStores(program, local);
   program.commandsGroup('Objects:');
   addObjects(program, remote);
   program.commandsGroup('Workloads:');
@@ -160,6 +163,31 @@ function addLocal(program: Command, local: Local): void {
   verb(fault, 'list', 'the faults that are in force', ['podium fault list']).action(
     local(async (flags) => (await import('./fault.ts')).faultList(flags)),
   );
+}
+
+function addStores(program: Command, local: Local): void {
+  const check = verb(program, 'verify', 'load a live store, and judge whether what it answered was right', [
+    'podium verify                                            # the local cluster',
+    'podium verify --endpoints 127.0.0.1:2379,127.0.0.1:2381 --duration 5m',
+    'podium verify --endpoints https://etcd:2379 --cacert ca.crt --cert client.crt --key client.key',
+    'podium verify --traffic both --clients 30 --history run.jsonl   # break things meanwhile: podium fault kill store-1',
+  ]);
+  endpoints(check, "the store's members, host:port, separated by commas (default: the local cluster's)")
+    .option('--duration <time>', 'how long the load lasts; Ctrl-C ends it, too', '30s')
+    .option('--clients <n>', 'how many clients ask at the same time', '10')
+    .option('--traffic <shape>', "etcd, kubernetes or both: whose requests to send", 'etcd')
+    .option('--compact', "with Kubernetes' traffic: compact as it does. THE WHOLE STORE forgets its old revisions")
+    .option('--seed <n>', 'draws the same requests again')
+    .option('--history <file>', 'keep what was asked, answered and watched, as JSON lines')
+    .action(local<Flags & VerifyFlags>(async (flags) => (await import('./verify.ts')).verify(flags)));
+}
+
+function endpoints(command: Command, description: string): Command {
+  return command
+    .option('--endpoints <list>', description)
+    .option('--cacert <file>', 'TLS: the CA of the members')
+    .option('--cert <file>', 'TLS: the certificate to show')
+    .option('--key <file>', 'TLS: its key');
 }
 
 function addObjects(program: Command, remote: Remote): void {

@@ -12,6 +12,8 @@ import {
   Maintenance,
   Watch,
   type LeaseKeepAliveResponse,
+  type RangeRequest,
+  type RangeResponse,
   type WatchRequest,
   type WatchResponse,
 } from '../proto/etcd.ts';
@@ -46,6 +48,8 @@ export function channelStoreClient({ channels, requestTimeoutMs = 8000 }: Channe
   };
   return {
     range: (request, options) => call('read', KV.methods.range, request, options),
+    rangeStream: (request, options = {}) =>
+      rangeStream(members, request, { signal: options.signal, timeoutMs: options.timeoutMs ?? requestTimeoutMs }),
     put: (request, options) => call('write', KV.methods.put, request, options),
     deleteRange: (request, options) => call('write', KV.methods.deleteRange, request, options),
     txn: (request, options) => call('write', KV.methods.txn, request, options),
@@ -109,6 +113,19 @@ function shouldLeave(error: RpcError): boolean {
   return (
     error.code === RpcCode.UNAVAILABLE || error.code === RpcCode.DEADLINE_EXCEEDED || error.code === RpcCode.DATA_LOSS
   );
+}
+
+/** Of one member: parts that were given out cannot be taken back, so that a stream that breaks is the caller's to repeat. */
+async function* rangeStream(members: Members, request: Init<RangeRequest>, options: CallOptions): AsyncGenerator<RangeResponse> {
+  const { index, channel } = members.current();
+  try {
+    for await (const { rangeResponse } of channel.serverStream(KV.methods.rangeStream, request, options)) {
+      if (rangeResponse !== undefined) yield rangeResponse;
+    }
+  } catch (error) {
+    if (error instanceof RpcError && shouldLeave(error)) members.leave(index);
+    throw error;
+  }
 }
 
 async function keepAliveOnce(channel: Channel, id: bigint, options: CallOptions): Promise<LeaseKeepAliveResponse> {

@@ -49,6 +49,8 @@ export interface StoreWatch extends AsyncIterable<WatchResponse> {
 
 export interface StoreClient {
   range(request: Init<RangeRequest>, options?: StoreCallOptions): Promise<RangeResponse>;
+  /** In parts, each of its own keys, all of one revision; the last one has the header. etcd has it from 3.7 on. */
+  rangeStream(request: Init<RangeRequest>, options?: StoreCallOptions): AsyncIterable<RangeResponse>;
   put(request: Init<PutRequest>, options?: StoreCallOptions): Promise<PutResponse>;
   deleteRange(request: Init<DeleteRangeRequest>, options?: StoreCallOptions): Promise<DeleteRangeResponse>;
   txn(request: Init<TxnRequest>, options?: StoreCallOptions): Promise<TxnResponse>;

@@ -16,8 +16,10 @@ import { readVersion } from './version.ts';
 import { aborted, stopSignal } from './world.ts';
 
 export async function run(argv: readonly string[]): Promise<number> {
+  // Before flags are read: they have others of their own.
   if (argv[0] === 'recover') return recoverMember(argv.slice(1));
   if (argv[0] === 'snapshot') return (await import('./store-snapshot.ts')).run(argv.slice(1));
+  if (argv[0] === 'migrate') return (await import('../cli/store-migrate.ts')).storeMigrate(argv.slice(1), stopSignal());
   if (argv.some((arg) => /^(?:-h|--?help)$/.test(arg))) {
     process.stdout.write(storeHelp());
     return 0;

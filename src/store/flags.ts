@@ -123,6 +123,7 @@ Without a flag the variable ETCD_<NAME> is taken (ETCD_DATA_DIR for --data-dir).
 ${groups.join('\n')}
 Besides a member:
   podium store recover --data-dir <dir>   a quorum is lost for good: make this member a cluster of one, and say what is lost
+  podium store migrate --help             copy a live etcd's keys, and follow it
   podium store snapshot --help            check and restore what \`etcdctl snapshot save\` wrote
 
 Example, a cluster of one:

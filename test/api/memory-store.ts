@@ -52,6 +52,10 @@ export class MemoryStore implements StoreClient {
     return this.#range(RangeRequest.decode(RangeRequest.encode(init)));
   }
 
+  async *rangeStream(init: Init<RangeRequest>) {
+    yield await this.range(init);
+  }
+
   async txn(init: Init<TxnRequest>) {
     await this.#turn();
     await this.beforeTxn?.();

@@ -4,6 +4,7 @@
  * same faults must have been told as etcd promises.
  *
  *   PODIUM_SEED=<n> npx vitest run test/linearizability    replays the faults of a seed
+ *   PODIUM_TRAFFIC=etcd|kubernetes|both                    whose requests; both if absent
  */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { sleep } from '../../src/base/clock.ts';
@@ -11,11 +12,13 @@ import { type Random, seededRandom } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { checkByRevision } from '../../src/verify/core/revision-check.ts';
 import { checkWatchPromises } from '../../src/verify/core/watch-promises.ts';
-import { readEvents, runLoad, WatchRecorder } from '../../src/verify/load.ts';
+import { runLoad, TRAFFICS } from '../../src/verify/load.ts';
+import { readEvents, WatchRecorder } from '../../src/verify/watch-recorder.ts';
 import { findTool, startStoreCluster, untilServing, type StoreCluster, type StoreKind } from '../processes.ts';
 
 const SEED = Number(process.env['PODIUM_SEED'] ?? 1);
 const LOAD_SECONDS = Number(process.env['PODIUM_LOAD_SECONDS'] ?? 30);
+const TRAFFIC = TRAFFICS.find((traffic) => traffic === process.env['PODIUM_TRAFFIC']) ?? 'both';
 const CLIENTS = 9;
 /** Short, so that a client that meets a frozen member soon asks another. */
 const REQUEST_TIMEOUT_MS = 1500;
@@ -42,7 +45,7 @@ async function check(kind: StoreKind): Promise<void> {
   const watching = Promise.all(watchers.map((watcher) => watcher.run(over.signal)));
   watching.catch(() => undefined); // Heard where it is awaited.
   const [recording, faults] = await Promise.all([
-    runLoad({ clients, clock: systemClock, random, signal: load, leaseTtlSeconds: LEASE_TTL_SECONDS }),
+    runLoad({ clients, clock: systemClock, random, signal: load, traffic: TRAFFIC, leaseTtlSeconds: LEASE_TTL_SECONDS }),
     trouble(cluster, random.fork('faults'), load),
   ]);
   const reader = cluster.client();
@@ -76,13 +79,14 @@ async function check(kind: StoreKind): Promise<void> {
   expect(unanswered).toBeGreaterThan(0);
 }
 
-/** Of everything, a part, and one key; each begins at another member. */
+/** Of everything, parts, and one key, with the values before; each begins at another member. */
 function watchersOf(cluster: StoreCluster): WatchRecorder[] {
   return [
     { name: 'everything', key: '\0', rangeEnd: '\0' },
     { name: 'keys', key: 'key/', rangeEnd: 'key0' },
     { name: 'one key', key: 'key/003' },
-  ].map((range, at) => new WatchRecorder({ ...range, client: cluster.client({ first: at }), clock: systemClock }));
+    { name: 'objects', key: 'registry/', rangeEnd: 'registry0' },
+  ].map((range, at) => new WatchRecorder({ ...range, client: cluster.client({ first: at % cluster.members.length }), clock: systemClock, prevKv: true }));
 }
 
 async function leasedKeys(client: ReturnType<StoreCluster['client']>): Promise<number> {

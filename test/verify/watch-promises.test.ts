@@ -71,4 +71,18 @@ describe('checkWatchPromises()', () => {
   test('bookmarkable: a progress response is not behind what came', () => {
     expect(promises(watch([events(...at(2), ...at(3), ...at(4)), progress(3)]))).toEqual(['bookmarkable']);
   });
+
+  test('bookmarkable: a lagging progress response passes only where it may lag', () => {
+    expect(promises(watch([events(...at(2), ...at(3), ...at(4)), progress(3)], { mayLagBookmark: true }))).toEqual([]);
+  });
+
+  test('previous: an event comes with the value before it', () => {
+    const before = { modRevision: 2, value: 'v2' };
+    const change = (previous: typeof before | undefined, more: Partial<SeenWatch> = {}) =>
+      promises(watch([{ ...events(...at(2)), previous: [undefined] }, { ...events(put(4, 'a')), previous: [previous] }], { key: 'a', rangeEnd: 'b', ...more }));
+    expect(change(before)).toEqual([]);
+    expect(change({ ...before, value: 'v4' })).toEqual(['previous']);
+    expect(change(undefined)).toEqual(['previous']);
+    expect(change(undefined, { mayLackPrevious: true })).toEqual([]);
+  });
 });

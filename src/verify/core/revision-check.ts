@@ -1,10 +1,10 @@
 /**
- * Strict serializability where the order is known. Every answer of the store carries its revision, and a watch from
- * revision 1 tells what each revision wrote. So there is nothing to search: the writes are replayed in the order of
+ * Strict serializability where the order is known. Every answer of the store carries its revision, and a watch from the
+ * beginning tells what each revision wrote. So there is nothing to search: the writes are replayed in the order of
  * their revisions, and every answer must be what the model answers there; revisions must respect real time. Transactions
  * and ranges, which a check key by key misses, are covered like any other request.
  */
-import { type StoreAnswer, type StoreEvent, type StoreRequest, EMPTY_STORE, stepStore, type StoreState } from './store-model.ts';
+import { applyEvents, EMPTY_STORE, type StoreAnswer, type StoreEvent, type StoreRequest, type StoreState, stepStore } from './store-model.ts';
 
 export interface StoreOperation {
   readonly client: number;
@@ -22,37 +22,70 @@ export interface Violation {
   readonly revision: number;
   readonly why: string;
   readonly operation?: StoreOperation;
+  /** Of a wrong answer: the right one. */
+  readonly expected?: StoreAnswer;
 }
 
-/** All violations, by revision. `events` are those of a watch of every key from revision 1, complete up to its end. */
-export function checkByRevision(operations: readonly StoreOperation[], events: readonly StoreEvent[]): Violation[] {
+export interface RevisionCheckOptions {
+  /** What was there when the history began; an empty store if absent. */
+  readonly start?: StoreState;
+  /** Others write to keys that this history does not know: revisions without an event of ours are theirs. */
+  readonly isShared?: boolean;
+  /** Events need no operation that explains them. For parts of a history: those who wrote may have been left out. */
+  readonly trustsEvents?: boolean;
+}
+
+/** All violations, by revision. `events` are those of a watch of every key from the start on, complete up to its end. */
+export function checkByRevision(
+  operations: readonly StoreOperation[],
+  events: readonly StoreEvent[],
+  { start = EMPTY_STORE, isShared = false, trustsEvents = false }: RevisionCheckOptions = {},
+): Violation[] {
   const violations: Violation[] = [...checkRealTime(operations)];
   const eventsOf = groupBy(events, (event) => event.revision);
   const readsOf = groupBy(operations.filter(isAnsweredRead), (operation) => operation.answered!.revision);
   const writesOf = groupBy(operations.filter(isAnsweredWrite), (operation) => operation.answered!.revision);
   const open = operations.filter((operation) => operation.answered === undefined);
-  const answered = operations.filter((operation) => operation.answered !== undefined);
-  let state: StoreState = EMPTY_STORE;
-  const last = Math.max(1, ...eventsOf.keys(), ...readsOf.keys(), ...writesOf.keys());
-  for (let revision = 1; revision <= last; revision++) {
+  const knownAt = earliestAnswers(operations);
+  const revisions = [...new Set([...eventsOf.keys(), ...readsOf.keys(), ...writesOf.keys()])].sort((a, b) => a - b);
+  let state: StoreState = start;
+  for (const revision of revisions) {
     const written = eventsOf.get(revision) ?? [];
     const writers = writesOf.get(revision) ?? [];
     if (written.length > 0 || writers.length > 0) {
-      const knownAt = answered
-        .filter((operation) => operation.answered!.revision >= revision)
-        .reduce((earliest, operation) => Math.min(earliest, operation.answeredAt), Infinity);
-      const stepped = replay(state, { revision, written, writers, open, knownAt, violations });
+      // What lies between belongs to others; the model counts one revision a write.
+      if (isShared && revision > state.revision) state = { ...state, revision: revision - 1 };
+      const at = { revision, written, writers, open, knownAt: knownAt(revision), violations, trustsEvents };
+      const stepped = replay(state, at);
       if (stepped === undefined) return sorted(violations);
       state = stepped;
     }
     for (const operation of readsOf.get(revision) ?? []) {
       const expected = stepStore(state, operation.request);
       if (expected.events.length > 0 || !isSame(expected.answer, operation.answered!.answer)) {
-        violations.push({ rule: 'answer', revision, why: `expected ${JSON.stringify(expected.answer)}`, operation });
+        violations.push(wrongAnswer(operation, expected.answer));
       }
     }
   }
   return sorted(violations);
+}
+
+function wrongAnswer(operation: StoreOperation, expected: StoreAnswer): Violation {
+  return { rule: 'answer', revision: operation.answered!.revision, why: 'another answer was due', operation, expected };
+}
+
+/** When somebody was first told of a revision or of a later one; to be asked for rising revisions. */
+function earliestAnswers(operations: readonly StoreOperation[]): (revision: number) => number {
+  const answers = operations
+    .filter(({ answered }) => answered !== undefined)
+    .map(({ answered, answeredAt }) => ({ revision: answered!.revision, at: answeredAt }))
+    .sort((a, b) => a.revision - b.revision);
+  for (let at = answers.length - 2; at >= 0; at--) answers[at]!.at = Math.min(answers[at]!.at, answers[at + 1]!.at);
+  let next = 0;
+  return (revision) => {
+    while (next < answers.length && answers[next]!.revision < revision) next++;
+    return answers[next]?.at ?? Infinity;
+  };
 }
 
 interface Revision {
@@ -64,10 +97,12 @@ interface Revision {
   /** When somebody was first told of this revision or a later one: who called after that did not make it. */
   readonly knownAt: number;
   readonly violations: Violation[];
+  readonly trustsEvents: boolean;
 }
 
 /** The state after the one write of this revision; undefined where nothing further can be said. */
-function replay(state: StoreState, { revision, written, writers, open, knownAt, violations }: Revision): StoreState | undefined {
+function replay(state: StoreState, at: Revision): StoreState | undefined {
+  const { revision, written, writers, open, knownAt, violations, trustsEvents } = at;
   const [writer, second] = writers;
   if (second !== undefined) {
     violations.push({ rule: 'write order', revision, why: 'two writes were answered with one revision', operation: second });
@@ -83,18 +118,19 @@ function replay(state: StoreState, { revision, written, writers, open, knownAt, 
       return undefined;
     }
     if (!isSame(stepped.answer, writer.answered!.answer)) {
-      violations.push({ rule: 'answer', revision, why: `expected ${JSON.stringify(stepped.answer)}`, operation: writer });
+      violations.push(wrongAnswer(writer, stepped.answer));
     }
     return stepped.state;
   }
-  const at = open.findIndex(
+  if (trustsEvents) return applyEvents(state, written);
+  const found = open.findIndex(
     (operation) => operation.calledAt <= knownAt && isSame(stepStore(state, operation.request).events, written),
   );
-  if (at < 0) {
+  if (found < 0) {
     violations.push({ rule: 'unexplained write', revision, why: `nobody asked for ${JSON.stringify(written)}, or it happened twice` });
     return undefined;
   }
-  const [unanswered] = open.splice(at, 1);
+  const [unanswered] = open.splice(found, 1);
   return stepStore(state, unanswered!.request).state;
 }
 
@@ -117,8 +153,8 @@ function checkRealTime(operations: readonly StoreOperation[]): Violation[] {
   return violations;
 }
 
-const isAnsweredWrite = ({ answered }: StoreOperation) => answered !== undefined && wroteSomething(answered.answer);
-const isAnsweredRead = ({ answered }: StoreOperation) => answered !== undefined && !wroteSomething(answered.answer);
+export const isAnsweredWrite = ({ answered }: StoreOperation) => answered !== undefined && wroteSomething(answered.answer);
+export const isAnsweredRead = ({ answered }: StoreOperation) => answered !== undefined && !wroteSomething(answered.answer);
 
 /** Whether, by its answer, a request made a revision. */
 function wroteSomething(answer: StoreAnswer): boolean {

@@ -13,7 +13,7 @@ export interface StoredValue {
 }
 
 export interface StoreState {
-  /** 1 for an empty store. */
+  /** 1 for a new store. */
   readonly revision: number;
   readonly values: ReadonlyMap<string, StoredValue>;
 }
@@ -59,6 +59,21 @@ export function stepStore(state: StoreState, request: StoreRequest): Stepped {
   const events: StoreEvent[] = [];
   const answer = run(request, { values, events, revision: state.revision + 1 });
   return events.length === 0 ? { state, answer, events } : { state: { revision: state.revision + 1, values }, answer, events };
+}
+
+/** What a watch told of one revision, taken as it is. */
+export function applyEvents(state: StoreState, events: readonly StoreEvent[]): StoreState {
+  const values = new Map(state.values);
+  let { revision } = state;
+  for (const event of events) {
+    ({ revision } = event);
+    const before = values.get(event.key);
+    const { value } = event;
+    const createRevision = before?.createRevision ?? revision;
+    if (event.kind === 'delete') values.delete(event.key);
+    else values.set(event.key, { value, createRevision, modRevision: revision, version: (before?.version ?? 0) + 1 });
+  }
+  return { revision, values };
 }
 
 interface Draft {

@@ -6,6 +6,7 @@
  *   atomic        the events of one revision come together, all that the watcher is owed
  *   reliable      nothing is left out between two events that came, and nothing comes that never happened
  *   resumable     a watcher from revision r begins with the first event at or after r
+ *   previous      an event that carries the value before it (prev_kv) carries the right one, and only a first one none
  *   bookmarkable  a progress response of revision r comes after every event up to r, and before all others
  *
  * A watcher that reconnects is two watchers: the second one starts behind what the first has seen, and `resumable` says
@@ -13,7 +14,7 @@
  */
 import type { StoreEvent } from './store-model.ts';
 
-export type WatchPromise = 'ordered' | 'unique' | 'atomic' | 'reliable' | 'resumable' | 'bookmarkable';
+export type WatchPromise = 'ordered' | 'unique' | 'atomic' | 'reliable' | 'resumable' | 'bookmarkable' | 'previous';
 
 export interface SeenResponse {
   readonly kind: 'created' | 'events' | 'progress';
@@ -21,6 +22,13 @@ export interface SeenResponse {
   readonly revision: number;
   /** Of kind `events` only. */
   readonly events: readonly StoreEvent[];
+  /** Where the watch asked for prev_kv: what came with each event, the revision of the value before and the value. */
+  readonly previous?: ReadonlyArray<Previous | undefined>;
+}
+
+export interface Previous {
+  readonly modRevision: number;
+  readonly value: string;
 }
 
 export interface SeenWatch {
@@ -31,6 +39,10 @@ export interface SeenWatch {
   readonly rangeEnd?: string;
   /** The first revision that is owed; for a watch from now on, the created response's header plus one. */
   readonly startRevision: number;
+  /** Revisions are compacted meanwhile, so that a previous value may be missing. */
+  readonly mayLackPrevious?: boolean;
+  /** A bookmark may be older than what came before it, as etcd's are now and then: still true, only of less use. */
+  readonly mayLagBookmark?: boolean;
   /** In the order of arrival. */
   readonly responses: readonly SeenResponse[];
 }
@@ -53,6 +65,7 @@ export function checkWatchPromises(watch: SeenWatch, history: readonly StoreEven
     ...checkReliable(came, owed),
     ...checkResumable(came, owed),
     ...checkBookmarkable(watch, owed),
+    ...checkPrevious(watch, history),
   ].map((violation) => ({ ...violation, name: watch.name }));
 }
 
@@ -110,7 +123,7 @@ function checkResumable(came: readonly StoreEvent[], owed: readonly StoreEvent[]
   return [{ promise: 'resumable', revision: due.revision, why: `the watch begins with revision ${first.revision}` }];
 }
 
-function checkBookmarkable({ responses, startRevision }: SeenWatch, owed: readonly StoreEvent[]): Found[] {
+function checkBookmarkable({ responses, startRevision, mayLagBookmark = false }: SeenWatch, owed: readonly StoreEvent[]): Found[] {
   const found: Found[] = [];
   let delivered = 0;
   let bookmark = 0;
@@ -125,7 +138,7 @@ function checkBookmarkable({ responses, startRevision }: SeenWatch, owed: readon
       delivered = Math.max(delivered, event.revision);
     }
     if (kind !== 'progress') continue;
-    if (revision < delivered || revision < bookmark) {
+    if (!mayLagBookmark && (revision < delivered || revision < bookmark)) {
       found.push({ promise: 'bookmarkable', revision, why: `a bookmark behind revision ${Math.max(delivered, bookmark)}` });
     }
     if (revision >= startRevision) bookmark = Math.max(bookmark, revision);
@@ -137,7 +150,29 @@ function checkBookmarkable({ responses, startRevision }: SeenWatch, owed: readon
   return found;
 }
 
-function isWatched({ key, rangeEnd }: SeenWatch, other: string): boolean {
+/** `history` must begin before the watch: with what was there when the watched keys were first written. */
+function checkPrevious({ responses, mayLackPrevious = false }: SeenWatch, history: readonly StoreEvent[]): Found[] {
+  if (responses.every(({ previous }) => previous === undefined)) return [];
+  const newest = new Map<string, StoreEvent>();
+  const before = new Map<string, Previous | undefined>();
+  for (const event of history) {
+    const last = newest.get(event.key);
+    const isThere = last !== undefined && last.kind === 'put';
+    before.set(`${event.revision} ${event.key}`, isThere ? { modRevision: last.revision, value: last.value } : undefined);
+    newest.set(event.key, event);
+  }
+  return responses.flatMap(({ events, previous }) =>
+    (previous === undefined ? [] : events).flatMap(({ revision, key }, at): Found[] => {
+      const due = before.get(`${revision} ${key}`);
+      const came = previous?.[at];
+      if (came === undefined && (due === undefined || mayLackPrevious)) return [];
+      if (came?.modRevision === due?.modRevision && came?.value === due?.value) return [];
+      return [{ promise: 'previous', revision, why: `${key} was ${JSON.stringify(due)} before, and came with ${JSON.stringify(came)}` }];
+    }),
+  );
+}
+
+export function isWatched({ key, rangeEnd }: SeenWatch, other: string): boolean {
   if (rangeEnd === undefined) return other === key;
   return other >= key && (rangeEnd === '\0' || other < rangeEnd);
 }
