@@ -3,7 +3,7 @@ import { Peer } from '../proto/raft.ts';
 import { bind, RpcCode, RpcError, type BoundService, type Channel } from '../proto/rpc.ts';
 import type { KvHash } from './maintenance/hash-kv.ts';
 import type { Revision } from './mvcc/core/revision.ts';
-import type { MemberId } from './raft/core/types.ts';
+import { NO_MEMBER, type MemberId } from './raft/core/types.ts';
 import { mapStoreError, StoreError } from './rpc/errors.ts';
 import type { MemberInfo } from './rpc/cluster.ts';
 
@@ -20,6 +20,7 @@ export interface LeaseClock {
 
 /** What {@link Peers.service} answers from. */
 export interface AnsweringMember extends LeaseClock {
+  readonly machine: { readonly revision: Revision };
   hashKv(revision: Revision): Promise<KvHash>;
 }
 
@@ -63,7 +64,14 @@ export class Peers {
           await asLeader();
           return answer(leases.remainingHere(lease));
         },
-        hashKv: ({ revision }) => leases.hashKv(revision),
+        hashKv: async ({ revision }) => {
+          if (revision <= leases.machine.revision) return leases.hashKv(revision);
+          if (leases.leader === NO_MEMBER) throw new StoreError('future-revision');
+          // A follower hears what is committed with the next append or heartbeat, and would be behind each time.
+          await leases.linearizable();
+          // One that has applied everything and is not there yet is another state, which the asker sees by the revision.
+          return leases.hashKv(Math.min(revision, leases.machine.revision));
+        },
       },
       mapStoreError,
     );
