@@ -73,6 +73,7 @@ const OPTIONS = {
 export const STORE_HELP = `Run a member of the store: a drop-in for etcd.
 
 Usage: podium store [flags]
+       podium store snapshot status|restore <file> [flags]
 
   --name <name>                        this member's name in --initial-cluster (default "default")
   --data-dir <dir>                     where it keeps its data (default "<name>.etcd")
