@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describeError, UserError } from '../base/errors.ts';
 import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
 import { ADMIN } from '../cluster/parts.ts';
-import { tlsFiles } from '../cluster/pki.ts';
+import { tlsFiles } from '../base/pki.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
 import { connect } from '../grpc/channel.ts';

@@ -192,6 +192,7 @@ export class Member {
     await this.#node.start();
     this.#scheduleLeaseScan();
     this.#compactor?.start();
+    this.#quota.start();
   }
 
   /** Flushes and closes. What is under way fails with `stopped`; it may have happened. */

@@ -8,7 +8,7 @@ import type { KvHash } from './maintenance/hash-kv.ts';
 import type { Member } from './member.ts';
 import type { MemberInfo } from './membership/core/members.ts';
 import type { Revision } from './mvcc/core/revision.ts';
-import type { MemberId } from './raft/core/types.ts';
+import { NO_MEMBER, type MemberId } from './raft/core/types.ts';
 import { mapStoreError, StoreError } from './rpc/errors.ts';
 
 /** What this member answers its peers, and asks them where it does not lead. */
@@ -69,7 +69,14 @@ export class Peers {
           await asLeader();
           return answer(leases.remainingHere(lease));
         },
-        hashKv: ({ revision }) => member.hashKv(revision),
+        hashKv: async ({ revision }) => {
+          if (revision <= member.machine.revision) return member.hashKv(revision);
+          if (leases.leader === NO_MEMBER) throw new StoreError('future-revision');
+          // A follower hears what is committed with the next append or heartbeat, and would be behind each time.
+          await leases.linearizable();
+          // One that has applied everything and is not there yet is another state, which the asker sees by the revision.
+          return member.hashKv(Math.min(revision, member.machine.revision));
+        },
       },
       mapStoreError,
     );

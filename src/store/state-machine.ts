@@ -49,7 +49,6 @@ import {
   LEASE_ROWS,
   NO_LEASE,
   type Revision,
-  type Write,
 } from './mvcc/core/revision.ts';
 import {
   deleteRange,

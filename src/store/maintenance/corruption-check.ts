@@ -13,7 +13,7 @@ import type { MemberId } from '../raft/core/types.ts';
 import { StoreError } from '../rpc/errors.ts';
 import type { StateMachine } from '../state-machine.ts';
 import type { Command } from '../mvcc/command.ts';
-import { corruptMembers, type MemberHash } from './core/corruption.ts';
+import { corruptMembers, stateOf, type MemberHash } from './core/corruption.ts';
 import type { KvHash } from './hash-kv.ts';
 
 export interface CheckedMember {
@@ -77,8 +77,8 @@ export class CorruptionCheck {
   /** Before the member takes part: throws where a peer of the same revision has another state. */
   async checkAtStart(): Promise<void> {
     const { own, others } = await this.#hashes();
-    const differing = others.filter(({ hash, compactRevision }) => {
-      return compactRevision === own.compactRevision && hash !== own.hash;
+    const differing = others.filter((other) => {
+      return other.compactRevision === own.compactRevision && stateOf(other) !== stateOf(own);
     });
     if (differing.length === 0) return;
     const names = differing.map(({ member }) => member.toString(16)).join(', ');
@@ -89,9 +89,9 @@ export class CorruptionCheck {
 
   async #hashes(): Promise<{ readonly own: MemberHash; readonly others: readonly MemberHash[] }> {
     const { member } = this.#options;
-    const { hash, hashRevision, compactRevision } = await member.hashKv(0);
-    const asked = await Promise.all(this.#otherIds().map((id) => this.#ask(id, hashRevision)));
-    return { own: { member: member.id, hash, compactRevision }, others: asked.filter((answer) => answer !== undefined) };
+    const own = { member: member.id, ...(await member.hashKv(0)) };
+    const asked = await Promise.all(this.#otherIds().map((id) => this.#ask(id, own.hashRevision)));
+    return { own, others: asked.filter((answer) => answer !== undefined) };
   }
 
   #otherIds(): MemberId[] {
@@ -102,8 +102,7 @@ export class CorruptionCheck {
   /** Undefined for a peer that is away, is behind, or has compacted the revision: it is compared the next time. */
   async #ask(peer: MemberId, revision: Revision): Promise<MemberHash | undefined> {
     try {
-      const { hash, compactRevision } = await this.#options.peers.hashKv(peer, revision);
-      return { member: peer, hash, compactRevision };
+      return { member: peer, ...(await this.#options.peers.hashKv(peer, revision)) };
     } catch (error) {
       if (!(error instanceof RpcError || error instanceof StoreError)) throw error;
       this.#options.log.debug({ peer: peer.toString(16), error: error.message }, 'store: peer not hashed');

@@ -27,8 +27,7 @@ export class Quota {
   /** 0: none. */
   readonly bytes: number;
   readonly #options: QuotaOptions;
-  /** Infinity until the first measurement. */
-  #measured = Infinity;
+  #measured = 0;
   /** Written since then. */
   #written = 0;
   #measuring: Promise<void> | undefined;
@@ -37,6 +36,11 @@ export class Quota {
   constructor(options: QuotaOptions) {
     this.#options = options;
     this.bytes = quotaOf(options.quotaBytes);
+  }
+
+  /** Measures what the disk holds; until that is known there is room. */
+  start(): void {
+    if (this.bytes > 0) this.#checkSoon();
   }
 
   /** Undefined: there is room for `cost` bytes. Else resolves when a measurement found some, or fails with `no-space`. */
@@ -51,7 +55,11 @@ export class Quota {
     this.#written += bytes;
     const left = Math.max(0, this.bytes - this.#measured);
     if (this.#written < Math.max(MEASURE_AFTER_BYTES_MIN, left / MEASURE_AFTER_SHARE)) return;
-    // Its failure is the disk's to tell: whatever writes next meets it.
+    this.#checkSoon();
+  }
+
+  #checkSoon(): void {
+    // Its failure is the disk's to tell: whatever writes next meets it. An alarm that is not taken is raised again.
     this.#check().catch(() => undefined);
   }
 

@@ -5,6 +5,8 @@ import type { MemberId } from '../../raft/core/types.ts';
 export interface MemberHash {
   readonly member: MemberId;
   readonly hash: number;
+  /** Lower than the one that was asked for: it has applied all that the leader has, and does not come to as much. */
+  readonly hashRevision: Revision;
   readonly compactRevision: Revision;
 }
 
@@ -15,11 +17,15 @@ export interface MemberHash {
  */
 export function corruptMembers(own: MemberHash, others: readonly MemberHash[], clusterSize: number): MemberId[] {
   const comparable = [own, ...others.filter(({ compactRevision }) => compactRevision === own.compactRevision)];
-  const votes = new Map<number, number>();
-  for (const { hash } of comparable) votes.set(hash, (votes.get(hash) ?? 0) + 1);
-  const [majority = own.hash] = [...votes].filter(([, count]) => count * 2 > clusterSize).map(([hash]) => hash);
+  const votes = new Map<string, number>();
+  for (const member of comparable) votes.set(stateOf(member), (votes.get(stateOf(member)) ?? 0) + 1);
+  const [right = stateOf(own)] = [...votes].filter(([, count]) => count * 2 > clusterSize).map(([state]) => state);
   return comparable
-    .filter(({ hash }) => hash !== majority)
+    .filter((member) => stateOf(member) !== right)
     .map(({ member }) => member)
     .sort((a, b) => (a < b ? -1 : 1));
+}
+
+export function stateOf({ hash, hashRevision }: MemberHash): string {
+  return `${hashRevision} ${hash}`;
 }

@@ -87,7 +87,9 @@ describe('AutoCompaction', () => {
 });
 
 describe('corruptMembers()', () => {
-  const of = (member: bigint, hash: number, compactRevision = 0) => ({ member, hash, compactRevision });
+  const of = (member: bigint, hash: number, compactRevision = 0, hashRevision = 9) => {
+    return { member, hash, hashRevision, compactRevision };
+  };
 
   test('names the one that differs from a majority, the asking leader too', () => {
     expect(corruptMembers(of(1n, 5), [of(2n, 5), of(3n, 6)], 3)).toEqual([3n]);
@@ -98,6 +100,10 @@ describe('corruptMembers()', () => {
   test('without a majority the leader is believed; another compacted revision is not compared', () => {
     expect(corruptMembers(of(1n, 5), [of(2n, 6)], 3)).toEqual([2n]);
     expect(corruptMembers(of(1n, 5), [of(2n, 6, 4), of(3n, 5)], 3)).toEqual([]);
+  });
+
+  test('one that has applied all and lacks revisions differs, whatever its hash', () => {
+    expect(corruptMembers(of(1n, 5), [of(2n, 5), of(3n, 5, 0, 8)], 3)).toEqual([3n]);
   });
 });
 
