@@ -405,6 +405,7 @@ export class Member {
     const leads = state.role === 'leader';
     if (leads && !this.#machine.leases.isLeading) this.#machine.leases.promote(clock.monotonic());
     if (!leads && this.#machine.leases.isLeading) this.#machine.leases.demote();
+    if (state.leader !== 0n) this.membership.onLeader();
     for (const listener of this.#roleListeners) listener(state);
   }
 
