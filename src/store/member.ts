@@ -487,7 +487,12 @@ async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
     await current?.backend.close();
     throw error;
   });
-  if (opened !== undefined) return resume(world, generations, current, opened);
+  if (opened !== undefined) {
+    const resumed = await resume(world, generations, current, opened);
+    const { machine } = resumed;
+    if (machine.members.list().length === 0) machine.seedMembers({ initial: config.initialMembers, members: [] });
+    return resumed;
+  }
   if (current !== undefined) await requireUnused(current);
   return beginCluster(world, config, generations);
 }
