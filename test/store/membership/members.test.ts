@@ -44,6 +44,7 @@ describe('applyConfChange()', () => {
     expect(change(MemberChange_Kind.REMOVE, infoOf(3n))).toMatchObject({ confState: { voters: [1n, 2n] } });
     expect(change(MemberChange_Kind.REMOVE, infoOf(3n))).toMatchObject({ outcome: { code: 'member-not-found' } });
     expect(change(MemberChange_Kind.ADD, added)).toMatchObject({ outcome: { code: 'member-not-found' } });
+    expect(state.applied.confState).toEqual(CONF);
   });
 
   test('members and removed ones are there after a restart, and in the hash of everything', async () => {
