@@ -466,6 +466,7 @@ export class Member {
     const leads = state.role === 'leader';
     if (leads && !this.#machine.leases.isLeading) this.#machine.leases.promote(clock.monotonic());
     if (!leads && this.#machine.leases.isLeading) this.#machine.leases.demote();
+    if (state.leader !== 0n) this.membership.onLeader();
     for (const listener of this.#roleListeners) listener(state);
   }
 
@@ -577,11 +578,14 @@ async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
     throw error;
   });
   if (opened !== undefined) {
-    return resume(world, generations, current, opened).catch(async (error: unknown) => {
+    const resumed = await resume(world, generations, current, opened).catch(async (error: unknown) => {
       await opened.wal.close();
       await current?.backend.close();
       throw error;
     });
+    const { machine } = resumed;
+    if (machine.members.list().length === 0) machine.seedMembers({ initial: config.initialMembers, members: [] });
+    return resumed;
   }
   if (current !== undefined) await requireUnused(current);
   return beginCluster(world, config, generations);

@@ -217,7 +217,12 @@ export class StateMachine {
 
   #beginWith(confState: ConfState, rows: { readonly initial: readonly MemberInfo[]; readonly members: readonly MemberInfo[] }): void {
     this.#applied = { ...this.#applied, confState };
-    const { initial, members } = rows;
+    this.seedMembers(rows);
+  }
+
+  /** Of a cluster from before members were rows, whose flags say on each member the same: as it would have begun. */
+  seedMembers({ initial, members }: { readonly initial: readonly MemberInfo[]; readonly members: readonly MemberInfo[] }): void {
+    assert(this.members.list().length === 0, 'members are rows from the beginning');
     this.#overlay.put(INITIAL_ROW, MemberRows.encode({ initial: [...initial], members: [...members] }));
     for (const member of initial) this.#putMember(member);
     this.#isDirty = true;

@@ -20,6 +20,7 @@ import {
   type WatchResponse,
 } from '../../src/proto/etcd.ts';
 import { RpcCode, RpcError, type Channel } from '../../src/proto/rpc.ts';
+import { memberCases } from './member-cases.ts';
 import type { Init } from '../../src/proto/wire.ts';
 import { lockCases } from './lock-cases.ts';
 
@@ -593,6 +594,7 @@ export const cases: readonly Case[] = [
   ...named('lease', lease),
   ...named('cluster', cluster),
   ...named('lock and election', lockCases),
+  ...named('members', memberCases),
   // Last, for they compact.
   ...named('watch', watch),
 ];

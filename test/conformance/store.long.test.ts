@@ -2,8 +2,10 @@
  * One list of cases (cases.ts) over several subjects: a store of one member, one of three asked at a follower and at its
  * leader, and a real etcd where one is installed. Where they differ Podium is wrong, or the difference is named here.
  */
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connect } from '../../src/grpc/channel.ts';
+import { Cluster } from '../../src/proto/etcd.ts';
+import type { Channel } from '../../src/proto/rpc.ts';
 import { findTool, startStoreCluster, type StoreCluster, type StoreKind } from '../processes.ts';
 import { cases, type Subject } from './cases.ts';
 import { maintenanceCases } from './maintenance-cases.ts';
@@ -20,6 +22,11 @@ const subjects: readonly SubjectKind[] = [
   { kind: 'podium', members: 3, ask: 'follower' },
   { kind: 'etcd', members: 1, ask: 'leader' },
 ];
+
+async function addressesOf(channel: Channel): Promise<number> {
+  const { members } = await channel.unary(Cluster.methods.memberList, {});
+  return members.filter(({ clientUrls }) => clientUrls.length > 0).length;
+}
 
 /** Cases that etcd itself, in the version of this machine, does not pass. */
 const notByEtcd: ReadonlyMap<string, string> = new Map([
@@ -39,6 +46,8 @@ for (const { kind, members, ask } of subjects) {
       const leader = await cluster.leader();
       const asked = ask === 'leader' ? leader : (leader + 1) % members;
       const channel = connect({ addresses: [cluster.members[asked]!.clientAddress] });
+      // Members tell their addresses through the log once they have a leader.
+      await vi.waitFor(async () => expect(await addressesOf(channel)).toBe(members), { timeout: 10_000 });
       subject = { client: cluster.clientOf(asked), channel, members };
     });
     afterAll(async () => {

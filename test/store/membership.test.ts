@@ -86,7 +86,7 @@ test('a change that is refused is answered, wherever it was asked', async () => 
     expect(await failure(add(at, 1))).toBe('etcdserver: Peer URLs already exists');
     expect(await failure(remove(at, 99n))).toBe('etcdserver: member not found');
   }
-  // Past the check before the log: both are under way at once, and the second finds the first applied.
+  // Within one second, and at one address, they have one id.
   const both = await Promise.all([failure(add(leader, 7)), failure(add(leader, 7))]);
   expect(both.sort()).toEqual(['etcdserver: member ID already exist', 'it did not fail']);
 });

@@ -146,6 +146,11 @@ export class Membership {
     this.#publishIfDue();
   }
 
+  /** A leader is known, or another: what waited for one goes. */
+  onLeader(): void {
+    if (!this.#isPublishing) this.#publishIfDue();
+  }
+
   #publishIfDue(): void {
     const { self, members, clock, status, log } = this.#options;
     const publication = this.#publication;
@@ -153,8 +158,10 @@ export class Membership {
     const row = members().get(self);
     const { name, clientUrls } = publication;
     if (row?.name === name && row.clientUrls.join() === clientUrls.join()) return;
+    this.#timer?.cancel();
     const again = () => {
       this.#isPublishing = false;
+      this.#timer?.cancel();
       this.#timer = clock.setTimer(PUBLISH_RETRY_MS, () => this.#publishIfDue());
     };
     // One that the log does not know yet has to wait until it does.

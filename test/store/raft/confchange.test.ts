@@ -83,8 +83,13 @@ describe('decodeConfChange()', () => {
     );
   });
 
+  test('keeps what travels with a change', () => {
+    const change = { changes: [{ kind: 'add-learner' as const, member: 9n }], joint: false, context: Uint8Array.of(1, 2) };
+    expect(decodeConfChange(encodeConfChange(change))).toEqual(change);
+  });
+
   test('refuses other bytes', () => {
-    for (const bytes of [[], [2], [0, 0], [0, 9, 0, 0, 0, 0, 0, 0, 0, 1]]) {
+    for (const bytes of [[], [2], [4], [2, 1, 0], [2, 0], [0, 0], [0, 9, 0, 0, 0, 0, 0, 0, 0, 1]]) {
       expect(decodeConfChange(Uint8Array.from(bytes))).toBeUndefined();
     }
   });

@@ -70,10 +70,12 @@ export class Members {
   /** Why a change is refused; undefined: it may be made. */
   check({ kind, member }: MemberChange): MemberRefusalCode | undefined {
     if (member === undefined) return 'member-not-found';
+    // etcd's answer also to an id that comes back, which one that is derived from addresses and the second can.
+    if (this.#removed.has(member.id)) return 'member-not-found';
     const known = this.#members.get(member.id);
     switch (kind) {
       case MemberChange_Kind.ADD:
-        if (known !== undefined || this.#removed.has(member.id)) return 'member-exists';
+        if (known !== undefined) return 'member-exists';
         if (this.#isUsedBeside(member)) return 'peer-url-exists';
         if (member.isLearner && this.list().filter((other) => other.isLearner).length >= LEARNERS_MAX)
           return 'too-many-learners';
