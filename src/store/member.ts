@@ -14,11 +14,12 @@ import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Trace } from '../base/trace.ts';
+import type { Credentials } from '../proto/auth.ts';
 import type { ResponseHeader } from '../proto/etcd.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
 import type { BackendFactory } from './mvcc/backend.ts';
-import { encodeProposal, type Command } from './mvcc/command.ts';
+import { AS_STORE, encodeProposal, type Command } from './mvcc/command.ts';
 import { Flusher } from './mvcc/flusher.ts';
 import { openSnapshot, restoreSnapshot } from './mvcc/snapshot.ts';
 import { Raft, type RaftStatus } from './raft/core/raft.ts';
@@ -230,12 +231,12 @@ export class Member {
    * Puts a command through the log, once, and answers what it did when this member has applied it. A `StoreError` with
    * `timeout` leaves open whether it happened.
    */
-  propose(command: Command): Promise<CommandOutcome> {
+  propose(command: Command, credentials?: Credentials): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const id = this.#nextProposal++;
     const outcome = deferred<CommandOutcome>();
     try {
-      this.#node.propose(encodeProposal({ id, command }));
+      this.#node.propose(encodeProposal({ id, command, credentials }));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -342,7 +343,7 @@ export class Member {
       if (!this.isLeader || !leases.isLeading) return;
       for (const id of leases.expired(clock.monotonic(), { max: LEASES_AT_ONCE, retryMs: LEASE_RETRY_MS })) {
         // Lost ones are named again.
-        this.propose({ kind: 'lease-revoke', request: { id } }).catch((error: unknown) => {
+        this.propose({ kind: 'lease-revoke', request: { id } }, AS_STORE).catch((error: unknown) => {
           this.#world.log.debug({ lease: id.toString(16), error: describeError(error) }, 'lease: revoke not done');
         });
       }

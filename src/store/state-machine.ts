@@ -6,13 +6,17 @@
  *   row m 'applied'    index, term and configuration    (podium.raft.v1.SnapshotMeta)
  *   row m 'revision'   revision and compacted revision  (the newest revision may have no row left after a compaction)
  *   row l <lease id>   granted seconds
+ *   rows a             auth/core/auth-state.ts
  *   rows i, v          core/revision.ts
  */
 import { createHash, type Hash } from 'node:crypto';
 import { assert, unreachable } from '../base/assert.ts';
 import { asBuffer, fromLatin1 } from '../base/bytes.ts';
+import type { AuthChange } from '../proto/auth.ts';
 import type { RangeRequest, TxnRequest } from '../proto/etcd.ts';
 import { SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
+import { AUTH_ROWS, AuthState, type AuthRefusal } from './auth/core/auth-state.ts';
+import { needOfCommand, refuse } from './auth/core/needs.ts';
 import { Lessor, type LeaseId, type LeaseRefusal } from './lease/core/lessor.ts';
 import type { Backend, BackendKey, BackendOp } from './mvcc/backend.ts';
 import { decodeProposal, type Command } from './mvcc/command.ts';
@@ -49,9 +53,10 @@ export type CommandResult =
   | TxnResult
   | { readonly kind: 'compaction'; readonly revision: Revision }
   | { readonly kind: 'lease-grant'; readonly revision: Revision; readonly id: LeaseId; readonly ttlSeconds: number }
-  | { readonly kind: 'lease-revoke'; readonly revision: Revision };
+  | { readonly kind: 'lease-revoke'; readonly revision: Revision }
+  | { readonly kind: 'auth'; readonly revision: Revision; readonly token: string };
 
-export type CommandOutcome = { readonly ok: true; readonly result: CommandResult } | Refusal | LeaseRefusal;
+export type CommandOutcome = { readonly ok: true; readonly result: CommandResult } | Refusal | LeaseRefusal | AuthRefusal;
 
 export interface Applied {
   /** The proposal's; 0 for an entry that carries none. */
@@ -80,6 +85,7 @@ const NO_MEMBERS: ConfState = { voters: [], votersOutgoing: [], learners: [], le
 export class StateMachine {
   readonly mvcc: Mvcc;
   readonly leases = new Lessor();
+  readonly auth: AuthState;
   readonly #overlay: Overlay;
   readonly #hub: WatchHub;
   #applied: SnapshotMeta = { index: 0, term: 0, confState: NO_MEMBERS };
@@ -88,6 +94,7 @@ export class StateMachine {
   private constructor(overlay: Overlay, hub: WatchHub | undefined) {
     this.#overlay = overlay;
     this.mvcc = new Mvcc(overlay);
+    this.auth = new AuthState(overlay);
     this.#hub = hub ?? new WatchHub(this.mvcc);
   }
 
@@ -131,8 +138,9 @@ export class StateMachine {
    */
   apply(entry: AppliedEntry, now?: number): Applied {
     this.#advance(entry.index, entry.term);
-    const { id, command } = decodeProposal(entry.data);
-    return { id, outcome: this.#run(command, now) };
+    const { id, command, credentials } = decodeProposal(entry.data);
+    const refused = this.auth.enabled ? refuse(this.auth, credentials, needOfCommand(command, this.leaseKeys)) : undefined;
+    return { id, outcome: refused ?? this.#run(command, now) };
   }
 
   /** An entry without a command: the one that a new leader begins its term with. */
@@ -161,6 +169,9 @@ export class StateMachine {
   readTxn(request: TxnRequest): Outcome<TxnResult> {
     return txn(this.mvcc, this.leases, request);
   }
+
+  /** Latin1 strings of the keys that hang on a lease. */
+  readonly leaseKeys = (lease: LeaseId): readonly string[] => this.leases.state(lease)?.keys ?? [];
 
   /** One slice of what compactions give back; false when nothing is left. */
   scrub(keysMax: number): boolean {
@@ -209,6 +220,7 @@ export class StateMachine {
       const { grantedTtlSeconds, keys } = this.leases.state(id)!;
       hash.update(JSON.stringify([String(id), grantedTtlSeconds, keys]));
     }
+    hash.update(JSON.stringify(this.auth.snapshot()));
     return hash.digest('hex');
   }
 
@@ -233,6 +245,8 @@ export class StateMachine {
         return this.#grant(command.request.id, command.request.ttl, now);
       case 'lease-revoke':
         return this.#revoke(command.request.id);
+      case 'auth':
+        return this.#changeAuth(command.request);
       default:
         return unreachable(command);
     }
@@ -280,9 +294,17 @@ export class StateMachine {
     return { ok: true, result: { kind: 'lease-revoke', revision: this.mvcc.revision } };
   }
 
+  #changeAuth({ change }: AuthChange): CommandOutcome {
+    assert(change !== undefined, 'a change that says nothing does not decode');
+    const outcome = this.auth.apply(change, this.#applied.index);
+    if (!outcome.ok) return outcome;
+    return { ok: true, result: { kind: 'auth', revision: this.mvcc.revision, token: outcome.token ?? '' } };
+  }
+
   async #load(backend: Backend): Promise<void> {
     const applied = backend.get(APPLIED_ROW);
     if (applied !== undefined) this.#applied = decodeApplied(applied);
+    for await (const rows of backend.scan(AUTH_ROWS)) for (const row of rows) this.auth.load(row);
     for await (const rows of backend.scan(LEASE_ROWS)) {
       for (const { key, value } of rows) this.leases.grant(leaseIdOf(key), asBuffer(value).readDoubleBE(0), undefined);
     }
