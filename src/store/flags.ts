@@ -3,9 +3,11 @@
  * that names the flag and the remedy. (https://etcd.io/docs/v3.6/op-guide/configuration/)
  */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
+import { parseAuthToken, type TokenScheme } from './auth/auth-token.ts';
 
 export interface TlsPaths {
   readonly certFile: string;
@@ -35,6 +37,7 @@ export interface StoreFlags {
   readonly logLevel: LogLevel;
   readonly clientTls: TlsPaths | undefined;
   readonly peerTls: TlsPaths | undefined;
+  readonly authToken: TokenScheme;
 }
 
 const OPTIONS = {
@@ -56,6 +59,8 @@ const OPTIONS = {
   'peer-key-file': { type: 'string' },
   'peer-trusted-ca-file': { type: 'string' },
   'peer-client-cert-auth': { type: 'boolean', default: false },
+  'auth-token': { type: 'string', default: 'simple' },
+  'auth-token-ttl': { type: 'string', default: '300' },
 } as const;
 
 export const STORE_HELP = `Run a member of the store: a drop-in for etcd.
@@ -74,6 +79,8 @@ Usage: podium store [flags]
   --log-level debug|info|warn|error
   --cert-file, --key-file, --trusted-ca-file <pem>, --client-cert-auth                      TLS for clients
   --peer-cert-file, --peer-key-file, --peer-trusted-ca-file <pem>, --peer-client-cert-auth  TLS for members
+  --auth-token simple|jwt,pub-key=<pem>,priv-key=<pem>,sign-method=<RS256|ES256|…>,ttl=<5m>
+  --auth-token-ttl <seconds>           of simple tokens, from their last use (default 300)
 
 Example, a cluster of one:
   podium store --name m1 --data-dir /tmp/m1
@@ -109,6 +116,11 @@ export function parseStoreFlags(args: readonly string[]): StoreFlags {
     logLevel: logLevel(values['log-level']),
     clientTls: tls('', values),
     peerTls: tls('peer-', values),
+    authToken: parseAuthToken({
+      text: values['auth-token'],
+      ttlSeconds: Number(values['auth-token-ttl']),
+      readFile: readFileSync,
+    }),
   };
   checkScheme('listen-client-urls', flags.listenClientUrls, flags.clientTls, '--cert-file and --key-file');
   checkScheme('listen-peer-urls', flags.listenPeerUrls, flags.peerTls, '--peer-cert-file and --peer-key-file');

@@ -65,7 +65,8 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     tls: serverTls(flags.peerTls),
     requestBytesMax: PEER_MESSAGE_BYTES_MAX,
   });
-  const services = clientServices({ member, peers, clock: systemClock, random: random.fork('services') });
+  const auth = { tokens: flags.authToken, clientCertAuth: flags.clientTls?.requireClientCertificate ?? false };
+  const services = clientServices({ member, peers, clock: systemClock, random: random.fork('services'), auth });
   const clientServer = new GrpcServer({ log, services: withTools(services, health), tls: serverTls(flags.clientTls) });
   try {
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
