@@ -73,7 +73,8 @@ describe('a key-value call', () => {
 
   test('compaction is root’s', async () => {
     await put('b', root);
-    const compact = (metadata: Record<string, string>) => channel.unary(KV.methods.compact, { revision: 2 }, { metadata });
+    const compact = (metadata: Record<string, string>) =>
+      channel.unary(KV.methods.compact, { revision: 2 }, { metadata });
     await expect(compact(user)).rejects.toMatchObject(denied);
     await compact(root);
   });
@@ -179,13 +180,18 @@ describe('a watcher', () => {
 describe('management', () => {
   test('is root’s; everybody sees himself', async () => {
     const { methods } = Auth;
-    await expect(channel.unary(methods.userAdd, { name: 'x', password: 'x' }, { metadata: user })).rejects.toMatchObject(denied);
+    await expect(
+      channel.unary(methods.userAdd, { name: 'x', password: 'x' }, { metadata: user }),
+    ).rejects.toMatchObject(denied);
     await expect(channel.unary(methods.userList, {}, { metadata: user })).rejects.toMatchObject(denied);
     await expect(channel.unary(methods.authStatus, {})).rejects.toMatchObject(userEmpty);
     await expect(channel.unary(methods.userGet, { name: 'root' }, { metadata: user })).rejects.toMatchObject(denied);
     expect((await channel.unary(methods.userGet, { name: 'u' }, { metadata: user })).roles).toEqual(['role']);
     expect((await channel.unary(methods.roleGet, { role: 'role' }, { metadata: user })).perm).toHaveLength(3);
-    expect(await channel.unary(methods.authStatus, {}, { metadata: root })).toMatchObject({ enabled: true, authRevision: 9 });
+    expect(await channel.unary(methods.authStatus, {}, { metadata: root })).toMatchObject({
+      enabled: true,
+      authRevision: 9,
+    });
     await expect(channel.unary(Cluster.methods.memberAdd, {}, { metadata: user })).rejects.toMatchObject(denied);
     await channel.unary(Cluster.methods.memberList, {}, { metadata: user });
     await channel.unary(methods.authDisable, {}, { metadata: root });
@@ -324,7 +330,10 @@ describe('the log', () => {
 
   test('the store ends leases in its own name', async () => {
     await channel.unary(Lease.methods.leaseGrant, { id: 5n, ttl: 60 }, { metadata: root });
-    expect(await store.propose({ kind: 'lease-revoke', request: { id: 5n } })).toEqual({ ok: false, code: 'user-empty' });
+    expect(await store.propose({ kind: 'lease-revoke', request: { id: 5n } })).toEqual({
+      ok: false,
+      code: 'user-empty',
+    });
     const credentials = { subject: { case: 'store', value: true } } as const;
     expect(await store.propose({ kind: 'lease-revoke', request: { id: 5n } }, credentials)).toMatchObject({ ok: true });
   });

@@ -24,19 +24,22 @@ describe('createJwt()', () => {
     ['ES512', ec('secp521r1')],
     ['EdDSA', keys(generateKeyPairSync('ed25519'))],
     ['HS256', { privateKey: Buffer.from('secret'), publicKey: undefined }],
-  ])('%s: what was issued verifies until its time is over, and not when a letter changes', (method, { privateKey, publicKey }) => {
-    const jwt = createJwt({ method, privateKey, publicKey, ttlMs: 1000 });
-    const token = jwt.issue(claims, 5000)!;
-    expect(jwt.verify(token, 5500)).toEqual(claims);
-    expect(jwt.verify(token, 6000)).toBeUndefined();
-    const [head, body, signature] = token.split('.');
-    const forged = Buffer.from(JSON.stringify({ exp: 1e9, username: 'root', revision: 7 })).toString('base64url');
-    expect(jwt.verify(`${head}.${forged}.${signature}`, 5500)).toBeUndefined();
-    expect(jwt.verify(`${head}.${body}.`, 5500)).toBeUndefined();
-    expect(jwt.verify('nonsense', 5500)).toBeUndefined();
-  });
+  ])(
+    '%s: what was issued verifies until its time is over, and not when a letter changes',
+    (method, { privateKey, publicKey }) => {
+      const jwt = createJwt({ method, privateKey, publicKey, ttlMs: 1000 });
+      const token = jwt.issue(claims, 5000)!;
+      expect(jwt.verify(token, 5500)).toEqual(claims);
+      expect(jwt.verify(token, 6000)).toBeUndefined();
+      const [head, body, signature] = token.split('.');
+      const forged = Buffer.from(JSON.stringify({ exp: 1e9, username: 'root', revision: 7 })).toString('base64url');
+      expect(jwt.verify(`${head}.${forged}.${signature}`, 5500)).toBeUndefined();
+      expect(jwt.verify(`${head}.${body}.`, 5500)).toBeUndefined();
+      expect(jwt.verify('nonsense', 5500)).toBeUndefined();
+    },
+  );
 
-  test('a token that names another algorithm is refused: the public key is nobody\'s secret', () => {
+  test("a token that names another algorithm is refused: the public key is nobody's secret", () => {
     const jwt = createJwt({ method: 'RS256', ...rsa, ttlMs: 1000 });
     const forged = createJwt({ method: 'HS256', privateKey: rsa.publicKey, ttlMs: 1000 }).issue(claims, 0)!;
     expect(jwt.verify(forged, 0)).toBeUndefined();
@@ -77,10 +80,15 @@ describe('parseAuthToken()', () => {
     expect(scheme.jwt.verify(token, 90_000)).toBeUndefined();
   });
 
-  test.each(['oauth', 'simple,ttl=5m', 'jwt', 'jwt,sign-method=XX1,priv-key=k', 'jwt,sign-method=RS256', 'jwt,colour=red,sign-method=RS256', 'jwt,priv-key=k,sign-method=RS256,ttl=soon'])(
-    '%s is refused',
-    (text) => expect(() => parse(text)).toThrow(UserError),
-  );
+  test.each([
+    'oauth',
+    'simple,ttl=5m',
+    'jwt',
+    'jwt,sign-method=XX1,priv-key=k',
+    'jwt,sign-method=RS256',
+    'jwt,colour=red,sign-method=RS256',
+    'jwt,priv-key=k,sign-method=RS256,ttl=soon',
+  ])('%s is refused', (text) => expect(() => parse(text)).toThrow(UserError));
 });
 
 test('scryptHasher() takes the password and no other, and salts', () => {

@@ -18,7 +18,11 @@ const permission = (permType: number, key: string, rangeEnd = ''): Permission =>
   rangeEnd: bytes(rangeEnd),
 });
 
-function may(permissions: readonly Permission[], access: Access, [key, rangeEnd = '']: readonly [string, string?]): boolean {
+function may(
+  permissions: readonly Permission[],
+  access: Access,
+  [key, rangeEnd = '']: readonly [string, string?],
+): boolean {
   return isPermitted(mergePermissions(false, permissions), { access, range: keyRange(bytes(key), bytes(rangeEnd)) });
 }
 
@@ -73,22 +77,31 @@ describe('isPermitted()', () => {
     // Keys between the names, so that a hole between two names is seen.
     const space = names.flatMap((one) => [one, `${one}\0`, `${one}\0\0`, `${one}~`]);
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.constantFrom(READ, WRITE, READWRITE), range), { maxLength: 6 }), range, (granted, asked) => {
-        const keys = space.filter((one) => isIn(asked, one));
-        fc.pre(keys.length > 0);
-        const permissions = granted
-          .map(([type, [key, rangeEnd]]) => permission(type, key, rangeEnd))
-          .filter(isValidPermissionRange);
-        const valid = granted.filter(([, [key, rangeEnd]]) => rangeEnd === '' || rangeEnd === '\0' || key < rangeEnd);
-        for (const [access, types] of [['read', [READ, READWRITE]], ['write', [WRITE, READWRITE]]] as const) {
-          const byKey = keys.every((key) =>
-            valid.some(([type, one]) => (types as readonly number[]).includes(type) && isIn(one, key)),
-          );
-          // Without an end no list of keys is all of them: somebody must have been granted one without an end, too.
-          const isUnbounded = asked[1] !== '\0' || valid.some(([type, one]) => (types as readonly number[]).includes(type) && one[1] === '\0');
-          expect(may(permissions, access, asked)).toBe(byKey && isUnbounded);
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom(READ, WRITE, READWRITE), range), { maxLength: 6 }),
+        range,
+        (granted, asked) => {
+          const keys = space.filter((one) => isIn(asked, one));
+          fc.pre(keys.length > 0);
+          const permissions = granted
+            .map(([type, [key, rangeEnd]]) => permission(type, key, rangeEnd))
+            .filter(isValidPermissionRange);
+          const valid = granted.filter(([, [key, rangeEnd]]) => rangeEnd === '' || rangeEnd === '\0' || key < rangeEnd);
+          for (const [access, types] of [
+            ['read', [READ, READWRITE]],
+            ['write', [WRITE, READWRITE]],
+          ] as const) {
+            const byKey = keys.every((key) =>
+              valid.some(([type, one]) => (types as readonly number[]).includes(type) && isIn(one, key)),
+            );
+            // Without an end no list of keys is all of them: somebody must have been granted one without an end, too.
+            const isUnbounded =
+              asked[1] !== '\0' ||
+              valid.some(([type, one]) => (types as readonly number[]).includes(type) && one[1] === '\0');
+            expect(may(permissions, access, asked)).toBe(byKey && isUnbounded);
+          }
+        },
+      ),
       { numRuns: 2000 },
     );
   });
