@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../../../src/base/errors.ts';
 import { parseAuthToken } from '../../../src/store/auth/auth-token.ts';
@@ -45,6 +45,14 @@ describe('createJwt()', () => {
     expect(jwt.verify(forged, 0)).toBeUndefined();
     const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${forged.split('.')[1]}.`;
     expect(jwt.verify(none, 0)).toBeUndefined();
+  });
+
+  test('nor is one with a good signature under a header that names another', () => {
+    const jwt = createJwt({ method: 'HS256', privateKey: Buffer.from('secret'), ttlMs: 1000 });
+    const body = jwt.issue(claims, 0)!.split('.')[1]!;
+    const signed = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${body}`;
+    const mac = createHmac('sha256', 'secret').update(signed).digest('base64url');
+    expect(jwt.verify(`${signed}.${mac}`, 0)).toBeUndefined();
   });
 
   test('with a public key alone it verifies and issues nothing', () => {
