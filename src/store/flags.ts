@@ -3,10 +3,12 @@
  * that names the flag and the remedy. The flags themselves are in flag-table.ts, where values come from in
  * flag-values.ts. (https://etcd.io/docs/v3.6/op-guide/configuration/)
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
 import { tlsFiles } from '../base/pki.ts';
+import { parseAuthToken, type TokenScheme } from './auth/auth-token.ts';
 import { FLAG_GROUPS } from './flag-table.ts';
 import { bad, durationMs, FlagValues, type FlagSources } from './flag-values.ts';
 import { clusterIdOf, memberIdOf } from './membership/identity.ts';
@@ -72,10 +74,7 @@ export interface StoreFlags {
   readonly corruptCheckTimeMs: number;
   readonly compactHashCheck: boolean;
   readonly compactHashCheckTimeMs: number;
-  /** As it was given: `simple`, or `jwt,…`. */
-  readonly authToken: string;
-  readonly bcryptCost: number;
-  readonly authTokenTtlSeconds: number;
+  readonly authToken: TokenScheme;
   readonly listenClientHttpUrls: readonly string[];
   readonly listenMetricsUrls: readonly string[];
   readonly metrics: 'basic' | 'extensive';
@@ -257,9 +256,11 @@ function security(values: FlagValues, dataDir: string) {
     peerAllowedCns: values.list('peer-cert-allowed-cn'),
     tlsMinVersion: tlsVersion(values, 'tls-min-version'),
     tlsMaxVersion: values.text('tls-max-version') === '' ? ('TLSv1.3' as const) : tlsVersion(values, 'tls-max-version'),
-    authToken: values.text('auth-token'),
-    bcryptCost: values.number('bcrypt-cost'),
-    authTokenTtlSeconds: values.number('auth-token-ttl'),
+    authToken: parseAuthToken({
+      text: values.text('auth-token'),
+      ttlSeconds: values.number('auth-token-ttl'),
+      readFile: readFileSync,
+    }),
     corsOrigins: values.list('cors'),
     hostWhitelist: values.list('host-whitelist'),
   };

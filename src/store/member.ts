@@ -14,6 +14,7 @@ import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Trace } from '../base/trace.ts';
+import type { Credentials } from '../proto/auth.ts';
 import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { MemberChange } from '../proto/raft.ts';
 import { Wal } from './disk/wal.ts';
@@ -27,7 +28,7 @@ import { Quota } from './maintenance/quota.ts';
 import { confChangeOf, type MemberInfo } from './membership/core/members.ts';
 import { MemberRemovedError, Membership } from './membership/membership.ts';
 import type { BackendFactory } from './mvcc/backend.ts';
-import { encodeProposal, type Command } from './mvcc/command.ts';
+import { AS_STORE, encodeProposal, type Command } from './mvcc/command.ts';
 import type { Revision } from './mvcc/core/revision.ts';
 import { Flusher } from './mvcc/flusher.ts';
 import { openSnapshot, restoreSnapshot, type OpenSnapshot } from './mvcc/snapshot.ts';
@@ -319,11 +320,11 @@ export class Member {
    * Puts a command through the log, once, and answers what it did when this member has applied it. A `StoreError` with
    * `timeout` leaves open whether it happened.
    */
-  propose(command: Command): Promise<CommandOutcome> {
+  propose(command: Command, credentials?: Credentials): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const refusal = this.#machine.alarms.refusalOf(command);
     if (refusal !== undefined) return Promise.resolve(refusal);
-    const send = () => this.#begin((id) => this.#node.propose(encodeProposal({ id, command })));
+    const send = () => this.#begin((id) => this.#node.propose(encodeProposal({ id, command, credentials })));
     const room = this.#quota.admit(costOf(command));
     return room === undefined ? send() : room.then(send);
   }
@@ -331,7 +332,7 @@ export class Member {
   /** What does not change the configuration is a command like others; what does, only a leader can propose. */
   #proposeMemberChange(change: MemberChange): Promise<CommandOutcome> {
     const confChange = confChangeOf(change);
-    if (confChange === undefined) return this.propose({ kind: 'member-change', request: change });
+    if (confChange === undefined) return this.propose({ kind: 'member-change', request: change }, AS_STORE);
     return this.#begin((proposal) => {
       const context = MemberChange.encode({ ...change, proposal });
       const outcome = this.#node.proposeConfChange({ ...confChange, context });
@@ -479,7 +480,7 @@ export class Member {
       if (!this.isLeader || !leases.isLeading) return;
       for (const id of leases.expired(clock.monotonic(), { max: LEASES_AT_ONCE, retryMs: LEASE_RETRY_MS })) {
         // Lost ones are named again.
-        this.propose({ kind: 'lease-revoke', request: { id } }).catch((error: unknown) => {
+        this.propose({ kind: 'lease-revoke', request: { id } }, AS_STORE).catch((error: unknown) => {
           this.#world.log.debug({ lease: id.toString(16), error: describeError(error) }, 'lease: revoke not done');
         });
       }
@@ -507,7 +508,7 @@ export class Member {
     if (this.#machine.alarms.has(AlarmType.NOSPACE, memberId)) return;
     this.#world.log.warn({ member: memberId.toString(16) }, 'store: past its quota; compact, defragment, disarm the alarm');
     const request = { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.NOSPACE };
-    await this.propose({ kind: 'alarm', request });
+    await this.propose({ kind: 'alarm', request }, AS_STORE);
   }
 
   #newCompactor(options: AutoCompactionOptions | undefined): AutoCompactor | undefined {
@@ -522,7 +523,7 @@ export class Member {
         return revision();
       },
       compact: async (to) => {
-        const outcome = await this.propose({ kind: 'compaction', request: { revision: to, physical: false } });
+        const outcome = await this.propose({ kind: 'compaction', request: { revision: to, physical: false } }, AS_STORE);
         if (!outcome.ok && outcome.code !== 'compacted') throw new StoreError(outcome.code);
       },
     });

@@ -83,6 +83,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     limits: flags,
     progressIntervalMs: flags.watchProgressMs,
     electionMs: flags.electionMs,
+    auth: { tokens: flags.authToken, clientCertAuth: flags.clientTls?.requireClientCertificate ?? false },
   });
   const clientServer = new GrpcServer({
     log,

@@ -9,11 +9,13 @@
  *   row m 'downgrade'  the announced downgrade          (etcdserverpb.DowngradeInfo)
  *   row l <lease id>   granted seconds
  *   rows c             membership/core/members.ts
+ *   rows a             auth/core/auth-state.ts
  *   rows i, v          core/revision.ts
  */
 import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../base/assert.ts';
 import { asBuffer, EMPTY_BYTES, fromLatin1 } from '../base/bytes.ts';
+import type { AuthChange } from '../proto/auth.ts';
 import {
   AlarmResponse,
   DowngradeAction,
@@ -25,6 +27,8 @@ import {
   type TxnRequest,
 } from '../proto/etcd.ts';
 import { Member, MemberChange, MemberRows, SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
+import { AUTH_ROWS, AuthState, type AuthRefusal } from './auth/core/auth-state.ts';
+import { needOfCommand, refuse } from './auth/core/needs.ts';
 import { Lessor, type LeaseId, type LeaseRefusal } from './lease/core/lessor.ts';
 import { Alarms, type AlarmRefusal } from './maintenance/core/alarms.ts';
 import { NO_DOWNGRADE, type DowngradeState } from './maintenance/core/downgrade.ts';
@@ -73,6 +77,7 @@ export type CommandResult =
   | { readonly kind: 'compaction'; readonly revision: Revision }
   | { readonly kind: 'lease-grant'; readonly revision: Revision; readonly id: LeaseId; readonly ttlSeconds: number }
   | { readonly kind: 'lease-revoke'; readonly revision: Revision }
+  | { readonly kind: 'auth'; readonly revision: Revision; readonly token: string }
   | { readonly kind: 'alarm'; readonly revision: Revision; readonly alarms: readonly AlarmMember[] }
   | { readonly kind: 'downgrade'; readonly revision: Revision }
   | { readonly kind: 'member-change'; readonly revision: Revision; readonly member: MemberInfo };
@@ -82,7 +87,8 @@ export type CommandOutcome =
   | Refusal
   | LeaseRefusal
   | AlarmRefusal
-  | MemberRefusal;
+  | MemberRefusal
+  | AuthRefusal;
 
 export interface Applied {
   /** The proposal's; 0 for an entry that carries none. */
@@ -124,6 +130,7 @@ export class StateMachine {
   readonly alarms = new Alarms();
   #downgrade: DowngradeState = NO_DOWNGRADE;
   readonly members = new Members();
+  readonly auth: AuthState;
   readonly #overlay: Overlay;
   readonly #hub: WatchHub;
   #applied: SnapshotMeta = { index: 0, term: 0, confState: NO_MEMBERS };
@@ -132,6 +139,7 @@ export class StateMachine {
   private constructor(overlay: Overlay, hub: WatchHub | undefined) {
     this.#overlay = overlay;
     this.mvcc = new Mvcc(overlay);
+    this.auth = new AuthState(overlay);
     this.#hub = hub ?? new WatchHub(this.mvcc);
   }
 
@@ -179,8 +187,9 @@ export class StateMachine {
    */
   apply(entry: AppliedEntry, now?: number): Applied {
     this.#advance(entry.index, entry.term);
-    const { id, command } = decodeProposal(entry.data);
-    return { id, outcome: this.#run(command, now) };
+    const { id, command, credentials } = decodeProposal(entry.data);
+    const refused = this.auth.enabled ? refuse(this.auth, credentials, needOfCommand(command, this.leaseKeys)) : undefined;
+    return { id, outcome: refused ?? this.#run(command, now) };
   }
 
   /** An entry without a command: the one that a new leader begins its term with. */
@@ -253,6 +262,9 @@ export class StateMachine {
     return txn(this.mvcc, this.leases, request);
   }
 
+  /** Latin1 strings of the keys that hang on a lease. */
+  readonly leaseKeys = (lease: LeaseId): readonly string[] => this.leases.state(lease)?.keys ?? [];
+
   /** One slice of what compactions give back; false when nothing is left. */
   scrub(keysMax: number): boolean {
     if (!this.mvcc.isScrubbing) return false;
@@ -295,6 +307,7 @@ export class StateMachine {
     hash.update(JSON.stringify(this.#downgrade));
     for (const member of this.members.list()) hash.update(Member.encode(member));
     for (const id of this.members.removed()) hash.update(String(id));
+    hash.update(JSON.stringify(this.auth.snapshot()));
     return hash.digest('hex');
   }
 
@@ -327,6 +340,8 @@ export class StateMachine {
         return this.#setDowngrade(command.request);
       case 'member-change':
         return this.#changeMember(command.request);
+      case 'auth':
+        return this.#changeAuth(command.request);
       default:
         return unreachable(command);
     }
@@ -406,6 +421,13 @@ export class StateMachine {
     return { ok: true, result: { kind: 'downgrade', revision: this.mvcc.revision } };
   }
 
+  #changeAuth({ change }: AuthChange): CommandOutcome {
+    assert(change !== undefined, 'a change that says nothing does not decode');
+    const outcome = this.auth.apply(change, this.#applied.index);
+    if (!outcome.ok) return outcome;
+    return { ok: true, result: { kind: 'auth', revision: this.mvcc.revision, token: outcome.token ?? '' } };
+  }
+
   async #load(backend: Backend): Promise<void> {
     const applied = backend.get(APPLIED_ROW);
     if (applied !== undefined) this.#applied = decodeApplied(applied);
@@ -413,6 +435,7 @@ export class StateMachine {
     if (alarms !== undefined) this.alarms.load(AlarmResponse.decode(alarms).alarms);
     const downgrade = backend.get(DOWNGRADE_ROW);
     if (downgrade !== undefined) this.#downgrade = DowngradeInfo.decode(downgrade);
+    for await (const rows of backend.scan(AUTH_ROWS)) for (const row of rows) this.auth.load(row);
     for await (const rows of backend.scan(LEASE_ROWS)) {
       for (const { key, value } of rows) this.leases.grant(leaseIdOf(key), asBuffer(value).readDoubleBE(0), undefined);
     }

@@ -1,4 +1,5 @@
 /** What the KV, Watch and Lease handlers need of a member. They know no transport and no Raft. */
+import type { Credentials } from '../../proto/auth.ts';
 import type { ResponseHeader } from '../../proto/etcd.ts';
 import type { CallContext } from '../../proto/rpc.ts';
 import type { Command } from '../mvcc/command.ts';
@@ -7,8 +8,8 @@ import { StoreError } from '../rpc/errors.ts';
 import type { CommandOutcome, CommandResult, StateMachine } from '../state-machine.ts';
 
 export interface StoreCore {
-  /** Once through the log; answers when this member has applied it. */
-  propose(command: Command): Promise<CommandOutcome>;
+  /** Once through the log; answers when this member has applied it. Nobody's, where no credentials are given. */
+  propose(command: Command, credentials?: Credentials): Promise<CommandOutcome>;
   /** Resolves when `machine` shows everything that was acknowledged before the call. */
   linearizable(signal?: AbortSignal): Promise<void>;
   /** Asked for anew each time: an installed snapshot replaces it. */
@@ -41,8 +42,9 @@ export async function run<K extends CommandResult['kind']>(
   core: StoreCore,
   command: Command,
   kind: K,
+  credentials?: Credentials,
 ): Promise<ResultOf<K>> {
-  const outcome = await core.propose(command);
+  const outcome = await core.propose(command, credentials);
   if (!outcome.ok) throw new StoreError(outcome.code);
   if (outcome.result.kind !== kind) throw new Error(`a ${command.kind} answered as a ${outcome.result.kind}`);
   return outcome.result as ResultOf<K>; // its kind was just compared

@@ -44,8 +44,9 @@ export function leaseHandlers(core: StoreCore, options: LeaseOptions): Handlers<
     async leaseTimeToLive({ id, keys }, context) {
       requireLeader(core, context);
       await core.linearizable(context.signal);
-      const ttl = await leaseRemaining(id);
+      // Read before anything else is awaited: these are the keys that the caller was just found to be allowed to see.
       const state = core.machine.leases.state(id);
+      const ttl = await leaseRemaining(id);
       if (ttl === undefined || state === undefined) return { header: core.header(), id, ttl: -1 };
       return {
         header: core.header(),

@@ -6,7 +6,7 @@ import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import type { Random } from '../../base/random.ts';
 import { unreachable } from '../../base/assert.ts';
-import { Event, WatchResponse, type Watch, type WatchRequest } from '../../proto/etcd.ts';
+import { Event, WatchResponse, type Watch, type WatchCreateRequest, type WatchRequest } from '../../proto/etcd.ts';
 import type { Answer, CallContext, Handlers } from '../../proto/rpc.ts';
 import { Writer } from '../../proto/wire.ts';
 import {
@@ -39,6 +39,8 @@ export interface WatchOptions {
   readonly progressIntervalMs?: Millis;
   readonly electionMs?: Millis;
   readonly requestBytesMax?: number;
+  /** Asked before a watcher is made: why not, as its client is told; undefined: let it be. */
+  readonly refuse?: (request: WatchCreateRequest, context: CallContext) => Promise<string | undefined>;
 }
 
 export function watchHandlers(core: StoreCore, options: WatchOptions): Handlers<typeof Watch> {
@@ -138,8 +140,7 @@ class Session {
       if (this.#isClosed) return;
       switch (requestUnion?.case) {
         case 'createRequest':
-          this.#stream.create(requestUnion.value);
-          if (requestUnion.value.progressNotify) this.#startProgress();
+          await this.#create(requestUnion.value);
           break;
         case 'cancelRequest':
           this.#stream.cancel(requestUnion.value.watchId);
@@ -155,6 +156,15 @@ class Session {
         await this.#reader.promise;
       }
     }
+  }
+
+  async #create(request: WatchCreateRequest): Promise<void> {
+    const { refuse } = this.#options;
+    const refusal = refuse === undefined ? undefined : await refuse(request, this.#context);
+    if (this.#isClosed) return;
+    if (refusal !== undefined) return this.#stream.refuse(refusal);
+    this.#stream.create(request);
+    if (request.progressNotify) this.#startProgress();
   }
 
   #startProgress(): void {
@@ -204,7 +214,7 @@ function* answersTo(
         watchId: ALL_WATCHERS,
         created: true,
         canceled: true,
-        cancelReason: reasonText(message.reason),
+        cancelReason: message.text ?? reasonText(message.reason),
       };
       return;
     case 'progress':
@@ -246,6 +256,7 @@ function reasonText(reason: CancelReason): string {
     case 'too-many-watchers':
       return 'mvcc: too many watchers on the stream';
     case 'requested':
+    case 'not-permitted':
       return '';
     default:
       return unreachable(reason);

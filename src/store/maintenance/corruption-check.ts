@@ -6,13 +6,14 @@
 import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import type { Credentials } from '../../proto/auth.ts';
 import { AlarmAction, AlarmType } from '../../proto/etcd.ts';
 import { RpcError } from '../../proto/rpc.ts';
 import type { Revision } from '../mvcc/core/revision.ts';
 import type { MemberId } from '../raft/core/types.ts';
 import { StoreError } from '../rpc/errors.ts';
 import type { StateMachine } from '../state-machine.ts';
-import type { Command } from '../mvcc/command.ts';
+import { AS_STORE, type Command } from '../mvcc/command.ts';
 import { corruptMembers, stateOf, type MemberHash } from './core/corruption.ts';
 import type { KvHash } from './hash-kv.ts';
 
@@ -22,7 +23,7 @@ export interface CheckedMember {
   readonly machine: StateMachine;
   linearizable(): Promise<void>;
   hashKv(revision: Revision): Promise<KvHash>;
-  propose(command: Command): Promise<unknown>;
+  propose(command: Command, credentials: Credentials): Promise<unknown>;
 }
 
 export interface HashedPeers {
@@ -114,6 +115,6 @@ export class CorruptionCheck {
     const { member, log } = this.#options;
     if (member.machine.alarms.has(AlarmType.CORRUPT, memberId)) return;
     log.error({ member: memberId.toString(16) }, 'store: its state differs from the others: replace it, then disarm the alarm');
-    await member.propose({ kind: 'alarm', request: { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.CORRUPT } });
+    await member.propose({ kind: 'alarm', request: { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.CORRUPT } }, AS_STORE);
   }
 }

@@ -3,6 +3,7 @@
  * recognises the answer. No time and no randomness is in it or added when it is applied; what the proposer chose, such
  * as a lease's id, is written out.
  */
+import { AuthChange, Credentials } from '../../proto/auth.ts';
 import {
   AlarmRequest,
   CompactionRequest,
@@ -14,7 +15,7 @@ import {
   TxnRequest,
 } from '../../proto/etcd.ts';
 import { MemberChange } from '../../proto/raft.ts';
-import { codec, WireError, type Init, type MessageCodec } from '../../proto/wire.ts';
+import { codec, WireError, type Init, type MessageCodec, type Writer } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
 
 export type Command =
@@ -24,6 +25,7 @@ export type Command =
   | { readonly kind: 'compaction'; readonly request: CompactionRequest }
   | { readonly kind: 'lease-grant'; readonly request: LeaseGrantRequest }
   | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest }
+  | { readonly kind: 'auth'; readonly request: AuthChange }
   | { readonly kind: 'alarm'; readonly request: AlarmRequest }
   /** ENABLE or CANCEL; its proposer has checked the version. */
   | { readonly kind: 'downgrade'; readonly request: DowngradeRequest }
@@ -34,9 +36,15 @@ export interface Proposal {
   /** Unique among the proposals that are under way; chosen by the proposing member. */
   readonly id: bigint;
   readonly command: Command;
+  /** In whose name; checked again when it is applied. None: nobody's, which is refused while authentication is on. */
+  readonly credentials?: Credentials | undefined;
 }
 
+/** For what the store does of itself, such as ending a lease: authentication does not bind it. */
+export const AS_STORE: Credentials = { subject: { case: 'store', value: true } };
+
 const ID = 1;
+const CREDENTIALS = 31;
 const FIELDS = {
   put: 2,
   'delete-range': 3,
@@ -46,6 +54,7 @@ const FIELDS = {
   'lease-revoke': 7,
   alarm: 20,
   downgrade: 21,
+  auth: 30,
   'member-change': 40,
 } as const;
 const FIXED64 = 1;
@@ -64,8 +73,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
   'podium.store.Proposal',
   (writer, init) => {
     // An Init of a whole message that we made ourselves.
-    const { id, command } = init as Proposal;
+    const { id, command, credentials } = init as Proposal;
     writer.uint32((ID << 3) | FIXED64).fixed64(id);
+    if (credentials !== undefined) writeCredentials(writer, credentials);
     const start = writer.open((FIELDS[command.kind] << 3) | LENGTH_DELIMITED);
     switch (command.kind) {
       case 'put':
@@ -95,6 +105,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
       case 'member-change':
         MemberChange.write(writer, command.request);
         break;
+      case 'auth':
+        AuthChange.write(writer, command.request as Init<AuthChange>);
+        break;
       default:
         unreachable(command);
     }
@@ -103,6 +116,7 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
   (reader, end) => {
     let id = 0n;
     let command: Command | undefined;
+    let credentials: Credentials | undefined;
     while (reader.position < end) {
       const tag = reader.tag();
       if (tag === ((ID << 3) | FIXED64)) {
@@ -139,6 +153,13 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
         case FIELDS['member-change']:
           command = { kind: 'member-change', request: MemberChange.read(reader, inner) };
           break;
+        case FIELDS.auth:
+          command = { kind: 'auth', request: AuthChange.read(reader, inner) };
+          if (command.request.change === undefined) throw new WireError('a change of authentication that is not known');
+          break;
+        case CREDENTIALS:
+          credentials = Credentials.read(reader, inner);
+          break;
         default:
           // Skipping what a newer member knows would make the replicas differ.
           throw new WireError(`a proposal has no field ${tag >>> 3}`);
@@ -146,7 +167,13 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
       reader.leave(inner);
     }
     if (command === undefined) throw new WireError('a proposal without a command');
-    return { id, command };
+    return credentials === undefined ? { id, command } : { id, command, credentials };
   },
   (init) => init as Proposal,
 );
+
+function writeCredentials(writer: Writer, credentials: Credentials): void {
+  const start = writer.open((CREDENTIALS << 3) | LENGTH_DELIMITED);
+  Credentials.write(writer, credentials as Init<Credentials>);
+  writer.close(start);
+}

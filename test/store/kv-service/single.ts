@@ -2,6 +2,7 @@
 import { DrivenClock } from '../../../src/base/driven-clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import type { Credentials } from '../../../src/proto/auth.ts';
 import { directChannel } from '../../../src/proto/direct-channel.ts';
 import { Election, KV, Lease, Lock, Watch } from '../../../src/proto/etcd.ts';
 import { bind } from '../../../src/proto/rpc.ts';
@@ -31,10 +32,10 @@ export class SingleStore {
     return new SingleStore(await StateMachine.open(new PlainBackend()));
   }
 
-  async propose(command: Command): Promise<CommandOutcome> {
+  async propose(command: Command, credentials?: Credentials): Promise<CommandOutcome> {
     this.proposals++;
     const { index } = this.machine.applied;
-    const data = encodeProposal({ id: 1n, command });
+    const data = encodeProposal({ id: 1n, command, credentials });
     return this.machine.apply({ index: index + 1, term: 1, data }, this.clock.monotonic()).outcome;
   }
 

@@ -23,15 +23,14 @@ async function start(): Promise<{ readonly leader: Member; readonly followers: r
 /** As server.ts makes it, over channels that lead straight to the peers' services. */
 function checkOf(member: Member, intervalMs = 0): CorruptionCheck {
   const { clock } = cluster;
-  const infoOf = (id: bigint) => ({ id, name: String(id), peerUrls: [], clientUrls: [] });
   const others = cluster.members.map((part) => part.member).filter((other) => other !== member);
   const channels = new Map(
     others.map((other) => {
-      const services = [new Peers({ self: infoOf(other.id), others: [], channels: new Map() }).service(other)];
+      const services = [new Peers({ channel: () => undefined }).service(other)];
       return [other.id, directChannel({ services, clock, log: silentLog })];
     }),
   );
-  const peers = new Peers({ self: infoOf(member.id), others: others.map(({ id }) => infoOf(id)), channels });
+  const peers = new Peers({ channel: (id) => channels.get(id) });
   return new CorruptionCheck({ clock, log: silentLog, member, peers, intervalMs });
 }
 

@@ -79,12 +79,24 @@ function eventKeyValue(mvcc: Mvcc, write: Write, value: Uint8Array): Event['kv']
 }
 
 export type CancelReason =
-  'duplicate-watch-id' | 'empty-range' | 'compacted-start' | 'too-many-watchers' | 'compacted' | 'requested';
+  | 'duplicate-watch-id'
+  | 'empty-range'
+  | 'compacted-start'
+  | 'too-many-watchers'
+  | 'compacted'
+  | 'requested'
+  | 'not-permitted';
 
 /** `revision` is what the response's header says: all that the watcher was owed up to it has been delivered. */
 export type WatchMessage =
   | { readonly kind: 'created'; readonly watchId: number; readonly revision: Revision }
-  | { readonly kind: 'refused'; readonly revision: Revision; readonly reason: CancelReason }
+  | {
+      readonly kind: 'refused';
+      readonly revision: Revision;
+      readonly reason: CancelReason;
+      /** Of what was refused outside: the hub knows no permissions. */
+      readonly text?: string;
+    }
   | {
       readonly kind: 'events';
       readonly watchId: number;
@@ -260,6 +272,11 @@ export class WatchStream {
 
   get isSynced(): boolean {
     return this.#unsynced.size === 0;
+  }
+
+  /** A watcher that was refused before it came here; `text` is what its client is told. */
+  refuse(text: string): void {
+    this.#push({ kind: 'refused', revision: this.#hub.mvcc.revision, reason: 'not-permitted', text });
   }
 
   create(request: WatchCreate): void {
