@@ -242,7 +242,7 @@ function readMessage(reader: Reader, end: number, typeName: string): Json {
     if (!field.isRepeated) {
       const value = readValue(reader, field);
       // A message that is there is told even if it is empty; so is a member of a oneof, which is one in all our files.
-      if (field.type === Type.MESSAGE || !isDefault(value)) json[field.name] = value;
+      if (field.type === Type.MESSAGE || !isDefault(field, value)) json[field.name] = value;
       return;
     }
     const list = (json[field.name] ??= []) as Json[]; // made here, and by nobody else
@@ -259,8 +259,8 @@ function readMessage(reader: Reader, end: number, typeName: string): Json {
 
 const DEFAULTS: ReadonlySet<Json> = new Set<Json>([false, 0, '', '0']);
 
-function isDefault(value: Json): boolean {
-  return DEFAULTS.has(value);
+function isDefault(field: Field, value: Json): boolean {
+  return DEFAULTS.has(value) || (field.type === Type.ENUM && value === enumOf(field.typeName).byNumber.get(0));
 }
 
 function readValue(reader: Reader, field: Field): Json {
@@ -279,7 +279,7 @@ function readValue(reader: Reader, field: Field): Json {
       return reader.bool();
     case Type.ENUM: {
       const number = reader.int32();
-      return number === 0 ? 0 : (enumOf(field.typeName).byNumber.get(number) ?? number);
+      return enumOf(field.typeName).byNumber.get(number) ?? number;
     }
     case Type.DOUBLE:
       return reader.double();

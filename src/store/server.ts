@@ -11,9 +11,14 @@ import { systemRandom } from '../base/system-random.ts';
 import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
+import { PortMux } from '../grpc/port-mux.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import type { BoundService } from '../proto/rpc.ts';
+import { directChannel } from '../proto/direct-channel.ts';
 import { addressOf, type StoreFlags, type TlsPaths } from './flags.ts';
+import { Gateway } from './http/gateway.ts';
+import { StoreMetrics } from './http/metrics.ts';
+import { storeHttp } from './http/routes.ts';
 import { Member } from './member.ts';
 import { levelBackends } from './mvcc/level-backend.ts';
 import { Peers } from './peers.ts';
@@ -30,8 +35,17 @@ export interface RunningStore {
   stop(): Promise<void>;
 }
 
+export interface StoreHttpAddresses {
+  /** etcd's --listen-metrics-urls: health and metrics without the rest. */
+  readonly listenMetricsUrls?: readonly string[];
+}
+
 /** Resolves when clients are served. `onFatal`: the member has stopped by itself and the process should end. */
-export async function startStore(flags: StoreFlags, onFatal: (error: unknown) => void): Promise<RunningStore> {
+export async function startStore(
+  flags: StoreFlags,
+  onFatal: (error: unknown) => void,
+  options: StoreHttpAddresses = {},
+): Promise<RunningStore> {
   const log = createLog(flags.name, flags.logLevel);
   warnOfPlainText(flags, log);
   const random = systemRandom();
@@ -48,12 +62,15 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     self: flags.id,
     peers: channels,
   });
+  const metrics = new StoreMetrics(systemClock);
+  const disk = metrics.timedDisk(new FileDisk(flags.dataDir));
   const member = await Member.open(
-    { clock: systemClock, random, log, disk: new FileDisk(flags.dataDir), backends: levelBackends(flags.dataDir), transport },
+    { clock: systemClock, random, log, disk, backends: metrics.timedBackends(levelBackends(flags.dataDir)), transport },
     { clusterId: flags.clusterId, id: flags.id, voters: flags.members.map(({ id }) => id), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
+  metrics.addMember(member);
   const self = { id: flags.id, name: flags.name, peerUrls: selfPeerUrls(flags), clientUrls: flags.advertiseClientUrls };
   const peers = new Peers({ self, others: others.map((other) => ({ ...other, clientUrls: [] })), channels });
   const health = new HealthService('not-serving');
@@ -66,8 +83,18 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     requestBytesMax: PEER_MESSAGE_BYTES_MAX,
   });
   const services = clientServices({ member, peers, clock: systemClock, random: random.fork('services') });
-  const clientServer = new GrpcServer({ log, services: withTools(services, health), tls: serverTls(flags.clientTls) });
+  const gateway = new Gateway(directChannel({ services, clock: systemClock, log, peer: 'gateway' }), services);
+  const clientServer = new GrpcServer({
+    log,
+    services: withTools(services, health),
+    tls: serverTls(flags.clientTls),
+    http: storeHttp({ member, metrics, gateway, log }),
+    observe: metrics.observe,
+  });
+  const metricsPorts = new PortMux({ tls: serverTls(flags.clientTls), http: storeHttp({ member, metrics, log }) });
+  const plainMetricsPorts = new PortMux({ http: storeHttp({ member, metrics, log }) });
   try {
+    for (const url of options.listenMetricsUrls ?? []) await (url.startsWith('https:') ? metricsPorts : plainMetricsPorts).listen(addressOf(url));
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
     await member.start();
@@ -79,6 +106,8 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   return {
     stop: async () => {
       health.set('', 'not-serving');
+      metricsPorts.close();
+      plainMetricsPorts.close();
       await clientServer.stop(STOP_GRACE_MS);
       await member.stop();
       await peerServer.stop(0);
