@@ -135,7 +135,7 @@ function enumOf(typeName: string): Enum {
 
 // ── JSON to bytes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The message's bytes. Throws {@link JsonError}; an unknown field is one. */
+/** The message's bytes. Throws {@link JsonError}; fields that the message does not have are passed over, as etcd does. */
 export function encodeJson(typeName: string, json: Json): Uint8Array {
   const writer = new Writer();
   writeMessage(writer, typeName, json, 0);
@@ -148,8 +148,7 @@ function writeMessage(writer: Writer, typeName: string, json: Json, depth: numbe
   const { byName } = messageOf(typeName);
   for (const [name, value] of Object.entries(json)) {
     const field = byName.get(name);
-    if (field === undefined) throw new JsonError(`unknown field "${name}" in ${typeName}`);
-    if (value === null) continue;
+    if (field === undefined || value === null) continue;
     if (!field.isRepeated) writeValue(writer, field, value as Json, depth); // an object's values, as its type says
     else if (!Array.isArray(value)) throw new JsonError(`${field.name}: not a list`);
     else for (const item of value as readonly Json[]) writeValue(writer, field, item, depth);

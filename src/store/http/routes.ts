@@ -92,7 +92,7 @@ async function probe(root: string, checks: ReadonlyMap<string, Check>, { url, re
   const results = await Promise.all(asked.map(async ([name, check]) => ({ name, why: await check() })));
   const lines = results.map(({ name, why }) => (why === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${why}\n`)).join('');
   if (results.some(({ why }) => why !== undefined)) return text(response, 503, `${lines}${root} check failed\n`);
-  text(response, 200, url.searchParams.has('verbose') ? `${lines}${root} check passed\n` : 'ok\n');
+  text(response, 200, url.searchParams.has('verbose') ? `${lines}ok\n` : 'ok\n');
 }
 
 async function health({ member, alarms = () => [] }: StoreHttpOptions, checks: Checks, { url, response }: { url: URL; response: ServerResponse }) {
@@ -104,7 +104,7 @@ async function health({ member, alarms = () => [] }: StoreHttpOptions, checks: C
   const read = isSerializable ? checks.livez.get('serializable_read')! : checks.linearizable;
   if (reason === '') {
     const why = await read();
-    if (why !== undefined) reason = `${isSerializable ? 'SERIALIZABLE' : 'LINEARIZABLE'} READ FAILED: ${why}`;
+    if (why !== undefined) reason = `RANGE ERROR:${why}`;
   }
   json(response, reason === '' ? 200 : 503, { health: reason === '' ? 'true' : 'false', reason });
 }
