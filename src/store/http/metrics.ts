@@ -149,10 +149,13 @@ function addMvcc(registry: Registry, member: Member): void {
   gauge('etcd_debugging_mvcc_current_revision', 'The current revision of store.', () => member.machine.revision);
   gauge('etcd_debugging_mvcc_compact_revision', 'The revision of the last compaction in store.', () => member.machine.mvcc.compactRevision);
   const total = (kind: keyof StateMachine['counts']) => () => member.machine.counts[kind];
-  counter('etcd_mvcc_put_total', 'Total number of puts seen by this member.', total('put'));
-  counter('etcd_mvcc_delete_total', 'Total number of deletes seen by this member.', total('delete'));
-  counter('etcd_mvcc_txn_total', 'Total number of txns seen by this member.', total('txn'));
-  counter('etcd_mvcc_range_total', 'Total number of ranges seen by this member.', total('range'));
+  // etcd's older dashboards ask for the second name.
+  for (const prefix of ['etcd_mvcc', 'etcd_debugging_mvcc']) {
+    counter(`${prefix}_put_total`, 'Total number of puts seen by this member.', total('put'));
+    counter(`${prefix}_delete_total`, 'Total number of deletes seen by this member.', total('delete'));
+    counter(`${prefix}_txn_total`, 'Total number of txns seen by this member.', total('txn'));
+    counter(`${prefix}_range_total`, 'Total number of ranges seen by this member.', total('range'));
+  }
 }
 
 function addProcess(registry: Registry, startedAtSeconds: number): void {
