@@ -34,6 +34,7 @@ export class RenewedTls implements experimental.CertificateProvider {
   readonly #poll: NodeJS.Timeout;
   readonly #identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
   readonly #caListeners = new Set<experimental.CaCertificateUpdateListener>();
+  readonly #listeners = new Set<() => void>();
   #settling: NodeJS.Timeout | undefined;
   #pems: Pems;
 
@@ -65,6 +66,11 @@ export class RenewedTls implements experimental.CertificateProvider {
     clearInterval(this.#poll);
     clearTimeout(this.#settling);
     for (const watcher of this.#watchers) watcher.close();
+  }
+
+  /** Of servers of our own, which read `current`. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
   }
 
   addIdentityCertificateListener(listener: experimental.IdentityCertificateUpdateListener): void {
@@ -108,6 +114,7 @@ export class RenewedTls implements experimental.CertificateProvider {
     this.#log.info({ file: this.#paths.certFile }, 'tls: new connections use the renewed certificate');
     for (const listener of this.#caListeners) listener({ caCertificate: read.ca });
     for (const listener of this.#identityListeners) listener({ certificate: read.cert, privateKey: read.key });
+    for (const listener of this.#listeners) listener();
   }
 }
 

@@ -2,6 +2,7 @@
  * Binds transport-free handlers (src/proto/rpc.ts) to @grpc/grpc-js, and keeps the server: addresses, TLS, limits, a stop
  * that ends. It knows no service; health and reflection are handlers like any other.
  */
+import type { RequestListener } from 'node:http';
 import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { describeError, systemErrorCode } from '../base/errors.ts';
@@ -17,6 +18,7 @@ import {
   type CallContext,
 } from '../proto/rpc.ts';
 import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
+import { PortMux } from './port-mux.ts';
 import type { RenewedTls } from './renewed-tls.ts';
 
 export interface TlsFiles {
@@ -41,7 +43,13 @@ export interface GrpcServerOptions {
   /** 0: a quiet connection is not asked whether it lives. */
   readonly keepaliveTimeMs?: number;
   readonly keepaliveTimeoutMs?: number;
+  /** Answers HTTP/1.1 on the same ports; absent: they speak gRPC only. */
+  readonly http?: RequestListener | undefined;
+  /** Asked once a method, at the start; what it answers hears of every call that ended. To be as cheap as a counter. */
+  readonly observe?: ((method: MethodDescriptor<unknown, unknown>) => HandledObserver) | undefined;
 }
+
+export type HandledObserver = (code: RpcCode) => void;
 
 /** etcd's 1.5 MiB for a request, and room for what surrounds it. */
 export const REQUEST_BYTES_MAX = 2 * 1024 * 1024;
@@ -74,6 +82,7 @@ export class GrpcServer {
   /** How to end what runs. */
   readonly #streams = new Set<(error: RpcError) => void>();
   readonly #unaries = new Set<(error: RpcError) => void>();
+  readonly #mux: PortMux | undefined;
   #isStopping = false;
 
   constructor(options: GrpcServerOptions) {
@@ -87,6 +96,7 @@ export class GrpcServer {
       'grpc.enable_channelz': 0,
     });
     for (const service of options.services) this.#add(service);
+    this.#mux = options.http === undefined ? undefined : this.#newMux(options.http);
   }
 
   /** Listens on all `addresses` ("127.0.0.1:2379"; port 0: any free one) or on none; answers the ports. */
@@ -96,6 +106,7 @@ export class GrpcServer {
       for (const address of addresses) ports.push(await this.#listenOn(address));
     } catch (error) {
       this.#server.forceShutdown();
+      this.#mux?.close();
       throw error;
     }
     return ports;
@@ -104,8 +115,9 @@ export class GrpcServer {
   /** Takes no more calls, ends streams at once with Unavailable, and after `graceMs` the unary calls that still run. */
   stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#mux?.stopListening();
     for (const end of [...this.#streams]) end(stopping());
-    return new Promise((resolve) => {
+    return new Promise<void>((resolve) => {
       // A session that grpc-js destroys may leave its callers waiting for their keepalive: they are answered first.
       let timer = setTimeout(() => {
         for (const end of [...this.#unaries]) end(stopping());
@@ -118,10 +130,25 @@ export class GrpcServer {
         clearTimeout(timer);
         resolve();
       });
+    }).finally(() => this.#mux?.close());
+  }
+
+  /** TLS ends in the mux; what grpc-js is handed is a socket like any other, which still knows its certificate. */
+  #newMux(http: RequestListener): PortMux {
+    const injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+    return new PortMux({ tls: this.#options.tls, http, grpc: (socket) => injector.injectConnection(socket) });
+  }
+
+  async #listenOn(address: string): Promise<number> {
+    const mux = this.#mux;
+    if (mux === undefined) return this.#bind(address);
+    return mux.listen(address).catch((error: Error) => {
+      const code = systemErrorCode(error);
+      throw new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? error.message}`);
     });
   }
 
-  #listenOn(address: string): Promise<number> {
+  #bind(address: string): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, this.#credentials(), (error, port) => {
         if (error === null) resolve(port);
@@ -158,32 +185,37 @@ export class GrpcServer {
   #adapt(bound: BoundService, method: MethodDescriptor<unknown, unknown>, handler: AnyHandler): grpc.UntypedHandleCall {
     // The descriptor says which of the four shapes the handler has; `bind` has checked that it is so.
     const call = handler as (request: unknown, context: CallContext) => unknown;
-    const failure = (error: unknown) => this.#failure(bound, method.path, error);
+    const handled = this.#options.observe?.(method) ?? unobserved;
+    const failure = (error: unknown) => {
+      const known = this.#failure(bound, method.path, error);
+      handled(known.code as RpcCode); // as #failure made it
+      return known;
+    };
     if (method.responseStream) {
       if (!method.requestStream) {
         return (stream: grpc.ServerWritableStream<unknown, unknown>) =>
-          this.#stream(stream, failure, (context) => call(checked(stream.request), context));
+          this.#stream(stream, { failure, handled }, (context) => call(checked(stream.request), context));
       }
       return (stream: grpc.ServerDuplexStream<unknown, unknown>) =>
-        this.#stream(stream, failure, (context, requests) => call(requests, context));
+        this.#stream(stream, { failure, handled }, (context, requests) => call(requests, context));
     }
     if (method.requestStream) {
       return (stream: grpc.ServerReadableStream<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
         const context = new ServerCallContext(stream);
         const requests = requestsOf(stream, context.signal);
-        this.#unary(() => call(requests, context), answer, failure);
+        this.#unary(() => call(requests, context), answer, { failure, handled });
       };
     }
     return (unary: grpc.ServerUnaryCall<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
       const context = new ServerCallContext(unary);
-      this.#unary(() => call(checked(unary.request), context), answer, failure);
+      this.#unary(() => call(checked(unary.request), context), answer, { failure, handled });
     };
   }
 
   #unary(
     run: () => unknown,
     answer: grpc.sendUnaryData<unknown>,
-    failure: (error: unknown) => grpc.ServiceError,
+    { failure, handled }: Outcomes,
   ): void {
     let result: unknown;
     try {
@@ -191,13 +223,18 @@ export class GrpcServer {
     } catch (error) {
       return answer(failure(error));
     }
-    if (!(result instanceof Promise)) return answer(null, result);
+    if (!(result instanceof Promise)) {
+      handled(RpcCode.OK);
+      return answer(null, result);
+    }
     const fail = (error: unknown) => {
       if (this.#unaries.delete(fail)) answer(failure(error));
     };
     this.#unaries.add(fail);
     result.then((value: unknown) => {
-      if (this.#unaries.delete(fail)) answer(null, value);
+      if (!this.#unaries.delete(fail)) return;
+      handled(RpcCode.OK);
+      answer(null, value);
     }, fail);
   }
 
@@ -219,7 +256,7 @@ export class GrpcServer {
 
   #stream(
     stream: StreamCall,
-    failure: (error: unknown) => grpc.ServiceError,
+    { failure, handled }: Outcomes,
     run: (context: CallContext, requests: AsyncIterable<unknown>) => unknown,
   ): void {
     const context = new ServerCallContext(stream);
@@ -230,12 +267,16 @@ export class GrpcServer {
       isOver = true;
       this.#streams.delete(over);
       if (error !== undefined) stream.emit('error', failure(error));
-      else stream.end();
+      else {
+        handled(RpcCode.OK);
+        stream.end();
+      }
       context.abort();
     };
     if (this.#isStopping) return over(stopping());
     this.#streams.add(over);
     context.signal.addEventListener('abort', () => {
+      if (!isOver) handled(RpcCode.CANCELLED);
       isOver = true;
       this.#streams.delete(over);
     });
@@ -251,6 +292,14 @@ export class GrpcServer {
     );
   }
 }
+
+/** What becomes of a call: `failure` makes the error that its caller sees; both count it. */
+interface Outcomes {
+  readonly failure: (error: unknown) => grpc.ServiceError;
+  readonly handled: HandledObserver;
+}
+
+function unobserved(): void {}
 
 /** grpc-js tells a taken port in a sentence of its own: what the system says is asked for again. */
 function whyNotListen(address: string): Promise<string> {

@@ -29,6 +29,8 @@ const text = (name: string, initial: string, help: string) => used(name, 'text',
 const boolean = (name: string, initial: 'true' | 'false', help: string) => used(name, 'boolean', initial, help);
 const ignored = (type: Flag['type'], why: string, names: readonly string[]): Flag[] =>
   names.map((name) => ({ name, type, initial: '', help: why, use: 'ignored' }));
+/** It has a value, as others look at it, and no effect here. */
+const unheeded = (flag: Flag, why: string): Flag => ({ ...flag, help: why, use: 'ignored' });
 const refused = (name: string, type: Flag['type'], why: string): Flag => ({
   name,
   type,
@@ -46,7 +48,7 @@ const MEMBER: readonly Flag[] = [
   used('heartbeat-interval', 'milliseconds', '', 'between heartbeats of a leader (default 400)'),
   used('election-timeout', 'milliseconds', '1000', 'without a leader before an election; at least 5 heartbeats'),
   text('listen-client-urls', 'http://localhost:2379', 'where it serves clients'),
-  text('listen-client-http-urls', '', 'where it serves HTTP alone'),
+  unheeded(text('listen-client-http-urls', '', ''), 'HTTP is served beside gRPC, on --listen-client-urls'),
   text('listen-peer-urls', 'http://localhost:2380', 'where it serves members'),
   used('quota-backend-bytes', 'integer', '0', 'size at which writes are refused; 0: 2 GiB, negative: none'),
   used('max-txn-ops', 'count', '128', 'operations of a transaction'),
@@ -65,7 +67,7 @@ const CLUSTER: readonly Flag[] = [
   text('initial-cluster-token', 'etcd-cluster', 'tells clusters with the same addresses apart'),
   text('advertise-client-urls', '', 'what clients are told (default: --listen-client-urls)'),
   boolean('strict-reconfig-check', 'true', 'refuse a change of members that would lose the quorum'),
-  used('max-learners', 'count', '1', 'members that learn at a time'),
+  unheeded(used('max-learners', 'count', '1', ''), 'one member learns at a time'),
   text('auto-compaction-mode', 'periodic', '"periodic" or "revision"'),
   text('auto-compaction-retention', '0', 'a duration (hours without a unit), or so many revisions; 0: off'),
 ];
@@ -83,23 +85,23 @@ const SECURITY: readonly Flag[] = [
   boolean('auto-tls', 'false', 'make a certificate for clients in --data-dir; nobody can tell it from another'),
   boolean('peer-auto-tls', 'false', 'the same for members: what they say is secret, who they are is not checked'),
   text('auth-token', 'simple', '"simple", or "jwt,pub-key=…,priv-key=…,sign-method=…,ttl=…"'),
-  used('bcrypt-cost', 'count', '10', 'rounds of password hashes, as a power of 2'),
+  unheeded(used('bcrypt-cost', 'count', '10', ''), 'passwords are hashed by scrypt'),
   used('auth-token-ttl', 'count', '300', 'seconds that a simple token lives'),
-  text('cors', '*', 'origins that a browser may call from'),
-  text('host-whitelist', '*', 'host names that a plain HTTP request may give'),
+  unheeded(text('cors', '*', ''), 'browsers are not let call from other origins'),
+  unheeded(text('host-whitelist', '*', ''), 'any host name is taken'),
 ];
 
 const OBSERVATION: readonly Flag[] = [
   text('listen-metrics-urls', '', 'where it serves metrics and health as well'),
-  text('metrics', 'basic', '"basic" or "extensive"'),
-  boolean('enable-pprof', 'false', 'serve profiles over HTTP'),
+  unheeded(text('metrics', 'basic', ''), 'all metrics are served'),
+  unheeded(boolean('enable-pprof', 'false', ''), 'profiles are taken with node --cpu-prof'),
   text('log-level', 'info', 'debug, info, warn, error, dpanic, panic or fatal'),
   text('log-outputs', 'default', 'stderr, stdout or files, separated by commas'),
   text('logger', 'zap', 'only "zap", whose form is not kept: lines are JSON'),
   boolean('initial-corrupt-check', 'false', 'compare with the other members before serving'),
   used('corrupt-check-time', 'duration', '0s', 'between comparisons of all members; 0: none'),
-  boolean('compact-hash-check-enabled', 'false', 'compare what members keep after a compaction'),
-  used('compact-hash-check-time', 'duration', '1m', 'between those comparisons'),
+  unheeded(boolean('compact-hash-check-enabled', 'false', ''), '--corrupt-check-time compares whole members'),
+  unheeded(used('compact-hash-check-time', 'duration', '1m', ''), '--corrupt-check-time compares whole members'),
   text('feature-gates', '', 'Name=true|false,…: InitialCorruptCheck, CompactHashCheck, LeaseCheckpoint, …'),
   text('config-file', '', 'flags as YAML; others, and the environment, are then not looked at'),
 ];

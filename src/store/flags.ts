@@ -51,7 +51,6 @@ export interface StoreFlags {
   /** `existing`: it joins a cluster that runs; ids are the cluster's to say, not the flags'. */
   readonly initialClusterState: 'new' | 'existing';
   readonly strictReconfigCheck: boolean;
-  readonly maxLearners: number;
   readonly snapshotEntries: number;
   readonly catchUpEntries: number;
   /** undefined: the member's own choice. */
@@ -72,17 +71,9 @@ export interface StoreFlags {
   readonly initialCorruptCheck: boolean;
   /** 0: never. */
   readonly corruptCheckTimeMs: number;
-  readonly compactHashCheck: boolean;
-  readonly compactHashCheckTimeMs: number;
   readonly authToken: TokenScheme;
-  readonly listenClientHttpUrls: readonly string[];
   readonly listenMetricsUrls: readonly string[];
-  readonly metrics: 'basic' | 'extensive';
-  readonly enablePprof: boolean;
   readonly enableGateway: boolean;
-  /** `*`: any. */
-  readonly corsOrigins: readonly string[];
-  readonly hostWhitelist: readonly string[];
   /** `stderr`, `stdout`, or paths. */
   readonly logOutputs: readonly string[];
   /** For standard error: what was given and has no effect. */
@@ -176,7 +167,6 @@ function addresses(values: FlagValues) {
     listenClientUrls,
     advertiseClientUrls: advertise === undefined ? listenClientUrls : urls('advertise-client-urls', advertise),
     listenPeerUrls: urls('listen-peer-urls', values.text('listen-peer-urls')),
-    listenClientHttpUrls: some('listen-client-http-urls'),
     listenMetricsUrls: some('listen-metrics-urls'),
   };
 }
@@ -202,7 +192,6 @@ function consensus(values: FlagValues) {
     snapshotEntries,
     catchUpEntries: values.number('snapshot-catchup-entries'),
     strictReconfigCheck: values.boolean('strict-reconfig-check'),
-    maxLearners: values.number('max-learners'),
   };
 }
 
@@ -232,8 +221,6 @@ function maintenance(values: FlagValues) {
     autoCompactionRetention: retention(autoCompactionMode, values.text('auto-compaction-retention')),
     initialCorruptCheck: values.boolean('initial-corrupt-check'),
     corruptCheckTimeMs: values.durationMs('corrupt-check-time'),
-    compactHashCheck: values.boolean('compact-hash-check-enabled'),
-    compactHashCheckTimeMs: values.durationMs('compact-hash-check-time'),
   };
 }
 
@@ -261,8 +248,6 @@ function security(values: FlagValues, dataDir: string) {
       ttlSeconds: values.number('auth-token-ttl'),
       readFile: readFileSync,
     }),
-    corsOrigins: values.list('cors'),
-    hostWhitelist: values.list('host-whitelist'),
   };
 }
 
@@ -275,8 +260,6 @@ function observation(values: FlagValues) {
   return {
     logLevel: logLevel(values.text('log-level')),
     logOutputs: values.list('log-outputs').map((output) => (isJournal(output) ? 'stderr' : output)),
-    metrics: oneOf(values, 'metrics', ['basic', 'extensive']),
-    enablePprof: values.boolean('enable-pprof'),
     enableGateway: values.boolean('enable-grpc-gateway'),
   };
 }

@@ -128,6 +128,7 @@ export class Member {
   readonly #compactor: AutoCompactor | undefined;
   #leaseTimer: Timer | undefined;
   #isStopped = false;
+  #failedProposals = 0;
   /** What else wants to hear of a new role or leader. */
   readonly #roleListeners = new Set<(state: SoftState) => void>();
 
@@ -233,6 +234,15 @@ export class Member {
 
   get leader(): MemberId {
     return this.#node.softState.leader;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** Those that wait for their entry to be applied, and those that failed since the start. */
+  get proposals(): { readonly pending: number; readonly failed: number } {
+    return { pending: this.#pending.size, failed: this.#failedProposals };
   }
 
   status(): RaftStatus {
@@ -347,10 +357,12 @@ export class Member {
     try {
       send(id);
     } catch (error) {
+      this.#failedProposals++;
       return Promise.reject(error);
     }
     const timer = this.#world.clock.setTimer(this.requestTimeoutMs, () => {
       this.#pending.delete(id);
+      this.#failedProposals++;
       outcome.reject(new StoreError(this.leader === 0n ? 'timeout-leader-failure' : 'timeout'));
     });
     this.#pending.set(id, { term: this.#node.status().term, outcome, timer });
@@ -496,6 +508,7 @@ export class Member {
     for (const [id, pending] of this.#pending) {
       if (pending.term >= term) continue;
       this.#pending.delete(id);
+      this.#failedProposals++;
       pending.timer.cancel();
       pending.outcome.reject(new StoreError('leader-changed'));
     }

@@ -11,11 +11,16 @@ import { systemRandom } from '../base/system-random.ts';
 import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
+import { PortMux } from '../grpc/port-mux.ts';
 import { GrpcServer } from '../grpc/server.ts';
+import { directChannel } from '../proto/direct-channel.ts';
 import type { BoundService } from '../proto/rpc.ts';
 import { openCertificates } from './certificates.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
 import { addressOf, type StoreFlags } from './flags.ts';
+import { Gateway } from './http/gateway.ts';
+import { StoreMetrics } from './http/metrics.ts';
+import { storeHttp } from './http/routes.ts';
 import { identify } from './join.ts';
 import { CorruptionCheck } from './maintenance/corruption-check.ts';
 import { Member, WAL_DIR } from './member.ts';
@@ -38,6 +43,11 @@ export interface RunningStore {
   stop(): Promise<void>;
 }
 
+export interface StoreHttpAddresses {
+  /** etcd's --listen-metrics-urls: health and metrics without the rest. */
+  readonly listenMetricsUrls?: readonly string[];
+}
+
 /** Resolves when clients are served. `onFatal`: the member has stopped by itself and the process should end. */
 export async function startStore(flags: StoreFlags, onFatal: (error: unknown) => void): Promise<RunningStore> {
   const log = createLog(flags.name, flags.logLevel, flags.logOutputs);
@@ -58,12 +68,15 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     dial,
   });
   const { strictReconfigCheck } = flags;
+  const metrics = new StoreMetrics(systemClock);
+  const backends = metrics.timedBackends(levelBackends(flags.dataDir));
   const member = await Member.open(
-    { clock: systemClock, random, log, disk, backends: levelBackends(flags.dataDir), transport },
+    { clock: systemClock, random, log, disk: metrics.timedDisk(disk), backends, transport },
     { ...identity, strictReconfigCheck, ...raftConfig(flags), ...upkeep(flags), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
+  metrics.addMember(member);
   const peers = new Peers({ channel: (to) => transport.channel(to) });
   const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, intervalMs: flags.corruptCheckTimeMs });
   const health = new HealthService('not-serving');
@@ -85,13 +98,22 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     electionMs: flags.electionMs,
     auth: { tokens: flags.authToken, clientCertAuth: flags.clientTls?.requireClientCertificate ?? false },
   });
+  const channel = directChannel({ services, clock: systemClock, log, peer: 'gateway' });
+  const gateway = flags.enableGateway ? new Gateway(channel, services) : undefined;
   const clientServer = new GrpcServer({
     log,
     services: withTools(services, health),
     tls: certificates.forClients,
     ...grpcLimits(flags),
+    http: storeHttp({ member, metrics, gateway, log }),
+    observe: metrics.observe,
   });
+  const metricsPorts = new PortMux({ tls: certificates.forClients, http: storeHttp({ member, metrics, log }) });
+  const plainMetricsPorts = new PortMux({ http: storeHttp({ member, metrics, log }) });
   try {
+    for (const url of flags.listenMetricsUrls) {
+      await (url.startsWith('https:') ? metricsPorts : plainMetricsPorts).listen(addressOf(url));
+    }
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
     if (flags.initialCorruptCheck) await corruption.checkAtStart();
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
@@ -109,6 +131,8 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     stop: async () => {
       health.set('', 'not-serving');
       corruption.stop();
+      metricsPorts.close();
+      plainMetricsPorts.close();
       await clientServer.stop(STOP_GRACE_MS);
       await member.stop();
       await peerServer.stop(0);

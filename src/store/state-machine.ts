@@ -50,6 +50,7 @@ import {
   decodeIndexRow,
   FIRST_REVISION,
   INDEX_ROWS,
+  isTombstone,
   LEASE_ROWS,
   NO_LEASE,
   type Revision,
@@ -131,6 +132,8 @@ export class StateMachine {
   #downgrade: DowngradeState = NO_DOWNGRADE;
   readonly members = new Members();
   readonly auth: AuthState;
+  /** Since this state machine was opened, for metrics: not replicated, not in any hash. */
+  readonly counts = { put: 0, delete: 0, txn: 0, range: 0 };
   readonly #overlay: Overlay;
   readonly #hub: WatchHub;
   #applied: SnapshotMeta = { index: 0, term: 0, confState: NO_MEMBERS };
@@ -254,6 +257,7 @@ export class StateMachine {
   }
 
   range(request: RangeRequest): Outcome<RangeResult> {
+    this.counts.range++;
     return range(this.mvcc, request);
   }
 
@@ -327,6 +331,7 @@ export class StateMachine {
       case 'delete-range':
         return this.#write(() => ({ ok: true, result: deleteRange(this.mvcc, this.leases, command.request) }));
       case 'txn':
+        this.counts.txn++;
         return this.#write(() => txn(this.mvcc, this.leases, command.request));
       case 'compaction':
         return this.#compact(command.request.revision);
@@ -356,6 +361,7 @@ export class StateMachine {
 
   #commit(): readonly Change[] {
     const changes = this.mvcc.commit();
+    for (const { write } of changes) this.counts[isTombstone(write) ? 'delete' : 'put']++;
     this.#hub.notify(changes);
     return changes;
   }

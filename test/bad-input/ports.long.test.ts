@@ -53,7 +53,10 @@ describe.each(PORTS)('%s', (_name, basePort, method) => {
   test('noise and other protocols are hung up on without a word', async () => {
     expect(await hostile.overTcp(bare, hostile.randomBytes('noise', 64 * 1024))).toHaveLength(0);
     expect(await hostile.overTcp(bare, Buffer.from('GET / HTTP/1.1\r\nhost: podium\r\n\r\n'))).toHaveLength(0);
-    expect(await hostile.overTls(target(), Buffer.from('GET / HTTP/1.1\r\nhost: podium\r\n\r\n'), 'http/1.1')).toHaveLength(0);
+    const http = await hostile.overTls(target(), Buffer.from('GET / HTTP/1.1\r\nhost: podium\r\nconnection: close\r\n\r\n'), 'http/1.1');
+    // The store's client port speaks HTTP, too, and has nothing at /.
+    if (basePort === 2379) expect(http.toString()).toContain('404 Not Found');
+    else expect(http).toHaveLength(0);
   });
 
   test('who shows no certificate of the cluster is not let in', async () => {

@@ -78,8 +78,11 @@ async function status(member: Member): Promise<Init<StatusResponse>> {
 
 /** As etcd prints the message, to the space at its end. */
 function alarmText({ memberId, alarm: type }: AlarmMember): string {
-  const name = Object.entries(AlarmType).find(([, value]) => value === type)?.[0] ?? String(type);
-  return `memberID:${memberId} alarm:${name} `;
+  return `memberID:${memberId} alarm:${alarmName(type)} `;
+}
+
+export function alarmName(type: number): string {
+  return Object.entries(AlarmType).find(([, value]) => value === type)?.[0] ?? String(type);
 }
 
 /** By the store's own right: who asks was checked at the door (auth/service-needs.ts). */

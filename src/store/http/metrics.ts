@@ -1,0 +1,175 @@
+/**
+ * What a member tells Prometheus: etcd's names where the meaning is etcd's, `podium_` for the rest. Nothing below knows
+ * of it: calls are counted by the server's observer, syncs by a disk that is wrapped, and the rest is asked at a scrape.
+ */
+import { readdirSync } from 'node:fs';
+import type { Clock } from '../../base/clock.ts';
+import type { Disk, DiskFile } from '../../base/disk.ts';
+import type { HandledObserver } from '../../grpc/server.ts';
+import { RpcCode } from '../../proto/rpc.ts';
+import type { MethodDescriptor } from '../../proto/wire.ts';
+import type { Member } from '../member.ts';
+import type { Backend, BackendFactory } from '../mvcc/backend.ts';
+import { ETCD_VERSION } from '../rpc/maintenance.ts';
+import type { StateMachine } from '../state-machine.ts';
+import { Registry, type Histogram, type Sample } from './registry.ts';
+
+/** etcd's: from a millisecond, doubling. */
+const SECONDS: readonly number[] = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
+
+const CODE_NAMES: readonly string[] = [
+  'OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists', 'PermissionDenied',
+  'ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented', 'Internal', 'Unavailable',
+  'DataLoss', 'Unauthenticated',
+];
+
+export class StoreMetrics {
+  readonly registry = new Registry();
+  readonly #clock: Clock;
+  readonly #walSync: Histogram;
+  readonly #commit: Histogram;
+  readonly #calls: { readonly method: MethodDescriptor<unknown, unknown>; readonly counts: number[] }[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#walSync = this.registry.histogram('etcd_disk_wal_fsync_duration_seconds', 'The latency distributions of fsync called by WAL.', SECONDS);
+    this.#commit = this.registry.histogram(
+      'etcd_disk_backend_commit_duration_seconds',
+      'The latency distributions of commit called by backend.',
+      SECONDS,
+    );
+    this.registry.add('counter', 'grpc_server_handled_total', 'Total number of RPCs completed on the server, regardless of success or failure.', () =>
+      this.#calls.flatMap(({ method, counts }) => callSamples(method, counts)),
+    );
+    addProcess(this.registry, clock.wall() / 1000 - process.uptime());
+  }
+
+  /** For the server. */
+  readonly observe = (method: MethodDescriptor<unknown, unknown>): HandledObserver => {
+    const counts = CODE_NAMES.map(() => 0);
+    this.#calls.push({ method, counts });
+    return (code) => void counts[code]!++;
+  };
+
+  /** Times the syncs of files: but for a few at the start, and of snapshots, they are the log's. */
+  timedDisk(disk: Disk): Disk {
+    return {
+      open: async (path, options) => this.#timedFile(await disk.open(path, options)),
+      exists: (path) => disk.exists(path),
+      rename: (from, to) => disk.rename(from, to),
+      remove: (path) => disk.remove(path),
+      makeDir: (path) => disk.makeDir(path),
+      list: (path) => disk.list(path),
+      syncDir: (path) => disk.syncDir(path),
+    };
+  }
+
+  timedBackends(backends: BackendFactory): BackendFactory {
+    return {
+      open: async (path) => this.#timedBackend(await backends.open(path)),
+      destroy: (path) => backends.destroy(path),
+    };
+  }
+
+  #timedFile(file: DiskFile): DiskFile {
+    return {
+      path: file.path,
+      size: () => file.size(),
+      read: (offset, length) => file.read(offset, length),
+      writeAt: (offset, parts) => file.writeAt(offset, parts),
+      datasync: () => this.#time(this.#walSync, file.datasync()),
+      truncate: (size) => file.truncate(size),
+      close: () => file.close(),
+    };
+  }
+
+  #timedBackend(backend: Backend): Backend {
+    return {
+      get: (key) => backend.get(key),
+      batch: (ops) => this.#time(this.#commit, backend.batch(ops)),
+      scan: (range) => backend.scan(range),
+      snapshot: () => backend.snapshot(),
+      sizeBytes: () => backend.sizeBytes(),
+      close: () => backend.close(),
+    };
+  }
+
+  async #time(histogram: Histogram, work: Promise<void>): Promise<void> {
+    const startedAt = this.#clock.monotonic();
+    await work;
+    histogram.observe((this.#clock.monotonic() - startedAt) / 1000);
+  }
+
+  /** To be called once, when the member is there. */
+  addMember(member: Member): void {
+    addRaft(this.registry, member);
+    addMvcc(this.registry, member);
+  }
+}
+
+function callSamples(method: MethodDescriptor<unknown, unknown>, counts: readonly number[]): Sample[] {
+  const [, service, name] = method.path.split('/');
+  const type = method.requestStream ? (method.responseStream ? 'bidi_stream' : 'client_stream') : method.responseStream ? 'server_stream' : 'unary';
+  return counts.flatMap((value, code) => {
+    if (value === 0 && code !== RpcCode.OK) return [];
+    return [{ labels: { grpc_code: CODE_NAMES[code]!, grpc_method: name!, grpc_service: service!, grpc_type: type }, value }];
+  });
+}
+
+function addRaft(registry: Registry, member: Member): void {
+  let changes = 0;
+  let last = 0n;
+  member.onRole(({ leader }) => {
+    if (leader !== last && leader !== 0n) changes++;
+    last = leader;
+  });
+  const gauge = (name: string, help: string, value: () => number | readonly Sample[]) => registry.add('gauge', name, help, value);
+  gauge('etcd_server_has_leader', 'Whether or not a leader exists. 1 is existence, 0 is not.', () => (member.leader === 0n ? 0 : 1));
+  gauge('etcd_server_is_leader', 'Whether or not this member is a leader. 1 if is, 0 otherwise.', () => (member.isLeader ? 1 : 0));
+  registry.add('counter', 'etcd_server_leader_changes_seen_total', 'The number of leader changes seen.', () => changes);
+  gauge('etcd_server_proposals_committed_total', 'The total number of consensus proposals committed.', () => member.status().commit);
+  gauge('etcd_server_proposals_applied_total', 'The total number of consensus proposals applied.', () => member.status().applied);
+  gauge('etcd_server_proposals_pending', 'The current number of pending proposals to commit.', () => member.proposals.pending);
+  registry.add('counter', 'etcd_server_proposals_failed_total', 'The total number of failed proposals seen.', () => member.proposals.failed);
+  gauge('etcd_server_version', "Which version is running. 1 for 'server_version' label with current version.", () => [
+    { labels: { server_version: ETCD_VERSION }, value: 1 },
+  ]);
+  gauge('podium_raft_term', 'The term of this member.', () => member.status().term);
+  gauge('podium_raft_log_entries', 'Entries that the log holds.', () => member.status().lastIndex - member.status().firstIndex + 1);
+  gauge('podium_raft_peer_match_index', 'Of a leader: up to where a member is known to have the log.', () =>
+    member.status().peers.map((peer) => ({ labels: { member: peer.member.toString(16), state: peer.state }, value: peer.match })),
+  );
+}
+
+function addMvcc(registry: Registry, member: Member): void {
+  const gauge = (name: string, help: string, value: () => number) => registry.add('gauge', name, help, value);
+  const counter = (name: string, help: string, value: () => number) => registry.add('counter', name, help, value);
+  gauge('etcd_debugging_mvcc_keys_total', 'Total number of keys.', () => member.machine.mvcc.index.size);
+  gauge('etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', () => member.machine.hub.watcherCount);
+  gauge('etcd_debugging_mvcc_current_revision', 'The current revision of store.', () => member.machine.revision);
+  gauge('etcd_debugging_mvcc_compact_revision', 'The revision of the last compaction in store.', () => member.machine.mvcc.compactRevision);
+  const total = (kind: keyof StateMachine['counts']) => () => member.machine.counts[kind];
+  // etcd's older dashboards ask for the second name.
+  for (const prefix of ['etcd_mvcc', 'etcd_debugging_mvcc']) {
+    counter(`${prefix}_put_total`, 'Total number of puts seen by this member.', total('put'));
+    counter(`${prefix}_delete_total`, 'Total number of deletes seen by this member.', total('delete'));
+    counter(`${prefix}_txn_total`, 'Total number of txns seen by this member.', total('txn'));
+    counter(`${prefix}_range_total`, 'Total number of ranges seen by this member.', total('range'));
+  }
+}
+
+function addProcess(registry: Registry, startedAtSeconds: number): void {
+  registry.add('gauge', 'process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', () => startedAtSeconds);
+  registry.add('gauge', 'process_resident_memory_bytes', 'Resident memory size in bytes.', () => process.memoryUsage.rss());
+  registry.add('counter', 'process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  });
+  registry.add('gauge', 'process_open_fds', 'Number of open file descriptors.', () => {
+    try {
+      return readdirSync('/proc/self/fd').length;
+    } catch {
+      return []; // not on this system
+    }
+  });
+}

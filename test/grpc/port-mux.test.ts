@@ -1,0 +1,174 @@
+/** gRPC and HTTP/1.1 on one port: each gets its own, with its certificate, and whoever is slow or broken hurts nobody. */
+import { request as httpRequest, type RequestListener } from 'node:http';
+import { Agent, request as httpsRequest } from 'node:https';
+import { connect as connectTcp } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import { connect } from '../../src/grpc/channel.ts';
+import { PortMux } from '../../src/grpc/port-mux.ts';
+import { GrpcServer } from '../../src/grpc/server.ts';
+import { KV } from '../../src/proto/etcd.ts';
+import { bind, RpcError } from '../../src/proto/rpc.ts';
+import { BROKEN_HTTP2, BROKEN_REQUESTS, goawayCode, handshake, overTcp, overTls, PING_FLOOD, randomBytes, rawGrpc } from '../bad-input/hostile.ts';
+import { authority } from './authority.ts';
+
+const host = '127.0.0.1';
+const identities: (string | undefined)[] = [];
+const services = [
+  bind(KV, {
+    range: (_, { identity }) => {
+      identities.push(identity);
+      return { count: 1 };
+    },
+  }),
+];
+
+/** Answers what it was asked, and by whom. */
+const echo: RequestListener = (request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    const name = request.socket instanceof TLSSocket ? request.socket.getPeerCertificate().subject.CN : 'nobody';
+    response.end(`${request.method} ${request.url} by ${String(name)}: ${Buffer.concat(chunks).length}`);
+  });
+};
+
+type Tls = { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer } | undefined;
+
+function ask(port: number, tls: Tls, { path = '/', body = '' as string | Buffer, ALPNProtocols = ['http/1.1'] } = {}): Promise<string> {
+  const to = { host, port, path, method: body.length > 0 ? 'POST' : 'GET' };
+  return new Promise((resolve, reject) => {
+    const request =
+      tls === undefined ? httpRequest(to) : httpsRequest({ ...to, agent: new Agent({ ...tls, ALPNProtocols, maxCachedSessions: 0 }) });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('error', reject);
+      response.on('end', () => resolve(text));
+    });
+    request.end(body);
+  });
+}
+
+async function callGrpc(port: number, tls: Tls): Promise<number> {
+  const channel = connect({ addresses: [`${host}:${port}`], ...(tls === undefined ? {} : { tls }) });
+  const { count } = await channel.unary(KV.methods.range, {}, { timeoutMs: 5_000 }).finally(() => channel.close());
+  return count;
+}
+
+describe.each(['plain text', 'TLS'] as const)('GrpcServer.listen() with http, %s', (kind) => {
+  let server: GrpcServer;
+  let port: number;
+  let tls: Tls;
+  let codes: number[];
+
+  beforeAll(async () => {
+    let serverTls;
+    if (kind === 'TLS') {
+      const { ca, issue } = await authority();
+      serverTls = { ca, ...(await issue('server')), requireClientCertificate: true };
+      const { cert, key } = await issue('alice');
+      tls = { ca: Buffer.from(ca), cert: Buffer.from(cert), key: Buffer.from(key) };
+    }
+    codes = [];
+    server = new GrpcServer({ log: silentLog, services, tls: serverTls, http: echo, observe: () => (code) => codes.push(code) });
+    [port] = (await server.listen([`${host}:0`])) as [number];
+  });
+  afterAll(() => server.stop(0));
+
+  async function expectServing(): Promise<void> {
+    const who = kind === 'TLS' ? 'alice' : 'nobody';
+    expect(await ask(port, tls)).toBe(`GET / by ${who}: 0`);
+    expect(await callGrpc(port, tls)).toBe(1);
+  }
+
+  test('serves both, and both know the certificate', async () => {
+    await expectServing();
+    expect(identities.at(-1)).toBe(kind === 'TLS' ? 'alice' : undefined);
+    expect(codes.at(-1)).toBe(0);
+    const large = Buffer.alloc(1024 * 1024);
+    expect(await ask(port, tls, { path: '/v3/x', body: large })).toContain(`POST /v3/x by ${kind === 'TLS' ? 'alice' : 'nobody'}: 1048576`);
+  });
+
+  test('HTTP/1.1 byte by byte is HTTP all the same', async () => {
+    if (tls !== undefined) return;
+    const socket = connectTcp({ host, port });
+    for (const letter of 'GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n') {
+      await new Promise<void>((resolve) => socket.write(letter, () => setImmediate(resolve)));
+    }
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    expect(text).toContain('GET /slow by nobody: 0');
+  });
+
+  test('a TLS client that does not say what it speaks is looked at', async () => {
+    if (tls === undefined) return;
+    expect(await ask(port, tls, { ALPNProtocols: [] })).toBe('GET / by alice: 0');
+  });
+
+  test('who shows no certificate reaches neither', async () => {
+    if (tls === undefined) return;
+    expect(await handshake({ host, port, tls: { ca: tls.ca } })).toBe('tlsv13 alert certificate required');
+    await expect(callGrpc(port, undefined)).rejects.toThrow(RpcError);
+    await expect(ask(port, undefined)).rejects.toThrow();
+    await expectServing();
+  });
+
+  test('noise and broken HTTP/2 end their own connection only', async () => {
+    const send = (bytes: Buffer) => (tls === undefined ? overTcp({ host, port }, bytes) : overTls({ host, port, tls }, bytes));
+    for (const [what, code, bytes] of BROKEN_HTTP2) expect([what, goawayCode(await send(bytes))]).toEqual([what, code]);
+    expect(goawayCode(await send(randomBytes('noise', 64 * 1024)))).toBe(2);
+    await send(PING_FLOOD);
+    for (const [what, request, answer] of BROKEN_REQUESTS) {
+      expect({ what, ...(await rawGrpc({ host, port, tls }, request(KV.methods.range.path))) }).toMatchObject({ what, ...answer });
+    }
+    await expectServing();
+  });
+
+  test('a taken port is told with what to do', async () => {
+    const second = new GrpcServer({ log: silentLog, services: [], http: echo });
+    await expect(second.listen([`${host}:${port}`])).rejects.toThrow(
+      `cannot listen on ${host}:${port}: another process listens there (EADDRINUSE): stop it, or choose another port`,
+    );
+  });
+});
+
+test('GrpcServer.stop() ends what HTTP has open, and the port is free', async () => {
+  const server = new GrpcServer({ log: silentLog, services, http: (_, response) => response.write('…') });
+  const [port] = (await server.listen([`${host}:0`])) as [number];
+  const cut = ask(port, undefined).catch((error: NodeJS.ErrnoException) => error.code);
+  expect(await callGrpc(port, undefined)).toBe(1);
+  await server.stop(0);
+  expect(await cut).toBe('ECONNRESET');
+  const next = new GrpcServer({ log: silentLog, services });
+  expect(await next.listen([`${host}:${port}`])).toEqual([port]);
+  await next.stop(0);
+});
+
+test('PortMux ends who says nothing, and who drips its headers', async () => {
+  const mux = new PortMux({ http: echo, grpc: (socket) => void socket.destroy(), headersMs: 100 });
+  const port = await mux.listen(`${host}:0`);
+  const over = (text: string) =>
+    new Promise<string>((resolve) => {
+      const socket = connectTcp({ host, port });
+      let heard = '';
+      socket.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve(heard));
+      if (text !== '') socket.write(text);
+    });
+  expect(await over('')).toBe('');
+  expect(await over('G')).toBe('');
+  expect(await over('GET / HTTP/1.1\r\nhost: a\r\n')).toContain('408 Request Timeout');
+  expect(await ask(port, undefined)).toBe('GET / by nobody: 0');
+  mux.close();
+});
+
+test('PortMux without gRPC hangs up on anything else', async () => {
+  const mux = new PortMux({ http: echo });
+  const port = await mux.listen(`${host}:0`);
+  expect(await overTcp({ host, port }, Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'))).toHaveLength(0);
+  mux.close();
+});
