@@ -122,10 +122,12 @@ export class World {
 
   /** Members that run, in order; their states may be read. */
   running(): Array<{ readonly machine: Machine; readonly member: Member }> {
-    return this.machines.flatMap((machine) => {
+    const running: Array<{ readonly machine: Machine; readonly member: Member }> = [];
+    for (const machine of this.machines) {
       const member = machine.process?.member;
-      return member === undefined ? [] : [{ machine, member }];
-    });
+      if (member !== undefined) running.push({ machine, member });
+    }
+    return running;
   }
 
   /** All but those that wait for a replacement. */
