@@ -17,12 +17,16 @@ import type { Random } from './random.ts';
 export interface MemoryDiskFaults {
   /** How long one operation takes; 0 is "at once", without a timer. */
   readonly latencyMs?: { readonly min: Millis; readonly max: Millis };
+  /** How long a sync takes, where it differs. */
+  readonly syncLatencyMs?: { readonly min: Millis; readonly max: Millis };
   /** Probability that a write or a truncation fails with EIO, having done part of its work. */
   readonly writeFailure?: number;
   /** Probability that a sync fails with EIO, having made nothing durable. */
   readonly syncFailure?: number;
   /** No file may grow: ENOSPC. */
   readonly isFull?: boolean;
+  /** Where a write lands instead, unnoticed; undefined: where it should. */
+  readonly misdirect?: (path: string, offset: number, length: number) => number | undefined;
 }
 
 export interface MemoryDiskOptions {
@@ -45,6 +49,9 @@ export interface MemoryDiskCounters {
   nameLosses: number;
   /** Writes and syncs that failed. */
   failures: number;
+  /** What was refused because the disk was full. */
+  refusals: number;
+  misdirectedWrites: number;
 }
 
 type Change =
@@ -133,6 +140,8 @@ export class MemoryDisk {
     unsyncedLosses: 0,
     nameLosses: 0,
     failures: 0,
+    refusals: 0,
+    misdirectedWrites: 0,
   };
   faults: MemoryDiskFaults;
   readonly #clock: Clock;
@@ -179,6 +188,12 @@ export class MemoryDisk {
     return file.current.read(0, file.current.size);
   }
 
+  /** Of a directory, in order; none where there is no directory. */
+  names(path: string): string[] {
+    const node = this.find(path);
+    return node?.kind === 'dir' ? [...node.current.keys()].sort() : [];
+  }
+
   /** Damages a file behind everyone's back, durably. */
   flipBits(path: string, offset: number, mask: number): void {
     const file = this.file(path);
@@ -189,9 +204,9 @@ export class MemoryDisk {
   // What follows is the views' side.
 
   /** Runs `run` after the latency; never settles if the view's process is gone by then. */
-  perform<T>(view: View, run: () => T): Promise<T> {
+  perform<T>(view: View, run: () => T, latencyMs = this.faults.latencyMs): Promise<T> {
     if (view.isDead) return new Promise(() => {});
-    const { min, max } = this.faults.latencyMs ?? { min: 0, max: 0 };
+    const { min, max } = latencyMs ?? { min: 0, max: 0 };
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         if (view.isDead) return;
@@ -211,7 +226,7 @@ export class MemoryDisk {
     if (view.isDead) return new Promise(() => {});
     const { isFull = false, writeFailure = 0 } = this.faults;
     const growsTo = change.kind === 'write' ? change.offset + change.bytes.length : change.size;
-    if (isFull && growsTo > file.current.size) return this.perform(view, () => fail('ENOSPC', 'the disk is full'));
+    if (isFull && growsTo > file.current.size) return this.perform(view, () => this.#refuse());
     if (writeFailure > 0 && this.#random.chance(writeFailure)) {
       this.counters.failures++;
       if (change.kind === 'write') this.#begin(file, torn(change, this.#random.below(change.bytes.length + 1), true));
@@ -241,7 +256,7 @@ export class MemoryDisk {
         else waiting.push(change);
       }
       file.changes = waiting;
-    });
+    }, this.faults.syncLatencyMs ?? this.faults.latencyMs);
   }
 
   syncDir(view: View, path: string): Promise<void> {
@@ -275,7 +290,7 @@ export class MemoryDisk {
 
   openFile(path: string, create: boolean): FileNode {
     if (!create || this.find(path) !== undefined) return this.file(path);
-    if (this.faults.isFull === true) fail('ENOSPC', 'the disk is full');
+    if (this.faults.isFull === true) this.#refuse();
     const file: FileNode = { kind: 'file', durable: new Content(), current: new Content(), changes: [] };
     const { parent, name } = splitPath(path);
     changeName(this.dir(parent), { kind: 'link', name, node: file });
@@ -317,6 +332,11 @@ export class MemoryDisk {
     if (node.kind === 'dir') for (const name of [...node.current.keys()].sort()) this.remove(`${path}/${name}`);
     const { parent, name } = splitPath(path);
     changeName(this.dir(parent), { kind: 'unlink', name });
+  }
+
+  #refuse(): never {
+    this.counters.refusals++;
+    return fail('ENOSPC', 'the disk is full');
   }
 
   #begin(file: FileNode, change: Change): void {
@@ -392,10 +412,7 @@ class View implements Disk {
   }
 
   list(path: string): Promise<string[]> {
-    return this.#disk.perform(this, () => {
-      const node = this.#disk.find(path);
-      return node?.kind === 'dir' ? [...node.current.keys()].sort() : [];
-    });
+    return this.#disk.perform(this, () => this.#disk.names(path));
   }
 
   syncDir(path: string): Promise<void> {
@@ -427,7 +444,9 @@ class OpenFile implements DiskFile {
   writeAt(offset: number, parts: readonly Uint8Array[]): Promise<void> {
     // A copy: the caller may reuse its buffers.
     const bytes = Uint8Array.from(Buffer.concat(parts));
-    return this.#disk.change(this.#view, this.#file, { kind: 'write', offset, bytes, isDone: false });
+    const misdirected = this.#disk.faults.misdirect?.(this.path, offset, bytes.length);
+    if (misdirected !== undefined) this.#disk.counters.misdirectedWrites++;
+    return this.#disk.change(this.#view, this.#file, { kind: 'write', offset: misdirected ?? offset, bytes, isDone: false });
   }
 
   datasync(): Promise<void> {

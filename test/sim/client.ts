@@ -23,8 +23,6 @@ const KEYS = ['k/a', 'k/b', 'k/c', 'k/d', 'k/e', 'k/f', 'k/g'];
 const ALL_KEYS = { key: 'k/', rangeEnd: 'k0' };
 /** So many revisions behind the newest that the reference has seen. */
 const KEPT_REVISIONS = 40;
-/** Clocks of members drift, the client's does not. */
-const LEASE_TOLERANCE = 0.95;
 
 /** It certainly did not happen, or the answer is known. */
 const REFUSED: ReadonlySet<RpcCode> = new Set([
@@ -211,7 +209,7 @@ export class Clients {
       const request: StoreRequest = { kind: 'delete', ...range };
       const end = { client: WRITERS + 1, request, calledAt, answered: undefined, answeredAt: Infinity };
       this.operations.push(end);
-      const ttlMs = granted.value.ttl * 1000 * LEASE_TOLERANCE;
+      const ttlMs = granted.value.ttl * 1000 * this.#world.leaseTolerance;
       this.#leasesUntil.set(range.key, grantedAt + ttlMs);
       for (let key = 0; key < random.between(1, 3); key++) await this.#putOnLease(client, id, `${range.key}${key}`);
       for (let rounds = random.below(4); rounds > 0 && !this.#isOver; rounds--) {

@@ -21,6 +21,21 @@ export interface Counters {
   doubledMessages: number;
   powerCuts: number;
   processCrashes: number;
+  oneWayCuts: number;
+  pauses: number;
+  slowSyncs: number;
+  /** Of a log; each process stopped, and acknowledged nothing afterwards. */
+  failedSyncs: number;
+  /** Writes for which a disk had no room. */
+  fullDiskRefusals: number;
+  misdirectedWrites: number;
+  bitFlips: number;
+  /** Members that would not start on damaged bytes, and said where they are. */
+  damageRefused: number;
+  /** Damaged: down for the rest of the run, as one that waits to be replaced. */
+  lostMembers: number;
+  wallJumps: number;
+  rateChanges: number;
 }
 
 /** What every set of seeds must have met. */
@@ -34,6 +49,17 @@ export const MUST_MEET = [
   'logCompactions',
   'compactions',
   'watchProgress',
+  'oneWayCuts',
+  'pauses',
+  'slowSyncs',
+  'failedSyncs',
+  'fullDiskRefusals',
+  'misdirectedWrites',
+  'bitFlips',
+  'damageRefused',
+  'lostMembers',
+  'wallJumps',
+  'rateChanges',
 ] as const satisfies ReadonlyArray<keyof Counters>;
 
 export function newCounters(): Counters {
@@ -57,6 +83,17 @@ export function newCounters(): Counters {
     doubledMessages: 0,
     powerCuts: 0,
     processCrashes: 0,
+    oneWayCuts: 0,
+    pauses: 0,
+    slowSyncs: 0,
+    failedSyncs: 0,
+    fullDiskRefusals: 0,
+    misdirectedWrites: 0,
+    bitFlips: 0,
+    damageRefused: 0,
+    lostMembers: 0,
+    wallJumps: 0,
+    rateChanges: 0,
   };
 }
 

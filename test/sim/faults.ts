@@ -1,25 +1,43 @@
-/** Draws faults one after the other and lets each end again; several may overlap. Each kind has a Random of its own. */
+/**
+ * Draws faults one after the other and lets each end again; several may overlap. Each seed has a mix of its own: some of
+ * the kinds, each as often as it drew (swarm testing: what all kinds at once keep from happening, some mix lets happen).
+ * Each kind has a Random of its own.
+ *
+ * To come with the code that they need: changes of the membership, promotion of a learner, a quota that is used up.
+ */
 import { sleep, type Millis } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
+import { flipLogBit, flipStateBits, misdirected, segmentsOf } from './damage.ts';
 import { CALM, type LinkFaults } from './network.ts';
 import { DISK_LATENCY_MS, type Machine, type World } from './world.ts';
 
 type Fault = (random: Random) => Promise<void>;
+type Kind = readonly [name: string, weight: number, inject: Fault];
 
 /** Else the fault strikes without one. */
 const WRITE_WITHIN_MS = 1000;
 const PAUSE_BETWEEN_MS = { low: 200, high: 2500 };
+const KIND_CHANCE = 0.5;
+const KINDS_MIN = 3;
+const WEIGHTS = [1, 3, 10, 20];
+const RATES = [0.8, 0.95, 1.05, 1.2];
+/** Of a lease's time, when clocks run at such rates. */
+const LEASE_TOLERANCE = 0.7;
+/** A misdirected write goes unnoticed until the machine restarts. */
+const UNNOTICED_MS = 150;
 
 export class Faults {
   readonly #world: World;
-  readonly #kinds: ReadonlyArray<readonly [name: string, weight: number, inject: Fault]>;
+  readonly #kinds: readonly Kind[];
   readonly #randoms = new Map<string, Random>();
   #isOver = false;
   #running = 0;
+  /** At most one a run: more would be more than a majority can make good. */
+  #damaged: Machine | undefined;
 
   constructor(world: World) {
     this.#world = world;
-    this.#kinds = [
+    const kinds: Kind[] = [
       ['crash', 14, (random) => this.#crash(random)],
       ['power-cut', 12, (random) => this.#powerCut(random)],
       ['power-cut-all', 3, (random) => this.#powerCutAll(random)],
@@ -32,8 +50,18 @@ export class Faults {
       ['close', 6, (random) => this.#close(random)],
       ['slow-disk', 8, (random) => this.#slowDisk(random)],
       ['failing-disk', 4, (random) => this.#failingDisk(random)],
+      ['slow-sync', 6, (random) => this.#slowSync(random)],
+      ['failing-sync', 4, (random) => this.#failingSync(random)],
+      ['full-disk', 4, (random) => this.#fullDisk(random)],
+      ['bit-flip', 4, (random) => this.#bitFlip(random)],
+      ['misdirected-write', 4, (random) => this.#misdirectedWrite(random)],
+      ['wall-jump', 4, (random) => this.#wallJump(random)],
+      ['clock-rate', 4, (random) => this.#clockRate(random)],
       ['transfer', 4, (random) => this.#transfer(random)],
     ];
+    this.#kinds = mixOf(kinds, world.random.fork('fault mix'));
+    if (this.#kinds.some(([name]) => name === 'clock-rate')) world.leaseTolerance = LEASE_TOLERANCE;
+    world.tracer.add(`faults ${this.#kinds.map(([name, weight]) => `${name}=${weight}`).join(' ')}`);
     for (const [name] of this.#kinds) this.#randoms.set(name, world.random.fork(`faults/${name}`));
   }
 
@@ -119,6 +147,7 @@ export class Faults {
 
   async #pause(random: Random): Promise<void> {
     const machine = this.#pick(random);
+    this.#world.counters.pauses++;
     this.#world.pause(machine);
     await this.#for(random.between(50, 3500));
     this.#world.resume(machine);
@@ -144,6 +173,7 @@ export class Faults {
 
   async #oneWay(random: Random): Promise<void> {
     const { machines } = this.#world;
+    this.#world.counters.oneWayCuts++;
     const pairs = machines.flatMap((from) => machines.filter((to) => to !== from).map((to) => [from, to] as const));
     await this.#cut(random.shuffle(pairs).slice(0, random.between(1, machines.length)), random.between(300, 4000));
   }
@@ -200,6 +230,96 @@ export class Faults {
     machine.backends.faults = { ...machine.backends.faults, batchFailure: 0 };
   }
 
+  /** Writes are quick, what makes them durable is not. */
+  async #slowSync(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    this.#world.counters.slowSyncs++;
+    machine.disk.faults = { ...machine.disk.faults, syncLatencyMs: { min: 20, max: random.pick([100, 500, 1500]) } };
+    await this.#for(random.between(1000, 6000));
+    const { syncLatencyMs: _, ...faults } = machine.disk.faults;
+    machine.disk.faults = faults;
+  }
+
+  async #failingSync(random: Random): Promise<void> {
+    const machine = random.chance(0.5) ? (this.#world.leader() ?? this.#pick(random)) : this.#pick(random);
+    machine.disk.faults = { ...machine.disk.faults, syncFailure: 1 };
+    await this.#for(1500);
+    machine.disk.faults = { ...machine.disk.faults, syncFailure: 0 };
+  }
+
+  /** No file grows and no batch lands. Its process may end, and again each time that it is started, until there is room. */
+  async #fullDisk(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    machine.disk.faults = { ...machine.disk.faults, isFull: true };
+    machine.backends.faults = { ...machine.backends.faults, isFull: true };
+    await this.#for(random.between(500, 5000));
+    machine.disk.faults = { ...machine.disk.faults, isFull: false };
+    machine.backends.faults = { ...machine.backends.faults, isFull: false };
+  }
+
+  /** At rest: found when the machine restarts. */
+  async #bitFlip(random: Random): Promise<void> {
+    const machine = this.#toDamage(random);
+    if (machine === undefined) return;
+    this.#world.powerCut(machine);
+    machine.damage = random.chance(0.2) ? flipStateBits(machine.backends) : flipLogBit(machine.disk, random);
+    if (machine.damage === undefined) this.#damaged = undefined;
+    else this.#world.counters.bitFlips++;
+    await this.#for(random.between(100, 1500));
+    this.#world.start(machine);
+  }
+
+  /** One batch of the log lands elsewhere in its file. The process goes on for a while, and then its machine restarts. */
+  async #misdirectedWrite(random: Random): Promise<void> {
+    const machine = this.#toDamage(random);
+    if (machine === undefined) return;
+    const { disk } = machine;
+    const written: string[] = [];
+    disk.faults = {
+      ...disk.faults,
+      misdirect: (path, offset, length) => {
+        if (!path.endsWith('.log')) return undefined;
+        written.push(path);
+        if (written.length > 1) return undefined;
+        const size = disk.contents(path).length;
+        const lands = random.below(Math.max(1, size - length));
+        return lands === offset ? lands + 1 : lands;
+      },
+    };
+    await this.#for(random.between(UNNOTICED_MS, 2 * UNNOTICED_MS));
+    this.#world.powerCut(machine);
+    const { misdirect: _, ...faults } = disk.faults;
+    disk.faults = faults;
+    if (written.length === 0) this.#damaged = undefined;
+    else {
+      // Three: the second was written when the first was "synced", and the third when the second was.
+      const isThere = segmentsOf(disk).includes(written[0]!);
+      machine.damage = misdirected(written[0]!, isThere && written.length >= 3);
+    }
+    this.#world.start(machine);
+  }
+
+  /** Who is up, and the only one to be damaged. */
+  #toDamage(random: Random): Machine | undefined {
+    const machine = this.#pick(random);
+    if (this.#damaged !== undefined || machine.process?.member === undefined) return undefined;
+    this.#damaged = machine;
+    return machine;
+  }
+
+  async #wallJump(random: Random): Promise<void> {
+    this.#world.counters.wallJumps++;
+    this.#pick(random).clock.jumpWall(random.pick([-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000, 86_400_000]));
+  }
+
+  async #clockRate(random: Random): Promise<void> {
+    const { clock } = this.#pick(random);
+    this.#world.counters.rateChanges++;
+    clock.rate = random.pick(RATES);
+    await this.#for(random.between(1000, 8000));
+    clock.rate = 1;
+  }
+
   async #transfer(random: Random): Promise<void> {
     const leader = this.#world.leader();
     leader?.process?.member?.transferLeader(this.#pick(random).id);
@@ -212,4 +332,11 @@ export class Faults {
   #for(ms: Millis): Promise<void> {
     return sleep(this.#world.clock, ms);
   }
+}
+
+/** Half of the kinds, each with a weight that has little to do with the usual one. */
+function mixOf(kinds: readonly Kind[], random: Random): Kind[] {
+  const shuffled = random.shuffle(kinds);
+  const count = Math.max(KINDS_MIN, shuffled.filter(() => random.chance(KIND_CHANCE)).length);
+  return shuffled.slice(0, count).map(([name, weight, inject]) => [name, weight * random.pick(WEIGHTS), inject]);
 }

@@ -1,6 +1,7 @@
 /**
- * A machine's own view of the driven clock: it drifts, it can be held (a paused process: what falls due waits), and it
- * dies with the process that it was made for: none of that process's timers fires any more.
+ * A machine's own view of the driven clock: it drifts at a rate that may change, its wall time jumps, it can be held (a
+ * paused process: what falls due waits), and it dies with the process that it was made for: none of that process's
+ * timers fires any more.
  */
 import type { Clock, Millis, Timer } from '../../src/base/clock.ts';
 
@@ -18,9 +19,42 @@ export interface MachineClockOptions {
 export class MachineClock {
   readonly #options: MachineClockOptions;
   #held: Array<() => void> | undefined;
+  #rate: number;
+  #wallOffsetMs: Millis;
+  /** Where its rate changed last: then its time was so, and the base's. */
+  #anchorMs: Millis = 0;
+  #baseAnchorMs: Millis = 0;
 
   constructor(options: MachineClockOptions) {
     this.#options = options;
+    this.#rate = options.rate;
+    this.#wallOffsetMs = options.wallOffsetMs;
+  }
+
+  get rate(): number {
+    return this.#rate;
+  }
+
+  /** From now on it runs so fast; what it has shown so far stands. */
+  set rate(rate: number) {
+    const { base } = this.#options;
+    this.#anchorMs += (base.monotonic() - this.#baseAnchorMs) * this.#rate;
+    this.#baseAnchorMs = base.monotonic();
+    this.#rate = rate;
+  }
+
+  /** Wall time may jump either way; the monotonic one never does. */
+  jumpWall(byMs: Millis): void {
+    this.#wallOffsetMs += byMs;
+  }
+
+  monotonic(): Millis {
+    const passed = (this.#options.base.monotonic() - this.#baseAnchorMs) * this.#rate;
+    return Math.round((this.#anchorMs + passed) * PER_MS) / PER_MS;
+  }
+
+  wall(): Millis {
+    return this.#options.base.wall() + this.#wallOffsetMs;
   }
 
   get isHeld(): boolean {
@@ -46,34 +80,39 @@ export class MachineClock {
 
   /** For a process, or (never ended) for what outlives processes: the disk. */
   view(): ProcessClock {
-    return new ProcessClock(this, this.#options);
+    return new ProcessClock(this, this.#options.base);
   }
 }
 
 export class ProcessClock implements Clock {
   isDead = false;
   readonly #machine: MachineClock;
-  readonly #options: MachineClockOptions;
+  readonly #base: Clock;
 
-  constructor(machine: MachineClock, options: MachineClockOptions) {
+  constructor(machine: MachineClock, base: Clock) {
     this.#machine = machine;
-    this.#options = options;
+    this.#base = base;
   }
 
   monotonic(): Millis {
-    return Math.round(this.#options.base.monotonic() * this.#options.rate * PER_MS) / PER_MS;
+    return this.#machine.monotonic();
   }
 
   wall(): Millis {
-    return this.#options.base.wall() + this.#options.wallOffsetMs;
+    return this.#machine.wall();
   }
 
   setTimer(delayMs: Millis, run: () => void): Timer {
     let isCancelled = false;
+    const dueAt = this.monotonic() + delayMs;
     const fire = () => {
-      if (!isCancelled && !this.isDead) run();
+      if (isCancelled || this.isDead) return;
+      const leftMs = dueAt - this.monotonic();
+      if (leftMs <= 0) return run();
+      // The clock runs slower than when the timer was set: a timer never fires early.
+      timer = this.#base.setTimer(leftMs / this.#machine.rate + LATE_MS, () => this.#machine.whenAwake(fire));
     };
-    const timer = this.#options.base.setTimer(delayMs / this.#options.rate + LATE_MS, () => this.#machine.whenAwake(fire));
+    let timer = this.#base.setTimer(delayMs / this.#machine.rate + LATE_MS, () => this.#machine.whenAwake(fire));
     return {
       cancel: () => {
         isCancelled = true;

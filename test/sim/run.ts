@@ -93,7 +93,7 @@ class Run {
   }
 
   async #converge(): Promise<void> {
-    const { machines } = this.#world;
+    const machines = this.#world.sound();
     await this.#waitFor('leases to run out', () =>
       this.#world.running().every(({ member }) => member.machine.leases.list().length === 0),
     );

@@ -1,10 +1,11 @@
 /** Many seeds as one assertion, for the tests. */
 import { expect } from 'vitest';
 import { addCounters, MUST_MEET, newCounters } from './counters.ts';
-import { runSeed } from './run.ts';
+import { runSeed, type SeedResult } from './run.ts';
+import { runSeeds, type SeedRange } from './workers.ts';
 
 export const SEEDS_SHORT = 50;
-export const SEEDS_LONG = 500;
+export const SEEDS_LONG = 1000;
 export const SEEDS_LONG_FROM = 1001;
 
 /** What a seed is worth: so much time, so many operations and faults at least. */
@@ -12,18 +13,49 @@ const SIMULATED_MS_MIN = 30_000;
 const OPERATIONS_MIN = 200;
 const FAULTS_MIN = 5;
 
-export async function expectSeeds({ from, count }: { readonly from: number; readonly count: number }): Promise<void> {
+/** In this process. */
+export async function expectSeeds({ from, count }: SeedRange): Promise<void> {
+  const sum = announced({ from, count });
+  for (let seed = from; seed < from + count; seed++) expectSeed(await runSeed(seed), sum);
+  expectMet(sum);
+}
+
+/** Over processes of the compiled simulator; all failures are told at the end, not the first one at once. */
+export async function expectManySeeds({ from, count }: SeedRange): Promise<void> {
+  const sum = announced({ from, count });
+  const failures: unknown[] = [];
+  let ended = 0;
+  const onResult = (result: SeedResult) => {
+    ended++;
+    try {
+      expectSeed(result, sum);
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  await runSeeds({ from, count, onResult });
+  expect(ended).toBe(count);
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} seeds failed; the first: ${String(failures[0])}`);
+  expectMet(sum);
+}
+
+type Sum = ReturnType<typeof newCounters>;
+
+function announced({ from, count }: SeedRange): Sum {
   process.stdout.write(`SEED=${from}..${from + count - 1}  replay: npm run sim -- --seed ${from} --seeds ${count}\n`);
-  const sum = newCounters();
-  for (let seed = from; seed < from + count; seed++) {
-    const { violations, counters } = await runSeed(seed);
-    const replay = `replay: npm run sim -- --seed ${seed} --trace`;
-    expect(violations, replay).toEqual([]);
-    expect(counters.simulatedMs, replay).toBeGreaterThanOrEqual(SIMULATED_MS_MIN);
-    expect(counters.clientOperations, replay).toBeGreaterThanOrEqual(OPERATIONS_MIN);
-    expect(counters.faults, replay).toBeGreaterThanOrEqual(FAULTS_MIN);
-    addCounters(sum, counters);
-  }
+  return newCounters();
+}
+
+function expectSeed({ seed, violations, counters }: SeedResult, sum: Sum): void {
+  const replay = `replay: npm run sim -- --seed ${seed} --trace`;
+  expect(violations, replay).toEqual([]);
+  expect(counters.simulatedMs, replay).toBeGreaterThanOrEqual(SIMULATED_MS_MIN);
+  expect(counters.clientOperations, replay).toBeGreaterThanOrEqual(OPERATIONS_MIN);
+  expect(counters.faults, replay).toBeGreaterThanOrEqual(FAULTS_MIN);
+  addCounters(sum, counters);
+}
+
+function expectMet(sum: Sum): void {
   process.stdout.write(`${JSON.stringify(sum)}\n`);
   for (const name of MUST_MEET) expect(sum[name], name).toBeGreaterThan(0);
 }

@@ -23,6 +23,8 @@ export interface ServerChannelOptions {
   /** The process that runs now and is served by, if any. */
   readonly server: () => Server | undefined;
   readonly whenAwake: (run: () => void) => void;
+  /** The process has just answered a call with a success. */
+  readonly onAnswer?: () => void;
 }
 
 const DELAY_MS = { min: 0.1, max: 4 };
@@ -51,7 +53,10 @@ export class ServerChannel implements Channel {
         this.#options.whenAwake(() => {
           if (server.isDead) return;
           server.channel.unary(method, init, metadata === undefined ? {} : { metadata }).then(
-            (answer) => done(() => resolve(answer)),
+            (answer) => {
+              if (!server.isDead) this.#options.onAnswer?.();
+              done(() => resolve(answer));
+            },
             (error: unknown) => done(() => reject(error)),
           );
         });

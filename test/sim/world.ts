@@ -21,20 +21,27 @@ import { clientServices } from '../../src/store/services.ts';
 import { newCounters, type Counters } from './counters.ts';
 import { MachineClock, type ProcessClock } from './machine-clock.ts';
 import { digest, Network } from './network.ts';
+import type { Damage } from './damage.ts';
 import { ServerChannel, type Server } from './server-channel.ts';
 import { Tracer } from './tracer.ts';
 
 const CLUSTER_ID = 0x51eedn;
-/** Small, so that logs are compacted and snapshots travel within seconds. */
-const SNAPSHOT_ENTRIES = 30;
-const CATCH_UP_ENTRIES = 15;
-const WAL_SEGMENT_BYTES = 16 * 1024;
+/** Drawn once a seed. Small, so that logs are compacted, segments roll and snapshots travel within seconds. */
+const SIZES = [
+  { snapshotEntries: 10, catchUpEntries: 3, walSegmentBytes: 4 * 1024 },
+  { snapshotEntries: 30, catchUpEntries: 15, walSegmentBytes: 16 * 1024 },
+  { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024 },
+] as const;
 const REQUEST_TIMEOUT_MS = 2_000;
 /** A supervisor starts a process that ended by itself again. */
 const RESTART_MS = 500;
 /** At one instant. */
 const EVENTS_AT_ONCE_MAX = 100_000;
 const CLOCK_DRIFT = 0.02;
+/** A member whose log could not be synced has ended by then. */
+const STOP_WITHIN_MS = 100;
+const ACKNOWLEDGEMENTS = new Set<Message['type']>(['append-answer', 'vote', 'append', 'heartbeat', 'request-vote']);
+const SEGMENT = /\.log$/;
 
 /** Of a disk that is well: every write is on its way for a while, so that a crash finds some there. */
 export const DISK_LATENCY_MS = { min: 0.05, max: 1.5 };
@@ -44,6 +51,8 @@ export interface Process extends Server {
   readonly clock: ProcessClock;
   /** What its machine's disks had refused when it began: one that was refused more may end by itself. */
   readonly failuresBefore: number;
+  /** A sync of its log has failed: it may promise nothing any more, and must end. */
+  hasFailedSync: boolean;
   /** Undefined while it reads its disk. */
   member: Member | undefined;
 }
@@ -57,6 +66,10 @@ export interface Machine {
   starts: number;
   /** Called, once, when its process next writes to a file: faults strike in the middle of things. */
   onWrite: (() => void) | undefined;
+  /** Of its disk: its next process must not take part. */
+  damage: Damage | undefined;
+  /** Damaged and found so: it waits for a replacement, which this run does not bring. */
+  isLost: boolean;
 }
 
 export interface WorldEvents {
@@ -78,12 +91,16 @@ export class World {
   readonly network: Network;
   readonly machines: readonly Machine[];
   readonly violations: string[] = [];
+  /** How much sooner than its time a lease may end: a leader's clock may be fast. */
+  leaseTolerance = 0.95;
+  readonly #sizes: (typeof SIZES)[number];
   #standingStill = 0;
   events: WorldEvents = { raft() {}, sent() {} };
 
   constructor({ seed, members, print }: WorldOptions) {
     this.random = seededRandom(seed);
     this.tracer = new Tracer(this.clock, print);
+    this.#sizes = this.random.fork('sizes').pick(SIZES);
     const ids = Array.from({ length: members }, (_, at) => BigInt(at + 1));
     this.machines = ids.map((id) => this.#newMachine(id));
     this.network = new Network(ids, {
@@ -93,7 +110,7 @@ export class World {
       counters: this.counters,
       whenAwake: (id, run) => this.machine(id).clock.whenAwake(run),
       onFailure: (id, error) => this.fail(`member ${id} failed on a message: ${stackOf(error)}`),
-      onSent: (message) => this.events.sent(message),
+      onSent: (message) => this.#onSent(message),
     });
   }
 
@@ -105,10 +122,17 @@ export class World {
 
   /** Members that run, in order; their states may be read. */
   running(): Array<{ readonly machine: Machine; readonly member: Member }> {
-    return this.machines.flatMap((machine) => {
+    const running: Array<{ readonly machine: Machine; readonly member: Member }> = [];
+    for (const machine of this.machines) {
       const member = machine.process?.member;
-      return member === undefined ? [] : [{ machine, member }];
-    });
+      if (member !== undefined) running.push({ machine, member });
+    }
+    return running;
+  }
+
+  /** All but those that wait for a replacement. */
+  sound(): readonly Machine[] {
+    return this.machines.filter(({ isLost, damage }) => !isLost && damage === undefined);
   }
 
   leader(): Machine | undefined {
@@ -133,13 +157,14 @@ export class World {
   }
 
   start(machine: Machine): void {
-    if (machine.process !== undefined) return;
+    if (machine.process !== undefined || machine.isLost) return;
     const clock = machine.clock.view();
     const number = ++machine.starts;
     const process: Process = {
       number,
       clock,
       failuresBefore: failuresOf(machine),
+      hasFailedSync: false,
       member: undefined,
       isDead: false,
       onDeath: new Set(),
@@ -197,6 +222,7 @@ export class World {
       clock: this.clock,
       random,
       server: () => (machine.process?.member === undefined ? undefined : machine.process),
+      onAnswer: () => this.#onAnswer(machine),
       whenAwake: (run) => machine.clock.whenAwake(run),
     });
   }
@@ -205,6 +231,8 @@ export class World {
   countLosses(): void {
     for (const { disk, backends } of this.machines) {
       this.counters.tornTails += disk.counters.tornTails;
+      this.counters.fullDiskRefusals += disk.counters.refusals + backends.counters.refusals;
+      this.counters.misdirectedWrites += disk.counters.misdirectedWrites;
       this.counters.unsyncedLosses += disk.counters.unsyncedLosses + backends.counters.unsyncedLosses;
     }
   }
@@ -216,7 +244,8 @@ export class World {
     const faults = { latencyMs: DISK_LATENCY_MS };
     const disk = new MemoryDisk({ clock: clock.view(), random: random.fork('disk'), faults });
     const backends = new FaultyBackends({ clock: clock.view(), random: random.fork('backends'), ...faults });
-    return { id, clock, disk, backends, process: undefined, starts: 0, onWrite: undefined };
+    const state = { process: undefined, starts: 0, onWrite: undefined, damage: undefined, isLost: false };
+    return { id, clock, disk, backends, ...state };
   }
 
   async #run(machine: Machine, process: Process): Promise<void> {
@@ -227,12 +256,15 @@ export class World {
         clock: process.clock,
         random,
         log: silentLog,
-        disk: tracedDisk(machine.disk.incarnation(), (what) => {
-          this.tracer.add(`disk ${id} ${what}`);
-          const { onWrite } = machine;
-          if (onWrite === undefined || process.isDead || !what.startsWith('write')) return;
-          machine.onWrite = undefined;
-          onWrite();
+        disk: tracedDisk(machine.disk.incarnation(), {
+          tell: (what) => {
+            this.tracer.add(`disk ${id} ${what}`);
+            const { onWrite } = machine;
+            if (onWrite === undefined || process.isDead || !what.startsWith('write')) return;
+            machine.onWrite = undefined;
+            onWrite();
+          },
+          onFailedSync: (path) => this.#onFailedSync(machine, process, path),
         }),
         backends: machine.backends.incarnation(),
         transport: this.network.attach(id),
@@ -246,14 +278,13 @@ export class World {
         clusterId: CLUSTER_ID,
         id,
         initialMembers: this.machines.map(infoOf),
-        snapshotEntries: SNAPSHOT_ENTRIES,
-        catchUpEntries: CATCH_UP_ENTRIES,
+        ...this.#sizes,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
-        walSegmentBytes: WAL_SEGMENT_BYTES,
         onFatal: (error) => this.#ended(machine, process, error),
       },
     );
     if (process.isDead) return;
+    if (machine.damage !== undefined) return this.#lose(machine, process, undefined);
     const others = this.machines.filter((other) => other !== machine);
     const channels = new Map(others.map((other) => [other.id, this.channelTo(other, random.fork(`peer/${other.id}`))]));
     const peers = new Peers({ channel: (to) => channels.get(to) });
@@ -268,12 +299,50 @@ export class World {
   /** By itself: allowed where its disk failed it. */
   #ended(machine: Machine, process: Process, error: unknown): void {
     if (process.isDead) return;
+    if (machine.damage !== undefined && process.member === undefined) return this.#lose(machine, process, error);
     if (failuresOf(machine) === process.failuresBefore) this.fail(`member ${machine.id} ended by itself: ${stackOf(error)}`);
     this.tracer.add(`ended ${machine.id} ${describeError(error)}`);
     machine.disk.faults = { ...machine.disk.faults, writeFailure: 0, syncFailure: 0 };
     machine.backends.faults = { ...machine.backends.faults, batchFailure: 0 };
     // Not from within the code that tells of it.
     this.clock.setTimer(0, () => !process.isDead && this.#exit(machine, process));
+  }
+
+  /**
+   * It was started on damaged bytes: it has refused them with `error`, or could not tell them from a tear. It is not
+   * trusted either way.
+   */
+  #lose(machine: Machine, process: Process, error: unknown): void {
+    const { damage } = machine;
+    assert(damage !== undefined, 'who is lost was damaged');
+    this.tracer.add(`lost ${machine.id} ${error === undefined ? 'unnoticed' : describeError(error)}`);
+    const complaint = damage.complaint(error);
+    if (complaint !== undefined) this.fail(`member ${machine.id}: ${damage.what}: ${complaint}`);
+    if (error !== undefined) this.counters.damageRefused++;
+    this.counters.lostMembers++;
+    machine.isLost = true;
+    this.clock.setTimer(0, () => !process.isDead && this.crash(machine));
+  }
+
+  // A sync that failed may have lost what the system will say is written at the next one: there is no second try.
+
+  #onFailedSync(machine: Machine, process: Process, path: string): void {
+    if (process.isDead || !SEGMENT.test(path)) return;
+    this.counters.failedSyncs++;
+    process.hasFailedSync = true;
+    process.clock.setTimer(STOP_WITHIN_MS, () => this.fail(`member ${machine.id} goes on though a sync of ${path} failed`));
+  }
+
+  #onSent(message: Message): void {
+    const sender = this.machine(message.from).process;
+    if (sender?.hasFailedSync === true && ACKNOWLEDGEMENTS.has(message.type)) {
+      this.fail(`member ${message.from} sends ${message.type} though a sync of its log failed`);
+    }
+    this.events.sent(message);
+  }
+
+  #onAnswer(machine: Machine): void {
+    if (machine.process?.hasFailedSync === true) this.fail(`member ${machine.id} answers though a sync of its log failed`);
   }
 
   #exit(machine: Machine, process: Process): void {
@@ -300,7 +369,7 @@ function infoOf({ id }: { readonly id: MemberId }) {
 }
 
 function failuresOf({ disk, backends }: Machine): number {
-  return disk.counters.failures + backends.counters.failures;
+  return [disk, backends].reduce((sum, { counters }) => sum + counters.failures + counters.refusals, 0);
 }
 
 function stackOf(error: unknown): string {
@@ -312,8 +381,13 @@ function printEvent({ type, ...facts }: TraceEvent): string {
   return `${type}${values.join('')}`;
 }
 
+interface DiskTrace {
+  readonly tell: (what: string) => void;
+  readonly onFailedSync: (path: string) => void;
+}
+
 /** Tells of what changes the disk. */
-function tracedDisk(disk: Disk, tell: (what: string) => void): Disk {
+function tracedDisk(disk: Disk, { tell, onFailedSync }: DiskTrace): Disk {
   const file = (inner: DiskFile): DiskFile => ({
     path: inner.path,
     size: () => inner.size(),
@@ -322,7 +396,14 @@ function tracedDisk(disk: Disk, tell: (what: string) => void): Disk {
       tell(`write ${inner.path} ${offset} ${parts.map(digest).join(' ')}`);
       return inner.writeAt(offset, parts);
     },
-    datasync: () => inner.datasync().finally(() => tell(`synced ${inner.path}`)),
+    datasync: () =>
+      inner.datasync().then(
+        () => tell(`synced ${inner.path}`),
+        (error: unknown) => {
+          onFailedSync(inner.path);
+          throw error;
+        },
+      ),
     truncate: (size) => inner.truncate(size),
     close: () => inner.close(),
   });

@@ -11,6 +11,7 @@
 import { crc32 } from 'node:zlib';
 import { asBuffer } from '../../base/bytes.ts';
 import * as wire from '../../proto/raft.ts';
+import { WireError } from '../../proto/wire.ts';
 import type { Entry, HardState, MemberId, SnapshotMeta } from '../raft/core/types.ts';
 import { entryFromWire, entryToWire, snapshotMetaFromWire } from '../raft/message-codec.ts';
 
@@ -93,8 +94,10 @@ export function encodeFrame({ sequence, previousCrc, records }: FrameParts): {
   return { parts: [header, ...records], crc, bytes: FRAME_HEADER_BYTES + length };
 }
 
-/** The frame at `offset`; 'end' where the log ends cleanly, 'bad' where the bytes are no frame. */
-export function decodeFrame(segment: Uint8Array, offset: number): Frame | 'end' | 'bad' {
+/** Why there is no frame: the log ends cleanly; the bytes are none; they are one, by its checksum, but not of ours. */
+export type NoFrame = 'end' | 'bad' | 'foreign';
+
+export function decodeFrame(segment: Uint8Array, offset: number): Frame | NoFrame {
   const bytes = asBuffer(segment);
   if (offset + FRAME_HEADER_BYTES > bytes.length) return isZero(bytes, offset) ? 'end' : 'bad';
   const length = bytes.readUInt32BE(offset);
@@ -104,7 +107,7 @@ export function decodeFrame(segment: Uint8Array, offset: number): Frame | 'end' 
   const crc = bytes.readUInt32BE(offset + 4);
   if (crc32(bytes.subarray(offset + 8, end)) !== crc) return 'bad';
   const records = decodeRecords(bytes.subarray(offset + FRAME_HEADER_BYTES, end));
-  if (records === undefined) return 'bad';
+  if (records === undefined) return 'foreign';
   const sequence = Number(bytes.readBigUInt64BE(offset + 8));
   return { sequence, crc, previousCrc: bytes.readUInt32BE(offset + 16), end, records };
 }
@@ -120,7 +123,7 @@ export function findFrame(segment: Uint8Array, from: number, sequence: number): 
     const ahead = bytes.readUInt32BE(offset + 8) * 2 ** 32 + bytes.readUInt32BE(offset + 12) - sequence;
     if (ahead < 0 || ahead > DAMAGED_FRAMES_MAX) continue;
     const frame = decodeFrame(bytes, offset);
-    if (typeof frame === 'object' && frame.sequence === sequence + ahead) return offset;
+    if (frame === 'foreign' || (typeof frame === 'object' && frame.sequence === sequence + ahead)) return offset;
   }
   return undefined;
 }
@@ -137,12 +140,21 @@ function decodeRecords(payload: Buffer): WalRecord[] | undefined {
     if (at + RECORD_HEADER_BYTES > payload.length) return undefined;
     const end = at + RECORD_HEADER_BYTES + payload.readUInt32BE(at + 1);
     if (end > payload.length) return undefined;
-    const record = decodeBody(payload.readUInt8(at), payload.subarray(at + RECORD_HEADER_BYTES, end));
+    const record = readBody(payload.readUInt8(at), payload.subarray(at + RECORD_HEADER_BYTES, end));
     if (record === undefined) return undefined;
     records.push(record);
     at = end;
   }
   return records;
+}
+
+function readBody(type: number, body: Buffer): WalRecord | undefined {
+  try {
+    return decodeBody(type, body);
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
 }
 
 function decodeBody(type: number, body: Buffer): WalRecord | undefined {

@@ -20,6 +20,7 @@ import {
   encodeRecord,
   findFrame,
   type Frame,
+  type NoFrame,
   type WalIdentity,
   type WalRecord,
 } from './wal-record.ts';
@@ -51,6 +52,7 @@ const ZEROS = new Uint8Array(1024 * 1024);
 /** One batch gathers at most so much; what waits beyond goes with the next. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const PREPARED = 'prepared';
+const FOREIGN = 'its checksum fits, but this version does not know what it holds';
 
 interface Segment {
   readonly path: string;
@@ -331,6 +333,7 @@ class SegmentReader {
     const path = `${dir}/${name}`;
     const bytes = await readWhole(disk, path);
     const header = decodeFrame(bytes, 0);
+    if (header === 'foreign') throw this.#damage(path, 0, FOREIGN);
     if (typeof header === 'string' || header.records[0]?.type !== 'header') {
       // Named, and the power went before its header was synced: nothing was ever written to it.
       if (isNewest && findFrame(bytes, 0, this.#sequence + 2) === undefined) return disk.remove(path);
@@ -343,8 +346,10 @@ class SegmentReader {
     const segment: Segment = { path, number: parseInt(name, 16), lastIndex: 0 };
     this.#segments.push(segment);
     this.#last = { path, capacity: bytes.length, offset: 0, isTorn: false };
-    for (let frame: Frame | 'end' | 'bad' = header; ; frame = decodeFrame(bytes, this.#last.offset)) {
+    for (let frame: Frame | NoFrame = header; ; frame = decodeFrame(bytes, this.#last.offset)) {
       if (frame === 'end') return;
+      // Not a tear, which would be cut: its sync may have been acknowledged.
+      if (frame === 'foreign') throw this.#damage(path, this.#last.offset, FOREIGN);
       if (frame === 'bad') return this.#tear(bytes);
       if (this.#last.offset > 0) this.#checkChain(path, this.#last.offset, frame);
       this.#take(frame, segment);

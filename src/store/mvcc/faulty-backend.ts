@@ -32,6 +32,8 @@ export interface BackendFaults {
   readonly latencyMs?: { readonly min: Millis; readonly max: Millis };
   /** Probability that a batch fails; readers may see it, or a later incarnation, or nobody. */
   readonly batchFailure?: number;
+  /** Every batch fails, and nobody ever sees it: there is no room for it. */
+  readonly isFull?: boolean;
 }
 
 export interface FaultyBackendsOptions extends BackendFaults {
@@ -45,6 +47,8 @@ export interface FaultyBackendCounters {
   processCrashes: number;
   syncs: number;
   failures: number;
+  /** Batches for which there was no room. */
+  refusals: number;
   /** Unsynced batches that a crash undid. */
   unsyncedLosses: number;
   /** Unsynced batches that survived a crash. */
@@ -82,6 +86,7 @@ export class FaultyBackends {
     processCrashes: 0,
     syncs: 0,
     failures: 0,
+    refusals: 0,
     unsyncedLosses: 0,
     unsyncedSurvivals: 0,
     returns: 0,
@@ -92,6 +97,7 @@ export class FaultyBackends {
   #folders = new Map<string, Folder>();
   /** Destroyed since the last power cut; the newest of each path. */
   readonly #destroyed = new Map<string, Folder>();
+  readonly #damaged = new Set<string>();
   #incarnation: Incarnation = { isDead: false };
 
   constructor({ clock, random, ...faults }: FaultyBackendsOptions) {
@@ -135,12 +141,22 @@ export class FaultyBackends {
     });
   }
 
+  /** Bits flip in every folder there is: from now on they do not open, as a database finds by its checksums. */
+  damage(): void {
+    for (const path of this.#folders.keys()) this.#damaged.add(path);
+  }
+
   // What follows is the handles' side.
 
   beginBatch(handle: FaultyBackend, ops: readonly BackendOp[]): Promise<void> {
     const { folder, incarnation } = handle;
     if (incarnation.isDead) return never();
     if (handle.isBroken) return this.#perform(incarnation, () => fail('the backend has failed before'));
+    if (this.faults.isFull === true) {
+      handle.isBroken = true;
+      this.counters.refusals++;
+      return this.#perform(incarnation, () => fail('no space left on device'));
+    }
     // A copy: the caller may reuse its buffers.
     const batch: Batch = { ops: ops.map((op) => (op.type === 'put' ? { ...op, value: op.value.slice() } : op)) };
     folder.begun.add(batch);
@@ -186,6 +202,7 @@ export class FaultyBackends {
   #open(incarnation: Incarnation, path: string): Backend {
     const folder = this.#folders.get(path) ?? closed(new SortedRows());
     if (folder.isOpen) throw new UserError(`${path} is in use by another process`);
+    if (this.#damaged.has(path)) fail(`${path} is damaged: block checksum mismatch`);
     this.#folders.set(path, folder);
     for (const { ops } of folder.landed.splice(0)) folder.durable.apply(ops);
     folder.isOpen = true;
