@@ -20,7 +20,7 @@
  * #20418  stale reads after a pause: a ReadIndex number used again. Put back: numbers begin anew with a leadership
  *         (core/read-index.ts). Failed: old answers confirm the new round.
  *
- * #14571 (enabling auth makes members differ) waits for auth, and is skipped.
+ * #14571 (enabling auth makes members differ) is in auth/guard.test.ts, "the log".
  */
 import { describe, expect, test } from 'vitest';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
@@ -187,8 +187,6 @@ describe('a crash', () => {
 });
 
 describe('members', () => {
-  test.skip('#14571: enabling auth makes no member differ (needs auth)', () => {});
-
   test('#18667: a transaction that reads a compacted revision does the same on all, however far each has cleaned up', async () => {
     const replicas = [await StateMachine.open(new PlainBackend()), await StateMachine.open(new PlainBackend())];
     const [clean, behind] = replicas as [StateMachine, StateMachine];
@@ -219,6 +217,7 @@ describe('members', () => {
     let receiver: RaftReceiver | undefined;
     const transport: RaftTransport = {
       start: async (ours) => void (receiver = ours),
+      setPeers: () => undefined,
       send: () => undefined,
       sendSnapshot: () => Promise.reject(new Error('nobody asks for one')),
       close: async () => undefined,
@@ -228,7 +227,7 @@ describe('members', () => {
     const backends = new FaultyBackends({ clock, random, ...faults }).incarnation();
     const opening = Member.open(
       { clock, random, log: silentLog, disk, backends, transport },
-      { clusterId: 7n, id: 1n, voters: [1n, 2n, 3n], onFatal: (error) => failures.push(error) },
+      { clusterId: 7n, id: 1n, initialMembers: members, onFatal: (error) => failures.push(error) },
     );
     await clock.advance(500);
     const member = await opening;
@@ -269,11 +268,13 @@ test('#20418: after a pause an answer to an old round confirms no read that came
   expect(rounds.takeConfirmed(voters, 1n)).toMatchObject([{ index: 9 }]);
 });
 
+const members = [1n, 2n, 3n].map((id) => ({ id, name: `m${id}`, peerUrls: [], clientUrls: [], isLearner: false }));
+
 async function snapshotAt(index: number): Promise<{ readonly meta: SnapshotMeta; readonly chunks: AsyncIterable<Uint8Array> }> {
   const backend = await memoryBackends().open('db');
   const machine = await StateMachine.open(backend);
   const confState = { voters: [1n, 2n, 3n], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
-  machine.bootstrap(confState);
+  machine.bootstrap(confState, { initial: members, members: [] });
   for (let at = 1; at <= index; at++) applyTo(machine, put('k', `${at}`));
   await backend.batch(machine.takeBatch().ops);
   const open = await openSnapshot(backend);
