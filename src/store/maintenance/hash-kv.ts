@@ -30,12 +30,17 @@ export async function hashKv(machine: () => StateMachine, clock: Clock, asked: R
     const at = mvcc.resolve(asked);
     if (!at.ok) throw new StoreError(at.code);
     let hash = 0;
-    const walk = new KvHashWalk(mvcc, at.revision, (part) => (hash = crc32(part, hash)));
+    const walk = new KvHashWalk(mvcc, at.revision, (part) => (hash = extended(hash, part)));
     const isVoid = () => walk.isVoid || machine().mvcc !== mvcc;
     while (!isVoid() && walk.step(SLICE_KEYS)) await sleep(clock, 0);
     if (!isVoid()) return { hash, hashRevision: at.revision, compactRevision: walk.compactRevision };
   }
   throw new StoreError('timeout');
+}
+
+/** zlib takes an empty buffer for the wish to begin anew, and answers 0. */
+function extended(hash: number, part: string | Uint8Array): number {
+  return part.length === 0 ? hash : crc32(part, hash);
 }
 
 /** Maintenance.Hash: of everything that is replicated, leases and alarms among it, at the present revision. */

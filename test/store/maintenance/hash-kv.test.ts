@@ -52,3 +52,13 @@ test('hashKv() begins anew when history was compacted below it, and ends equal t
   expect(hashes[0]).toEqual(hashes[1]);
   expect(hashes[0]!.compactRevision).toBe(revision);
 });
+
+test('hashKv() counts what stands before a key without a value', async () => {
+  const { machine, apply } = await filled();
+  const clock = new DrivenClock();
+  const hash = async () => (await drive(clock, hashKv(() => machine, clock, 0))).hash;
+  apply({ kind: 'put', request: putOf('z', '') });
+  const before = await hash();
+  apply({ kind: 'put', request: putOf('k1', 'other') });
+  expect(await hash()).not.toBe(before);
+});
