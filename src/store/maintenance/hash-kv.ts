@@ -38,7 +38,7 @@ export async function hashKv(machine: () => StateMachine, clock: Clock, asked: R
   throw new StoreError('timeout');
 }
 
-/** zlib takes an empty buffer for the wish to begin anew, and answers 0. */
+/** zlib takes an empty buffer that has no address for the wish to begin anew, and answers 0. */
 function extended(hash: number, part: string | Uint8Array): number {
   return part.length === 0 ? hash : crc32(part, hash);
 }
