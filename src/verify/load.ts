@@ -12,7 +12,7 @@ import type { StoreClient } from '../etcd/store-client.ts';
 import { RpcCode, RpcError } from '../proto/rpc.ts';
 import type { StoreAnswer, StoreRequest } from './core/store-model.ts';
 import { KubernetesClient } from './kubernetes-load.ts';
-import { EXPECTED_FAILURES, pause, Recorder, type Recording } from './recorder.ts';
+import { isExpectedFailure, pause, Recorder, type Recording } from './recorder.ts';
 import { perform, putWithLease } from './requests.ts';
 
 export const TRAFFICS = ['etcd', 'kubernetes', 'both'] as const;
@@ -74,7 +74,7 @@ async function drive(client: LoadClient, options: LoadClientOptions): Promise<vo
     try {
       await client.next();
     } catch (error) {
-      if (!(error instanceof RpcError) || !EXPECTED_FAILURES.has(error.code)) throw error;
+      if (!isExpectedFailure(error)) throw error;
       recorder.fail(error);
       await pause(clock, RETRY_MS, signal);
     }

@@ -14,12 +14,20 @@ export interface Recording {
 }
 
 /** What a cluster in trouble may answer. Everything else is a bug, and ends the load. */
-export const EXPECTED_FAILURES: ReadonlySet<RpcCode> = new Set([
+const EXPECTED_FAILURES: ReadonlySet<RpcCode> = new Set([
   RpcCode.UNAVAILABLE,
   RpcCode.DEADLINE_EXCEEDED,
   RpcCode.CANCELLED,
   RpcCode.RESOURCE_EXHAUSTED,
 ]);
+
+/** A deadline that etcd passes on as it comes, without a code of its own: only the text tells. */
+const BARE_DEADLINE = 'context deadline exceeded';
+
+export function isExpectedFailure(error: unknown): error is RpcError {
+  if (!(error instanceof RpcError)) return false;
+  return EXPECTED_FAILURES.has(error.code) || (error.code === RpcCode.UNKNOWN && error.message.includes(BARE_DEADLINE));
+}
 
 export class Recorder implements Recording {
   readonly operations: StoreOperation[] = [];

@@ -6,7 +6,7 @@ import { type Event, EventType, type KeyValue, type WatchResponse } from '../pro
 import { RpcCode, RpcError } from '../proto/rpc.ts';
 import type { StoreEvent } from './core/store-model.ts';
 import type { Previous, SeenResponse, SeenWatch } from './core/watch-promises.ts';
-import { EXPECTED_FAILURES, pause } from './recorder.ts';
+import { isExpectedFailure, pause } from './recorder.ts';
 import { rangeOf } from './requests.ts';
 
 const PROGRESS_EVERY_MS = 250;
@@ -63,7 +63,7 @@ export class WatchRecorder {
         await this.#watch(signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof RpcError) || !EXPECTED_FAILURES.has(error.code)) throw error;
+        if (!isExpectedFailure(error)) throw error;
       }
       await pause(clock, RETRY_MS, signal);
     }
