@@ -82,7 +82,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   };
 }
 
-/** All pairs of a store, as of a revision; 0 for now. */
+/** All pairs of a store, as of a revision; 0: the present one. */
 export async function contentsOf(store: StoreClient, revision: number): Promise<Contents> {
   const hash = createHash('sha256');
   let count = 0;
