@@ -2,6 +2,7 @@
  * A store member as a process: the real disk, LevelDB, sockets and certificates around a `Member`. Only `podium store`
  * calls it; tests and the simulator build a `Member` from seams of their own.
  */
+import { join } from 'node:path';
 import type { Disk } from '../base/disk.ts';
 import { describeError } from '../base/errors.ts';
 import { FileDisk } from '../base/file-disk.ts';
@@ -43,11 +44,6 @@ export interface RunningStore {
   stop(): Promise<void>;
 }
 
-export interface StoreHttpAddresses {
-  /** etcd's --listen-metrics-urls: health and metrics without the rest. */
-  readonly listenMetricsUrls?: readonly string[];
-}
-
 /** Resolves when clients are served. `onFatal`: the member has stopped by itself and the process should end. */
 export async function startStore(flags: StoreFlags, onFatal: (error: unknown) => void): Promise<RunningStore> {
   const log = createLog(flags.name, flags.logLevel, flags.logOutputs);
@@ -76,7 +72,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
-  metrics.addMember(member);
+  metrics.addMember(member, flags.walDir ?? join(flags.dataDir, WAL_DIR));
   const peers = new Peers({ channel: (to) => transport.channel(to) });
   const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, intervalMs: flags.corruptCheckTimeMs });
   const health = new HealthService('not-serving');

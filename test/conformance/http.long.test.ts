@@ -92,8 +92,10 @@ for (const kind of ['podium', 'etcd'] satisfies StoreKind[]) {
         'etcd_mvcc_db_total_size_in_bytes ', 'etcd_debugging_mvcc_keys_total ', 'etcd_debugging_mvcc_watcher_total ',
         'etcd_mvcc_put_total ', 'etcd_mvcc_range_total ', 'etcd_mvcc_txn_total ', 'etcd_mvcc_delete_total ',
         'grpc_server_handled_total{grpc_code="OK",grpc_method="Range",grpc_service="etcdserverpb.KV",grpc_type="unary"} ',
+        'etcd_server_is_learner 0', 'etcd_server_id{server_id="', 'etcd_server_quota_backend_bytes ',
         'process_resident_memory_bytes ', 'process_open_fds ',
       ]) expect(text).toContain(`\n${name}`);
+      if (kind === 'podium') expect(Number(/^podium_wal_size_bytes (\d+)$/m.exec(text)?.[1])).toBeGreaterThan(0);
     });
   });
 }

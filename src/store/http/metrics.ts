@@ -2,15 +2,20 @@
  * What a member tells Prometheus: etcd's names where the meaning is etcd's, `podium_` for the rest. Nothing below knows
  * of it: calls are counted by the server's observer, syncs by a disk that is wrapped, and the rest is asked at a scrape.
  */
-import { readdirSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Disk, DiskFile } from '../../base/disk.ts';
+import { systemErrorCode } from '../../base/errors.ts';
 import type { HandledObserver } from '../../grpc/server.ts';
 import { RpcCode } from '../../proto/rpc.ts';
 import type { MethodDescriptor } from '../../proto/wire.ts';
 import type { Member } from '../member.ts';
 import type { Backend, BackendFactory } from '../mvcc/backend.ts';
 import { ETCD_VERSION } from '../rpc/maintenance.ts';
+import type { ProgressState } from '../raft/core/progress.ts';
+import type { PeerStatus } from '../raft/core/raft.ts';
+import type { LogIndex } from '../raft/core/types.ts';
 import type { StateMachine } from '../state-machine.ts';
 import { Registry, type Histogram, type Sample } from './registry.ts';
 
@@ -22,6 +27,9 @@ const CODE_NAMES: readonly string[] = [
   'ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented', 'Internal', 'Unavailable',
   'DataLoss', 'Unauthenticated',
 ];
+
+/** By the number that stands for each. */
+const PROGRESS_STATES: readonly ProgressState[] = ['probe', 'replicate', 'snapshot'];
 
 export class StoreMetrics {
   readonly registry = new Registry();
@@ -100,10 +108,12 @@ export class StoreMetrics {
     histogram.observe((this.#clock.monotonic() - startedAt) / 1000);
   }
 
-  /** To be called once, when the member is there. */
-  addMember(member: Member): void {
+  /** To be called once, when the member is there. `walFolder`: where its log lies on this machine. */
+  addMember(member: Member, walFolder: string): void {
     addRaft(this.registry, member);
+    addProgress(this.registry, member);
     addMvcc(this.registry, member);
+    this.registry.add('gauge', 'podium_wal_size_bytes', 'What the files of the log take up, what is prepared for it included.', () => folderBytes(walFolder));
   }
 }
 
@@ -126,6 +136,8 @@ function addRaft(registry: Registry, member: Member): void {
   const gauge = (name: string, help: string, value: () => number | readonly Sample[]) => registry.add('gauge', name, help, value);
   gauge('etcd_server_has_leader', 'Whether or not a leader exists. 1 is existence, 0 is not.', () => (member.leader === 0n ? 0 : 1));
   gauge('etcd_server_is_leader', 'Whether or not this member is a leader. 1 if is, 0 otherwise.', () => (member.isLeader ? 1 : 0));
+  gauge('etcd_server_is_learner', 'Whether or not this member is a learner. 1 if is, 0 otherwise.', () => (member.membership.isLearner ? 1 : 0));
+  gauge('etcd_server_id', 'The id of this member, as a label.', () => [{ labels: { server_id: member.id.toString(16) }, value: 1 }]);
   registry.add('counter', 'etcd_server_leader_changes_seen_total', 'The number of leader changes seen.', () => changes);
   gauge('etcd_server_proposals_committed_total', 'The total number of consensus proposals committed.', () => member.status().commit);
   gauge('etcd_server_proposals_applied_total', 'The total number of consensus proposals applied.', () => member.status().applied);
@@ -136,14 +148,29 @@ function addRaft(registry: Registry, member: Member): void {
   ]);
   gauge('podium_raft_term', 'The term of this member.', () => member.status().term);
   gauge('podium_raft_log_entries', 'Entries that the log holds.', () => member.status().lastIndex - member.status().firstIndex + 1);
-  gauge('podium_raft_peer_match_index', 'Of a leader: up to where a member is known to have the log.', () =>
-    member.status().peers.map((peer) => ({ labels: { member: peer.member.toString(16), state: peer.state }, value: peer.match })),
-  );
+}
+
+/** etcd tells of no follower alone, so the names are ours; the words are those of Raft's core (raft/core/progress.ts). */
+function addProgress(registry: Registry, member: Member): void {
+  const add = (name: string, help: string, value: (peer: PeerStatus, lastIndex: LogIndex) => number) => {
+    registry.add('gauge', `podium_raft_progress_${name}`, help, () => {
+      const { peers, id, lastIndex } = member.status();
+      const others = peers.filter((peer) => peer.member !== id);
+      return others.map((peer) => ({ labels: { member: peer.member.toString(16) }, value: value(peer, lastIndex) }));
+    });
+  };
+  add('match_index', 'Of a leader: up to where a member is known to have the log.', ({ match }) => match);
+  add('next_index', 'Of a leader: the first entry that it has not yet sent to a member.', ({ next }) => next);
+  add('inflight_messages', 'Of a leader: appends that a member has not yet answered.', ({ inflight }) => inflight);
+  add('lag_entries', "Of a leader: entries of its log that a member is not known to have.", ({ match }, lastIndex) => lastIndex - match);
+  add('state', 'Of a leader: how it sends to a member. 0: probe, 1: replicate, 2: snapshot.', ({ state }) => PROGRESS_STATES.indexOf(state));
 }
 
 function addMvcc(registry: Registry, member: Member): void {
-  const gauge = (name: string, help: string, value: () => number) => registry.add('gauge', name, help, value);
+  const gauge = (name: string, help: string, value: () => number | Promise<number>) => registry.add('gauge', name, help, value);
   const counter = (name: string, help: string, value: () => number) => registry.add('counter', name, help, value);
+  gauge('etcd_mvcc_db_total_size_in_bytes', 'Total size of the underlying database physically allocated in bytes.', () => member.sizeBytes());
+  gauge('etcd_server_quota_backend_bytes', 'The quota of the database in bytes; 0: none.', () => member.quotaBytes);
   gauge('etcd_debugging_mvcc_keys_total', 'Total number of keys.', () => member.machine.mvcc.index.size);
   gauge('etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', () => member.machine.hub.watcherCount);
   gauge('etcd_debugging_mvcc_current_revision', 'The current revision of store.', () => member.machine.revision);
@@ -165,11 +192,22 @@ function addProcess(registry: Registry, startedAtSeconds: number): void {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   });
-  registry.add('gauge', 'process_open_fds', 'Number of open file descriptors.', () => {
+  registry.add('gauge', 'process_open_fds', 'Number of open file descriptors.', async () => {
     try {
-      return readdirSync('/proc/self/fd').length;
+      return (await readdir('/proc/self/fd')).length;
     } catch {
       return []; // not on this system
     }
   });
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const sizes = await Promise.all((await readdir(folder)).map((name) => stat(join(folder, name)).then(({ size }) => size, ifRemoved)));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** A segment may be renamed or removed while it is looked at. */
+function ifRemoved(error: unknown): number {
+  if (systemErrorCode(error) === 'ENOENT') return 0;
+  throw error;
 }

@@ -1,7 +1,7 @@
 /**
- * Prometheus' text format, and the two things that must count while work is done: counters and histograms. Everything
- * else is asked when it is scraped. Written out rather than taken from prom-client: it needs no more than this, and the
- * hot path is an increment of a field.
+ * Prometheus' text format, and what must count while work is done: histograms. Everything else is asked when it is
+ * scraped. Written out rather than taken from prom-client: it needs no more than this, and the hot path is an increment
+ * of a field.
  */
 export type Labels = Readonly<Record<string, string>>;
 
@@ -15,8 +15,11 @@ interface Family {
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   /** Lines behind the name: suffix, labels, value. */
-  readonly samples: () => readonly (Sample & { readonly suffix?: string })[];
+  readonly samples: () => Promise<readonly Line[]>;
 }
+
+type Line = Sample & { readonly suffix?: string };
+type Answer = number | readonly Sample[];
 
 export class Histogram {
   readonly #bounds: readonly number[];
@@ -53,13 +56,13 @@ export class Registry {
   readonly #families: Family[] = [];
 
   /** `samples` is asked at each scrape: a number, or one a set of labels. */
-  add(type: 'counter' | 'gauge', name: string, help: string, samples: () => number | readonly Sample[]): void {
+  add(type: 'counter' | 'gauge', name: string, help: string, samples: () => Answer | Promise<Answer>): void {
     this.#families.push({
       name,
       help,
       type,
-      samples: () => {
-        const answer = samples();
+      samples: async () => {
+        const answer = await samples();
         return typeof answer === 'number' ? [{ value: answer }] : answer;
       },
     });
@@ -67,18 +70,19 @@ export class Registry {
 
   histogram(name: string, help: string, bounds: readonly number[]): Histogram {
     const histogram = new Histogram(bounds);
-    this.#families.push({ name, help, type: 'histogram', samples: () => histogram.samples() });
+    this.#families.push({ name, help, type: 'histogram', samples: async () => histogram.samples() });
     return histogram;
   }
 
-  text(): string {
-    const lines = this.#families.flatMap(({ name, help, type, samples }) => [
-      `# HELP ${name} ${help}`,
-      `# TYPE ${name} ${type}`,
-      ...samples().map(({ suffix = '', labels, value }) => `${name}${suffix}${labelText(labels)} ${value}`),
-    ]);
-    return lines.join('\n') + '\n';
+  async text(): Promise<string> {
+    const families = await Promise.all(this.#families.map(async (family) => textOf(family, await family.samples())));
+    return families.join('');
   }
+}
+
+function textOf({ name, help, type }: Family, samples: readonly Line[]): string {
+  const lines = samples.map(({ suffix = '', labels, value }) => `${name}${suffix}${labelText(labels)} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
 }
 
 function labelText(labels: Labels | undefined): string {

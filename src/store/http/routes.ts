@@ -52,13 +52,7 @@ function answerOf(options: StoreHttpOptions, checks: Checks, url: URL): ((respon
   const path = url.pathname;
   if (path === '/version') return async (response) => json(response, 200, { etcdserver: ETCD_VERSION, etcdcluster: ETCD_VERSION, storage: ETCD_VERSION });
   if (path === '/health') return (response) => health(options, checks, { url, response });
-  if (path === '/metrics') {
-    return async (response) => {
-      const bytes = await options.member.sizeBytes();
-      const size = `# HELP etcd_mvcc_db_total_size_in_bytes Total size of the underlying database physically allocated in bytes.\n# TYPE etcd_mvcc_db_total_size_in_bytes gauge\netcd_mvcc_db_total_size_in_bytes ${bytes}\n`;
-      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(options.metrics.registry.text() + size);
-    };
-  }
+  if (path === '/metrics') return (response) => metrics(options, response);
   const [, root, name] = /^\/(livez|readyz)(?:\/([a-z_]+))?$/.exec(path) ?? [];
   if (root !== 'livez' && root !== 'readyz') return undefined;
   const all = checks[root];
@@ -106,6 +100,11 @@ async function health({ member }: StoreHttpOptions, checks: Checks, { url, respo
     if (why !== undefined) reason = `RANGE ERROR:${why}`;
   }
   json(response, reason === '' ? 200 : 503, { health: reason === '' ? 'true' : 'false', reason });
+}
+
+async function metrics({ metrics: { registry } }: StoreHttpOptions, response: ServerResponse): Promise<void> {
+  const body = await registry.text();
+  response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(body);
 }
 
 function json(response: ServerResponse, status: number, body: object): void {
