@@ -9,15 +9,23 @@ import type { StoreClient } from '../etcd/store-client.ts';
 import { connect } from '../grpc/channel.ts';
 
 export interface EndpointFlags {
-  readonly dataDir?: string;
-  readonly endpoints?: string;
-  readonly cacert?: string;
-  readonly cert?: string;
-  readonly key?: string;
+  readonly dataDir?: string | undefined;
+  readonly endpoints?: string | undefined;
+  readonly cacert?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export interface ClientTls {
+  readonly ca: Uint8Array;
+  readonly cert?: Uint8Array;
+  readonly key?: Uint8Array;
 }
 
 export interface Endpoints {
   readonly addresses: readonly string[];
+  /** Undefined: plain text. */
+  readonly tls: ClientTls | undefined;
   /** A client with connections of its own, which begins with endpoint `first` and goes on to the others. */
   client(options?: { readonly first?: number; readonly requestTimeoutMs?: number }): StoreClient;
   /** A client of one endpoint. */
@@ -38,6 +46,7 @@ export function openEndpoints(flags: EndpointFlags): Endpoints {
   };
   return {
     addresses,
+    tls,
     client: ({ first = 0, requestTimeoutMs } = {}) => {
       const at = first % addresses.length;
       return open([...addresses.slice(at), ...addresses.slice(0, at)], requestTimeoutMs);
@@ -49,10 +58,23 @@ export function openEndpoints(flags: EndpointFlags): Endpoints {
   };
 }
 
-interface Found {
-  readonly addresses: readonly string[];
-  readonly tls: { readonly ca: Uint8Array; readonly cert?: Uint8Array; readonly key?: Uint8Array } | undefined;
+/**
+ * Flags, and what they leave open by etcdctl's variables, as `podium env` sets them. Who names endpoints still has his
+ * certificates from there; who names a data directory means that cluster, whatever is set.
+ */
+export function withEtcdctlVariables(flags: EndpointFlags, env: Readonly<Record<string, string | undefined>>): EndpointFlags {
+  if (flags.dataDir !== undefined && flags.endpoints === undefined) return flags;
+  return {
+    dataDir: env['PODIUM_DATA_DIR'],
+    ...flags,
+    endpoints: flags.endpoints ?? env['ETCDCTL_ENDPOINTS'],
+    cacert: flags.cacert ?? env['ETCDCTL_CACERT'],
+    cert: flags.cert ?? env['ETCDCTL_CERT'],
+    key: flags.key ?? env['ETCDCTL_KEY'],
+  };
 }
+
+type Found = Pick<Endpoints, 'addresses' | 'tls'>;
 
 function namedEndpoints({ cacert, cert, key }: EndpointFlags, text: string): Found {
   const matches = text.split(',').map((part) => {

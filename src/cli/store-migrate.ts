@@ -1,9 +1,9 @@
 /** `podium store migrate`: from a live etcd into a store of Podium, and along with it until cut-over. */
-import { parseArgs } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { migrate, type MigrateProgress, type MigrateResult } from '../etcd/migrate.ts';
 import { EXIT_FAILED, EXIT_OK } from './context.ts';
+import { parseOwnFlags } from './own-flags.ts';
 import { openEndpoints } from './store-endpoints.ts';
 
 export const MIGRATE_HELP = `Copy a live etcd's keys into a store of Podium, then follow it until you cut over.
@@ -45,18 +45,16 @@ const OPTIONS = {
 const PRINT_EVERY_MS = 1000;
 
 export async function storeMigrate(argv: readonly string[], signal: AbortSignal): Promise<number> {
-  const flags = parse(argv);
+  const flags = parseOwnFlags('podium store migrate', { args: argv, options: OPTIONS });
   if (flags.help) {
     process.stdout.write(MIGRATE_HELP);
     return EXIT_OK;
   }
   if (flags['from-etcd'] === undefined) throw new UserError('--from-etcd <endpoints> is missing: the etcd to copy');
   if (flags.endpoints === undefined) throw new UserError('--endpoints <endpoints> is missing: the store to copy into');
-  const from = openEndpoints({
-    endpoints: flags['from-etcd'],
-    ...given({ cacert: flags['from-cacert'], cert: flags['from-cert'], key: flags['from-key'] }),
-  });
-  const to = openEndpoints({ endpoints: flags.endpoints, ...given({ cacert: flags.cacert, cert: flags.cert, key: flags.key }) });
+  const { endpoints, cacert, cert, key } = flags;
+  const from = openEndpoints({ endpoints: flags['from-etcd'], cacert: flags['from-cacert'], cert: flags['from-cert'], key: flags['from-key'] });
+  const to = openEndpoints({ endpoints, cacert, cert, key });
   try {
     const result = await migrate({
       source: from.client(),
@@ -72,25 +70,6 @@ export async function storeMigrate(argv: readonly string[], signal: AbortSignal)
     from.close();
     to.close();
   }
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new UserError(`${error instanceof Error ? error.message : String(error)}; "podium store migrate --help" lists the flags`);
-  }
-}
-
-interface TlsFlags {
-  readonly cacert: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-}
-
-function given(flags: TlsFlags): { cacert?: string; cert?: string; key?: string } {
-  const { cacert, cert, key } = flags;
-  return { ...(cacert === undefined ? {} : { cacert }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
 }
 
 /** A line that is written over each second on a terminal; in a file, one for each change of what is done. */

@@ -20,6 +20,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'recover') return recoverMember(argv.slice(1));
   if (argv[0] === 'snapshot') return (await import('./store-snapshot.ts')).run(argv.slice(1));
   if (argv[0] === 'migrate') return (await import('../cli/store-migrate.ts')).storeMigrate(argv.slice(1), stopSignal());
+  if (argv[0] === 'top') return (await import('../cli/store-top.ts')).storeTop(argv.slice(1), stopSignal());
   if (argv.some((arg) => /^(?:-h|--?help)$/.test(arg))) {
     process.stdout.write(storeHelp());
     return 0;

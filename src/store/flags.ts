@@ -115,6 +115,7 @@ Besides a member:
   podium store recover --data-dir <dir>   a quorum is lost for good: make this member a cluster of one, and say what is lost
   podium store migrate --help             copy a live etcd's keys, and follow it
   podium store snapshot --help            check and restore what \`etcdctl snapshot save\` wrote
+  podium store top --help                 what the members do, live
 
 Example, a cluster of one:
   podium store --name m1 --data-dir /tmp/m1
