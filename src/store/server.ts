@@ -95,7 +95,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     auth: { tokens: flags.authToken, clientCertAuth: flags.clientTls?.requireClientCertificate ?? false },
   });
   const channel = directChannel({ services, clock: systemClock, log, peer: 'gateway' });
-  const gateway = flags.enableGateway ? new Gateway(channel, services) : undefined;
+  const gateway = flags.enableGateway ? new Gateway({ channel, services, requestBytesMax: flags.requestBytesMax }) : undefined;
   const clientServer = new GrpcServer({
     log,
     services: withTools(services, health),

@@ -36,7 +36,7 @@ for (const kind of ['podium', 'etcd'] satisfies StoreKind[]) {
         return `${response.status} ${await response.text()}`;
       };
       expect(await get('/livez')).toBe('200 ok\n');
-      expect(await get('/readyz?verbose')).toBe('200 [+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok\n');
+      expect(await get('/readyz?verbose')).toBe('200 [+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n');
       expect(await get('/readyz/linearizable_read?verbose')).toBe('200 [+]linearizable_read ok\nok\n');
       expect(await get('/livez/nope')).toMatch(/^404/);
     });

@@ -57,16 +57,25 @@ const HTTP_STATUS: Readonly<Record<RpcCode, number>> = {
   [RpcCode.UNAUTHENTICATED]: 401,
 };
 
-/** etcd's request limit in base64, and the names around it. */
-const BODY_BYTES_MAX = 4 * 1024 * 1024;
+/** What a request of the largest size may have around it: the names of fields, blanks. */
+const AROUND_REQUEST_BYTES = 1024 * 1024;
+
+export interface GatewayOptions {
+  /** Leads to the handlers of `services`. */
+  readonly channel: Channel;
+  readonly services: readonly BoundService[];
+  /** Of a request as gRPC has it; its bytes are base64 here. */
+  readonly requestBytesMax: number;
+}
 
 export class Gateway {
   readonly #channel: Channel;
   readonly #methods = new Map<string, Method>();
+  readonly #bodyBytesMax: number;
 
-  /** `channel` leads to the handlers of `services`. */
-  constructor(channel: Channel, services: readonly BoundService[]) {
+  constructor({ channel, services, requestBytesMax }: GatewayOptions) {
     this.#channel = channel;
+    this.#bodyBytesMax = Math.ceil((requestBytesMax * 4) / 3) + AROUND_REQUEST_BYTES;
     for (const { service } of services) for (const method of Object.values(service.methods)) this.#methods.set(method.path, method);
   }
 
@@ -78,7 +87,7 @@ export class Gateway {
       if (request.method !== 'POST') throw new RpcError(RpcCode.UNIMPLEMENTED, 'Method Not Allowed');
       const gone = new AbortController();
       response.once('close', () => gone.abort());
-      const message = parseBody(method, await readBody(request));
+      const message = parseBody(method, await readBody(request, this.#bodyBytesMax));
       const options = { signal: gone.signal, ...metadataOf(request) };
       if (method.responseStream) await this.#stream(method, message, { response, options });
       else {
@@ -121,14 +130,16 @@ function metadataOf({ headers }: IncomingMessage): Pick<CallOptions, 'metadata'>
   return authorization === undefined ? {} : { metadata: { token: authorization } };
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+/** Of what is too long the rest is read and thrown away: left where it is, it would block the connection's next request. */
+async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) throw new RpcError(RpcCode.INVALID_ARGUMENT, 'etcdserver: request is too large');
-    chunks.push(chunk);
+    if (bytes <= bytesMax) chunks.push(chunk);
+    else chunks.length = 0;
   }
+  if (bytes > bytesMax) throw new RpcError(RpcCode.INVALID_ARGUMENT, 'etcdserver: request is too large');
   return Buffer.concat(chunks).toString('utf8');
 }
 

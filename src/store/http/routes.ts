@@ -66,11 +66,17 @@ type Checks = Readonly<Record<'livez' | 'readyz', ReadonlyMap<string, Check>>> &
 function checksOf({ member }: StoreHttpOptions): Checks {
   const serializable: Check = async () => (member.isStopped ? 'etcdserver: server stopped' : undefined);
   const linearizable: Check = () => member.linearizable().then(() => undefined, (error: unknown) => describeError(error));
+  const voter: Check = async () => (member.membership.isLearner ? 'this member is a learner' : undefined);
   const corruption: Check = async () => (alarmsOf(member).includes('CORRUPT') ? 'alarm activated: CORRUPT' : undefined);
   return {
     linearizable,
     livez: new Map([['serializable_read', serializable]]),
-    readyz: new Map([['data_corruption', corruption], ['serializable_read', serializable], ['linearizable_read', linearizable]]),
+    readyz: new Map([
+      ['data_corruption', corruption],
+      ['serializable_read', serializable],
+      ['linearizable_read', linearizable],
+      ['non_learner', voter],
+    ]),
   };
 }
 
