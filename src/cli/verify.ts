@@ -1,13 +1,13 @@
 /** `podium verify`: is a live store strictly serializable, and do its watches keep their promises? */
-import { createWriteStream } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { once } from 'node:events';
-import { UserError } from '../base/errors.ts';
+import { describeError, UserError } from '../base/errors.ts';
 import { seededRandom } from '../base/random.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { systemRandom } from '../base/system-random.ts';
 import { renderCounterexample } from '../verify/core/counterexample.ts';
 import { renderWatchViolation } from '../verify/core/watch-counterexample.ts';
-import { TRAFFICS } from '../verify/load.ts';
+import { OPERATIONS_MAX, TRAFFICS } from '../verify/load.ts';
 import type { Recording } from '../verify/recorder.ts';
 import { verifyStore, type VerifyReport } from '../verify/verify-store.ts';
 import { EXIT_FAILED, EXIT_OK } from './context.ts';
@@ -27,6 +27,8 @@ const CLIENTS_MAX = 200;
 /** Short, so that a client that meets a frozen member soon asks another. */
 const REQUEST_TIMEOUT_MS = 1500;
 const PROGRESS_EVERY_MS = 1000;
+/** End the load, not the verdict; the second one ends it all. */
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Watch violations that are shown; they often have one cause. */
 const SHOWN_MAX = 3;
 
@@ -39,10 +41,12 @@ export async function verify(flags: VerifyFlags): Promise<number> {
   if (traffic === undefined) throw new UserError(`--traffic must be one of ${TRAFFICS.join(', ')}`);
   const seed = flags.seed ?? String(systemRandom().uint32());
   const prefix = `podium-verify/${systemRandom().suffix(8)}/`;
+  // Before the load: after it, what cannot be kept would be lost.
+  const history = flags.history === undefined ? undefined : await openHistory(flags.history);
   const endpoints = openEndpoints(flags);
   const load = new AbortController();
   const interrupt = () => load.abort();
-  process.once('SIGINT', interrupt);
+  for (const signal of ENDING_SIGNALS) process.once(signal, interrupt);
   const timer = systemClock.setTimer(durationMs, () => load.abort());
   const progress = showProgress(durationMs);
   try {
@@ -60,13 +64,15 @@ export async function verify(flags: VerifyFlags): Promise<number> {
       onRecorder: progress.recorder,
     });
     progress.end();
-    if (flags.history !== undefined) await writeHistory(flags.history, report);
-    return printReport(report, prefix);
+    const exitCode = printReport(report, prefix);
+    if (history !== undefined) await writeHistory(history, report);
+    return exitCode;
   } finally {
     progress.end();
     timer.cancel();
-    process.off('SIGINT', interrupt);
+    for (const signal of ENDING_SIGNALS) process.off(signal, interrupt);
     endpoints.close();
+    await history?.close();
   }
 }
 
@@ -105,6 +111,7 @@ function printReport(report: VerifyReport, prefix: string): number {
     `watches     ${watches.filter(({ responses }) => responses.length > 0).length}, which were sent ${watches.reduce((sum, { responses }) => sum + responses.length, 0)} responses`,
     `revisions   ${firstRevision} to ${lastRevision}, with ${events.length} events of these keys`,
   ];
+  if (recording.operations.length >= OPERATIONS_MAX) lines.push(`            the load ended at ${OPERATIONS_MAX} operations: more are not kept in memory`);
   if (counterexample === undefined) lines.push(`KV          ${inconclusive.length > 0 ? 'nothing wrong found' : 'strictly serializable'}`);
   else {
     lines.push(`KV          NOT strictly serializable: ${violations.length} violations, the first of them`);
@@ -121,14 +128,24 @@ function printReport(report: VerifyReport, prefix: string): number {
   return violations.length + watchViolations.length + inconclusive.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
 
+async function openHistory(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w');
+  } catch (cause) {
+    throw new UserError(`--history: ${describeError(cause)}`);
+  }
+}
+
 /** One JSON value a line: the frame, every operation, every event, every watch with what it was sent. */
-async function writeHistory(path: string, { recording, events, watches, firstRevision, lastRevision }: VerifyReport): Promise<void> {
-  const file = createWriteStream(path);
-  const line = (kind: string, value: object) => file.write(`${JSON.stringify({ kind, ...value })}\n`);
-  line('history', { firstRevision, lastRevision });
-  for (const operation of recording.operations) line('operation', { operation });
-  for (const event of events) line('event', { event });
-  for (const watch of watches) line('watch', { watch });
+async function writeHistory(handle: FileHandle, { recording, events, watches, firstRevision, lastRevision }: VerifyReport): Promise<void> {
+  const file = handle.createWriteStream({ autoClose: false });
+  const line = async (kind: string, value: object) => {
+    if (!file.write(`${JSON.stringify({ kind, ...value })}\n`)) await once(file, 'drain');
+  };
+  await line('history', { firstRevision, lastRevision });
+  for (const operation of recording.operations) await line('operation', { operation });
+  for (const event of events) await line('event', { event });
+  for (const watch of watches) await line('watch', { watch });
   file.end();
   await once(file, 'finish');
 }

@@ -13,7 +13,7 @@ import { RpcCode, RpcError } from '../proto/rpc.ts';
 import type { StoreAnswer, StoreRequest } from './core/store-model.ts';
 import { KubernetesClient } from './kubernetes-load.ts';
 import { isExpectedFailure, pause, Recorder, type Recording } from './recorder.ts';
-import { perform, putWithLease } from './requests.ts';
+import { perform, putWithLease, type TxnOf } from './requests.ts';
 
 export const TRAFFICS = ['etcd', 'kubernetes', 'both'] as const;
 export type Traffic = (typeof TRAFFICS)[number];
@@ -32,6 +32,8 @@ export interface LoadOptions {
   /** Mean pause between two requests of one client. */
   readonly thinkMs?: Millis;
   readonly leaseTtlSeconds?: number;
+  /** For tests; OPERATIONS_MAX otherwise. */
+  readonly operationsMax?: number;
   /** Whose requests to send; `both`: every other client sends Kubernetes'. */
   readonly traffic?: Traffic;
   /** Kubernetes' traffic compacts the store now and then, below this revision. Absent: it does not. */
@@ -46,6 +48,8 @@ const KEYS = 12;
 const THINK_MS = 20;
 /** The shortest that etcd grants with its default timeouts. */
 const LEASE_TTL_SECONDS = 2;
+/** All operations are kept in memory until they are judged, some 500 bytes each: a load that comes to so many ends. */
+export const OPERATIONS_MAX = 1_000_000;
 /** How long a client waits after a request that failed. */
 const RETRY_MS = 20;
 
@@ -69,8 +73,8 @@ export interface LoadClient {
 }
 
 async function drive(client: LoadClient, options: LoadClientOptions): Promise<void> {
-  const { signal, clock, random, recorder, thinkMs = THINK_MS } = options;
-  while (!signal.aborted) {
+  const { signal, clock, random, recorder, thinkMs = THINK_MS, operationsMax = OPERATIONS_MAX } = options;
+  while (!signal.aborted && recorder.operations.length < operationsMax) {
     try {
       await client.next();
     } catch (error) {
@@ -169,18 +173,9 @@ class EtcdClient implements LoadClient {
     const { id: lease } = await client.leaseGrant({ ttl: leaseTtlSeconds });
     const value = this.#value();
     const keys = ['a', 'b'].map((end) => `${this.#leasePrefix}${value}/${end}`);
-    const puts: StoreRequest = {
-      kind: 'txn',
-      ifModRevision: [],
-      onSuccess: keys.map((key) => ({ kind: 'put', key, value })),
-      onFailure: [],
-    };
-    const end: StoreRequest = {
-      kind: 'txn',
-      ifModRevision: [],
-      onSuccess: keys.map((key) => ({ kind: 'delete', key })),
-      onFailure: [],
-    };
+    const all = (onSuccess: readonly StoreRequest[]): TxnOf => ({ kind: 'txn', ifModRevision: [], onSuccess, onFailure: [] });
+    const puts = all(keys.map((key) => ({ kind: 'put', key, value })));
+    const end = all(keys.map((key) => ({ kind: 'delete', key })));
     recorder.unanswered(id, end, recorder.now);
     const written = await recorder.ask(id, puts, () => putWithLease(client, puts, lease)).catch((error: unknown) => {
       // The lease ended before its keys were put: the cluster was away for that long.

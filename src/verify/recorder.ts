@@ -56,19 +56,14 @@ export class Recorder implements Recording {
   /** Calls, and records what came of it. A write that failed may have happened, unless it never left. */
   async ask(client: number, request: StoreRequest, call: () => Promise<Answered>, serializable = false): Promise<Answered> {
     const calledAt = this.now;
-    const answered = await this.recordFailure(client, request, call);
-    this.answered++;
-    const operation = { client, request, answered, calledAt, answeredAt: this.now };
-    this.operations.push(serializable ? { ...operation, serializable } : operation);
-    return answered;
-  }
-
-  /** A read that failed says nothing. */
-  async recordFailure<T>(client: number, request: StoreRequest, call: () => Promise<T>): Promise<T> {
-    const calledAt = this.now;
     try {
-      return await call();
+      const answered = await call();
+      this.answered++;
+      const operation = { client, request, answered, calledAt, answeredAt: this.now };
+      this.operations.push(serializable ? { ...operation, serializable } : operation);
+      return answered;
     } catch (error) {
+      // A read that failed says nothing.
       const mayHaveHappened = request.kind !== 'range' && !(error instanceof RpcError && error.notSent);
       if (mayHaveHappened) this.unanswered(client, request, calledAt);
       throw error;

@@ -26,10 +26,8 @@ export async function perform(client: StoreClient, request: StoreRequest, serial
       const { header, deleted } = await client.deleteRange(rangeOf(request));
       return { revision: header?.revision ?? 0, answer: { kind: 'delete', deleted } };
     }
-    case 'txn': {
-      const response = await client.txn(encodeTxn(request, 0n));
-      return { revision: response.header?.revision ?? 0, answer: txnAnswer(response) };
-    }
+    case 'txn':
+      return putWithLease(client, request, 0n);
   }
 }
 
@@ -39,7 +37,9 @@ export function rangeOf({ key, rangeEnd }: { readonly key: string; readonly rang
     : { key: fromLatin1(key), rangeEnd: fromLatin1(rangeEnd) };
 }
 
-function encodeTxn(request: Extract<StoreRequest, { kind: 'txn' }>, lease: bigint): Init<TxnRequest> {
+export type TxnOf = Extract<StoreRequest, { kind: 'txn' }>;
+
+function encodeTxn(request: TxnOf, lease: bigint): Init<TxnRequest> {
   return {
     compare: request.ifModRevision.map(({ key, revision }) => ({
       result: CompareResult.EQUAL,
@@ -99,8 +99,8 @@ function opAnswer({ response }: ResponseOp): StoreAnswer {
   }
 }
 
-/** A transaction whose puts are tied to a lease. */
-export function putWithLease(client: StoreClient, request: StoreRequest, lease: bigint): Promise<Answered> {
-  const txn = encodeTxn(request as Extract<StoreRequest, { kind: 'txn' }>, lease);
-  return client.txn(txn).then((response) => ({ revision: response.header?.revision ?? 0, answer: txnAnswer(response) }));
+/** A transaction whose puts are tied to a lease; 0n: to none. */
+export async function putWithLease(client: StoreClient, request: TxnOf, lease: bigint): Promise<Answered> {
+  const response = await client.txn(encodeTxn(request, lease));
+  return { revision: response.header?.revision ?? 0, answer: txnAnswer(response) };
 }

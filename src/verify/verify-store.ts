@@ -7,7 +7,7 @@
  * was, and what none was sent, the answers of those who wrote it betray.
  */
 import { fromLatin1, prefixEnd, toLatin1 } from '../base/bytes.ts';
-import type { Clock, Millis } from '../base/clock.ts';
+import { sleep, type Clock, type Millis } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
 import { RpcError } from '../proto/rpc.ts';
@@ -17,8 +17,8 @@ import type { StoreEvent } from './core/store-model.ts';
 import { checkWatchPromises, type SeenWatch, type WatchViolation } from './core/watch-promises.ts';
 import { KUBERNETES_KEYS } from './kubernetes-load.ts';
 import { ETCD_KEYS, runLoad, type Traffic } from './load.ts';
-import { pause, type Recording } from './recorder.ts';
-import { WatchRecorder } from './watch-recorder.ts';
+import type { Recording } from './recorder.ts';
+import { WatchRecorder, type WatchOptions } from './watch-recorder.ts';
 
 export interface VerifyOptions {
   /** One a client of the load. */
@@ -69,7 +69,8 @@ export async function verifyStore(options: VerifyOptions): Promise<VerifyReport>
   if (asked === undefined) throw new Error('a store has an endpoint');
   const firstRevision = await revisionOf(clients[0] ?? asked, prefix);
   const startedAt = clock.monotonic();
-  const watchers = watchersOf(options, firstRevision);
+  const { whole, parts } = watchersOf(options, firstRevision);
+  const watchers = [...whole, ...parts];
   const over = new AbortController();
   const watching = Promise.all(watchers.map((watcher) => watcher.run(over.signal)));
   watching.catch(() => undefined); // Heard where it is awaited.
@@ -88,13 +89,13 @@ export async function verifyStore(options: VerifyOptions): Promise<VerifyReport>
       ...(options.onRecorder === undefined ? {} : { onRecorder: options.onRecorder }),
     });
     onPhase?.('watches');
-    const lastRevision = await untilAnswered(clock, () => revisionOf(clients[0] ?? asked, prefix));
+    const lastRevision = await untilAnswered(() => revisionOf(clients[0] ?? asked, prefix), { clock, withinMs: CATCH_UP_MS });
     const isCaughtUp = await until(clock, () => reached() >= lastRevision);
     over.abort();
     await watching;
     onPhase?.('judging');
     const late = isCaughtUp ? [] : [`a watcher did not reach revision ${lastRevision} within ${CATCH_UP_MS / 1000} s, only ${reached()}`];
-    const judged = judge(recording, watchers, { isShared: true, start: { revision: firstRevision, values: new Map() } });
+    const judged = judge({ recording, whole, parts }, { isShared: true, start: { revision: firstRevision, values: new Map() } });
     const unknown = recording.operations.filter(({ answered }) => answered === undefined).length;
     const inconclusive = [...late, ...judged.inconclusive];
     return { recording, unknown, firstRevision, lastRevision, startedAt, ...judged, inconclusive, leftBehind: await clean(options) };
@@ -105,26 +106,27 @@ export async function verifyStore(options: VerifyOptions): Promise<VerifyReport>
   }
 }
 
+interface Watchers {
+  /** Of everything, one an endpoint. */
+  readonly whole: readonly WatchRecorder[];
+  readonly parts: readonly WatchRecorder[];
+}
+
 /** What is wrong with a recording and its watches. */
-function judge(recording: Recording, watchers: readonly PrefixWatcher[], options: RevisionCheckOptions) {
+function judge({ recording, whole, parts }: Watchers & { readonly recording: Recording }, options: RevisionCheckOptions) {
   const { operations } = recording;
-  const whole = watchers.filter(({ isWhole }) => isWhole);
   const { events, conflicts } = unionOf(whole.flatMap(({ watches }) => watches));
   const inconclusive = gapsOf(whole).map(({ from, to }) => `revisions ${from} to ${to} were compacted before any watcher was told of them`);
   const violations = inconclusive.length > 0 ? [] : [...conflicts, ...checkByRevision(operations, events, options)];
-  const watches = watchers.flatMap((watcher) => watcher.watches);
+  const watches = [...whole, ...parts].flatMap((watcher) => watcher.watches);
   const watchViolations = watches.flatMap((watch) => checkWatchPromises(watch, events));
   const [first] = violations;
   const counterexample = first === undefined ? undefined : minimalCounterexample({ operations, events, options }, first);
   return { events, watches, violations, watchViolations, counterexample, inconclusive };
 }
 
-interface PrefixWatcher extends WatchRecorder {
-  readonly isWhole: boolean;
-}
-
 /** Through every endpoint all of the prefix; and a part, and one key, somewhere. */
-function watchersOf({ endpoints, clock, prefix, traffic, compacts = false }: VerifyOptions, firstRevision: number): PrefixWatcher[] {
+function watchersOf({ endpoints, clock, prefix, traffic, compacts = false }: VerifyOptions, firstRevision: number): Watchers {
   const end = (key: string) => toLatin1(prefixEnd(fromLatin1(key)));
   const keys = `${prefix}${traffic === 'kubernetes' ? KUBERNETES_KEYS : ETCD_KEYS}`;
   const common = { clock, startRevision: firstRevision + 1, prevKv: true, mayLackPrevious: compacts, mayLagBookmark: true };
@@ -133,10 +135,8 @@ function watchersOf({ endpoints, clock, prefix, traffic, compacts = false }: Ver
     { client: endpoints.at(-1)!, name: 'a part', key: keys, rangeEnd: end(keys) },
     { client: endpoints[0]!, name: 'one key', key: `${keys}003` },
   ];
-  return [
-    ...all.map((one) => Object.assign(new WatchRecorder({ ...common, ...one }), { isWhole: true })),
-    ...parts.map((one) => Object.assign(new WatchRecorder({ ...common, ...one }), { isWhole: false })),
-  ];
+  const recorders = (ranges: readonly Pick<WatchOptions, 'client' | 'name' | 'key' | 'rangeEnd'>[]) => ranges.map((one) => new WatchRecorder({ ...common, ...one }));
+  return { whole: recorders(all), parts: recorders(parts) };
 }
 
 /** Everything that anybody was told; two who were told otherwise of one key at one revision are a violation. */
@@ -176,7 +176,7 @@ function inOrder(events: readonly StoreEvent[], watches: readonly SeenWatch[]): 
 }
 
 /** What no watcher was told of: the overlap of all their gaps. */
-function gapsOf(watchers: readonly PrefixWatcher[]) {
+function gapsOf(watchers: readonly WatchRecorder[]) {
   const [first, ...others] = watchers;
   return others.reduce(
     (gaps, { gaps: theirs }) =>
@@ -192,23 +192,22 @@ async function revisionOf(client: StoreClient, prefix: string): Promise<number> 
 
 async function until(clock: Clock, isSo: () => boolean): Promise<boolean> {
   const deadline = clock.monotonic() + CATCH_UP_MS;
-  const never = new AbortController().signal;
   while (!isSo()) {
     if (clock.monotonic() > deadline) return false;
-    await pause(clock, POLL_MS, never);
+    await sleep(clock, POLL_MS);
   }
   return true;
 }
 
 /** A store that was just broken may need a moment. */
-async function untilAnswered(clock: Clock, ask: () => Promise<number>): Promise<number> {
-  const deadline = clock.monotonic() + CATCH_UP_MS;
+async function untilAnswered<T>(ask: () => Promise<T>, { clock, withinMs }: { readonly clock: Clock; readonly withinMs: Millis }): Promise<T> {
+  const deadline = clock.monotonic() + withinMs;
   for (;;) {
     try {
       return await ask();
     } catch (error) {
       if (!(error instanceof RpcError) || clock.monotonic() > deadline) throw error;
-      await pause(clock, POLL_MS, new AbortController().signal);
+      await sleep(clock, POLL_MS);
     }
   }
 }
@@ -218,15 +217,11 @@ async function clean({ clients, endpoints, clock, prefix, onPhase }: VerifyOptio
   onPhase?.('cleaning');
   const client = clients[0] ?? endpoints[0]!;
   const range = { key: fromLatin1(prefix), rangeEnd: prefixEnd(fromLatin1(prefix)) };
-  const deadline = clock.monotonic() + CLEAN_TIMEOUT_MS;
-  for (;;) {
-    try {
-      await client.deleteRange(range, { timeoutMs: 2000 });
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      if (clock.monotonic() > deadline) return error.message;
-      await pause(clock, POLL_MS, new AbortController().signal);
-    }
+  try {
+    await untilAnswered(() => client.deleteRange(range, { timeoutMs: 2000 }), { clock, withinMs: CLEAN_TIMEOUT_MS });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    return error.message;
   }
 }
