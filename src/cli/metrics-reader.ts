@@ -1,7 +1,7 @@
 /** Reads /metrics of a store's member, from the port that it serves its clients on. */
 import { Agent, request as plainRequest, type IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
-import type { ClientTls } from './store-endpoints.ts';
+import type { ClientTls } from './admin.ts';
 
 /** An etcd's are some 200 KiB. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024;

@@ -1,16 +1,14 @@
 /** The context of a verb in a real process: terminal, Ctrl-C, and the API server of the cluster in --data-dir. */
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../base/system-clock.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
-import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
-import { ADMIN } from '../cluster/parts.ts';
-import { tlsFiles } from '../base/pki.ts';
+import { requireCluster } from '../cluster/data-dir.ts';
 import { connect, type GrpcChannel } from '../grpc/channel.ts';
 import { Pods } from '../proto/api.ts';
 import { RpcCode, RpcError } from '../proto/rpc.ts';
 import { decodeStatusDetails } from '../proto/struct.ts';
 import { type ReceivedStatus, statusError } from '../client/api-error.ts';
 import { UserError } from '../base/errors.ts';
+import { adminTls } from './admin.ts';
 import type { CliContext, LogRequest } from './context.ts';
 
 export interface SessionOptions {
@@ -29,7 +27,7 @@ export async function withSession(options: SessionOptions, run: (context: CliCon
   const record = requireCluster(dataDir);
   const address = record.parts.find(({ name }) => name === 'apiserver')?.addresses[0];
   if (address === undefined) throw new UserError(`the cluster in ${dataDir} has no API server`);
-  const channel = connect({ addresses: [address], tls: record.insecure ? undefined : readTls(dataDir) });
+  const channel = connect({ addresses: [address], tls: adminTls(dataDir, record) });
   try {
     await channel.ready(CONNECT_TIMEOUT_MS).catch((cause: unknown) => {
       throw new UserError(
@@ -53,11 +51,6 @@ export async function withSession(options: SessionOptions, run: (context: CliCon
   } finally {
     channel.close();
   }
-}
-
-function readTls(dataDir: string) {
-  const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
-  return { ca: readFileSync(caFile), cert: readFileSync(certFile), key: readFileSync(keyFile) };
 }
 
 async function* readLogs(channel: GrpcChannel, request: LogRequest, signal?: AbortSignal): AsyncGenerator<Uint8Array> {

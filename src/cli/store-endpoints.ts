@@ -1,12 +1,11 @@
 /** Ways to the members of a store: named with --endpoints and etcdctl's TLS flags, or those of the cluster in --data-dir. */
 import { readFileSync } from 'node:fs';
 import { describeError, UserError } from '../base/errors.ts';
-import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
-import { ADMIN } from '../cluster/parts.ts';
-import { tlsFiles } from '../base/pki.ts';
+import { requireCluster } from '../cluster/data-dir.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
 import { connect } from '../grpc/channel.ts';
+import { adminTls, storeAddresses, type ClientTls } from './admin.ts';
 
 export interface EndpointFlags {
   readonly dataDir?: string | undefined;
@@ -14,12 +13,6 @@ export interface EndpointFlags {
   readonly cacert?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-}
-
-export interface ClientTls {
-  readonly ca: Uint8Array;
-  readonly cert?: Uint8Array;
-  readonly key?: Uint8Array;
 }
 
 export interface Endpoints {
@@ -102,10 +95,7 @@ function readPem(flag: string, path: string): Uint8Array {
 
 function localEndpoints({ dataDir = '.podium' }: EndpointFlags): Found {
   const record = requireCluster(dataDir);
-  // Store members are the parts with a second address, for their peers.
-  const addresses = record.parts.filter((part) => part.addresses.length === 2).map((part) => part.addresses[0]!);
+  const addresses = storeAddresses(record);
   if (addresses.length === 0) throw new UserError(`the cluster in ${dataDir} has no store`);
-  if (record.insecure) return { addresses, tls: undefined };
-  const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
-  return { addresses, tls: { ca: readFileSync(caFile), cert: readFileSync(certFile), key: readFileSync(keyFile) } };
+  return { addresses, tls: adminTls(dataDir, record) };
 }

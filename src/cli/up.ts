@@ -10,6 +10,7 @@ import { parseConfig, type ReadConfig } from '../cluster/config.ts';
 import { logFile, makeDataDir, readCluster } from '../cluster/data-dir.ts';
 import { launch, PORT_BASE_MAX, type RunningCluster, takeDown } from '../cluster/launcher.ts';
 import type { SupervisorEvent } from '../cluster/supervisor.ts';
+import { storeAddresses } from './admin.ts';
 import { EXIT_FAILED, EXIT_OK } from './context.ts';
 import { paint } from './paint.ts';
 
@@ -113,7 +114,7 @@ function progress(startedAtMs: number): (event: SupervisorEvent) => void {
 function welcome({ record }: RunningCluster, { dataDir }: UpOptions, tookMs: number): string {
   const podium = commandFor(dataDir);
   const api = record.parts.find(({ name }) => name === 'apiserver');
-  const stores = record.parts.filter(({ addresses }) => addresses.length === 2).map(({ addresses }) => addresses[0]);
+  const stores = storeAddresses(record);
   return `
 The cluster ${record.name} is ready: ${record.parts.length} parts in ${seconds(tookMs)}.
 
