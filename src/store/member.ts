@@ -19,6 +19,7 @@ import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { MemberChange } from '../proto/raft.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
+import { LeaseKeeper } from './lease/lease-keeper.ts';
 import { AutoCompactor } from './maintenance/auto-compactor.ts';
 import { costOf } from './maintenance/core/alarms.ts';
 import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.ts';
@@ -71,6 +72,8 @@ export interface MemberConfig {
   readonly quotaBytes?: number;
   /** What the cluster forgets by itself; of no effect unless all members have the same. */
   readonly autoCompaction?: AutoCompactionOptions;
+  /** As leader it has what is left of long leases written down, for the next one (default true). */
+  readonly leaseCheckpoints?: boolean;
   /** The member cannot go on; its process should end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -87,10 +90,6 @@ const APPEND_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 256;
 const INFLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 256 * 1024 * 1024;
-/** Leases that have run out are looked for so often, and so many are ended at a time. */
-const LEASE_SCAN_MS = 500;
-const LEASES_AT_ONCE = 500;
-const LEASE_RETRY_MS = 3_000;
 
 export const WAL_DIR = 'member/wal';
 export const STATE_DIR = 'member';
@@ -126,7 +125,7 @@ export class Member {
   #nextProposal: bigint;
   readonly #quota: Quota;
   readonly #compactor: AutoCompactor | undefined;
-  #leaseTimer: Timer | undefined;
+  readonly #leases: LeaseKeeper;
   #isStopped = false;
   #failedProposals = 0;
   /** What else wants to hear of a new role or leader. */
@@ -152,6 +151,7 @@ export class Member {
       raise: () => this.#raiseNoSpace(),
     });
     this.#compactor = this.#newCompactor(config.autoCompaction);
+    this.#leases = this.#newLeaseKeeper();
     this.#node = new RaftNode({
       clock: world.clock,
       log: world.log,
@@ -192,7 +192,7 @@ export class Member {
   async start(): Promise<void> {
     this.membership.follow();
     await this.#node.start();
-    this.#scheduleLeaseScan();
+    this.#leases.start();
     this.#compactor?.start();
     this.#quota.start();
   }
@@ -201,7 +201,7 @@ export class Member {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#leaseTimer?.cancel();
+    this.#leases.stop();
     this.#compactor?.stop();
     this.membership.stop();
     this.#failPending('stopped');
@@ -255,9 +255,8 @@ export class Member {
   }
 
   /** On the leader: seconds that the lease has from now; undefined if there is none, or its time is over. */
-  renewHere(lease: bigint): number | undefined {
-    const { leases } = this.#machine;
-    return leases.isLeading ? leases.renew(lease, this.#world.clock.monotonic()) : undefined;
+  renewHere(lease: bigint): Promise<number | undefined> {
+    return this.#leases.renew(lease);
   }
 
   remainingHere(lease: bigint): number | undefined {
@@ -408,6 +407,7 @@ export class Member {
   #skip(index: LogIndex, term: Term): void {
     this.#machine.applyEmpty(index, term);
     this.#failOlder(term);
+    if (this.isLeader && term === this.#node.status().term) this.#leases.lead();
   }
 
   async #snapshot(): Promise<StateSnapshot> {
@@ -475,27 +475,19 @@ export class Member {
   // ── Leadership and leases ────────────────────────────────────────────────────────────────────────────────────────
 
   #onSoftState(state: SoftState): void {
-    const { clock } = this.#world;
-    const leads = state.role === 'leader';
-    if (leads && !this.#machine.leases.isLeading) this.#machine.leases.promote(clock.monotonic());
-    if (!leads && this.#machine.leases.isLeading) this.#machine.leases.demote();
+    if (state.role !== 'leader') this.#leases.follow();
     if (state.leader !== 0n) this.membership.onLeader();
     for (const listener of this.#roleListeners) listener(state);
   }
 
-  #scheduleLeaseScan(): void {
-    const { clock } = this.#world;
-    this.#leaseTimer = clock.setTimer(LEASE_SCAN_MS, () => {
-      if (this.#isStopped) return;
-      this.#scheduleLeaseScan();
-      const { leases } = this.#machine;
-      if (!this.isLeader || !leases.isLeading) return;
-      for (const id of leases.expired(clock.monotonic(), { max: LEASES_AT_ONCE, retryMs: LEASE_RETRY_MS })) {
-        // Lost ones are named again.
-        this.propose({ kind: 'lease-revoke', request: { id } }, AS_STORE).catch((error: unknown) => {
-          this.#world.log.debug({ lease: id.toString(16), error: describeError(error) }, 'lease: revoke not done');
-        });
-      }
+  #newLeaseKeeper(): LeaseKeeper {
+    return new LeaseKeeper({
+      clock: this.#world.clock,
+      log: this.#world.log,
+      leases: () => this.#machine.leases,
+      extendMs: this.#config.electionMs ?? ELECTION_MS,
+      writesCheckpoints: this.#config.leaseCheckpoints ?? true,
+      propose: (command) => this.propose(command, AS_STORE),
     });
   }
 
@@ -553,7 +545,7 @@ export class Member {
   #fatal(error: unknown): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#leaseTimer?.cancel();
+    this.#leases.stop();
     this.#compactor?.stop();
     this.membership.stop();
     this.#failPending('stopped');

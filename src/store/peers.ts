@@ -18,7 +18,7 @@ export interface LeaseClock {
   /** Proves that this member leads, or fails. */
   linearizable(): Promise<void>;
   /** Seconds that the lease now has; undefined if there is none. */
-  renewHere(lease: bigint): number | undefined;
+  renewHere(lease: bigint): Promise<number | undefined>;
   remainingHere(lease: bigint): number | undefined;
 }
 
@@ -63,7 +63,7 @@ export class Peers {
         },
         renewLease: async ({ lease }) => {
           await asLeader();
-          return answer(leases.renewHere(lease));
+          return answer(await leases.renewHere(lease));
         },
         leaseRemaining: async ({ lease }) => {
           await asLeader();
