@@ -21,12 +21,13 @@ import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
 import { LeaseKeeper } from './lease/lease-keeper.ts';
 import { AutoCompactor } from './maintenance/auto-compactor.ts';
+import { CompactionHashes } from './maintenance/compaction-hashes.ts';
 import { costOf } from './maintenance/core/alarms.ts';
 import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.ts';
 import { hashKv, hashWhole, type KvHash } from './maintenance/hash-kv.ts';
 import { moveLeader } from './maintenance/move-leader.ts';
 import { Quota } from './maintenance/quota.ts';
-import { confChangeOf, type MemberInfo } from './membership/core/members.ts';
+import { confChangeOf, LEARNERS_MAX, type MemberInfo } from './membership/core/members.ts';
 import { MemberRemovedError, Membership } from './membership/membership.ts';
 import type { BackendFactory } from './mvcc/backend.ts';
 import { AS_STORE, encodeProposal, type Command } from './mvcc/command.ts';
@@ -74,6 +75,10 @@ export interface MemberConfig {
   readonly autoCompaction?: AutoCompactionOptions;
   /** As leader it has what is left of long leases written down, for the next one (default true). */
   readonly leaseCheckpoints?: boolean;
+  /** Hash what each compaction leaves, to be compared between members (default false). */
+  readonly hashCompactions?: boolean;
+  /** How many members may learn at a time; the leader's counts (default 1). */
+  readonly learnersMax?: number;
   /** The member cannot go on; its process should end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -119,6 +124,7 @@ export class Member {
   readonly #node: RaftNode;
   readonly #pending = new Map<bigint, Pending>();
   readonly membership: Membership;
+  readonly compactionHashes: CompactionHashes;
   #generation: Generation;
   #machine: StateMachine;
   #flusher: Flusher;
@@ -152,6 +158,8 @@ export class Member {
     });
     this.#compactor = this.#newCompactor(config.autoCompaction);
     this.#leases = this.#newLeaseKeeper();
+    const isEager = config.hashCompactions ?? false;
+    this.compactionHashes = new CompactionHashes({ ...world, machine: () => this.#machine, isEager });
     this.#node = new RaftNode({
       clock: world.clock,
       log: world.log,
@@ -203,6 +211,7 @@ export class Member {
     this.#isStopped = true;
     this.#leases.stop();
     this.#compactor?.stop();
+    this.compactionHashes.stop();
     this.membership.stop();
     this.#failPending('stopped');
     await this.#node.stop();
@@ -386,6 +395,7 @@ export class Member {
     const { id, outcome } = this.#machine.apply(entry, now);
     this.#quota.wrote(entry.data.length);
     if (outcome.ok && outcome.result.kind === 'member-change') this.membership.follow();
+    if (outcome.ok && outcome.result.kind === 'compaction') this.compactionHashes.compacted();
     this.#answer(id, outcome);
   }
 
@@ -452,6 +462,7 @@ export class Member {
       log,
       transport,
       strictReconfigCheck: this.#config.strictReconfigCheck ?? true,
+      learnersMax: this.#config.learnersMax ?? LEARNERS_MAX,
       members: () => this.#machine.members,
       bootstrapRows: () => this.#machine.bootstrapRows,
       status: () => this.#node.status(),
@@ -547,6 +558,7 @@ export class Member {
     this.#isStopped = true;
     this.#leases.stop();
     this.#compactor?.stop();
+    this.compactionHashes.stop();
     this.membership.stop();
     this.#failPending('stopped');
     this.#flusher.abandon();

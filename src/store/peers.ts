@@ -2,7 +2,7 @@
  * What members ask each other beside the log: how long a lease still lives, which the leader knows; a change of members,
  * which the leader decides; and, of a member that joins, which cluster this is.
  */
-import { Peer, type MemberChange } from '../proto/raft.ts';
+import { Peer, type HashKvRequest, type MemberChange } from '../proto/raft.ts';
 import { bind, RpcCode, RpcError, type BoundService, type Channel } from '../proto/rpc.ts';
 import type { KvHash } from './maintenance/hash-kv.ts';
 import type { Member } from './member.ts';
@@ -69,7 +69,8 @@ export class Peers {
           await asLeader();
           return answer(leases.remainingHere(lease));
         },
-        hashKv: async ({ revision }) => {
+        hashKv: async ({ revision, compacted }) => {
+          if (compacted) return member.compactionHashes.at(revision);
           if (revision <= member.machine.revision) return member.hashKv(revision);
           if (leases.leader === NO_MEMBER) throw new StoreError('future-revision');
           // A follower hears what is committed with the next append or heartbeat, and would be behind each time.
@@ -93,9 +94,18 @@ export class Peers {
 
   /** Fails with an `RpcError`, also where there is no way to the peer. */
   hashKv(peer: MemberId, revision: Revision): Promise<KvHash> {
+    return this.#askHash(peer, { revision, compacted: false });
+  }
+
+  /** Of what a compaction at that revision left; fails likewise. */
+  compactionHash(peer: MemberId, revision: Revision): Promise<KvHash> {
+    return this.#askHash(peer, { revision, compacted: true });
+  }
+
+  #askHash(peer: MemberId, request: HashKvRequest): Promise<KvHash> {
     const channel = this.#options.channel(peer);
     if (channel === undefined) return Promise.reject(new RpcError(RpcCode.UNAVAILABLE, 'no channel to this peer'));
-    return channel.unary(Peer.methods.hashKv, { revision }, { timeoutMs: HASH_TIMEOUT_MS });
+    return channel.unary(Peer.methods.hashKv, request, { timeoutMs: HASH_TIMEOUT_MS });
   }
 
   /** On the leader, wherever it is. What it refuses, and what fails on the way, is the caller's to hear. */

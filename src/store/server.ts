@@ -67,18 +67,20 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     self: id,
     dial,
   });
-  const { strictReconfigCheck } = flags;
+  const { strictReconfigCheck, leaseCheckpoints, learnersMax, compactHashCheckMs } = flags;
+  const behaviour = { strictReconfigCheck, leaseCheckpoints, learnersMax, hashCompactions: compactHashCheckMs > 0 };
   const metrics = new StoreMetrics(systemClock);
   const backends = metrics.timedBackends(levelBackends(flags.dataDir));
   const member = await Member.open(
     { clock: systemClock, random, log, disk: metrics.timedDisk(disk), backends, transport },
-    { ...identity, strictReconfigCheck, ...raftConfig(flags), ...upkeep(flags), onFatal },
+    { ...identity, ...behaviour, ...raftConfig(flags), ...upkeep(flags), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
   metrics.addMember(member);
   const peers = new Peers({ channel: (to) => transport.channel(to) });
-  const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, intervalMs: flags.corruptCheckTimeMs });
+  const intervals = { intervalMs: flags.corruptCheckTimeMs, compactionIntervalMs: compactHashCheckMs };
+  const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, ...intervals });
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 

@@ -2,7 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { describeError } from '../base/errors.ts';
 import { MemoryDisk } from '../base/memory-disk.ts';
-import { Member } from '../store/member.ts';
+import { Member, type MemberConfig } from '../store/member.ts';
 import type { MemberInfo } from '../store/membership/core/members.ts';
 import { MemberRemovedError } from '../store/membership/membership.ts';
 import { FaultyBackends } from '../store/mvcc/faulty-backend.ts';
@@ -18,6 +18,14 @@ export interface Joining {
   readonly members: readonly MemberInfo[];
 }
 
+/** What a test may want otherwise. */
+export type StoreSettings = Partial<Omit<MemberConfig, 'clusterId' | 'id' | 'initialMembers' | 'joined' | 'onFatal'>>;
+
+export interface StorePartOptions {
+  readonly settings?: StoreSettings | undefined;
+  readonly joining?: Joining;
+}
+
 export class StorePart extends Part {
   readonly id: bigint;
   /** Its faults may be set: slow, full, failing. */
@@ -27,15 +35,17 @@ export class StorePart extends Part {
   readonly #initial: readonly MemberInfo[];
   /** Of a member that was added while the cluster ran. */
   readonly #joined: readonly MemberInfo[] | undefined;
+  readonly #settings: StoreSettings;
   #member: Member | undefined;
 
   /** Members are numbered from 1 to `count`; one of a higher number joins as `joining` says, once it was added. */
-  constructor(number: number, count: number, world: PartWorld, joining?: Joining) {
+  constructor(number: number, count: number, world: PartWorld, { settings = {}, joining }: StorePartOptions = {}) {
     super(storeName(number), world);
     this.id = joining?.id ?? BigInt(number);
     this.#number = number;
     this.#initial = Array.from({ length: count }, (_, index) => infoOf(index + 1));
     this.#joined = joining?.members;
+    this.#settings = settings;
     const random = world.random.fork(this.name);
     this.disk = new MemoryDisk({ clock: world.clock, random: random.fork('disk') });
     this.#backends = new FaultyBackends({ clock: world.clock, random: random.fork('backend') });
@@ -76,6 +86,7 @@ export class StorePart extends Part {
     const member = await Member.open(
       { clock, random, log, disk: this.disk.incarnation(), backends: this.#backends.incarnation(), transport },
       {
+        ...this.#settings,
         clusterId: CLUSTER_ID,
         id: this.id,
         initialMembers: this.#initial,
