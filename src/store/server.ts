@@ -15,6 +15,7 @@ import { PortMux } from '../grpc/port-mux.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import { directChannel } from '../proto/direct-channel.ts';
 import type { BoundService } from '../proto/rpc.ts';
+import { threadedScryptHasher } from './auth/passwords.ts';
 import { openCertificates } from './certificates.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
 import { addressOf, type StoreFlags } from './flags.ts';
@@ -98,7 +99,11 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     limits: flags,
     progressIntervalMs: flags.watchProgressMs,
     electionMs: flags.electionMs,
-    auth: { tokens: flags.authToken, clientCertAuth: flags.clientTls?.requireClientCertificate ?? false },
+    auth: {
+      tokens: flags.authToken,
+      hasher: threadedScryptHasher(),
+      clientCertAuth: flags.clientTls?.requireClientCertificate ?? false,
+    },
   });
   const channel = directChannel({ services, clock: systemClock, log, peer: 'gateway' });
   const gateway = flags.enableGateway ? new Gateway(channel, services) : undefined;
