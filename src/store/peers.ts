@@ -9,7 +9,7 @@ import type { Member } from './member.ts';
 import type { MemberInfo } from './membership/core/members.ts';
 import type { Revision } from './mvcc/core/revision.ts';
 import { NO_MEMBER, type MemberId } from './raft/core/types.ts';
-import { mapStoreError, StoreError } from './rpc/errors.ts';
+import { mapStoreError, StoreError, storeErrorCodeOf } from './rpc/errors.ts';
 
 /** What this member answers its peers, and asks them where it does not lead. */
 export interface LeaseClock {
@@ -23,6 +23,8 @@ export interface LeaseClock {
 }
 
 const ASK_TIMEOUT_MS = 2_000;
+/** Leaders that are asked for one change, while each says that it leads no more. */
+const CHANGE_ATTEMPTS_MAX = 5;
 /** A peer reads its whole state for it, in slices. */
 const HASH_TIMEOUT_MS = 60_000;
 
@@ -108,17 +110,37 @@ export class Peers {
     return channel.unary(Peer.methods.hashKv, request, { timeoutMs: HASH_TIMEOUT_MS });
   }
 
-  /** On the leader, wherever it is. What it refuses, and what fails on the way, is the caller's to hear. */
+  /**
+   * On the leader, wherever it is; what it refuses is the caller's to hear. One that did not lead any more has done
+   * nothing, so the next is asked. Where the answer was lost nobody is: it may have happened, and the list will tell.
+   */
   async changeMember(member: Member, request: MemberChange): Promise<ChangedMember> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#changeAtLeader(member, request);
+      } catch (error) {
+        if (storeErrorCodeOf(error) !== 'not-leader') throw error;
+        if (attempt === CHANGE_ATTEMPTS_MAX) throw new StoreError('leader-changed', { cause: error });
+      }
+      // Until somebody leads; fails in time where nobody does.
+      await member.linearizable();
+    }
+  }
+
+  async #changeAtLeader(member: Member, request: MemberChange): Promise<ChangedMember> {
     if (member.isLeader) {
       const changed = await member.membership.change(request);
       return { changed, members: member.machine.members.list() };
     }
     const channel = this.#options.channel(member.leader);
-    if (channel === undefined) throw new StoreError('no-leader');
+    if (channel === undefined) throw new StoreError('not-leader');
     const timeoutMs = member.requestTimeoutMs;
-    const { member: changed, members } = await channel.unary(Peer.methods.changeMember, request, { timeoutMs });
-    return { changed, members };
+    try {
+      const { member: changed, members } = await channel.unary(Peer.methods.changeMember, request, { timeoutMs });
+      return { changed, members };
+    } catch (error) {
+      throw storeErrorCodeOf(error) === undefined ? failedOnTheWay(error) : error;
+    }
   }
 
   async #askLeader(
@@ -141,6 +163,13 @@ export class Peers {
       throw new StoreError('timeout', { cause: error });
     }
   }
+}
+
+function failedOnTheWay(error: unknown): unknown {
+  if (!(error instanceof RpcError)) return error;
+  if (error.code === RpcCode.DEADLINE_EXCEEDED) return new StoreError('timeout', { cause: error });
+  if (error.code !== RpcCode.UNAVAILABLE) return error;
+  return new StoreError(error.notSent ? 'not-leader' : 'timeout-connection-lost', { cause: error });
 }
 
 function rowsOf({ machine }: Member) {

@@ -8,6 +8,7 @@ import { MemberRemovedError } from '../store/membership/membership.ts';
 import { FaultyBackends } from '../store/mvcc/faulty-backend.ts';
 import { Peers } from '../store/peers.ts';
 import { ChannelTransport } from '../store/raft/channel-transport.ts';
+import { recover, type Recovery } from '../store/recover.ts';
 import { clientServices } from '../store/services.ts';
 import { Part, type Life, type PartWorld } from './part.ts';
 
@@ -30,7 +31,7 @@ export class StorePart extends Part {
   readonly id: bigint;
   /** Its faults may be set: slow, full, failing. */
   readonly disk: MemoryDisk;
-  readonly #backends: FaultyBackends;
+  readonly backends: FaultyBackends;
   readonly #number: number;
   readonly #initial: readonly MemberInfo[];
   /** Of a member that was added while the cluster ran. */
@@ -48,7 +49,7 @@ export class StorePart extends Part {
     this.#settings = settings;
     const random = world.random.fork(this.name);
     this.disk = new MemoryDisk({ clock: world.clock, random: random.fork('disk') });
-    this.#backends = new FaultyBackends({ clock: world.clock, random: random.fork('backend') });
+    this.backends = new FaultyBackends({ clock: world.clock, random: random.fork('backend') });
   }
 
   get hasJoined(): boolean {
@@ -65,11 +66,18 @@ export class StorePart extends Part {
     return this.#member;
   }
 
+  /** What `podium store recover` does to the data of a member that does not run. */
+  recover(): Promise<Recovery> {
+    assert(!this.isRunning, `${this.name} does not run while it is recovered`);
+    const { log } = this.world;
+    return recover({ disk: this.disk.incarnation(), backends: this.backends.incarnation(), log });
+  }
+
   /** Kills the part and takes away what was not synced, as far as chance has it. */
   powerCut(): void {
     this.kill();
     this.disk.powerCut();
-    this.#backends.powerCut();
+    this.backends.powerCut();
   }
 
   protected override async begin({ process, random, log }: Life): Promise<void> {
@@ -84,7 +92,7 @@ export class StorePart extends Part {
       dial: ({ peerUrls }) => network.channel(process, nameOf(peerUrls)),
     });
     const member = await Member.open(
-      { clock, random, log, disk: this.disk.incarnation(), backends: this.#backends.incarnation(), transport },
+      { clock, random, log, disk: this.disk.incarnation(), backends: this.backends.incarnation(), transport },
       {
         ...this.#settings,
         clusterId: CLUSTER_ID,
@@ -110,7 +118,7 @@ export class StorePart extends Part {
   protected override end(): void {
     this.#member = undefined;
     this.disk.processCrash();
-    this.#backends.processCrash();
+    this.backends.processCrash();
   }
 }
 
