@@ -79,6 +79,22 @@ test('a keep-alive clears the checkpoint on all members before it is answered, a
   expect((await cluster!.store.leaseTimeToLive({ id: LEASE })).ttl).toBeGreaterThan(HOUR_SECONDS - 60);
 }, 60_000);
 
+test('a new leader counts from a checkpoint that it had not applied when it was elected', async () => {
+  const { clock } = await start();
+  const leader = await cluster!.leader();
+  for (const part of cluster!.members) part.disk.faults = { latencyMs: { min: 200, max: 200 } };
+  await cluster!.until('a checkpoint is under way', () => leader.member.machine.leases.isCheckpointed(LEASE), 6 * MINUTE_MS);
+  // Written by the followers, acknowledged by none.
+  await clock.advance(100);
+  expect(cluster!.members.map(checkpointOf)).toEqual([0, 0, 0]);
+  leader.kill();
+  for (const part of cluster!.members) part.disk.faults = {};
+  const next = await cluster!.leader();
+  await cluster!.until('it answers', isHeld);
+  expect(checkpointOf(next)).toBe(HOUR_SECONDS - 300);
+  expect((await cluster!.store.leaseTimeToLive({ id: LEASE })).ttl).toBeLessThan(HOUR_SECONDS - 250);
+}, 60_000);
+
 test('a member that gets the state by snapshot has the checkpoints', async () => {
   const { clock } = await start({ snapshotEntries: 10, catchUpEntries: 1 });
   const leader = await cluster!.leader();
