@@ -35,7 +35,7 @@ test('threadedScryptHasher() leaves the loop to others, and refuses whoever woul
   // Some 50 ms of work, in which a loop that is held makes one turn.
   expect(turns).toBeGreaterThan(20);
   const cheap = threadedScryptHasher(2);
-  const settled = await Promise.allSettled(Array.from({ length: 100 }, () => cheap.hash('a')));
+  const settled = await Promise.allSettled(Array.from({ length: 100 }, async () => cheap.hash('a')));
   expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(64);
   expect(settled.find((each) => each.status === 'rejected')?.reason).toMatchObject({ code: 'too-many-requests' });
   expect(await cheap.verify('a', await cheap.hash('a'))).toBe(true);
