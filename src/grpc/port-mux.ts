@@ -154,5 +154,7 @@ function ignore(): void {}
 
 function contextOf(tls: PortMuxTls): SecureContextOptions {
   const { ca, cert, key } = 'renewed' in tls ? tls.renewed.current : tls;
-  return { cert: Buffer.from(cert), key: Buffer.from(key), ...(ca === undefined ? {} : { ca: Buffer.from(ca) }) };
+  const crl = 'renewed' in tls ? tls.renewed.current.crl : undefined;
+  const pair = { cert: Buffer.from(cert), key: Buffer.from(key), ...(crl === undefined ? {} : { crl }) };
+  return ca === undefined ? pair : { ...pair, ca: Buffer.from(ca) };
 }

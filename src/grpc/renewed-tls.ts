@@ -6,6 +6,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import type { experimental } from '@grpc/grpc-js';
 import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -14,12 +15,15 @@ export interface TlsPaths {
   readonly certFile: string;
   readonly keyFile: string;
   readonly caFile: string | undefined;
+  /** Of certificates that count no more; Node.js wants one of every CA in a chain, and none past its next update. */
+  readonly crlFile?: string | undefined;
 }
 
 interface Pems {
   readonly cert: Buffer;
   readonly key: Buffer;
   readonly ca: Buffer;
+  readonly crl: Buffer | undefined;
 }
 
 /** A change is looked at so long after it was heard of, with all that came meanwhile. */
@@ -43,7 +47,7 @@ export class RenewedTls implements experimental.CertificateProvider {
     this.#paths = paths;
     this.#log = log;
     this.#pems = readPems(paths);
-    const files = [paths.certFile, paths.keyFile, paths.caFile ?? paths.certFile];
+    const files = [paths.certFile, paths.keyFile, paths.caFile ?? paths.certFile, paths.crlFile ?? paths.certFile];
     // Folders: a renewed file is another file of the same name, and Kubernetes swaps a link above them.
     for (const folder of new Set(files.map(dirname))) {
       try {
@@ -108,8 +112,7 @@ export class RenewedTls implements experimental.CertificateProvider {
       this.#log.warn({ error: describeError(error) }, 'tls: the files have changed and cannot be used yet');
       return;
     }
-    const { cert, key, ca } = this.#pems;
-    if (read.cert.equals(cert) && read.key.equals(key) && read.ca.equals(ca)) return;
+    if (isSame(read, this.#pems)) return;
     this.#pems = read;
     this.#log.info({ file: this.#paths.certFile }, 'tls: new connections use the renewed certificate');
     for (const listener of this.#caListeners) listener({ caCertificate: read.ca });
@@ -118,13 +121,28 @@ export class RenewedTls implements experimental.CertificateProvider {
   }
 }
 
+function isSame(a: Pems, b: Pems): boolean {
+  const isSameList = a.crl === b.crl || (a.crl !== undefined && b.crl !== undefined && a.crl.equals(b.crl));
+  return a.cert.equals(b.cert) && a.key.equals(b.key) && a.ca.equals(b.ca) && isSameList;
+}
+
 /** Without a CA the certificate is its own: whoever has a copy of it trusts it. */
-function readPems({ certFile, keyFile, caFile }: TlsPaths): Pems {
+function readPems({ certFile, keyFile, caFile, crlFile }: TlsPaths): Pems {
   const cert = readFileSync(certFile);
   const key = readFileSync(keyFile);
   const ca = caFile === undefined ? cert : readFileSync(caFile);
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
     throw new Error(`${keyFile} is not the key of ${certFile}`);
   if (caFile !== undefined) void new X509Certificate(ca);
-  return { cert, key, ca };
+  return { cert, key, ca, crl: crlFile === undefined ? undefined : readCrl(crlFile) };
+}
+
+function readCrl(path: string): Buffer {
+  const crl = readFileSync(path);
+  try {
+    createSecureContext({ crl });
+  } catch (cause) {
+    throw new Error(`${path} is no list of revoked certificates in PEM`, { cause });
+  }
+  return crl;
 }

@@ -63,6 +63,12 @@ const REQUESTS_AHEAD_MAX = 64;
 /** What the last answers of a server that stops have to leave in. */
 const LAST_ANSWERS_MS = 100;
 
+function revokes(tls: GrpcServerOptions['tls']): boolean {
+  return tls !== undefined && 'renewed' in tls && tls.renewed.current.crl !== undefined;
+}
+
+const refuseHttp: RequestListener = (_, response) => void response.writeHead(404).end();
+
 /** What the four kinds of grpc-js calls have in common. */
 type SurfaceCall = Pick<
   grpc.ServerUnaryCall<unknown, unknown>,
@@ -96,7 +102,9 @@ export class GrpcServer {
       'grpc.enable_channelz': 0,
     });
     for (const service of options.services) this.#add(service);
-    this.#mux = options.http === undefined ? undefined : this.#newMux(options.http);
+    // grpc-js takes no list of revoked certificates: there, too, TLS ends in the mux.
+    const needsMux = options.http !== undefined || revokes(options.tls);
+    this.#mux = needsMux ? this.#newMux(options.http ?? refuseHttp) : undefined;
   }
 
   /** Listens on all `addresses` ("127.0.0.1:2379"; port 0: any free one) or on none; answers the ports. */

@@ -5,6 +5,7 @@ const EMPTY = new Uint8Array(0);
 
 export interface HashKvRequest {
   revision: number;
+  compacted: boolean;
 }
 
 export const HashKvRequest: MessageCodec<HashKvRequest> = codec<HashKvRequest>(
@@ -13,14 +14,21 @@ export const HashKvRequest: MessageCodec<HashKvRequest> = codec<HashKvRequest>(
     if (m.revision) {
       w.uint32(8).int64(m.revision);
     }
+    if (m.compacted) {
+      w.uint32(16).bool(m.compacted);
+    }
   },
   (r, end) => {
-    const m: HashKvRequest = { revision: 0 };
+    const m: HashKvRequest = { revision: 0, compacted: false };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
         case 8: {
           m.revision = r.int64();
+          break;
+        }
+        case 16: {
+          m.compacted = r.bool();
           break;
         }
         default:
@@ -29,7 +37,7 @@ export const HashKvRequest: MessageCodec<HashKvRequest> = codec<HashKvRequest>(
     }
     return m;
   },
-  (m) => ({ revision: m.revision ?? 0 }),
+  (m) => ({ revision: m.revision ?? 0, compacted: m.compacted ?? false }),
 );
 
 export interface HashKvResponse {

@@ -67,7 +67,9 @@ const CLUSTER: readonly Flag[] = [
   text('initial-cluster-token', 'etcd-cluster', 'tells clusters with the same addresses apart'),
   text('advertise-client-urls', '', 'what clients are told (default: --listen-client-urls)'),
   boolean('strict-reconfig-check', 'true', 'refuse a change of members that would lose the quorum'),
-  unheeded(used('max-learners', 'count', '1', ''), 'one member learns at a time'),
+  used('max-learners', 'count', '1', 'learners at a time; the leader’s counts'),
+  boolean('enable-lease-checkpoint', 'true', 'a new leader goes on counting a long lease where its checkpoint left it'),
+  unheeded(boolean('enable-lease-checkpoint-persist', 'true', ''), 'checkpoints of leases are always kept'),
   text('auto-compaction-mode', 'periodic', '"periodic" or "revision"'),
   text('auto-compaction-retention', '0', 'a duration (hours without a unit), or so many revisions; 0: off'),
 ];
@@ -77,10 +79,12 @@ const SECURITY: readonly Flag[] = [
   text('key-file', '', 'its key'),
   text('trusted-ca-file', '', 'who signs the certificates of clients'),
   boolean('client-cert-auth', 'false', 'clients must show a certificate'),
+  text('client-crl-file', '', 'certificates of clients that count no more; as PEM, and of every CA in their chain'),
   text('peer-cert-file', '', 'the certificate for members, shown and asked for; read again when it changes'),
   text('peer-key-file', '', 'its key'),
   text('peer-trusted-ca-file', '', 'who signs the certificates of members'),
   boolean('peer-client-cert-auth', 'false', 'members must show a certificate'),
+  text('peer-crl-file', '', 'certificates of members that count no more, likewise'),
   text('peer-cert-allowed-cn', '', 'common names that a member may have, separated by commas'),
   boolean('auto-tls', 'false', 'make a certificate for clients in --data-dir; nobody can tell it from another'),
   boolean('peer-auto-tls', 'false', 'the same for members: what they say is secret, who they are is not checked'),
@@ -100,8 +104,8 @@ const OBSERVATION: readonly Flag[] = [
   text('logger', 'zap', 'only "zap", whose form is not kept: lines are JSON'),
   boolean('initial-corrupt-check', 'false', 'compare with the other members before serving'),
   used('corrupt-check-time', 'duration', '0s', 'between comparisons of all members; 0: none'),
-  unheeded(boolean('compact-hash-check-enabled', 'false', ''), '--corrupt-check-time compares whole members'),
-  unheeded(used('compact-hash-check-time', 'duration', '1m', ''), '--corrupt-check-time compares whole members'),
+  boolean('compact-hash-check-enabled', 'false', 'compare with the other members what a compaction left'),
+  used('compact-hash-check-time', 'duration', '1m', 'between such comparisons, where this member leads'),
   text('feature-gates', '', 'Name=true|false,…: InitialCorruptCheck, CompactHashCheck, LeaseCheckpoint, …'),
   text('config-file', '', 'flags as YAML; others, and the environment, are then not looked at'),
 ];
@@ -117,8 +121,8 @@ const IGNORED: readonly Flag[] = [
     'raft-read-timeout',
     'raft-write-timeout',
   ]),
-  ...ignored('boolean', 'it is always so', ['pre-vote', 'initial-election-tick-advance', 'enable-lease-checkpoint']),
-  ...ignored('boolean', 'it is always so', ['enable-lease-checkpoint-persist', 'txn-mode-write-with-shared-buffer']),
+  ...ignored('boolean', 'it is always so', ['pre-vote', 'initial-election-tick-advance']),
+  ...ignored('boolean', 'it is always so', ['txn-mode-write-with-shared-buffer']),
   ...ignored('boolean', 'every write is synced', ['unsafe-no-fsync']),
   ...ignored('boolean', 'a defragmentation stops nothing', ['stop-grpc-service-on-defrag']),
   ...ignored('count', 'space is given back while it runs', ['bootstrap-defrag-threshold-megabytes']),
@@ -152,8 +156,6 @@ const IGNORED: readonly Flag[] = [
 
 const NO_DISCOVERY = 'members are named by --initial-cluster';
 const REFUSED: readonly Flag[] = [
-  refused('client-crl-file', 'text', 'revocation lists are not read: use short-lived certificates, or another CA'),
-  refused('peer-crl-file', 'text', 'revocation lists are not read: use short-lived certificates, or another CA'),
   refused('client-cert-allowed-hostname', 'text', 'certificates are checked by their CA alone'),
   refused('peer-cert-allowed-hostname', 'text', 'use --peer-cert-allowed-cn'),
   refused('cipher-suites', 'text', 'Node.js chooses them; its --tls-cipher-list changes its choice'),
@@ -191,7 +193,7 @@ export function flagOf(name: string): Flag | undefined {
 export const FEATURE_GATES: ReadonlyMap<string, string | undefined> = new Map([
   ['InitialCorruptCheck', 'initial-corrupt-check'],
   ['CompactHashCheck', 'compact-hash-check-enabled'],
-  ['LeaseCheckpoint', undefined],
+  ['LeaseCheckpoint', 'enable-lease-checkpoint'],
   ['LeaseCheckpointPersist', undefined],
   ['StopGRPCServiceOnDefrag', undefined],
   ['TxnModeWriteWithSharedBuffer', undefined],

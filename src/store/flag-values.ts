@@ -1,4 +1,5 @@
 /** Where flags come from, by what flag-table.ts says of each: the command line, else `ETCD_*` variables, or a file alone. */
+import { parseDuration } from '../base/duration.ts';
 import { nearest } from '../base/nearest.ts';
 import { UserError } from '../base/errors.ts';
 import { FEATURE_GATES, FLAG_NAMES, flagOf, type Flag } from './flag-table.ts';
@@ -14,16 +15,6 @@ export interface FlagSources {
 const OTHER_VARIABLES = new Set(['ETCD_UNSUPPORTED_ARCH', 'ETCD_VERSION', 'ETCD_VER']);
 const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
 export class FlagValues {
   readonly #given: ReadonlyMap<string, string>;
   /** What was given and has no effect, and why. */
@@ -66,8 +57,12 @@ export class FlagValues {
       .filter((part) => part !== '');
   }
 
+  /** A feature gate that stands for the flag speaks where the flag itself is not given, and can turn it on in any case. */
   boolean(name: string): boolean {
-    return booleanOf(name, this.text(name)) || [...this.gates].some(([gate, on]) => on && FEATURE_GATES.get(gate) === name);
+    const own = booleanOf(name, this.text(name));
+    const [, gate] = [...this.gates].find(([each]) => FEATURE_GATES.get(each) === name) ?? [];
+    if (gate === undefined) return own;
+    return this.isGiven(name) ? own || gate : gate;
   }
 
   number(name: string): number {
@@ -76,23 +71,15 @@ export class FlagValues {
 
   durationMs(name: string): number {
     const text = this.text(name);
-    const ms = durationMs(text);
+    const ms = parseDuration(text);
     if (ms === undefined) throw bad(name, text, 'write a duration such as 5m, 1h30m or 500ms');
+    if (ms < 0) throw bad(name, text, 'it must not be negative');
     return ms;
   }
 }
 
 export function bad(flag: string, value: string, remedy: string): UserError {
   return new UserError(`--${flag} ${JSON.stringify(value)}: ${remedy}`);
-}
-
-/** Go's durations; undefined: it is none. */
-export function durationMs(text: string): number | undefined {
-  if (text === '0') return 0;
-  if (!/^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
-  let sum = 0;
-  for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g)) sum += Number(number) * UNIT_MS[unit!]!;
-  return sum;
 }
 
 /** Go's rules: one dash or two, `=` or the next word; a boolean takes its value only behind `=`. */

@@ -5,12 +5,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseDuration } from '../base/duration.ts';
 import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
 import { tlsFiles } from '../base/pki.ts';
 import { parseAuthToken, type TokenScheme } from './auth/auth-token.ts';
 import { FLAG_GROUPS } from './flag-table.ts';
-import { bad, durationMs, FlagValues, type FlagSources } from './flag-values.ts';
+import { bad, FlagValues, type FlagSources } from './flag-values.ts';
 import { clusterIdOf, memberIdOf } from './membership/identity.ts';
 
 export interface TlsPaths {
@@ -19,6 +20,8 @@ export interface TlsPaths {
   /** Callers must show a certificate that it signed, where `requireClientCertificate` says so. */
   readonly caFile: string | undefined;
   readonly requireClientCertificate: boolean;
+  /** Of certificates that count no more, as their CA says. */
+  readonly crlFile?: string | undefined;
   /** With --auto-tls: the files are made when they are not there, for these hosts, and signed by nobody that others know. */
   readonly madeFor?: readonly string[];
 }
@@ -71,6 +74,10 @@ export interface StoreFlags {
   readonly initialCorruptCheck: boolean;
   /** 0: never. */
   readonly corruptCheckTimeMs: number;
+  /** Between comparisons of what compactions left; 0: none. */
+  readonly compactHashCheckMs: number;
+  readonly leaseCheckpoints: boolean;
+  readonly learnersMax: number;
   readonly authToken: TokenScheme;
   readonly listenMetricsUrls: readonly string[];
   readonly enableGateway: boolean;
@@ -193,7 +200,14 @@ function consensus(values: FlagValues) {
     snapshotEntries,
     catchUpEntries: values.number('snapshot-catchup-entries'),
     strictReconfigCheck: values.boolean('strict-reconfig-check'),
+    learnersMax: learnersMax(values),
   };
+}
+
+function learnersMax(values: FlagValues): number {
+  const max = values.number('max-learners');
+  if (max === 0) throw bad('max-learners', '0', 'it must be above 0');
+  return max;
 }
 
 function limits(values: FlagValues) {
@@ -222,7 +236,15 @@ function maintenance(values: FlagValues) {
     autoCompactionRetention: retention(autoCompactionMode, values.text('auto-compaction-retention')),
     initialCorruptCheck: values.boolean('initial-corrupt-check'),
     corruptCheckTimeMs: values.durationMs('corrupt-check-time'),
+    compactHashCheckMs: values.boolean('compact-hash-check-enabled') ? compactHashCheckMs(values) : 0,
+    leaseCheckpoints: values.boolean('enable-lease-checkpoint'),
   };
+}
+
+function compactHashCheckMs(values: FlagValues): number {
+  const ms = timerMs(values, 'compact-hash-check-time');
+  if (ms === 0) throw bad('compact-hash-check-time', values.text('compact-hash-check-time'), 'it must be above 0');
+  return ms;
 }
 
 /** etcd's rule: a plain number is hours, or revisions. */
@@ -232,8 +254,8 @@ function retention(mode: 'periodic' | 'revision', text: string): number {
     if (isPlain) return Number(text);
     throw bad('auto-compaction-retention', text, 'with --auto-compaction-mode=revision it is a number of revisions');
   }
-  const ms = isPlain ? Number(text) * HOUR_MS : durationMs(text);
-  if (ms === undefined) throw bad('auto-compaction-retention', text, 'write a duration such as 30m, or hours');
+  const ms = isPlain ? Number(text) * HOUR_MS : parseDuration(text);
+  if (ms === undefined || ms < 0) throw bad('auto-compaction-retention', text, 'write a duration such as 30m, or hours');
   return ms;
 }
 
@@ -331,6 +353,9 @@ function tls(prefix: '' | 'peer-', values: FlagValues): TlsPaths | undefined {
   const keyFile = values.optional(`${prefix}key-file`);
   const caFile = values.optional(`${prefix}trusted-ca-file`);
   const requireClientCertificate = values.boolean(`${prefix}client-cert-auth`);
+  const crlFile = values.optional(crlFlag(prefix));
+  if (crlFile !== undefined && !requireClientCertificate)
+    throw bad(crlFlag(prefix), crlFile, `it needs --${prefix}client-cert-auth: nobody else shows a certificate`);
   if (certFile === undefined && keyFile === undefined) {
     if (requireClientCertificate && !values.boolean(`${prefix}auto-tls`))
       throw bad(`${prefix}client-cert-auth`, 'true', `it needs --${prefix}cert-file and --${prefix}key-file`);
@@ -342,7 +367,11 @@ function tls(prefix: '' | 'peer-', values: FlagValues): TlsPaths | undefined {
   if (requireClientCertificate && caFile === undefined) {
     throw bad(`${prefix}client-cert-auth`, 'true', `it needs --${prefix}trusted-ca-file`);
   }
-  return { certFile, keyFile, caFile, requireClientCertificate };
+  return { certFile, keyFile, caFile, requireClientCertificate, crlFile };
+}
+
+function crlFlag(prefix: '' | 'peer-'): string {
+  return prefix === '' ? 'client-crl-file' : 'peer-crl-file';
 }
 
 /** Where etcd keeps them, in our file names. */
@@ -356,7 +385,8 @@ function autoTls(prefix: '' | 'peer-', values: FlagValues, dataDir: string): Tls
   const { certFile, keyFile, caFile } = tlsFiles(join(dataDir, 'fixtures', prefix === '' ? 'client' : 'peer'), 'server');
   const listen = `listen-${prefix === '' ? 'client' : 'peer'}-urls`;
   const madeFor = urls(listen, values.text(listen)).map((url) => new URL(url).hostname.replace(/^\[(.*)\]$/, '$1'));
-  return { certFile, keyFile, caFile: trusted ?? caFile, requireClientCertificate, madeFor };
+  const crlFile = values.optional(crlFlag(prefix));
+  return { certFile, keyFile, caFile: trusted ?? caFile, requireClientCertificate, crlFile, madeFor };
 }
 
 function checkScheme(flag: string, all: readonly string[], paths: TlsPaths | undefined, needed: string): void {

@@ -10,7 +10,6 @@ import { assert } from '../base/assert.ts';
 import type { Clock, Millis, Timer } from '../base/clock.ts';
 import { deferred, type Deferred } from '../base/deferred.ts';
 import type { Disk } from '../base/disk.ts';
-import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Trace } from '../base/trace.ts';
@@ -19,13 +18,15 @@ import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { MemberChange } from '../proto/raft.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
+import { LeaseKeeper } from './lease/lease-keeper.ts';
 import { AutoCompactor } from './maintenance/auto-compactor.ts';
+import { CompactionHashes } from './maintenance/compaction-hashes.ts';
 import { costOf } from './maintenance/core/alarms.ts';
 import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.ts';
 import { hashKv, hashWhole, type KvHash } from './maintenance/hash-kv.ts';
 import { moveLeader } from './maintenance/move-leader.ts';
 import { Quota } from './maintenance/quota.ts';
-import { confChangeOf, type MemberInfo } from './membership/core/members.ts';
+import { confChangeOf, LEARNERS_MAX, type MemberInfo } from './membership/core/members.ts';
 import { MemberRemovedError, Membership } from './membership/membership.ts';
 import type { BackendFactory } from './mvcc/backend.ts';
 import { AS_STORE, encodeProposal, type Command } from './mvcc/command.ts';
@@ -71,6 +72,12 @@ export interface MemberConfig {
   readonly quotaBytes?: number;
   /** What the cluster forgets by itself; of no effect unless all members have the same. */
   readonly autoCompaction?: AutoCompactionOptions;
+  /** As leader it has what is left of long leases written down, for the next one (default true). */
+  readonly leaseCheckpoints?: boolean;
+  /** Hash what each compaction leaves, to be compared between members (default false). */
+  readonly hashCompactions?: boolean;
+  /** How many members may learn at a time; the leader's counts (default 1). */
+  readonly learnersMax?: number;
   /** The member cannot go on; its process should end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -87,10 +94,6 @@ const APPEND_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 256;
 const INFLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 256 * 1024 * 1024;
-/** Leases that have run out are looked for so often, and so many are ended at a time. */
-const LEASE_SCAN_MS = 500;
-const LEASES_AT_ONCE = 500;
-const LEASE_RETRY_MS = 3_000;
 
 export const WAL_DIR = 'member/wal';
 export const STATE_DIR = 'member';
@@ -120,13 +123,14 @@ export class Member {
   readonly #node: RaftNode;
   readonly #pending = new Map<bigint, Pending>();
   readonly membership: Membership;
+  readonly compactionHashes: CompactionHashes;
   #generation: Generation;
   #machine: StateMachine;
   #flusher: Flusher;
   #nextProposal: bigint;
   readonly #quota: Quota;
   readonly #compactor: AutoCompactor | undefined;
-  #leaseTimer: Timer | undefined;
+  readonly #leases: LeaseKeeper;
   #isStopped = false;
   #failedProposals = 0;
   /** What else wants to hear of a new role or leader. */
@@ -152,6 +156,9 @@ export class Member {
       raise: () => this.#raiseNoSpace(),
     });
     this.#compactor = this.#newCompactor(config.autoCompaction);
+    this.#leases = this.#newLeaseKeeper();
+    const isEager = config.hashCompactions ?? false;
+    this.compactionHashes = new CompactionHashes({ ...world, machine: () => this.#machine, isEager });
     this.#node = new RaftNode({
       clock: world.clock,
       log: world.log,
@@ -192,7 +199,7 @@ export class Member {
   async start(): Promise<void> {
     this.membership.follow();
     await this.#node.start();
-    this.#scheduleLeaseScan();
+    this.#leases.start();
     this.#compactor?.start();
     this.#quota.start();
   }
@@ -201,8 +208,9 @@ export class Member {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#leaseTimer?.cancel();
+    this.#leases.stop();
     this.#compactor?.stop();
+    this.compactionHashes.stop();
     this.membership.stop();
     this.#failPending('stopped');
     await this.#node.stop();
@@ -255,9 +263,8 @@ export class Member {
   }
 
   /** On the leader: seconds that the lease has from now; undefined if there is none, or its time is over. */
-  renewHere(lease: bigint): number | undefined {
-    const { leases } = this.#machine;
-    return leases.isLeading ? leases.renew(lease, this.#world.clock.monotonic()) : undefined;
+  renewHere(lease: bigint): Promise<number | undefined> {
+    return this.#leases.renew(lease);
   }
 
   remainingHere(lease: bigint): number | undefined {
@@ -387,6 +394,7 @@ export class Member {
     const { id, outcome } = this.#machine.apply(entry, now);
     this.#quota.wrote(entry.data.length);
     if (outcome.ok && outcome.result.kind === 'member-change') this.membership.follow();
+    if (outcome.ok && outcome.result.kind === 'compaction') this.compactionHashes.compacted();
     this.#answer(id, outcome);
   }
 
@@ -408,6 +416,7 @@ export class Member {
   #skip(index: LogIndex, term: Term): void {
     this.#machine.applyEmpty(index, term);
     this.#failOlder(term);
+    if (this.isLeader && term === this.#node.status().term) this.#leases.lead();
   }
 
   async #snapshot(): Promise<StateSnapshot> {
@@ -452,6 +461,7 @@ export class Member {
       log,
       transport,
       strictReconfigCheck: this.#config.strictReconfigCheck ?? true,
+      learnersMax: this.#config.learnersMax ?? LEARNERS_MAX,
       members: () => this.#machine.members,
       bootstrapRows: () => this.#machine.bootstrapRows,
       status: () => this.#node.status(),
@@ -475,27 +485,19 @@ export class Member {
   // ── Leadership and leases ────────────────────────────────────────────────────────────────────────────────────────
 
   #onSoftState(state: SoftState): void {
-    const { clock } = this.#world;
-    const leads = state.role === 'leader';
-    if (leads && !this.#machine.leases.isLeading) this.#machine.leases.promote(clock.monotonic());
-    if (!leads && this.#machine.leases.isLeading) this.#machine.leases.demote();
+    if (state.role !== 'leader') this.#leases.follow();
     if (state.leader !== 0n) this.membership.onLeader();
     for (const listener of this.#roleListeners) listener(state);
   }
 
-  #scheduleLeaseScan(): void {
-    const { clock } = this.#world;
-    this.#leaseTimer = clock.setTimer(LEASE_SCAN_MS, () => {
-      if (this.#isStopped) return;
-      this.#scheduleLeaseScan();
-      const { leases } = this.#machine;
-      if (!this.isLeader || !leases.isLeading) return;
-      for (const id of leases.expired(clock.monotonic(), { max: LEASES_AT_ONCE, retryMs: LEASE_RETRY_MS })) {
-        // Lost ones are named again.
-        this.propose({ kind: 'lease-revoke', request: { id } }, AS_STORE).catch((error: unknown) => {
-          this.#world.log.debug({ lease: id.toString(16), error: describeError(error) }, 'lease: revoke not done');
-        });
-      }
+  #newLeaseKeeper(): LeaseKeeper {
+    return new LeaseKeeper({
+      clock: this.#world.clock,
+      log: this.#world.log,
+      leases: () => this.#machine.leases,
+      extendMs: this.#config.electionMs ?? ELECTION_MS,
+      writesCheckpoints: this.#config.leaseCheckpoints ?? true,
+      propose: (command) => this.propose(command, AS_STORE),
     });
   }
 
@@ -553,8 +555,9 @@ export class Member {
   #fatal(error: unknown): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#leaseTimer?.cancel();
+    this.#leases.stop();
     this.#compactor?.stop();
+    this.compactionHashes.stop();
     this.membership.stop();
     this.#failPending('stopped');
     this.#flusher.abandon();

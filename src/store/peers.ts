@@ -2,14 +2,14 @@
  * What members ask each other beside the log: how long a lease still lives, which the leader knows; a change of members,
  * which the leader decides; and, of a member that joins, which cluster this is.
  */
-import { Peer, type MemberChange } from '../proto/raft.ts';
+import { Peer, type HashKvRequest, type MemberChange } from '../proto/raft.ts';
 import { bind, RpcCode, RpcError, type BoundService, type Channel } from '../proto/rpc.ts';
 import type { KvHash } from './maintenance/hash-kv.ts';
 import type { Member } from './member.ts';
 import type { MemberInfo } from './membership/core/members.ts';
 import type { Revision } from './mvcc/core/revision.ts';
 import { NO_MEMBER, type MemberId } from './raft/core/types.ts';
-import { mapStoreError, StoreError } from './rpc/errors.ts';
+import { mapStoreError, StoreError, storeErrorCodeOf } from './rpc/errors.ts';
 
 /** What this member answers its peers, and asks them where it does not lead. */
 export interface LeaseClock {
@@ -18,11 +18,13 @@ export interface LeaseClock {
   /** Proves that this member leads, or fails. */
   linearizable(): Promise<void>;
   /** Seconds that the lease now has; undefined if there is none. */
-  renewHere(lease: bigint): number | undefined;
+  renewHere(lease: bigint): Promise<number | undefined>;
   remainingHere(lease: bigint): number | undefined;
 }
 
 const ASK_TIMEOUT_MS = 2_000;
+/** Leaders that are asked for one change, while each says that it leads no more. */
+const CHANGE_ATTEMPTS_MAX = 5;
 /** A peer reads its whole state for it, in slices. */
 const HASH_TIMEOUT_MS = 60_000;
 
@@ -63,13 +65,14 @@ export class Peers {
         },
         renewLease: async ({ lease }) => {
           await asLeader();
-          return answer(leases.renewHere(lease));
+          return answer(await leases.renewHere(lease));
         },
         leaseRemaining: async ({ lease }) => {
           await asLeader();
           return answer(leases.remainingHere(lease));
         },
-        hashKv: async ({ revision }) => {
+        hashKv: async ({ revision, compacted }) => {
+          if (compacted) return member.compactionHashes.at(revision);
           if (revision <= member.machine.revision) return member.hashKv(revision);
           if (leases.leader === NO_MEMBER) throw new StoreError('future-revision');
           // A follower hears what is committed with the next append or heartbeat, and would be behind each time.
@@ -93,22 +96,51 @@ export class Peers {
 
   /** Fails with an `RpcError`, also where there is no way to the peer. */
   hashKv(peer: MemberId, revision: Revision): Promise<KvHash> {
-    const channel = this.#options.channel(peer);
-    if (channel === undefined) return Promise.reject(new RpcError(RpcCode.UNAVAILABLE, 'no channel to this peer'));
-    return channel.unary(Peer.methods.hashKv, { revision }, { timeoutMs: HASH_TIMEOUT_MS });
+    return this.#askHash(peer, { revision, compacted: false });
   }
 
-  /** On the leader, wherever it is. What it refuses, and what fails on the way, is the caller's to hear. */
+  /** Of what a compaction at that revision left; fails likewise. */
+  compactionHash(peer: MemberId, revision: Revision): Promise<KvHash> {
+    return this.#askHash(peer, { revision, compacted: true });
+  }
+
+  #askHash(peer: MemberId, request: HashKvRequest): Promise<KvHash> {
+    const channel = this.#options.channel(peer);
+    if (channel === undefined) return Promise.reject(new RpcError(RpcCode.UNAVAILABLE, 'no channel to this peer'));
+    return channel.unary(Peer.methods.hashKv, request, { timeoutMs: HASH_TIMEOUT_MS });
+  }
+
+  /**
+   * On the leader, wherever it is; what it refuses is the caller's to hear. One that did not lead any more has done
+   * nothing, so the next is asked. Where the answer was lost nobody is: it may have happened, and the list will tell.
+   */
   async changeMember(member: Member, request: MemberChange): Promise<ChangedMember> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#changeAtLeader(member, request);
+      } catch (error) {
+        if (storeErrorCodeOf(error) !== 'not-leader') throw error;
+        if (attempt === CHANGE_ATTEMPTS_MAX) throw new StoreError('leader-changed', { cause: error });
+      }
+      // Until somebody leads; fails in time where nobody does.
+      await member.linearizable();
+    }
+  }
+
+  async #changeAtLeader(member: Member, request: MemberChange): Promise<ChangedMember> {
     if (member.isLeader) {
       const changed = await member.membership.change(request);
       return { changed, members: member.machine.members.list() };
     }
     const channel = this.#options.channel(member.leader);
-    if (channel === undefined) throw new StoreError('no-leader');
+    if (channel === undefined) throw new StoreError('not-leader');
     const timeoutMs = member.requestTimeoutMs;
-    const { member: changed, members } = await channel.unary(Peer.methods.changeMember, request, { timeoutMs });
-    return { changed, members };
+    try {
+      const { member: changed, members } = await channel.unary(Peer.methods.changeMember, request, { timeoutMs });
+      return { changed, members };
+    } catch (error) {
+      throw storeErrorCodeOf(error) === undefined ? failedOnTheWay(error) : error;
+    }
   }
 
   async #askLeader(
@@ -131,6 +163,13 @@ export class Peers {
       throw new StoreError('timeout', { cause: error });
     }
   }
+}
+
+function failedOnTheWay(error: unknown): unknown {
+  if (!(error instanceof RpcError)) return error;
+  if (error.code === RpcCode.DEADLINE_EXCEEDED) return new StoreError('timeout', { cause: error });
+  if (error.code !== RpcCode.UNAVAILABLE) return error;
+  return new StoreError(error.notSent ? 'not-leader' : 'timeout-connection-lost', { cause: error });
 }
 
 function rowsOf({ machine }: Member) {

@@ -85,7 +85,7 @@ export function describeRecovery({ id, name, removed, index, term, revision, unc
     uncertain === 0
       ? 'Everything kept was known here to be committed.'
       : `Kept: the last ${uncertain} log entries, which this member did not know to be committed. Their writes may never have been acknowledged.`,
-    'Watches and caches that have seen a later revision must begin anew. Leases run again for their full time.',
+    'Watches and caches that have seen a later revision must begin anew. Leases run again for their full time, or for what their last checkpoint left.',
     'Next: start this member as before, with --initial-cluster-state=existing; then add the others as new members (etcdctl member add).',
     '',
   ].join('\n');

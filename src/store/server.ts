@@ -16,6 +16,7 @@ import { PortMux } from '../grpc/port-mux.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import { directChannel } from '../proto/direct-channel.ts';
 import type { BoundService } from '../proto/rpc.ts';
+import { threadedScryptHasher } from './auth/passwords.ts';
 import { openCertificates } from './certificates.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
 import { addressOf, type StoreFlags } from './flags.ts';
@@ -63,18 +64,20 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     self: id,
     dial,
   });
-  const { strictReconfigCheck } = flags;
+  const { strictReconfigCheck, leaseCheckpoints, learnersMax, compactHashCheckMs } = flags;
+  const behaviour = { strictReconfigCheck, leaseCheckpoints, learnersMax, hashCompactions: compactHashCheckMs > 0 };
   const metrics = new StoreMetrics(systemClock);
   const backends = metrics.timedBackends(levelBackends(flags.dataDir));
   const member = await Member.open(
     { clock: systemClock, random, log, disk: metrics.timedDisk(disk), backends, transport },
-    { ...identity, strictReconfigCheck, ...raftConfig(flags), ...upkeep(flags), onFatal },
+    { ...identity, ...behaviour, ...raftConfig(flags), ...upkeep(flags), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
   });
   metrics.addMember(member, flags.walDir ?? join(flags.dataDir, WAL_DIR));
   const peers = new Peers({ channel: (to) => transport.channel(to) });
-  const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, intervalMs: flags.corruptCheckTimeMs });
+  const intervals = { intervalMs: flags.corruptCheckTimeMs, compactionIntervalMs: compactHashCheckMs };
+  const corruption = new CorruptionCheck({ clock: systemClock, log, member, peers, ...intervals });
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 
@@ -92,7 +95,11 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     limits: flags,
     progressIntervalMs: flags.watchProgressMs,
     electionMs: flags.electionMs,
-    auth: { tokens: flags.authToken, clientCertAuth: flags.clientTls?.requireClientCertificate ?? false },
+    auth: {
+      tokens: flags.authToken,
+      hasher: threadedScryptHasher(),
+      clientCertAuth: flags.clientTls?.requireClientCertificate ?? false,
+    },
   });
   const channel = directChannel({ services, clock: systemClock, log, peer: 'gateway' });
   const gateway = flags.enableGateway ? new Gateway({ channel, services, requestBytesMax: flags.requestBytesMax }) : undefined;

@@ -7,7 +7,7 @@
  *   row m 'revision'   revision and compacted revision  (the newest revision may have no row left after a compaction)
  *   row m 'alarms'     alarms that are raised           (etcdserverpb.AlarmResponse)
  *   row m 'downgrade'  the announced downgrade          (etcdserverpb.DowngradeInfo)
- *   row l <lease id>   granted seconds
+ *   row l <lease id>   granted seconds, and, behind them, those of a checkpoint if there is one
  *   rows c             membership/core/members.ts
  *   rows a             auth/core/auth-state.ts
  *   rows i, v          core/revision.ts
@@ -23,6 +23,7 @@ import {
   type AlarmMember,
   type AlarmRequest,
   type DowngradeRequest,
+  type LeaseCheckpointRequest,
   type RangeRequest,
   type TxnRequest,
 } from '../proto/etcd.ts';
@@ -78,6 +79,7 @@ export type CommandResult =
   | { readonly kind: 'compaction'; readonly revision: Revision }
   | { readonly kind: 'lease-grant'; readonly revision: Revision; readonly id: LeaseId; readonly ttlSeconds: number }
   | { readonly kind: 'lease-revoke'; readonly revision: Revision }
+  | { readonly kind: 'lease-checkpoint'; readonly revision: Revision }
   | { readonly kind: 'auth'; readonly revision: Revision; readonly token: string }
   | { readonly kind: 'alarm'; readonly revision: Revision; readonly alarms: readonly AlarmMember[] }
   | { readonly kind: 'downgrade'; readonly revision: Revision }
@@ -304,8 +306,8 @@ export class StateMachine {
       JSON.stringify([this.#applied.index, this.#applied.term, this.mvcc.revision, this.mvcc.compactRevision]),
     );
     for (const id of this.leases.list()) {
-      const { grantedTtlSeconds, keys } = this.leases.state(id)!;
-      hash.update(JSON.stringify([String(id), grantedTtlSeconds, keys]));
+      const { grantedTtlSeconds, checkpointSeconds, keys } = this.leases.state(id)!;
+      hash.update(JSON.stringify([String(id), grantedTtlSeconds, checkpointSeconds, keys]));
     }
     for (const { memberId, alarm } of this.alarms.list()) hash.update(JSON.stringify([String(memberId), alarm]));
     hash.update(JSON.stringify(this.#downgrade));
@@ -339,6 +341,8 @@ export class StateMachine {
         return this.#grant(command.request.id, command.request.ttl, now);
       case 'lease-revoke':
         return this.#revoke(command.request.id);
+      case 'lease-checkpoint':
+        return this.#checkpoint(command.request);
       case 'alarm':
         return this.#alarm(command.request);
       case 'downgrade':
@@ -375,9 +379,7 @@ export class StateMachine {
   #grant(id: LeaseId, ttlSeconds: number, now: number | undefined): CommandOutcome {
     const outcome = this.leases.grant(id, ttlSeconds, now);
     if (!outcome.ok) return outcome;
-    const row = Buffer.alloc(8);
-    row.writeDoubleBE(outcome.ttlSeconds);
-    this.#overlay.put(leaseRowKey(id), row);
+    this.#overlay.put(leaseRowKey(id), encodeLease(outcome.ttlSeconds, 0));
     return {
       ok: true,
       result: { kind: 'lease-grant', revision: this.mvcc.revision, id, ttlSeconds: outcome.ttlSeconds },
@@ -415,6 +417,14 @@ export class StateMachine {
     return { ok: true, result: { kind: 'lease-revoke', revision: this.mvcc.revision } };
   }
 
+  #checkpoint({ checkpoints }: LeaseCheckpointRequest): CommandOutcome {
+    for (const { id, remainingTtl } of checkpoints) {
+      const grantedSeconds = this.leases.checkpoint({ id, remainingSeconds: remainingTtl });
+      if (grantedSeconds !== undefined) this.#overlay.put(leaseRowKey(id), encodeLease(grantedSeconds, remainingTtl));
+    }
+    return { ok: true, result: { kind: 'lease-checkpoint', revision: this.mvcc.revision } };
+  }
+
   #alarm(request: AlarmRequest): CommandOutcome {
     const alarms = this.alarms.apply(request);
     this.#overlay.put(ALARMS_ROW, AlarmResponse.encode({ alarms: [...this.alarms.list()] }));
@@ -434,6 +444,11 @@ export class StateMachine {
     return { ok: true, result: { kind: 'auth', revision: this.mvcc.revision, token: outcome.token ?? '' } };
   }
 
+  #loadLease(id: LeaseId, row: Buffer): void {
+    this.leases.grant(id, row.readDoubleBE(0), undefined);
+    if (row.length > 8) this.leases.checkpoint({ id, remainingSeconds: row.readDoubleBE(8) });
+  }
+
   async #load(backend: Backend): Promise<void> {
     const applied = backend.get(APPLIED_ROW);
     if (applied !== undefined) this.#applied = decodeApplied(applied);
@@ -443,7 +458,7 @@ export class StateMachine {
     if (downgrade !== undefined) this.#downgrade = DowngradeInfo.decode(downgrade);
     for await (const rows of backend.scan(AUTH_ROWS)) for (const row of rows) this.auth.load(row);
     for await (const rows of backend.scan(LEASE_ROWS)) {
-      for (const { key, value } of rows) this.leases.grant(leaseIdOf(key), asBuffer(value).readDoubleBE(0), undefined);
+      for (const { key, value } of rows) this.#loadLease(leaseIdOf(key), asBuffer(value));
     }
     for await (const rows of backend.scan(MEMBER_ROWS)) {
       for (const { key, value } of rows) {
@@ -460,6 +475,13 @@ export class StateMachine {
       return true;
     });
   }
+}
+
+function encodeLease(ttlSeconds: number, checkpointSeconds: number): Uint8Array {
+  const row = Buffer.alloc(checkpointSeconds > 0 ? 16 : 8);
+  row.writeDoubleBE(ttlSeconds, 0);
+  if (checkpointSeconds > 0) row.writeDoubleBE(checkpointSeconds, 8);
+  return row;
 }
 
 /** Index, term and configuration that the rows of a backend amount to. */

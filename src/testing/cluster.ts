@@ -28,7 +28,7 @@ import { Network } from './network.ts';
 import { NodePart, type NodePartOptions } from './node-part.ts';
 import type { Part, PartWorld } from './part.ts';
 import type { MemberInfo } from '../store/membership/core/members.ts';
-import { StorePart } from './store-part.ts';
+import { StorePart, type StoreSettings } from './store-part.ts';
 import { TestClock } from './test-clock.ts';
 import { TestProcess } from './test-process.ts';
 import { LOCAL_TIMINGS, type Timings } from './timings.ts';
@@ -42,6 +42,8 @@ export interface ClusterOptions {
   readonly timings?: Partial<Timings>;
   /** How containers behave; left out, they start at once and run until they are stopped. */
   readonly perform?: NodePartOptions['perform'];
+  /** Of every store member; left out, each is as its defaults have it. */
+  readonly store?: StoreSettings;
   /** Hears all parts; left out, only `cluster.errors` remembers. */
   readonly log?: Log;
 }
@@ -76,14 +78,16 @@ export class TestCluster {
   readonly #userControllers: UserController[] = [];
   readonly #stop = new AbortController();
   readonly #world: PartWorld;
+  readonly #settings: StoreSettings | undefined;
   readonly #self: TestProcess;
 
   /** Use `startCluster`. */
-  constructor({ members = 3, nodes = 2, seed = 1, timings = {}, perform, log = silentLog }: ClusterOptions) {
+  constructor({ members = 3, nodes = 2, seed = 1, timings = {}, perform, store: settings, log = silentLog }: ClusterOptions) {
     assert(members >= 1 && nodes >= 0, 'a cluster has a member');
     const noted = noting(log, (text) => this.errors.length < ERRORS_MAX && this.errors.push(text));
     const network = new Network(noted, { callsAtOnceMax: CALLS_AT_ONCE_MAX + nodes * CALLS_AT_ONCE_PER_NODE });
     const all = { ...LOCAL_TIMINGS, ...timings };
+    this.#settings = settings;
     this.#world = {
       clock: this.clock,
       network,
@@ -91,7 +95,7 @@ export class TestCluster {
       log: noted,
       names: () => [TEST, ...this.#parts.map(({ name }) => name)],
     };
-    this.members = range(members).map((number) => new StorePart(number, members, this.#world));
+    this.members = range(members).map((number) => new StorePart(number, members, this.#world, { settings }));
     const stores = this.members.map(({ name }) => name);
     this.apiServer = new ApiServerPart({ stores, timings: all }, this.#world);
     this.scheduler = new SchedulerProcess(all, this.#world);
@@ -124,7 +128,7 @@ export class TestCluster {
    */
   joinMember(id: bigint, members: readonly MemberInfo[]): StorePart {
     const initial = this.members.filter(({ hasJoined }) => !hasJoined).length;
-    const part = new StorePart(this.members.length + 1, initial, this.#world, { id, members });
+    const part = new StorePart(this.members.length + 1, initial, this.#world, { settings: this.#settings, joining: { id, members } });
     this.members.push(part);
     return part;
   }

@@ -2,12 +2,13 @@
 import { assert } from '../base/assert.ts';
 import { describeError } from '../base/errors.ts';
 import { MemoryDisk } from '../base/memory-disk.ts';
-import { Member } from '../store/member.ts';
+import { Member, type MemberConfig } from '../store/member.ts';
 import type { MemberInfo } from '../store/membership/core/members.ts';
 import { MemberRemovedError } from '../store/membership/membership.ts';
 import { FaultyBackends } from '../store/mvcc/faulty-backend.ts';
 import { Peers } from '../store/peers.ts';
 import { ChannelTransport } from '../store/raft/channel-transport.ts';
+import { recover, type Recovery } from '../store/recover.ts';
 import { clientServices } from '../store/services.ts';
 import { Part, type Life, type PartWorld } from './part.ts';
 
@@ -18,27 +19,37 @@ export interface Joining {
   readonly members: readonly MemberInfo[];
 }
 
+/** What a test may want otherwise. */
+export type StoreSettings = Partial<Omit<MemberConfig, 'clusterId' | 'id' | 'initialMembers' | 'joined' | 'onFatal'>>;
+
+export interface StorePartOptions {
+  readonly settings?: StoreSettings | undefined;
+  readonly joining?: Joining;
+}
+
 export class StorePart extends Part {
   readonly id: bigint;
   /** Its faults may be set: slow, full, failing. */
   readonly disk: MemoryDisk;
-  readonly #backends: FaultyBackends;
+  readonly backends: FaultyBackends;
   readonly #number: number;
   readonly #initial: readonly MemberInfo[];
   /** Of a member that was added while the cluster ran. */
   readonly #joined: readonly MemberInfo[] | undefined;
+  readonly #settings: StoreSettings;
   #member: Member | undefined;
 
   /** Members are numbered from 1 to `count`; one of a higher number joins as `joining` says, once it was added. */
-  constructor(number: number, count: number, world: PartWorld, joining?: Joining) {
+  constructor(number: number, count: number, world: PartWorld, { settings = {}, joining }: StorePartOptions = {}) {
     super(storeName(number), world);
     this.id = joining?.id ?? BigInt(number);
     this.#number = number;
     this.#initial = Array.from({ length: count }, (_, index) => infoOf(index + 1));
     this.#joined = joining?.members;
+    this.#settings = settings;
     const random = world.random.fork(this.name);
     this.disk = new MemoryDisk({ clock: world.clock, random: random.fork('disk') });
-    this.#backends = new FaultyBackends({ clock: world.clock, random: random.fork('backend') });
+    this.backends = new FaultyBackends({ clock: world.clock, random: random.fork('backend') });
   }
 
   get hasJoined(): boolean {
@@ -55,11 +66,18 @@ export class StorePart extends Part {
     return this.#member;
   }
 
+  /** What `podium store recover` does to the data of a member that does not run. */
+  recover(): Promise<Recovery> {
+    assert(!this.isRunning, `${this.name} does not run while it is recovered`);
+    const { log } = this.world;
+    return recover({ disk: this.disk.incarnation(), backends: this.backends.incarnation(), log });
+  }
+
   /** Kills the part and takes away what was not synced, as far as chance has it. */
   powerCut(): void {
     this.kill();
     this.disk.powerCut();
-    this.#backends.powerCut();
+    this.backends.powerCut();
   }
 
   protected override async begin({ process, random, log }: Life): Promise<void> {
@@ -74,8 +92,9 @@ export class StorePart extends Part {
       dial: ({ peerUrls }) => network.channel(process, nameOf(peerUrls)),
     });
     const member = await Member.open(
-      { clock, random, log, disk: this.disk.incarnation(), backends: this.#backends.incarnation(), transport },
+      { clock, random, log, disk: this.disk.incarnation(), backends: this.backends.incarnation(), transport },
       {
+        ...this.#settings,
         clusterId: CLUSTER_ID,
         id: this.id,
         initialMembers: this.#initial,
@@ -99,7 +118,7 @@ export class StorePart extends Part {
   protected override end(): void {
     this.#member = undefined;
     this.disk.processCrash();
-    this.#backends.processCrash();
+    this.backends.processCrash();
   }
 }
 

@@ -66,6 +66,9 @@ test.skipIf(etcdctl === undefined)('etcdctl: a learner is added, promoted, remov
   await run([first], 'put', 'before', '1');
 
   const m4 = await add([first], 'm4', '--learner');
+  const refusal = (...args: readonly string[]) => run([second], 'member', ...args).catch((error: { stderr: string }) => error.stderr);
+  expect(await refusal('add', 'm9', '--learner', '--peer-urls=http://127.0.0.1:1')).toContain('etcdserver: too many learner members in cluster');
+  expect(await refusal('promote', m4.id)).toContain('etcdserver: can only promote a learner member which is in sync with leader');
   const stranger = m4.start(['--initial-advertise-peer-urls', 'http://127.0.0.1:1', '--initial-cluster', `m4=http://127.0.0.1:1,m1=${await peerUrlOf('m1')}`]);
   await expect.poll(() => stranger.output, PATIENCE).toContain('this member is not one of the cluster');
   const learner = m4.start();

@@ -23,10 +23,27 @@ export async function authority() {
     keys: keys,
     extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
   });
+  let serial = 1;
+  /** A list of the certificates of these names. */
+  const revoke = async (...names: readonly string[]): Promise<Uint8Array> => {
+    const crl = await x509.X509CrlGenerator.create({
+      issuer: ca.subject,
+      thisUpdate: new Date('2020-01-02'),
+      nextUpdate: new Date('2044-01-01'),
+      signingAlgorithm: algorithm,
+      signingKey: keys.privateKey,
+      entries: names.map((name) => ({ serialNumber: serials.get(name)!, revocationDate: new Date('2020-01-02') })),
+    });
+    // RFC 7468 §6: its label is X509 CRL, as OpenSSL wants it and the library does not write it.
+    return utf8(crl.toString('pem').replaceAll(/(BEGIN|END) CRL/g, '$1 X509 CRL'));
+  };
+  const serials = new Map<string, string>();
   const issue = async (name: string): Promise<Issued> => {
+    const serialNumber = (++serial).toString(16).padStart(2, '0');
+    serials.set(name, serialNumber);
     const own = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const certificate = await x509.X509CertificateGenerator.create({
-      serialNumber: '02',
+      serialNumber,
       subject: `CN=${name}`,
       issuer: ca.subject,
       ...validity,
@@ -39,5 +56,5 @@ export async function authority() {
     const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`;
     return { cert: utf8(certificate.toString('pem')), key: utf8(key) };
   };
-  return { ca: utf8(ca.toString('pem')), issue };
+  return { ca: utf8(ca.toString('pem')), issue, revoke };
 }

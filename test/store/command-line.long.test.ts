@@ -105,6 +105,24 @@ test('a member keeps its log in --wal-dir, logs to --log-outputs, keeps limits, 
     .toBe(1);
 });
 
+test('--listen-metrics-urls serves metrics and health, and nothing else; the client port goes on to', async () => {
+  const [plain, other] = await freePorts(2);
+  const urls = [plain, other].map((port) => `http://127.0.0.1:${port}`);
+  const { member: store, clientAddress } = await start('http', ['--listen-metrics-urls', urls.join(',')]);
+  await ready(store);
+  const statusOf = async (url: string, init?: RequestInit) => (await fetch(url, init)).status;
+  for (const url of [...urls, `http://${clientAddress}`]) {
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('etcd_server_has_leader 1');
+    for (const path of ['/health', '/livez', '/readyz', '/version']) expect([url, path, await statusOf(url + path)]).toEqual([url, path, 200]);
+  }
+  const range = { method: 'POST', body: JSON.stringify({ key: 'YQ==' }) };
+  expect(await statusOf(`http://${clientAddress}/v3/kv/range`, range)).toBe(200);
+  expect(await statusOf(`${urls[0]}/v3/kv/range`, range)).toBe(404);
+  const put = { key: Buffer.from('a') };
+  await channelTo(clientAddress).unary(KV.methods.put, put);
+  await expect(channelTo(`127.0.0.1:${plain}`).unary(KV.methods.put, put, { timeoutMs: 2_000 })).rejects.toThrow();
+});
+
 test('a member with TLS takes a renewed certificate while it runs', async () => {
   await ensurePki(dir, ['old', 'new'].map((name) => ({ name, commonName: name })), new Date());
   const files = tlsFiles(dir, 'old');

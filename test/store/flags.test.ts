@@ -66,7 +66,12 @@ test.each([
   [['--strict-reconfig-check=maybe'], /use true or false/],
   [['--auto-compaction-mode', 'never'], /use "periodic" or "revision"/],
   [['--auto-compaction-mode', 'revision', '--auto-compaction-retention', '5m'], /a number of revisions/],
-  [['--client-crl-file', 'x'], /not supported: revocation lists/],
+  [['--client-crl-file', 'x'], /it needs --client-cert-auth/],
+  [['--max-learners=0'], /it must be above 0/],
+  [['--compact-hash-check-enabled', '--compact-hash-check-time=0'], /it must be above 0/],
+  [['--corrupt-check-time=-1m'], /must not be negative/],
+  [['--auth-token=jwt,sign-method=HS256,ttl=5'], /no duration such as 5m/],
+  [['--auth-token=jwt,sign-method=HS256,ttl=0'], /lets no token live/],
   [['--auto-tls'], /certificates are given: write https/],
   [['--auto-tls', '--client-cert-auth'], /needs --trusted-ca-file/],
   [['--force-new-cluster'], /not supported/],
@@ -126,6 +131,35 @@ test('parseStoreFlags() takes a name of 3.5 and a feature gate for the flag', ()
   expect(parseStoreFlags(['--experimental-watch-progress-notify-interval=5s']).watchProgressMs).toBe(5000);
   const env = { ETCD_EXPERIMENTAL_CORRUPT_CHECK_TIME: '1m', ETCD_CORRUPT_CHECK_TIME: '2m' };
   expect(parseStoreFlags([], { env }).corruptCheckTimeMs).toBe(120_000);
+});
+
+test('parseStoreFlags() writes checkpoints of leases unless it is told not to, by the flag or the gate', () => {
+  const of = (...args: readonly string[]) => parseStoreFlags(args).leaseCheckpoints;
+  expect(of()).toBe(true);
+  expect(of('--experimental-enable-lease-checkpoint')).toBe(true);
+  expect(of('--experimental-enable-lease-checkpoint=false')).toBe(false);
+  expect(of('--feature-gates=LeaseCheckpoint=false')).toBe(false);
+  expect(of('--feature-gates=LeaseCheckpoint=true,LeaseCheckpointPersist=true')).toBe(true);
+  expect(parseStoreFlags(['--experimental-enable-lease-checkpoint-persist']).notices).toEqual([
+    '--enable-lease-checkpoint-persist has no effect: checkpoints of leases are always kept',
+  ]);
+});
+
+test('parseStoreFlags() compares compactions each minute where it is asked to', () => {
+  const of = (...args: readonly string[]) => parseStoreFlags(args).compactHashCheckMs;
+  expect(of('--compact-hash-check-time=5m')).toBe(0);
+  expect(of('--experimental-compact-hash-check-enabled')).toBe(60_000);
+  expect(of('--compact-hash-check-enabled', '--experimental-compact-hash-check-time=90s')).toBe(90_000);
+  expect(of('--feature-gates=CompactHashCheck=true')).toBe(60_000);
+});
+
+test('parseStoreFlags() takes --max-learners and revocation lists, and --bcrypt-cost with a notice', () => {
+  expect(parseStoreFlags([]).learnersMax).toBe(1);
+  expect(parseStoreFlags(['--experimental-max-learners=3']).learnersMax).toBe(3);
+  expect(parseStoreFlags(['--bcrypt-cost=4']).notices).toEqual(['--bcrypt-cost has no effect: passwords are hashed by scrypt']);
+  const tls = ['cert-file', 'key-file', 'trusted-ca-file'].map((flag) => `--${flag}=x`);
+  const client = ['--client-cert-auth', '--client-crl-file=revoked.pem', '--listen-client-urls=https://127.0.0.1:1'];
+  expect(parseStoreFlags([...tls, ...client]).clientTls).toMatchObject({ crlFile: 'revoked.pem' });
 });
 
 test('parseStoreFlags() takes what Podium does not need, and says so', () => {

@@ -1,58 +1,31 @@
 /** Members that change while the cluster runs: the whole path, by a cluster in this process. */
 import { afterEach, expect, test } from 'vitest';
 import { fromUtf8 } from '../../src/base/bytes.ts';
-import { Cluster, Maintenance, type Member } from '../../src/proto/etcd.ts';
-import { RpcError, type Channel } from '../../src/proto/rpc.ts';
-import { startCluster, type TestCluster } from '../../src/testing/cluster.ts';
-import { storeName, urlOf, type StorePart } from '../../src/testing/store-part.ts';
+import { Cluster } from '../../src/proto/etcd.ts';
+import type { Channel } from '../../src/proto/rpc.ts';
+import type { TestCluster } from '../../src/testing/cluster.ts';
+import type { StorePart } from '../../src/testing/store-part.ts';
+import { ChangingMembers, failure } from './changing-members.ts';
 
+let changing: ChangingMembers | undefined;
 let cluster: TestCluster | undefined;
 afterEach(async () => {
   await cluster?.stop();
   cluster = undefined;
 });
 
-async function start(): Promise<TestCluster> {
-  cluster = await startCluster({ nodes: 0 });
-  // etcd's health interval: before it a change is refused as unhealthy.
-  await cluster.clock.advance(6_000);
-  return cluster;
+async function start(...args: Parameters<typeof ChangingMembers.start>): Promise<TestCluster> {
+  changing = await ChangingMembers.start(...args);
+  return (cluster = changing.cluster);
 }
 
-async function call<T>(part: StorePart, ask: (channel: Channel) => Promise<T>): Promise<T> {
-  const channel = cluster!.channel(part.name);
-  try {
-    return await cluster!.clock.drive(ask(channel), { what: 'the members to change' });
-  } finally {
-    channel.close();
-  }
-}
-
-const failure = (calling: Promise<unknown>) =>
-  calling.then(
-    () => 'it did not fail',
-    (error: unknown) => (error instanceof RpcError ? error.message : String(error)),
-  );
-
-const add = (at: StorePart, number: number, isLearner = false) =>
-  call(at, (channel) => channel.unary(Cluster.methods.memberAdd, { peerUrls: [urlOf(storeName(number))], isLearner }));
-const promote = (at: StorePart, id: bigint) => call(at, (channel) => channel.unary(Cluster.methods.memberPromote, { id }));
-const remove = (at: StorePart, id: bigint) => call(at, (channel) => channel.unary(Cluster.methods.memberRemove, { id }));
-const status = (at: StorePart) => call(at, (channel) => channel.unary(Maintenance.methods.status, {}));
-
-async function follower(): Promise<StorePart> {
-  const leader = await cluster!.leader();
-  return cluster!.members.find((part) => part !== leader && part.isRunning)!;
-}
-
-/** Adds the member of the next number, at `at`, and starts it. */
-async function join(at: StorePart, isLearner: boolean): Promise<{ readonly part: StorePart; readonly id: bigint }> {
-  const number = cluster!.members.length + 1;
-  const { member, members } = await add(at, number, isLearner);
-  const part = cluster!.joinMember(member!.id, members.map((each: Member) => ({ ...each })));
-  await cluster!.clock.drive(part.start(), { what: 'the new member to start' });
-  return { part, id: member!.id };
-}
+const call = <T>(part: StorePart, ask: (channel: Channel) => Promise<T>) => changing!.call(part, ask);
+const add = (at: StorePart, number: number, isLearner = false) => changing!.add(at, number, isLearner);
+const promote = (at: StorePart, id: bigint) => changing!.promote(at, id);
+const remove = (at: StorePart, id: bigint) => changing!.remove(at, id);
+const status = (at: StorePart) => changing!.status(at);
+const follower = () => changing!.follower();
+const join = (at: StorePart, isLearner: boolean) => changing!.join(at, isLearner);
 
 test('a learner is added at a follower, catches up, serves only what a learner serves, and is promoted', async () => {
   const { store, until } = bound(await start());
@@ -132,15 +105,15 @@ test('a leader that is removed answers, ends, and another leads', async () => {
 });
 
 test('changes that endanger the quorum are refused', async () => {
-  cluster = await startCluster({ nodes: 0 });
-  expect(await failure(add(await cluster.leader(), 4))).toBe('etcdserver: unhealthy cluster');
-  await cluster.clock.advance(6_000);
-  const leader = await cluster.leader();
+  await start({}, 0);
+  expect(await failure(add(await cluster!.leader(), 4))).toBe('etcdserver: unhealthy cluster');
+  await cluster!.clock.advance(6_000);
+  const leader = await cluster!.leader();
   const down = await follower();
   down.kill();
-  await cluster.clock.advance(500);
+  await cluster!.clock.advance(500);
   expect(await failure(add(leader, 4))).toBe('etcdserver: unhealthy cluster');
-  const other = cluster.members.find((part) => part !== leader && part !== down)!;
+  const other = cluster!.members.find((part) => part !== leader && part !== down)!;
   expect(await failure(remove(leader, other.id))).toBe('etcdserver: unhealthy cluster');
 });
 

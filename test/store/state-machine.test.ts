@@ -186,6 +186,9 @@ describe('StateMachine', () => {
         .map((request) => ({ kind: 'lease-grant', request }) as const),
       fc.bigInt({ min: 1n, max: 3n }).map((id) => ({ kind: 'lease-revoke', request: { id } }) as const),
       fc
+        .record({ id: fc.bigInt({ min: 1n, max: 4n }), remainingTtl: fc.nat(9) })
+        .map((one): Command => ({ kind: 'lease-checkpoint', request: { checkpoints: [one] } })),
+      fc
         .record({ key, lease: fc.bigInt({ min: 1n, max: 3n }) })
         .map((r) => ({ kind: 'put', request: putOf(r.key, 'l', { lease: r.lease }) }) as const),
       fc

@@ -2,8 +2,9 @@
  * What a token is, by etcd's `--auth-token`: `simple`, or `jwt,pub-key=<file>,priv-key=<file>,sign-method=RS256,ttl=5m`.
  */
 import { randomInt } from 'node:crypto';
-import { describeError, UserError } from '../../base/errors.ts';
 import type { Millis } from '../../base/clock.ts';
+import { parseDuration } from '../../base/duration.ts';
+import { describeError, UserError } from '../../base/errors.ts';
 import { TOKEN_TTL_MS } from './core/simple-tokens.ts';
 import { createJwt, type Jwt } from './jwt.ts';
 
@@ -49,7 +50,7 @@ export function parseAuthToken({ text, ttlSeconds, readFile }: AuthTokenFlags): 
   };
   try {
     const keys = { privateKey: file('priv-key'), publicKey: file('pub-key') };
-    return { kind: 'jwt', jwt: createJwt({ method, ...keys, ttlMs: durationMs(text, values.get('ttl')) }) };
+    return { kind: 'jwt', jwt: createJwt({ method, ...keys, ttlMs: ttlMsOf(text, values.get('ttl')) }) };
   } catch (error) {
     throw error instanceof UserError ? error : bad(text, describeError(error));
   }
@@ -63,15 +64,12 @@ function splitOption(text: string, option: string): [string, string] {
   return [name, option.slice(at + 1)];
 }
 
-const UNITS_MS: Readonly<Record<string, Millis>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** As Go writes durations: `1h30m`. */
-function durationMs(text: string, duration: string | undefined): Millis {
+function ttlMsOf(text: string, duration: string | undefined): Millis {
   if (duration === undefined) return JWT_TTL_MS;
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(duration))
-    throw bad(text, `the ttl ${JSON.stringify(duration)} is no duration such as 5m`);
-  const parts = [...duration.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS_MS[unit!]!, 0);
+  const ms = parseDuration(duration);
+  if (ms === undefined) throw bad(text, `the ttl ${JSON.stringify(duration)} is no duration such as 5m`);
+  if (ms <= 0) throw bad(text, `the ttl ${JSON.stringify(duration)} lets no token live`);
+  return ms;
 }
 
 function bad(text: string, remedy: string): UserError {

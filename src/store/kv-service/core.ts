@@ -19,6 +19,8 @@ export interface StoreCore {
   readonly leader: bigint;
   /** Resolves when the space of all compactions so far was given back. */
   scrubbed?(): Promise<void>;
+  /** Throws where its caller may no longer do what he was let do; for calls that last. */
+  check?(): void;
 }
 
 /** A request that says `hasleader` would rather fail than wait for one (clientv3's WithRequireLeader). */

@@ -36,6 +36,7 @@ export function leaseHandlers(core: StoreCore, options: LeaseOptions): Handlers<
     async *leaseKeepAlive(requests, context) {
       for await (const { id } of requests) {
         requireLeader(core, context);
+        core.check?.();
         // A lease that is gone is told by a time of 0, not by an error.
         const ttl = await renewLease(id);
         yield { header: core.header(), id, ttl: ttl ?? 0 };

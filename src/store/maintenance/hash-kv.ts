@@ -49,7 +49,7 @@ export async function hashWhole(machine: () => StateMachine, clock: Clock): Prom
   const { leases, alarms } = machine();
   const rest = {
     revisions: [hashRevision, compactRevision],
-    leases: leases.list().map((id) => [String(id), leases.state(id)?.grantedTtlSeconds]),
+    leases: leases.list().map((id) => [String(id), leases.state(id)?.grantedTtlSeconds, leases.state(id)?.checkpointSeconds]),
     alarms: alarms.list().map(({ memberId, alarm }) => [String(memberId), alarm]),
   };
   return crc32(JSON.stringify(rest), hash);

@@ -29,6 +29,7 @@ export interface MembershipOptions {
   readonly log: Log;
   readonly transport: RaftTransport;
   readonly strictReconfigCheck: boolean;
+  readonly learnersMax: number;
   readonly members: () => Members;
   readonly bootstrapRows: () => MemberRows;
   readonly status: () => RaftStatus;
@@ -107,17 +108,25 @@ export class Membership {
   }
 
   async #change(request: MemberChange): Promise<MemberInfo> {
-    const { members, linearizable, propose } = this.#options;
+    const { members, propose, learnersMax } = this.#options;
     this.#requireLeader();
     // Also: everything of earlier terms is applied, and no change among it is pending.
-    await linearizable();
+    await this.#linearizable();
     this.#requireLeader();
-    const refusal = this.#checkReadiness(request) ?? members().check(request) ?? this.#checkStrictly(request);
+    const refusal = this.#checkReadiness(request) ?? members().check(request, learnersMax) ?? this.#checkStrictly(request);
     if (refusal !== undefined) throw new StoreError(refusal);
     const outcome = await propose(request);
     if (!outcome.ok) throw new StoreError(outcome.code);
     if (outcome.result.kind !== 'member-change') throw new Error(`a change of members answered as a ${outcome.result.kind}`);
     return outcome.result.member;
+  }
+
+  /** One that leads no more has done nothing yet, and says that rather than how it failed. */
+  async #linearizable(): Promise<void> {
+    await this.#options.linearizable().catch((error: unknown) => {
+      this.#requireLeader();
+      throw error;
+    });
   }
 
   #requireLeader(): void {

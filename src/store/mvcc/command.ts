@@ -9,6 +9,7 @@ import {
   CompactionRequest,
   DeleteRangeRequest,
   DowngradeRequest,
+  LeaseCheckpointRequest,
   LeaseGrantRequest,
   LeaseRevokeRequest,
   PutRequest,
@@ -25,6 +26,8 @@ export type Command =
   | { readonly kind: 'compaction'; readonly request: CompactionRequest }
   | { readonly kind: 'lease-grant'; readonly request: LeaseGrantRequest }
   | { readonly kind: 'lease-revoke'; readonly request: LeaseRevokeRequest }
+  /** The leader's own: what is left of long leases. */
+  | { readonly kind: 'lease-checkpoint'; readonly request: LeaseCheckpointRequest }
   | { readonly kind: 'auth'; readonly request: AuthChange }
   | { readonly kind: 'alarm'; readonly request: AlarmRequest }
   /** ENABLE or CANCEL; its proposer has checked the version. */
@@ -52,6 +55,7 @@ const FIELDS = {
   compaction: 5,
   'lease-grant': 6,
   'lease-revoke': 7,
+  'lease-checkpoint': 10,
   alarm: 20,
   downgrade: 21,
   auth: 30,
@@ -95,6 +99,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
         break;
       case 'lease-revoke':
         LeaseRevokeRequest.write(writer, command.request);
+        break;
+      case 'lease-checkpoint':
+        LeaseCheckpointRequest.write(writer, command.request);
         break;
       case 'alarm':
         AlarmRequest.write(writer, command.request);
@@ -143,6 +150,9 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
           break;
         case FIELDS['lease-revoke']:
           command = { kind: 'lease-revoke', request: LeaseRevokeRequest.read(reader, inner) };
+          break;
+        case FIELDS['lease-checkpoint']:
+          command = { kind: 'lease-checkpoint', request: LeaseCheckpointRequest.read(reader, inner) };
           break;
         case FIELDS.alarm:
           command = { kind: 'alarm', request: AlarmRequest.read(reader, inner) };

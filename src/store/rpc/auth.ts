@@ -33,13 +33,12 @@ export function authHandlers(core: StoreCore, options: AuthHandlersOptions): Han
     authEnable: (request) => change({ case: 'enable', value: request }),
     authDisable: (request) => change({ case: 'disable', value: request }),
     authenticate: (request, context) => authenticate(core, options, { request, context }),
-    userAdd: (request) => change({ case: 'userAdd', value: withHash(request, options.hasher) }),
+    userAdd: async (request) => change({ case: 'userAdd', value: await withHash(request, options.hasher) }),
     userDelete: (request) => change({ case: 'userDelete', value: request }),
-    userChangePassword: ({ name, password }) =>
-      change({
-        case: 'userChangePassword',
-        value: { name, password: '', hashedPassword: options.hasher.hash(password) },
-      }),
+    userChangePassword: async ({ name, password }) => {
+      const value = { name, password: '', hashedPassword: await options.hasher.hash(password) };
+      return change({ case: 'userChangePassword', value });
+    },
     userGrantRole: (request) => change({ case: 'userGrantRole', value: request }),
     userRevokeRole: (request) => change({ case: 'userRevokeRole', value: request }),
     roleAdd: (request) => change({ case: 'roleAdd', value: request }),
@@ -80,9 +79,9 @@ function authQuestions(core: StoreCore) {
 }
 
 /** A hash that the client sends is not taken: etcd passes it over, too. */
-function withHash(request: AuthUserAddRequest, hasher: PasswordHasher): AuthUserAddRequest {
+async function withHash(request: AuthUserAddRequest, hasher: PasswordHasher): Promise<AuthUserAddRequest> {
   const { name, options, password } = request;
-  const hashedPassword = options?.noPassword === true ? '' : hasher.hash(password);
+  const hashedPassword = options?.noPassword === true ? '' : await hasher.hash(password);
   return { name, options, password: '', hashedPassword };
 }
 
@@ -99,8 +98,10 @@ async function authenticate(core: StoreCore, options: AuthHandlersOptions, { req
     if (!auth.enabled) throw new StoreError('auth-not-enabled');
     const { revision } = auth;
     const user = auth.user(request.name);
-    if (user === undefined || user.noPassword || !hasher.verify(request.password, user.password))
-      throw new StoreError('auth-failed');
+    // Also where there is nothing to compare with: how long an answer takes must not say who is a user.
+    const hasPassword = user !== undefined && !user.noPassword;
+    const isRight = await hasher.verify(request.password, hasPassword ? user.password : hasher.nobody);
+    if (!hasPassword || !isRight) throw new StoreError('auth-failed');
     if (tokens.kind === 'jwt') {
       const token = tokens.jwt.issue({ username: user.name, revision }, clock.wall());
       if (token === undefined) throw new StoreError('auth-failed'); // It verifies tokens that others issue.

@@ -111,3 +111,14 @@ export function mapStoreError(error: unknown): RpcError | undefined {
   const { status, text } = WIRE[error.code];
   return new RpcError(status, text, { cause: error });
 }
+
+const CODES: ReadonlyMap<string, StoreErrorCode> = new Map(
+  // WIRE's own keys.
+  (Object.keys(WIRE) as StoreErrorCode[]).map((code) => [`${WIRE[code].status} ${WIRE[code].text}`, code]),
+);
+
+/** Ours, or a peer's as it came over the wire; undefined for anything else. */
+export function storeErrorCodeOf(error: unknown): StoreErrorCode | undefined {
+  if (error instanceof StoreError) return error.code;
+  return error instanceof RpcError ? CODES.get(`${error.code} ${error.message}`) : undefined;
+}

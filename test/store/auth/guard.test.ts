@@ -8,6 +8,7 @@ import { StateMachine } from '../../../src/store/state-machine.ts';
 import { SingleStore } from '../kv-service/single.ts';
 import { PlainBackend } from '../mvcc/plain-backend.ts';
 import { bytes, compareOf, deleteOf, op, putOf, rangeOf, txnOf } from '../mvcc/requests.ts';
+import { scryptHasher } from '../../../src/store/auth/passwords.ts';
 import { connectSecured, enableAuth, tokenOf } from './secured.ts';
 
 let store: SingleStore;
@@ -143,6 +144,27 @@ describe('a lease', () => {
     expect((await ask(true)).keys.map(String)).toEqual([String(bytes('b'))]);
   });
 
+  test('is kept alive for as long as its caller is a user', async () => {
+    const call = channel.bidi(Lease.methods.leaseKeepAlive, { metadata: user });
+    const answers = call.responses[Symbol.asyncIterator]();
+    call.send({ id: 5n });
+    expect((await answers.next()).value).toMatchObject({ ttl: 60 });
+    await channel.unary(Auth.methods.userDelete, { name: 'u' }, { metadata: root });
+    call.send({ id: 5n });
+    await expect(answers.next()).rejects.toMatchObject(badToken);
+  });
+
+  test('is not kept alive by nobody once authentication is on', async () => {
+    await channel.unary(Auth.methods.authDisable, {}, { metadata: root });
+    const call = channel.bidi(Lease.methods.leaseKeepAlive);
+    const answers = call.responses[Symbol.asyncIterator]();
+    call.send({ id: 5n });
+    expect((await answers.next()).value).toMatchObject({ ttl: 60 });
+    await channel.unary(Auth.methods.authEnable, {});
+    call.send({ id: 5n });
+    await expect(answers.next()).rejects.toMatchObject(userEmpty);
+  });
+
   test('cannot be granted without a user', async () => {
     await expect(channel.unary(Lease.methods.leaseGrant, { ttl: 60 })).rejects.toMatchObject(userEmpty);
     await expect(channel.unary(Lease.methods.leaseLeases, {})).rejects.toMatchObject(userEmpty);
@@ -162,6 +184,21 @@ describe('a watcher', () => {
     expect(await watch({ key: bytes('r') }, {})).toMatchObject({
       cancelReason: 'rpc error: code = InvalidArgument desc = etcdserver: user name is empty',
     });
+  });
+
+  test('goes on when the permission is taken back, as with etcd, and the next one is refused', async () => {
+    const call = channel.bidi(Watch.methods.watch, { metadata: user });
+    const answers = call.responses[Symbol.asyncIterator]();
+    const create = { requestUnion: { case: 'createRequest', value: { key: bytes('r') } } } as const;
+    call.send(create);
+    expect((await answers.next()).value).toMatchObject({ created: true, canceled: false });
+    const revoke = { role: 'role', key: bytes('r'), rangeEnd: bytes('s') };
+    await channel.unary(Auth.methods.roleRevokePermission, revoke, { metadata: root });
+    await put('r', root);
+    expect((await answers.next()).value).toMatchObject({ events: [{ kv: { modRevision: 2 } }] });
+    call.send(create);
+    expect((await answers.next()).value).toMatchObject({ canceled: true, cancelReason: text });
+    call.cancel();
   });
 
   test('of one key with an empty end sees that key alone (GHSA-xg4h-6gfc-h4m8)', async () => {
@@ -216,6 +253,21 @@ describe('a token', () => {
     await expect(ask('nobody', '')).rejects.toMatchObject(failed);
     await channel.unary(Auth.methods.userAdd, { name: 'n', options: { noPassword: true } }, { metadata: root });
     await expect(ask('n', '')).rejects.toMatchObject(failed);
+  });
+
+  test('is refused after as much work for a name that is no user’s as for a wrong password', async () => {
+    const hasher = scryptHasher(2);
+    const compared: string[] = [];
+    channel = connectSecured(store, {
+      hasher: { ...hasher, verify: (password, hashed) => compared.push(hashed) > 0 && hasher.verify(password, hashed) },
+    });
+    await channel.unary(Auth.methods.userAdd, { name: 'n', options: { noPassword: true } }, { metadata: root });
+    for (const name of ['u', 'nobody', 'n']) {
+      await expect(channel.unary(Auth.methods.authenticate, { name, password: 'wrong' })).rejects.toThrow('authentication failed');
+    }
+    const costOf = (hashed: string) => hashed.split('$').slice(0, 3).join('$');
+    expect(compared.map(costOf)).toEqual(['$scrypt$2', '$scrypt$2', '$scrypt$2']);
+    expect(compared.slice(1)).toEqual([hasher.nobody, hasher.nobody]);
   });
 
   test('ends with a change of the password, and five minutes after its last use', async () => {

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { UserError } from '../../../src/base/errors.ts';
 import { parseAuthToken } from '../../../src/store/auth/auth-token.ts';
 import { createJwt } from '../../../src/store/auth/jwt.ts';
-import { scryptHasher } from '../../../src/store/auth/passwords.ts';
 
 const pem = (key: KeyObject, type: 'spki' | 'pkcs8') => Buffer.from(key.export({ type, format: 'pem' }));
 const keys = ({ publicKey, privateKey }: { publicKey: KeyObject; privateKey: KeyObject }) => ({
@@ -97,13 +96,4 @@ describe('parseAuthToken()', () => {
     'jwt,colour=red,sign-method=RS256',
     'jwt,priv-key=k,sign-method=RS256,ttl=soon',
   ])('%s is refused', (text) => expect(() => parse(text)).toThrow(UserError));
-});
-
-test('scryptHasher() takes the password and no other, and salts', () => {
-  const hasher = scryptHasher(4);
-  const hashed = hasher.hash('secret');
-  expect(hasher.verify('secret', hashed)).toBe(true);
-  expect(hasher.verify('Secret', hashed)).toBe(false);
-  expect(hasher.hash('secret')).not.toBe(hashed);
-  expect([hasher.verify('', ''), hasher.verify('secret', 'secret')]).toEqual([false, false]);
 });

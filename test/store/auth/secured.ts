@@ -6,7 +6,7 @@ import { Auth, Cluster, KV, Lease, Permission_Type, Watch } from '../../../src/p
 import { bind, type Channel } from '../../../src/proto/rpc.ts';
 import { simpleTokenScheme, type TokenScheme } from '../../../src/store/auth/auth-token.ts';
 import { guarded, Guard } from '../../../src/store/auth/guard.ts';
-import { scryptHasher } from '../../../src/store/auth/passwords.ts';
+import { scryptHasher, type PasswordHasher } from '../../../src/store/auth/passwords.ts';
 import { AUTH_NEEDS, CLUSTER_NEEDS, KV_NEEDS, LEASE_NEEDS } from '../../../src/store/auth/service-needs.ts';
 import { kvHandlers } from '../../../src/store/kv-service/kv.ts';
 import { leaseHandlers } from '../../../src/store/kv-service/lease.ts';
@@ -18,6 +18,7 @@ import { bytes } from '../mvcc/requests.ts';
 
 export interface SecuredOptions {
   readonly tokens?: TokenScheme;
+  readonly hasher?: PasswordHasher;
   readonly clientCertAuth?: boolean;
   /** The common name of the callers' certificate. */
   readonly identity?: string;
@@ -26,7 +27,7 @@ export interface SecuredOptions {
 export function connectSecured(store: SingleStore, options: SecuredOptions = {}): Channel {
   const { clock } = store;
   const { leases } = store.machine;
-  const { tokens = simpleTokenScheme(), clientCertAuth = false, identity } = options;
+  const { tokens = simpleTokenScheme(), clientCertAuth = false, identity, hasher = scryptHasher(2) } = options;
   const random = seededRandom(1);
   const guard = new Guard({ core: store, clock, tokens, clientCertAuth });
   const lease = {
@@ -34,7 +35,6 @@ export function connectSecured(store: SingleStore, options: SecuredOptions = {})
     renewLease: async (id: bigint) => leases.renew(id, clock.monotonic()),
     leaseRemaining: async (id: bigint) => leases.remainingSeconds(id, clock.monotonic()),
   };
-  const hasher = scryptHasher(2);
   const services = [
     guarded(guard, KV_NEEDS, (core) => bind(KV, kvHandlers(core), mapStoreError)),
     bind(Watch, watchHandlers(store, { clock, random, refuse: guard.refuseWatch.bind(guard) }), mapStoreError),

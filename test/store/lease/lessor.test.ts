@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LEASE_TTL_SECONDS_MAX, Lessor } from '../../../src/store/lease/core/lessor.ts';
+import { CHECKPOINT_INTERVAL_MS, FIRST_CHECKPOINT_MS, LEASE_TTL_SECONDS_MAX, Lessor } from '../../../src/store/lease/core/lessor.ts';
 import { fc } from '../../base/property.ts';
 
 const all = { max: 100, retryMs: 1000 };
@@ -62,6 +62,70 @@ describe('Lessor', () => {
     expect(lessor.expired(10_999, all)).toEqual([]);
     lessor.revoke(2n);
     expect(lessor.expired(11_000, all)).toEqual([1n, 3n]);
+  });
+
+  describe('checkpoints', () => {
+    const hour = 3600;
+    const leading = (): Lessor => {
+      const lessor = new Lessor();
+      lessor.promote(0);
+      lessor.grant(1n, hour, 0);
+      lessor.grant(2n, CHECKPOINT_INTERVAL_MS / 1000, 0);
+      return lessor;
+    };
+
+    test('dueCheckpoints() names long leases each interval, and none that ends before the next', () => {
+      const lessor = leading();
+      expect(lessor.dueCheckpoints(CHECKPOINT_INTERVAL_MS - 1, 10)).toEqual([]);
+      const named: number[] = [];
+      for (let now = 0; now < hour * 1000; now += 500) {
+        for (const due of lessor.dueCheckpoints(now, 10)) {
+          expect(due.id).toBe(1n);
+          named.push(due.remainingSeconds);
+          lessor.checkpoint(due);
+        }
+      }
+      expect(named).toEqual([3300, 3000, 2700, 2400, 2100, 1800, 1500, 1200, 900, 600, 300]);
+    });
+
+    test('dueCheckpoints() names at most so many, and each again though the log lost it', () => {
+      const lessor = new Lessor();
+      lessor.promote(0);
+      for (let id = 1n; id <= 3n; id++) lessor.grant(id, hour, 0);
+      const ids = (now: number) => lessor.dueCheckpoints(now, 2).map(({ id }) => id);
+      expect([ids(CHECKPOINT_INTERVAL_MS), ids(CHECKPOINT_INTERVAL_MS), ids(CHECKPOINT_INTERVAL_MS)]).toEqual([[1n, 2n], [3n], []]);
+      expect(ids(2 * CHECKPOINT_INTERVAL_MS)).toEqual([1n, 2n]);
+    });
+
+    test('promote() goes on from a checkpoint, plus what clients need to find the leader, and soon writes the next', () => {
+      const lessor = leading();
+      lessor.demote();
+      lessor.checkpoint({ id: 1n, remainingSeconds: 1000 });
+      lessor.promote(50_000, 2_000);
+      expect(lessor.remainingSeconds(1n, 50_000)).toBe(1002);
+      expect(lessor.remainingSeconds(2n, 50_000)).toBe(302);
+      expect(lessor.dueCheckpoints(50_000 + FIRST_CHECKPOINT_MS, 10)).toEqual([{ id: 1n, remainingSeconds: 972 }]);
+    });
+
+    test('a keep-alive must be written where a checkpoint is, or is under way', () => {
+      const lessor = leading();
+      expect(lessor.isCheckpointed(1n)).toBe(false);
+      const [due] = lessor.dueCheckpoints(CHECKPOINT_INTERVAL_MS, 10);
+      expect(lessor.isCheckpointed(1n)).toBe(true);
+      lessor.checkpoint(due!);
+      expect(lessor.isCheckpointed(1n)).toBe(true);
+      lessor.checkpoint({ id: 1n, remainingSeconds: 0 });
+      expect(lessor.isCheckpointed(1n)).toBe(false);
+    });
+
+    test('a lease that was just kept alive is not named; one that has ended is passed over', () => {
+      const lessor = leading();
+      lessor.renew(1n, CHECKPOINT_INTERVAL_MS);
+      expect(lessor.dueCheckpoints(CHECKPOINT_INTERVAL_MS, 10)).toEqual([]);
+      expect(lessor.checkpoint({ id: 9n, remainingSeconds: 1 })).toBeUndefined();
+      lessor.revoke(1n);
+      expect(lessor.dueCheckpoints(3 * CHECKPOINT_INTERVAL_MS, 10)).toEqual([]);
+    });
   });
 
   test('expires as a scan of all deadlines would', () => {

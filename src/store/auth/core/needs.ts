@@ -58,6 +58,7 @@ export function needOfCommand(command: Command, leaseKeys: LeaseKeys): Need {
     case 'lease-grant':
       return 'user';
     case 'compaction':
+    case 'lease-checkpoint':
     case 'auth':
     case 'alarm':
     case 'downgrade':

@@ -25,7 +25,7 @@ export interface MemberRefusal {
   readonly code: MemberRefusalCode;
 }
 
-/** etcd's `--max-learners`: a learner is caught up from the leader, and more of them at once would slow it. */
+/** etcd's default of `--max-learners`: a learner is caught up from the leader, and more of them at once would slow it. */
 export const LEARNERS_MAX = 1;
 
 export const MEMBER_ROWS = { from: 'c', to: 'd' } as const;
@@ -67,8 +67,11 @@ export class Members {
     return [...this.#removed].sort((a, b) => (a < b ? -1 : 1));
   }
 
-  /** Why a change is refused; undefined: it may be made. */
-  check({ kind, member }: MemberChange): MemberRefusalCode | undefined {
+  /**
+   * Why a change is refused; undefined: it may be made. `learnersMax` is the leader's to know, whose one change at a time
+   * it is: members whose flags differ must not decide differently where a change is applied.
+   */
+  check({ kind, member }: MemberChange, learnersMax = Infinity): MemberRefusalCode | undefined {
     if (member === undefined) return 'member-not-found';
     // etcd's answer also to an id that comes back, which one that is derived from addresses and the second can.
     if (this.#removed.has(member.id)) return 'member-not-found';
@@ -77,7 +80,7 @@ export class Members {
       case MemberChange_Kind.ADD:
         if (known !== undefined) return 'member-exists';
         if (this.#isUsedBeside(member)) return 'peer-url-exists';
-        if (member.isLearner && this.list().filter((other) => other.isLearner).length >= LEARNERS_MAX)
+        if (member.isLearner && this.list().filter((other) => other.isLearner).length >= learnersMax)
           return 'too-many-learners';
         return undefined;
       case MemberChange_Kind.PROMOTE:
