@@ -33,6 +33,8 @@ const SIZES = [
   { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024 },
 ] as const;
 const REQUEST_TIMEOUT_MS = 2_000;
+/** A segment of the log or two, and some batches. */
+const RESERVE_BYTES = 12 * 1024;
 /** A supervisor starts a process that ended by itself again. */
 const RESTART_MS = 500;
 /** At one instant. */
@@ -280,6 +282,7 @@ export class World {
         initialMembers: this.machines.map(infoOf),
         ...this.#sizes,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        reserveBytes: RESERVE_BYTES,
         onFatal: (error) => this.#ended(machine, process, error),
       },
     );
