@@ -246,6 +246,11 @@ export class Member {
     return this.#node.softState.leader;
   }
 
+  /** False for the moment that a full disk needs: the state cannot be read. */
+  get isReadable(): boolean {
+    return this.#generation.backend.reopening === undefined;
+  }
+
   get isStopped(): boolean {
     return this.#isStopped;
   }
@@ -424,8 +429,8 @@ export class Member {
   }
 
   async #snapshot(): Promise<StateSnapshot> {
-    const { meta, chunks, close } = await this.openSnapshot();
-    return { index: meta.index, confState: meta.confState, chunks, close };
+    const { meta, read, close } = await this.openSnapshot();
+    return { index: meta.index, confState: meta.confState, read, close };
   }
 
   async #prepare(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<PreparedState> {
