@@ -65,6 +65,8 @@ export interface MemberConfig {
   readonly electionMs?: Millis;
   readonly snapshotEntries?: number;
   readonly catchUpEntries?: number;
+  /** Of a snapshot on its way to another member. */
+  readonly snapshotChunkBytes?: number;
   /** Of each file of the log, the first included. */
   readonly walSegmentBytes?: number;
   /** Within it a proposal or a read is answered, or fails. */
@@ -311,7 +313,7 @@ export class Member {
   /** All that is applied, as one view. To be closed. */
   async openSnapshot(): Promise<OpenSnapshot> {
     await this.#flusher.flush();
-    const open = await openSnapshot(this.#generation.backend);
+    const open = await openSnapshot(this.#generation.backend, this.#config.snapshotChunkBytes);
     assert(open !== undefined, 'what was flushed is there');
     return open;
   }

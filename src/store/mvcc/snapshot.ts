@@ -37,12 +37,12 @@ export interface OpenSnapshot {
 }
 
 /** The state that has landed in the backend. Flush first for the present one; undefined before the first batch. */
-export async function openSnapshot(backend: Backend): Promise<OpenSnapshot | undefined> {
+export async function openSnapshot(backend: Backend, chunkBytes = CHUNK_BYTES): Promise<OpenSnapshot | undefined> {
   const view = backend.snapshot();
   for await (const rows of view.scan({ from: APPLIED_ROW, to: `${APPLIED_ROW}\0` })) {
     for (const { value } of rows) {
       const meta = decodeApplied(value);
-      const encoder = new RowEncoder(view);
+      const encoder = new RowEncoder(view, chunkBytes);
       const read = (from: number) => encoder.read(from);
       return { meta, chunks: read(0), read, sizeBytes: () => sizeOfRows(view), close: () => view.close() };
     }
@@ -70,11 +70,13 @@ interface Mark {
 /** The same view gives the same bytes each time. */
 class RowEncoder {
   readonly #view: BackendSnapshot;
+  readonly #chunkBytes: number;
   /** The beginning, and the last few. */
   #marks: Mark[] = [{ offset: 0, key: ALL_ROWS.from, checksum: 0, count: 0 }];
 
-  constructor(view: BackendSnapshot) {
+  constructor(view: BackendSnapshot, chunkBytes: number) {
     this.#view = view;
+    this.#chunkBytes = chunkBytes;
   }
 
   async *read(from: number): AsyncGenerator<Uint8Array> {
@@ -108,7 +110,7 @@ class RowEncoder {
         bytes += HEADER_BYTES + key.length + value.length;
         count++;
         last = key;
-        if (bytes >= CHUNK_BYTES) yield cut(key);
+        if (bytes >= this.#chunkBytes) yield cut(key);
       }
     }
     if (bytes > 0) yield cut(last);

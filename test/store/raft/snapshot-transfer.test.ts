@@ -1,4 +1,5 @@
 /** A state on its way to a peer, over connections that break: its sender goes on where it was cut off. */
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { Clock } from '../../../src/base/clock.ts';
@@ -6,7 +7,7 @@ import { DrivenClock, settle } from '../../../src/base/driven-clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { directChannel } from '../../../src/proto/direct-channel.ts';
-import { Raft as RaftService, SnapshotMeta } from '../../../src/proto/raft.ts';
+import { Raft as RaftService, SnapshotMeta, type SnapshotChunk } from '../../../src/proto/raft.ts';
 import { RpcCode, RpcError, type BoundService, type CallOptions, type Channel } from '../../../src/proto/rpc.ts';
 import type { Init, MethodDescriptor } from '../../../src/proto/wire.ts';
 import { openSnapshot, restoreSnapshot } from '../../../src/store/mvcc/snapshot.ts';
@@ -145,6 +146,18 @@ async function deliver(world: Awaited<ReturnType<typeof pair>>, source: Snapshot
   return sending;
 }
 
+function digestOf({ rows }: PlainBackend): string {
+  const hash = createHash('sha256');
+  for (const [key, value] of [...rows].sort(([a], [b]) => (a < b ? -1 : 1))) hash.update(`${key} ${value.length} `).update(value);
+  return hash.digest('hex');
+}
+
+async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
+}
+
 async function lengthsOf(read: SnapshotSource['read']): Promise<number[]> {
   const lengths: number[] = [];
   for await (const chunk of read(0)) lengths.push(chunk.length);
@@ -161,7 +174,7 @@ test('a transfer that is cut behind any of its chunks goes on there: nothing is 
     await deliver(world, source);
     expect(world.receiver.outcomes, `cut ${cut}`).toEqual(['installed']);
     expect(world.receiver.begun).toHaveLength(1);
-    expect(world.receiver.begun[0]!.rows).toEqual(from.rows);
+    expect(digestOf(world.receiver.begun[0]!)).toBe(digestOf(from));
     expect(world.channel.streams).toBe(2);
     // At most the chunk that was in the sender's hand when the connection broke.
     expect(sent(), `cut ${cut}, read from ${reads.join()}`).toBeLessThanOrEqual(chunks + 1);
@@ -175,16 +188,16 @@ test('one chunk a connection is progress', async () => {
   const world = await pair(Array<number>(100).fill(2));
   await deliver(world, source);
   expect(world.receiver.outcomes).toEqual(['installed']);
-  expect(world.receiver.begun[0]!.rows).toEqual(from.rows);
+  expect(digestOf(world.receiver.begun[0]!)).toBe(digestOf(from));
   expect(reads).toEqual([...new Set(reads)].sort((a, b) => a - b));
 });
 
 test('read() gives the same bytes from any of them', async () => {
   const from = await state();
-  const whole = Buffer.concat(await Array.fromAsync((await openSnapshot(from))!.read(0)));
+  const whole = await bytesOf((await openSnapshot(from))!.read(0));
   const { read } = (await openSnapshot(from))!;
   for (const at of [0, 1, 65_537, 300_000, 12, whole.length - 12, whole.length - 1, whole.length]) {
-    expect(Buffer.concat(await Array.fromAsync(read(at))).equals(whole.subarray(at)), `from ${at}`).toBe(true);
+    expect((await bytesOf(read(at))).equals(whole.subarray(at)), `from ${at}`).toBe(true);
   }
 });
 
@@ -230,7 +243,7 @@ test('a whole that does not have its checksum is refused, and then taken when it
   await deliver(world, source);
   expect(reads).toEqual([0]);
   expect(world.receiver.outcomes).toEqual([expect.stringContaining('checksum'), 'installed']);
-  expect(world.receiver.begun[1]!.rows).toEqual(from.rows);
+  expect(digestOf(world.receiver.begun[1]!)).toBe(digestOf(from));
 });
 
 test('an older member on either side: all of it at once, as before', async () => {
@@ -246,13 +259,13 @@ test('an older member on either side: all of it at once, as before', async () =>
   const channel = directChannel({ services: [two.service], clock, log: silentLog });
   const { read } = (await openSnapshot(from))!;
   const { type: _, from: sender, to, term, ...value } = install;
-  const old = async function* () {
-    yield { chunk: { case: 'header' as const, value: { from: sender, to, term, message: { case: 'installSnapshot' as const, value } } } };
-    for await (const data of read(0)) yield { chunk: { case: 'data' as const, value: data } };
+  const old = async function* (): AsyncGenerator<Init<SnapshotChunk>> {
+    yield { chunk: { case: 'header', value: { from: sender, to, term, message: { case: 'installSnapshot', value } } } };
+    for await (const data of read(0)) yield { chunk: { case: 'data', value: data } };
   };
   const metadata = { 'podium-cluster-id': CLUSTER.toString(16), 'podium-member-id': '1' };
   expect(await channel.clientStream(RaftService.methods.snapshot, old(), { metadata })).toMatchObject({ installed: true });
-  expect(receiver.begun[1]!.rows).toEqual(from.rows);
+  expect(digestOf(receiver.begun[1]!)).toBe(digestOf(from));
 });
 
 // ── The inbox by itself ────────────────────────────────────────────────────────────────────────────────────────────────
