@@ -174,6 +174,7 @@ export class Member {
         changeConf: (entry, change, make) => this.#changeConf(entry, change, make),
         applied: () => this.#flusher.applied(),
         room: () => this.#generation.backend.reopening ?? this.#flusher.room(),
+        isShortOfRoom: () => this.#fullDisk.isFull,
         durableIndex: () => this.#flusher.durableIndex,
         snapshot: () => this.#snapshot(),
         prepare: (meta, chunks) => this.#prepare(meta, chunks),

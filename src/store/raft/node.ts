@@ -68,6 +68,8 @@ export interface StateMachine {
   applied(): void;
   /** Undefined: there is room for more. Else resolves when there is: a slow disk slows the log, it does not fill memory. */
   room(): Promise<void> | undefined;
+  /** The log should be short: its disk is full. */
+  isShortOfRoom?(): boolean;
   /** A restart would go on from here: nothing above it may be released from the log. */
   durableIndex(): LogIndex;
   /** The state at some recent durable index. */
@@ -113,6 +115,8 @@ const PROPOSALS_MAX = 5_000;
 const READS_MAX = 100_000;
 /** A read request that got no answer is asked anew, under another number, after so long. */
 const READ_RETRY_MS = 500;
+/** Instead of what is kept for slow followers otherwise: they get a snapshot. */
+const ENTRIES_SHORT_OF_ROOM = 50;
 /** After a pause of the process, at most so many ticks are made up for: it shall hear its leader before it doubts it. */
 const TICKS_AT_ONCE_MAX = 3;
 
@@ -547,13 +551,23 @@ export class RaftNode implements RaftReceiver {
   // ── Compaction ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   #compactIfDue(): void {
-    const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
+    const { stateMachine, snapshotEntries, catchUpEntries } = this.#limits();
     const durable = Math.min(stateMachine.durableIndex(), this.#raft.status().applied);
     if (this.#isCompacting || durable - this.#compactedTo < snapshotEntries + catchUpEntries) return;
     // The core's log begins behind a snapshot as soon as it has accepted one (simulator, seed 1789).
     if (this.#isInstalling || this.#raft.hasPendingSnapshot) return;
     this.#isCompacting = true;
     this.#tasks.run(this.#compact(durable - catchUpEntries).finally(() => (this.#isCompacting = false)));
+  }
+
+  #limits(): Pick<RaftNodeOptions, 'stateMachine' | 'snapshotEntries' | 'catchUpEntries'> {
+    const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
+    if (stateMachine.isShortOfRoom?.() !== true) return { stateMachine, snapshotEntries, catchUpEntries };
+    return {
+      stateMachine,
+      snapshotEntries: Math.min(snapshotEntries, ENTRIES_SHORT_OF_ROOM),
+      catchUpEntries: Math.min(catchUpEntries, ENTRIES_SHORT_OF_ROOM),
+    };
   }
 
   async #compact(index: LogIndex): Promise<void> {
