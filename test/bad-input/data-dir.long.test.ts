@@ -4,7 +4,7 @@ import { copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { channelStoreClient } from '../../src/etcd/channel-store-client.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 import { connect } from '../../src/grpc/channel.ts';
@@ -17,15 +17,22 @@ const WAL = 'member/wal/0000000000000001.log';
 const ENDS_MS = 20_000;
 
 let dir: string;
+/** Of a member that has served and ended: its ports, its data in `whole`, and a snapshot that it gave. */
+let old: readonly number[];
 const members: MemberProcess[] = [];
 const clients: StoreClient[] = [];
 
-beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'podium-bad-'))));
-afterEach(async () => {
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'podium-bad-'));
+  old = await oldData('whole');
+});
+afterEach(endAll);
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+async function endAll(): Promise<void> {
   for (const client of clients.splice(0)) client.close();
   await Promise.all(members.splice(0).map((member) => member.stop()));
-  rmSync(dir, { recursive: true, force: true });
-});
+}
 
 interface Flags {
   readonly name?: string;
@@ -66,7 +73,6 @@ async function lastWords(flags: Flags): Promise<string> {
   return errors.join('\n').replaceAll('\\"', '"');
 }
 
-/** Serves, holds some keys, and has ended; answers its ports. */
 async function oldData(dataDir: string): Promise<readonly number[]> {
   const ports = await freePorts(2);
   const member = memberOf({ dataDir, ports });
@@ -74,7 +80,12 @@ async function oldData(dataDir: string): Promise<readonly number[]> {
   const client = clientOf(member);
   await untilServing(client, member);
   for (let at = 0; at < 20; at++) await client.put({ key: Buffer.from(`k${at}`), value: Buffer.alloc(100, 'v') });
-  await member.stop();
+  const channel = connect({ addresses: [member.clientAddress] });
+  const blobs: Uint8Array[] = [];
+  for await (const { blob } of channel.serverStream(Maintenance.methods.snapshot, {})) blobs.push(blob);
+  channel.close();
+  writeFileSync(join(dir, 'snapshot.db'), Buffer.concat(blobs));
+  await endAll();
   return ports;
 }
 
@@ -95,8 +106,7 @@ test('a data directory that another process uses', async () => {
 });
 
 test('data of another cluster, by its token', async () => {
-  const ports = await oldData('d');
-  const said = await lastWords({ dataDir: 'd', ports, more: ['--initial-cluster-token', 'another'] });
+  const said = await lastWords({ dataDir: 'whole', ports: old, more: ['--initial-cluster-token', 'another'] });
   expect(said).toMatch(/the log belongs to member [0-9a-f]+ of cluster [0-9a-f]+, this is member [0-9a-f]+ of cluster [0-9a-f]+: start it with/);
 });
 
@@ -121,12 +131,12 @@ test('members whose tokens differ refuse each other, and say so; neither serves'
 test('two members of one name in --initial-cluster', async () => {
   const ports = await freePorts(3);
   const initial = `m1=${url(ports[1]!)},m1=${url(ports[2]!)}`;
-  const said = await lastWords({ dataDir: 'd', ports, more: ['--initial-cluster', initial] });
+  const said = await lastWords({ dataDir: 'n', ports, more: ['--initial-cluster', initial] });
   expect(said).toBe(
-    `--initial-cluster names m1 with ${url(ports[1]!)}, ${url(ports[2]!)}, and --initial-advertise-peer-urls has ${url(ports[1]!)}: ` +
+    `--initial-cluster names m1 with ${[url(ports[1]!), url(ports[2]!)].sort().join(', ')}, and --initial-advertise-peer-urls has ${url(ports[1]!)}: ` +
       'give each member a name of its own, or this one all of its URLs',
   );
-  expect(existsSync(join(dir, 'd', 'member', 'CURRENT'))).toBe(false);
+  expect(existsSync(join(dir, 'n', 'member', 'CURRENT'))).toBe(false);
 });
 
 /** Offsets of the batches of a log. */
@@ -142,7 +152,6 @@ function batchesOf(path: string): number[] {
 }
 
 test('a log that is damaged in its middle, or whose only segment has lost its header: the place, and how to replace the member', async () => {
-  const ports = await oldData('whole');
   const log = join(dir, 'whole', WAL);
   const offsets = batchesOf(log);
   expect(offsets.length).toBeGreaterThan(10);
@@ -152,7 +161,7 @@ test('a log that is damaged in its middle, or whose only segment has lost its he
     const bytes = readFileSync(path);
     bytes[offsets[batch - 1]! + 25]! ^= 4;
     writeFileSync(path, bytes);
-    const said = await lastWords({ dataDir: `bad-${batch}`, ports });
+    const said = await lastWords({ dataDir: `bad-${batch}`, ports: old });
     const place = `write-ahead log ${WAL} is damaged at byte ${offsets[batch - 1]} (batch ${batch}): `;
     expect(said).toContain(`the data directory ${join(dir, `bad-${batch}`)} cannot be used: ${place}`);
     expect(said).toMatch(/"etcdctl member remove [0-9a-f]{15,16}", "etcdctl member add <name> --learner --peer-urls=<url>", then start it with an empty/);
@@ -163,16 +172,7 @@ test('a log that is damaged in its middle, or whose only segment has lost its he
 });
 
 test('a snapshot file that does not have its hash', async () => {
-  const ports = await freePorts(2);
-  const member = memberOf({ dataDir: 'd', ports });
-  member.start();
-  await untilServing(clientOf(member), member);
-  const channel = connect({ addresses: [member.clientAddress] });
-  const blobs: Uint8Array[] = [];
-  for await (const { blob } of channel.serverStream(Maintenance.methods.snapshot, {})) blobs.push(blob);
-  channel.close();
   const file = join(dir, 'snapshot.db');
-  writeFileSync(file, Buffer.concat(blobs));
   const podium = (...args: string[]) => promisify(execFile)(process.execPath, [MAIN, 'store', 'snapshot', ...args]);
   await podium('status', file);
   const bad = join(dir, 'bad.db');
@@ -180,7 +180,7 @@ test('a snapshot file that does not have its hash', async () => {
   const bytes = readFileSync(bad);
   bytes[700]! ^= 1;
   writeFileSync(bad, bytes);
-  const refused = { code: 1, stderr: expect.stringContaining(`${bad}: damaged: its SHA-256 does not match its content; save it again`) as string };
+  const refused = { code: 1, stderr: expect.stringContaining('bad.db: damaged: its SHA-256 does not match its content; save it again') as string };
   await expect(podium('status', bad)).rejects.toMatchObject(refused);
   await expect(podium('restore', bad, '--name', 'm1', '--data-dir', join(dir, 'r'))).rejects.toMatchObject(refused);
   expect(existsSync(join(dir, 'r', 'member', 'CURRENT'))).toBe(false);

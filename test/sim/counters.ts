@@ -45,6 +45,7 @@ export const MUST_MEET = [
   'leaderChanges',
   'truncatedConflicts',
   'installedSnapshots',
+  'resumedSnapshots',
   'tornTails',
   'unsyncedLosses',
   'readsDuringElections',

@@ -32,6 +32,8 @@ export const CALM: LinkFaults = { drop: 0, double: 0, delayMs: { min: 0.2, max: 
 /** How soon a member hears that a process died, and how soon it has dialled one that lives. */
 const CLOSE_MS = { min: 0.1, max: 20 };
 const DIAL_MS = { min: 5, max: 300 };
+/** That the connection breaks at a part of a snapshot: what is for a whole link or process would hardly ever hit one. */
+const BREAK_AT_PART = 0.02;
 
 export interface NetworkOptions {
   readonly clock: Clock;
@@ -228,6 +230,7 @@ export class Network {
         for (;;) {
           const next = await Promise.race([iterator.next(), broken.promise]);
           await Promise.race([travel(), broken.promise]);
+          if (link.random.chance(BREAK_AT_PART)) breaks('the connection broke');
           if (next.done === true) return;
           const data = next.value.slice();
           yield { offset, checksum: crc32(data), data };

@@ -1,17 +1,17 @@
 /** A disk that is really full, under one of three processes: what an operator sees of it, by etcdctl, and how it goes on. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { describeError } from '../../src/base/errors.ts';
-import { requireTool, startStoreCluster, untilServing, type StoreCluster } from '../processes.ts';
+import { describeError, isNoSpace } from '../../src/base/errors.ts';
+import { requireTool, startStoreCluster, untilServing, type MemberProcess, type StoreCluster } from '../processes.ts';
 
 /** Two files of a log of 16 MiB each, the reserve of 17, and some 30 for the state. */
 const DISK = '80m';
-const VALUE_BYTES = 100_000;
+const VALUE_BYTES = 500_000;
 /** More than the disk has. */
-const PUTS_MAX = 1_500;
+const PUTS_MAX = 300;
 const NO_SPACE = 'etcdserver: mvcc: database space exceeded';
 
 let mounted: string | undefined;
@@ -35,6 +35,28 @@ function mountSmall(skip: (reason: string) => void): string {
   const reason = `a small file system cannot be mounted, which takes root: ${stderr}`;
   if (process.env['CI'] === undefined) skip(reason);
   throw new Error(reason);
+}
+
+/** Somebody else fills the disk to its last byte. */
+function fillUp(path: string): void {
+  const file = openSync(path, 'a');
+  try {
+    for (const bytes of [1_000_000, 4096, 1]) {
+      try {
+        for (;;) writeSync(file, Buffer.alloc(bytes, 1));
+      } catch (error) {
+        if (!isNoSpace(error)) throw error;
+      }
+    }
+    fdatasyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Of the process that runs now. */
+function sinceStart({ output }: MemberProcess): string {
+  return output.slice(output.lastIndexOf(' ended: ') + 1);
 }
 
 const key = (at: number) => Buffer.from(`fill/${String(at).padStart(5, '0')}`);
@@ -67,7 +89,7 @@ test('fill, read, delete, compact, defragment, disarm, write, restart: nothing a
     }
   }
   expect(refusal).toContain(NO_SPACE);
-  expect(written.size).toBeGreaterThan(50);
+  expect(written.size).toBeGreaterThan(10);
   await expect.poll(() => must('alarm', 'list'), { timeout: 20_000 }).toMatch(/^memberID:\d+ alarm:NOSPACE/m);
   // Through every member, for the cluster is as large as its smallest disk.
   for (const at of [0, 1, 2]) await expect(cluster.clientOf(at).put({ key: key(0), value: valueOf(0) })).rejects.toThrow(NO_SPACE);
@@ -98,4 +120,27 @@ test('fill, read, delete, compact, defragment, disarm, write, restart: nothing a
   await expectWritten();
   expect(must('get', 'one', '--print-value-only').trim()).toBe('more');
   expect(must('alarm', 'list')).toBe('');
+
+  // Now it is others who take the room: the first time the reserve helps …
+  const ballast = join(small, 'ballast');
+  fillUp(ballast);
+  let extra = 0;
+  while (!sinceStart(member!).includes('the reserve on the disk is given up') && extra < PUTS_MAX) {
+    await client.put({ key: key(1_000 + ++extra), value: Buffer.alloc(20_000, 'y') }).catch(() => undefined);
+  }
+  await expect.poll(() => run('alarm', 'list').text, { timeout: 20_000 }).toMatch(/alarm:NOSPACE/);
+  await expectWritten();
+  // … the second time there is none, and the member ends.
+  fillUp(ballast);
+  for (let at = 1; member!.isRunning && at < extra; at++) {
+    await client.deleteRange({ key: key(1_000 + at) }).catch(() => undefined);
+  }
+  await expect.poll(() => member!.isRunning, { timeout: 20_000, message: member!.output }).toBe(false);
+  expect(member!.output).toMatch(/used up: nothing that was acknowledged is lost\. Make room on the disk .* then start this member again/);
+  rmSync(ballast);
+  member!.start();
+  await untilServing(client, member!);
+  await expectWritten();
+  must('alarm', 'disarm');
+  expect(must('put', 'one', 'last')).toContain('OK');
 });
