@@ -9,28 +9,34 @@ import { requireTool, startStoreCluster, untilServing, type MemberProcess, type 
 
 /** Two files of a log of 16 MiB each, the reserve of 17, and some 30 for the state. */
 const DISK = '80m';
-const VALUE_BYTES = 500_000;
+/** The others' disks are large, and as quick. */
+const OTHER_DISKS = '600m';
+const EXTRA_KEYS = 200;
+const VALUE_BYTES = 1_000_000;
 /** More than the disk has. */
 const PUTS_MAX = 300;
 const NO_SPACE = 'etcdserver: mvcc: database space exceeded';
 
-let mounted: string | undefined;
+const mounted: string[] = [];
 let cluster: StoreCluster | undefined;
 
 afterEach(async () => {
   await cluster?.stop();
   cluster = undefined;
-  if (mounted === undefined) return;
-  execFileSync('umount', [mounted]);
-  rmSync(mounted, { recursive: true });
-  mounted = undefined;
+  for (const dir of mounted.splice(0)) {
+    execFileSync('umount', [dir]);
+    rmSync(dir, { recursive: true });
+  }
 });
 
 /** A directory with a file system of its own, of so many bytes. */
-function mountSmall(skip: (reason: string) => void): string {
+function mountDisk(size: string, skip: (reason: string) => void): string {
   const dir = mkdtempSync(join(tmpdir(), 'podium-small-disk-'));
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK}`, 'tmpfs', dir], { encoding: 'utf8' });
-  if (status === 0) return (mounted = dir);
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', dir], { encoding: 'utf8' });
+  if (status === 0) {
+    mounted.push(dir);
+    return dir;
+  }
   rmSync(dir, { recursive: true });
   const reason = `a small file system cannot be mounted, which takes root: ${stderr}`;
   if (process.env['CI'] === undefined) skip(reason);
@@ -64,8 +70,10 @@ const valueOf = (at: number) => Buffer.alloc(VALUE_BYTES, `${at} `);
 
 test('fill, read, delete, compact, defragment, disarm, write, restart: nothing acknowledged is lost', async ({ skip }) => {
   const etcdctl = requireTool('etcdctl', skip);
-  const small = mountSmall(skip);
-  cluster = await startStoreCluster({ members: 3, dataDirs: [join(small, 'm1')] });
+  const small = mountDisk(DISK, skip);
+  const large = mountDisk(OTHER_DISKS, skip);
+  const dataDirs = [join(small, 'm1'), join(large, 'm2'), join(large, 'm3')];
+  cluster = await startStoreCluster({ members: 3, dataDirs });
   const [member] = cluster.members;
   const run = (...args: string[]) => {
     const env = { ...process.env, ETCDCTL_API: '3' };
@@ -123,18 +131,18 @@ test('fill, read, delete, compact, defragment, disarm, write, restart: nothing a
 
   // Now it is others who take the room: the first time the reserve helps …
   const ballast = join(small, 'ballast');
-  fillUp(ballast);
-  let extra = 0;
-  while (!sinceStart(member!).includes('the reserve on the disk is given up') && extra < PUTS_MAX) {
-    await client.put({ key: key(1_000 + ++extra), value: Buffer.alloc(20_000, 'y') }).catch(() => undefined);
+  const extra = Array.from({ length: EXTRA_KEYS }, (_, at) => key(1_000 + at));
+  await Promise.all(extra.map((one) => client.put({ key: one, value: Buffer.from('x') })));
+  for (let at = 0; at < PUTS_MAX && !sinceStart(member!).includes('the reserve on the disk is given up'); at++) {
+    // Again and again: LevelDB gives back what it had compacted.
+    if (at % 10 === 0) fillUp(ballast);
+    await client.put({ key: Buffer.from(`more/${at}`), value: Buffer.alloc(50_000, 'y') }).catch(() => undefined);
   }
   await expect.poll(() => run('alarm', 'list').text, { timeout: 20_000 }).toMatch(/alarm:NOSPACE/);
   await expectWritten();
   // … the second time there is none, and the member ends.
   fillUp(ballast);
-  for (let at = 1; member!.isRunning && at < extra; at++) {
-    await client.deleteRange({ key: key(1_000 + at) }).catch(() => undefined);
-  }
+  for (const one of extra) if (member!.isRunning) await client.deleteRange({ key: one }).catch(() => undefined);
   await expect.poll(() => member!.isRunning, { timeout: 20_000, message: member!.output }).toBe(false);
   expect(member!.output).toMatch(/used up: nothing that was acknowledged is lost\. Make room on the disk .* then start this member again/);
   rmSync(ballast);

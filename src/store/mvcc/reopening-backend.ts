@@ -6,7 +6,7 @@
  * told to ask again. Views and iterators of before end.
  */
 import { isNoSpace } from '../../base/errors.ts';
-import { DiskFullError, withRoom, type MakeRoom } from '../disk/room.ts';
+import { withRoom, type MakeRoom } from '../disk/room.ts';
 import { StoreError } from '../rpc/errors.ts';
 import type { Backend, BackendKey, BackendOp, BackendRow, BackendSnapshot, ScanRange } from './backend.ts';
 
@@ -44,7 +44,7 @@ export class ReopeningBackend implements Backend {
       try {
         await this.#current().batch(ops);
       } catch (error) {
-        if (isNoSpace(error)) await this.#reopen(makeRoom);
+        if (isNoSpace(error)) await this.#reopen(makeRoom, error);
         throw error;
       }
     });
@@ -71,20 +71,20 @@ export class ReopeningBackend implements Backend {
     await this.#inner?.close();
   }
 
-  async #reopen(makeRoom: MakeRoom): Promise<void> {
-    const reopened = this.#closeAndOpen(makeRoom);
+  async #reopen(makeRoom: MakeRoom, cause: unknown): Promise<void> {
+    const reopened = this.#closeAndOpen(makeRoom, cause);
     this.#reopening = reopened
       .catch(() => undefined) // told by the batch
       .finally(() => (this.#reopening = undefined));
     await reopened;
   }
 
-  async #closeAndOpen(makeRoom: MakeRoom): Promise<void> {
+  async #closeAndOpen(makeRoom: MakeRoom, cause: unknown): Promise<void> {
     const inner = this.#inner;
     this.#inner = undefined;
     await inner?.close();
     // It writes while it opens: the room is needed before.
-    await makeRoom(new Error('a batch found no room'));
+    await makeRoom(cause);
     this.#inner = await withRoom(makeRoom, this.#open);
   }
 
