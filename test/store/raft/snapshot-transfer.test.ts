@@ -342,7 +342,7 @@ test('SnapshotInbox takes nothing more from a connection that another one has go
   await settle();
   await expect(inbox.take({ message: install, id: 5n, offset: parts[1]!.offset }, broken([parts[1]!]))).rejects.toThrow('broke');
   goOn();
-  expect(await first).toBeInstanceOf(SnapshotPartError);
+  expect(String(await first)).toContain('SnapshotPartError: another connection goes on with this snapshot');
   await inbox.take({ message: install, id: 5n, offset: parts[2]!.offset }, whole(parts.slice(2)));
   expect(receiver.outcomes).toEqual(['installed']);
 });
