@@ -32,6 +32,8 @@ export interface StoreClusterOptions {
   /** Before the script, of a podium member; the launcher's if absent. */
   readonly nodeArgs?: readonly string[];
   readonly args?: readonly string[];
+  /** Of members, by their number; one of its own below the cluster's directory if absent. */
+  readonly dataDirs?: readonly (string | undefined)[];
 }
 
 /** Where the program of this name is: of the test clients built in .cache/bin, else on the PATH. */
@@ -159,7 +161,7 @@ export async function startStoreCluster(options: StoreClusterOptions = {}): Prom
   const initialCluster = names.map((name, at) => `${name}=${url(ports[2 * at + 1]!)}`).join(',');
   const members = names.map((name, at) => {
     const client = ports[2 * at]!;
-    const dataDir = join(dir, name);
+    const dataDir = options.dataDirs?.[at] ?? join(dir, name);
     const flags = [
       ...['--name', name, '--data-dir', dataDir, '--log-level', 'warn'],
       ...['--listen-client-urls', url(client), '--advertise-client-urls', url(client)],

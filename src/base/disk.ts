@@ -40,3 +40,12 @@ export async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
     await file.close();
   }
 }
+
+const ZEROS = new Uint8Array(1024 * 1024);
+
+/** Takes up the room between two offsets: a file that only had the size would find none when it is written to. */
+export async function writeZeros(file: DiskFile, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += ZEROS.length) {
+    await file.writeAt(at, [ZEROS.subarray(0, Math.min(ZEROS.length, to - at))]);
+  }
+}

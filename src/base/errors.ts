@@ -30,3 +30,16 @@ export function systemErrorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
+
+/** A write for which the disk, or the user's share of it, has no room; of what tells so in words only. */
+export class NoSpaceError extends Error {
+  override readonly name = 'NoSpaceError';
+  readonly code = 'ENOSPC';
+}
+
+/** Whether there was no room, by the error or one of its causes. */
+export function isNoSpace(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return true;
+  return error instanceof Error && error.cause !== undefined && isNoSpace(error.cause);
+}

@@ -25,6 +25,9 @@ export interface MemoryDiskFaults {
   readonly syncFailure?: number;
   /** No file may grow: ENOSPC. */
   readonly isFull?: boolean;
+  /** Bytes that there is room for: of all files here, and of what others keep on the same disk. */
+  readonly capacityBytes?: number;
+  readonly othersBytes?: () => number;
   /** Where a write lands instead, unnoticed; undefined: where it should. */
   readonly misdirect?: (path: string, offset: number, length: number) => number | undefined;
 }
@@ -201,6 +204,20 @@ export class MemoryDisk {
     if (offset < file.durable.size) file.durable.flip(offset, mask);
   }
 
+  /** Of all files that have a name. */
+  get usedBytes(): number {
+    let used = 0;
+    for (const file of filesBelow(this.#root)) used += file.current.size;
+    return used;
+  }
+
+  /** Bytes by which files may grow. */
+  room(): number {
+    const { capacityBytes, othersBytes } = this.faults;
+    if (capacityBytes === undefined) return Infinity;
+    return capacityBytes - this.usedBytes - (othersBytes?.() ?? 0);
+  }
+
   // What follows is the views' side.
 
   /** Runs `run` after the latency; never settles if the view's process is gone by then. */
@@ -226,7 +243,13 @@ export class MemoryDisk {
     if (view.isDead) return new Promise(() => {});
     const { isFull = false, writeFailure = 0 } = this.faults;
     const growsTo = change.kind === 'write' ? change.offset + change.bytes.length : change.size;
-    if (isFull && growsTo > file.current.size) return this.perform(view, () => this.#refuse());
+    const growth = Math.max(0, growsTo - file.current.size);
+    const room = isFull ? 0 : this.room();
+    if (growth > room) {
+      // As a file system does: what there is room for is written, and the next call says why there is no more.
+      if (change.kind === 'write' && room > 0) this.#begin(file, torn(change, change.bytes.length - growth + room, true));
+      return this.perform(view, () => this.#refuse());
+    }
     if (writeFailure > 0 && this.#random.chance(writeFailure)) {
       this.counters.failures++;
       if (change.kind === 'write') this.#begin(file, torn(change, this.#random.below(change.bytes.length + 1), true));
@@ -290,7 +313,7 @@ export class MemoryDisk {
 
   openFile(path: string, create: boolean): FileNode {
     if (!create || this.find(path) !== undefined) return this.file(path);
-    if (this.faults.isFull === true) this.#refuse();
+    if (this.faults.isFull === true || this.room() <= 0) this.#refuse();
     const file: FileNode = { kind: 'file', durable: new Content(), current: new Content(), changes: [] };
     const { parent, name } = splitPath(path);
     changeName(this.dir(parent), { kind: 'link', name, node: file });

@@ -1387,12 +1387,24 @@ export const ReadIndexAnswer: MessageCodec<ReadIndexAnswer> = codec<ReadIndexAns
 );
 
 export interface SnapshotChunk {
+  id: bigint;
+  offset: number;
+  checksum: number;
   chunk: { case: 'header'; value: Envelope } | { case: 'data'; value: Uint8Array } | undefined;
 }
 
 export const SnapshotChunk: MessageCodec<SnapshotChunk> = codec<SnapshotChunk>(
   'podium.raft.v1.SnapshotChunk',
   (w, m) => {
+    if (m.id) {
+      w.uint32(25).fixed64(m.id);
+    }
+    if (m.offset) {
+      w.uint32(32).uint64(m.offset);
+    }
+    if (m.checksum) {
+      w.uint32(40).uint32(m.checksum);
+    }
     {
       const one = m.chunk;
       if (one !== undefined)
@@ -1411,7 +1423,7 @@ export const SnapshotChunk: MessageCodec<SnapshotChunk> = codec<SnapshotChunk>(
     }
   },
   (r, end) => {
-    const m: SnapshotChunk = { chunk: undefined };
+    const m: SnapshotChunk = { id: 0n, offset: 0, checksum: 0, chunk: undefined };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -1425,6 +1437,18 @@ export const SnapshotChunk: MessageCodec<SnapshotChunk> = codec<SnapshotChunk>(
           m.chunk = { case: 'data', value: r.bytes() };
           break;
         }
+        case 25: {
+          m.id = r.fixed64();
+          break;
+        }
+        case 32: {
+          m.offset = r.uint64();
+          break;
+        }
+        case 40: {
+          m.checksum = r.uint32();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -1432,6 +1456,9 @@ export const SnapshotChunk: MessageCodec<SnapshotChunk> = codec<SnapshotChunk>(
     return m;
   },
   (m) => ({
+    id: m.id ?? 0n,
+    offset: m.offset ?? 0,
+    checksum: m.checksum ?? 0,
     chunk: (() => {
       const one = m.chunk;
       if (one === undefined) return undefined;
@@ -1443,6 +1470,80 @@ export const SnapshotChunk: MessageCodec<SnapshotChunk> = codec<SnapshotChunk>(
       }
     })(),
   }),
+);
+
+export interface SnapshotProgressRequest {
+  from: bigint;
+  id: bigint;
+}
+
+export const SnapshotProgressRequest: MessageCodec<SnapshotProgressRequest> = codec<SnapshotProgressRequest>(
+  'podium.raft.v1.SnapshotProgressRequest',
+  (w, m) => {
+    if (m.from) {
+      w.uint32(9).fixed64(m.from);
+    }
+    if (m.id) {
+      w.uint32(17).fixed64(m.id);
+    }
+  },
+  (r, end) => {
+    const m: SnapshotProgressRequest = { from: 0n, id: 0n };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 9: {
+          m.from = r.fixed64();
+          break;
+        }
+        case 17: {
+          m.id = r.fixed64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ from: m.from ?? 0n, id: m.id ?? 0n }),
+);
+
+export interface SnapshotProgressResponse {
+  offset: number;
+  installed: boolean;
+}
+
+export const SnapshotProgressResponse: MessageCodec<SnapshotProgressResponse> = codec<SnapshotProgressResponse>(
+  'podium.raft.v1.SnapshotProgressResponse',
+  (w, m) => {
+    if (m.offset) {
+      w.uint32(8).uint64(m.offset);
+    }
+    if (m.installed) {
+      w.uint32(16).bool(m.installed);
+    }
+  },
+  (r, end) => {
+    const m: SnapshotProgressResponse = { offset: 0, installed: false };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.offset = r.uint64();
+          break;
+        }
+        case 16: {
+          m.installed = r.bool();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ offset: m.offset ?? 0, installed: m.installed ?? false }),
 );
 
 export interface SnapshotResult {
@@ -1505,6 +1606,13 @@ export const Raft = {
       request: SnapshotChunk,
       response: SnapshotResult,
       requestStream: true,
+      responseStream: false,
+    },
+    snapshotProgress: {
+      path: '/podium.raft.v1.Raft/SnapshotProgress',
+      request: SnapshotProgressRequest,
+      response: SnapshotProgressResponse,
+      requestStream: false,
       responseStream: false,
     },
   },

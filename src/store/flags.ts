@@ -51,6 +51,8 @@ export interface StoreFlags {
   readonly tlsMinVersion: TlsVersion;
   readonly tlsMaxVersion: TlsVersion;
   readonly walDir: string | undefined;
+  /** Where the others find this member. */
+  readonly advertisedPeers: readonly string[];
   /** `existing`: it joins a cluster that runs; ids are the cluster's to say, not the flags'. */
   readonly initialClusterState: 'new' | 'existing';
   readonly strictReconfigCheck: boolean;
@@ -164,7 +166,8 @@ function identity(values: FlagValues) {
     );
   }
   const dataDir = values.optional('data-dir') ?? `${name}.etcd`;
-  return { name, dataDir, members, id: self.id, clusterId: clusterIdOf(members.map(({ id }) => id)), initialClusterState };
+  const ids = members.map(({ id }) => id);
+  return { name, dataDir, members, advertisedPeers, id: self.id, clusterId: clusterIdOf(ids), initialClusterState };
 }
 
 function addresses(values: FlagValues) {

@@ -12,11 +12,13 @@
 import { fromUtf8, toUtf8 } from '../base/bytes.ts';
 import { type Disk, readWhole } from '../base/disk.ts';
 import { systemErrorCode } from '../base/errors.ts';
-import type { Backend, BackendFactory } from './mvcc/backend.ts';
+import { withRoom, type MakeRoom } from './disk/room.ts';
+import type { BackendFactory } from './mvcc/backend.ts';
+import { ReopeningBackend } from './mvcc/reopening-backend.ts';
 
 export interface Generation {
   readonly number: number;
-  readonly backend: Backend;
+  readonly backend: ReopeningBackend;
 }
 
 const CURRENT = 'CURRENT';
@@ -25,9 +27,12 @@ export class Generations {
   readonly #disk: Disk;
   readonly #backends: BackendFactory;
   readonly #dir: string;
+  readonly #makeRoom: MakeRoom | undefined;
   #newest = 0;
 
-  constructor(disk: Disk, backends: BackendFactory, dir: string) {
+  /** `makeRoom` is for the current folder alone: a new one that finds no room is not worth the reserve. */
+  constructor(disk: Disk, backends: BackendFactory, dir: string, makeRoom?: MakeRoom) {
+    this.#makeRoom = makeRoom;
     this.#disk = disk;
     this.#backends = backends;
     this.#dir = dir;
@@ -39,14 +44,14 @@ export class Generations {
     if (number === undefined) return undefined;
     // A complete folder that is not the current one may become it yet, wherever the backends keep theirs.
     this.#newest = Math.max(number, ...(await this.#numbers(/^db-(\d+)/)));
-    return { number, backend: await this.#backends.open(this.#path(number)) };
+    return { number, backend: await this.#open(number, this.#makeRoom) };
   }
 
   /** A new, empty folder. */
   async create(): Promise<Generation> {
     const number = ++this.#newest;
     await this.#destroy(number);
-    return { number, backend: await this.#backends.open(this.#path(number)) };
+    return { number, backend: await this.#open(number) };
   }
 
   /** The folder is complete: after a crash it may be taken in place of an older one. */
@@ -63,11 +68,16 @@ export class Generations {
       .filter((number) => number > current)
       .sort((a, b) => b - a);
     const found: Generation[] = [];
-    for (const number of numbers) found.push({ number, backend: await this.#backends.open(this.#path(number)) });
+    for (const number of numbers) found.push({ number, backend: await this.#open(number, this.#makeRoom) });
     return found;
   }
 
-  async makeCurrent({ number }: Generation): Promise<void> {
+  async makeCurrent({ number, backend }: Generation): Promise<void> {
+    await withRoom(this.#makeRoom, () => this.#writeCurrent(number));
+    backend.makeRoom = this.#makeRoom;
+  }
+
+  async #writeCurrent(number: number): Promise<void> {
     const temporary = `${this.#dir}/${CURRENT}.new`;
     const file = await this.#disk.open(temporary, { create: true });
     const text = fromUtf8(`db-${number}\n`);
@@ -106,6 +116,10 @@ export class Generations {
   async #numbers(name: RegExp): Promise<number[]> {
     const names = await this.#disk.list(this.#dir);
     return [...new Set(names.flatMap((entry) => (name.test(entry) ? [Number(name.exec(entry)![1])] : [])))];
+  }
+
+  #open(number: number, makeRoom?: MakeRoom): Promise<ReopeningBackend> {
+    return ReopeningBackend.open(() => this.#backends.open(this.#path(number)), makeRoom);
   }
 
   async #destroy(number: number): Promise<void> {

@@ -15,17 +15,30 @@ const ASK_TIMEOUT_MS = 5_000;
 
 export type Identity = Pick<MemberConfig, 'clusterId' | 'id' | 'initialMembers' | 'joined'>;
 
-type IdentityFlags = Pick<StoreFlags, 'clusterId' | 'id' | 'members' | 'name' | 'initialClusterState'>;
+type IdentityFlags = Pick<StoreFlags, 'clusterId' | 'id' | 'members' | 'name' | 'advertisedPeers' | 'initialClusterState'>;
 
 export async function identify(
   flags: IdentityFlags,
   world: { readonly disk: Disk; readonly dial: (member: InitialMember) => Channel },
 ): Promise<Identity> {
   const initialMembers = flags.members.map(asMember);
-  if (flags.initialClusterState === 'new') return { clusterId: flags.clusterId, id: flags.id, initialMembers };
   const found = await Wal.identityOf(world.disk, WAL_DIR);
+  if (flags.initialClusterState === 'new') {
+    if (found === undefined) requireOneOfThisName(flags);
+    return { clusterId: flags.clusterId, id: flags.id, initialMembers };
+  }
   if (found !== undefined) return { clusterId: found.clusterId, id: found.memberId, initialMembers: [] };
   return askCluster(flags, world.dial);
+}
+
+/** Two members of one name would be taken for one that is found in two places. */
+function requireOneOfThisName({ name, members, advertisedPeers }: IdentityFlags): void {
+  const listed = members.find((member) => member.name === name)?.peerUrls ?? [];
+  if (listed.length <= advertisedPeers.length) return;
+  throw new UserError(
+    `--initial-cluster names ${name} with ${listed.join(', ')}, and --initial-advertise-peer-urls has ${advertisedPeers.join(', ')}: ` +
+      'give each member a name of its own, or this one all of its URLs',
+  );
 }
 
 /** As a cluster begins: where clients find it, it tells itself. */

@@ -10,12 +10,14 @@ import { assert } from '../base/assert.ts';
 import type { Clock, Millis, Timer } from '../base/clock.ts';
 import { deferred, type Deferred } from '../base/deferred.ts';
 import type { Disk } from '../base/disk.ts';
+import { describeError, isNoSpace } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Trace } from '../base/trace.ts';
 import type { Credentials } from '../proto/auth.ts';
 import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { MemberChange } from '../proto/raft.ts';
+import { DiskFullError, Reserve } from './disk/room.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
 import { LeaseKeeper } from './lease/lease-keeper.ts';
@@ -23,6 +25,7 @@ import { AutoCompactor } from './maintenance/auto-compactor.ts';
 import { CompactionHashes } from './maintenance/compaction-hashes.ts';
 import { costOf } from './maintenance/core/alarms.ts';
 import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.ts';
+import { FullDisk } from './maintenance/full-disk.ts';
 import { hashKv, hashWhole, type KvHash } from './maintenance/hash-kv.ts';
 import { moveLeader } from './maintenance/move-leader.ts';
 import { Quota } from './maintenance/quota.ts';
@@ -64,12 +67,16 @@ export interface MemberConfig {
   readonly electionMs?: Millis;
   readonly snapshotEntries?: number;
   readonly catchUpEntries?: number;
+  /** Of a snapshot on its way to another member. */
+  readonly snapshotChunkBytes?: number;
   /** Of each file of the log, the first included. */
   readonly walSegmentBytes?: number;
   /** Within it a proposal or a read is answered, or fails. */
   readonly requestTimeoutMs?: Millis;
   /** Size of the backend past which this member raises NOSPACE. 0: etcd's default; negative: none. */
   readonly quotaBytes?: number;
+  /** Kept on the disk for the day that it is full, beside a sixteenth of it for the log. 0, the default: none. */
+  readonly reserveBytes?: number;
   /** What the cluster forgets by itself; of no effect unless all members have the same. */
   readonly autoCompaction?: AutoCompactionOptions;
   /** As leader it has what is left of long leases written down, for the next one (default true). */
@@ -97,6 +104,8 @@ const UNCOMMITTED_BYTES_MAX = 256 * 1024 * 1024;
 
 export const WAL_DIR = 'member/wal';
 export const STATE_DIR = 'member';
+/** Of the reserve, for the log. */
+const RESERVE_SHARE_OF_LOG = 16;
 const REPLACE = 'remove this member from the cluster, delete its data directory, and add it again';
 
 const REFUSED_BY_RAFT = {
@@ -129,6 +138,7 @@ export class Member {
   #flusher: Flusher;
   #nextProposal: bigint;
   readonly #quota: Quota;
+  readonly #fullDisk: FullDisk;
   readonly #compactor: AutoCompactor | undefined;
   readonly #leases: LeaseKeeper;
   #isStopped = false;
@@ -143,6 +153,7 @@ export class Member {
     this.#generation = boot.generation;
     this.#machine = boot.machine;
     this.#wal = boot.wal;
+    this.#fullDisk = boot.fullDisk;
     this.#flusher = this.#newFlusher();
     // Requests of an earlier run must not be taken for ours: numbers start anew at random, high enough never to meet.
     const random = world.random.fork('requests');
@@ -153,7 +164,7 @@ export class Member {
         await this.#flusher.flush();
         return this.sizeBytes();
       },
-      raise: () => this.#raiseNoSpace(),
+      raise: () => this.#raiseNoSpace('store: past its quota; compact, defragment, disarm the alarm'),
     });
     this.#compactor = this.#newCompactor(config.autoCompaction);
     this.#leases = this.#newLeaseKeeper();
@@ -170,7 +181,8 @@ export class Member {
         skip: (index, term) => this.#skip(index, term),
         changeConf: (entry, change, make) => this.#changeConf(entry, change, make),
         applied: () => this.#flusher.applied(),
-        room: () => this.#flusher.room(),
+        room: () => this.#generation.backend.reopening ?? this.#flusher.room(),
+        isShortOfRoom: () => this.#fullDisk.isFull,
         durableIndex: () => this.#flusher.durableIndex,
         snapshot: () => this.#snapshot(),
         prepare: (meta, chunks) => this.#prepare(meta, chunks),
@@ -202,6 +214,7 @@ export class Member {
     this.#leases.start();
     this.#compactor?.start();
     this.#quota.start();
+    this.#fullDisk.start(() => this.#raiseNoSpace('store: its disk is full; make room, compact, defragment, disarm the alarm'), this.#hasNoSpaceAlarm());
   }
 
   /** Flushes and closes. What is under way fails with `stopped`; it may have happened. */
@@ -211,6 +224,7 @@ export class Member {
     this.#leases.stop();
     this.#compactor?.stop();
     this.compactionHashes.stop();
+    this.#fullDisk.stop();
     this.membership.stop();
     this.#failPending('stopped');
     await this.#node.stop();
@@ -242,6 +256,11 @@ export class Member {
 
   get leader(): MemberId {
     return this.#node.softState.leader;
+  }
+
+  /** False for the moment that a full disk needs: the state cannot be read. */
+  get isReadable(): boolean {
+    return this.#generation.backend.reopening === undefined;
   }
 
   get isStopped(): boolean {
@@ -303,7 +322,7 @@ export class Member {
   /** All that is applied, as one view. To be closed. */
   async openSnapshot(): Promise<OpenSnapshot> {
     await this.#flusher.flush();
-    const open = await openSnapshot(this.#generation.backend);
+    const open = await openSnapshot(this.#generation.backend, this.#config.snapshotChunkBytes);
     assert(open !== undefined, 'what was flushed is there');
     return open;
   }
@@ -341,6 +360,8 @@ export class Member {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const refusal = this.#machine.alarms.refusalOf(command);
     if (refusal !== undefined) return Promise.resolve(refusal);
+    // The alarm is on its way; until it is there, at least nothing more comes in here.
+    if (this.#fullDisk.isFull && costOf(command) > 0) return Promise.resolve({ ok: false, code: 'no-space' });
     const send = () => this.#begin((id) => this.#node.propose(encodeProposal({ id, command, credentials })));
     const room = this.#quota.admit(costOf(command));
     return room === undefined ? send() : room.then(send);
@@ -395,6 +416,7 @@ export class Member {
     this.#quota.wrote(entry.data.length);
     if (outcome.ok && outcome.result.kind === 'member-change') this.membership.follow();
     if (outcome.ok && outcome.result.kind === 'compaction') this.compactionHashes.compacted();
+    if (outcome.ok && outcome.result.kind === 'alarm') this.#fullDisk.alarmed(this.#hasNoSpaceAlarm());
     this.#answer(id, outcome);
   }
 
@@ -420,8 +442,8 @@ export class Member {
   }
 
   async #snapshot(): Promise<StateSnapshot> {
-    const { meta, chunks, close } = await this.openSnapshot();
-    return { index: meta.index, confState: meta.confState, chunks, close };
+    const { meta, read, close } = await this.openSnapshot();
+    return { index: meta.index, confState: meta.confState, read, close };
   }
 
   async #prepare(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<PreparedState> {
@@ -433,6 +455,8 @@ export class Member {
       await this.#generations.markWhole(generation);
     } catch (error) {
       await this.#generations.discard(generation);
+      // With it, what it had filled is given back; whether that is enough for all else, an operator should see.
+      if (isNoSpace(error)) this.#fullDisk.found(error);
       throw error;
     }
     return {
@@ -450,6 +474,7 @@ export class Member {
     this.#machine = machine;
     this.#flusher = this.#newFlusher();
     this.membership.follow();
+    this.#fullDisk.alarmed(this.#hasNoSpaceAlarm());
     await this.#generations.discard(old);
   }
 
@@ -518,10 +543,14 @@ export class Member {
 
   // ── Maintenance ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #raiseNoSpace(): Promise<void> {
+  #hasNoSpaceAlarm(): boolean {
+    return this.#machine.alarms.has(AlarmType.NOSPACE, this.id);
+  }
+
+  async #raiseNoSpace(message: string): Promise<void> {
     const { id: memberId } = this.#config;
-    if (this.#machine.alarms.has(AlarmType.NOSPACE, memberId)) return;
-    this.#world.log.warn({ member: memberId.toString(16) }, 'store: past its quota; compact, defragment, disarm the alarm');
+    if (this.#hasNoSpaceAlarm()) return;
+    this.#world.log.warn({ member: memberId.toString(16) }, message);
     const request = { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.NOSPACE };
     await this.propose({ kind: 'alarm', request }, AS_STORE);
   }
@@ -558,6 +587,7 @@ export class Member {
     this.#leases.stop();
     this.#compactor?.stop();
     this.compactionHashes.stop();
+    this.#fullDisk.stop();
     this.membership.stop();
     this.#failPending('stopped');
     this.#flusher.abandon();
@@ -569,6 +599,7 @@ export class Member {
 // ── Boot ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Boot {
+  readonly fullDisk: FullDisk;
   readonly generations: Generations;
   readonly generation: Generation;
   readonly machine: StateMachine;
@@ -579,12 +610,28 @@ interface Boot {
 }
 
 async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
+  try {
+    return await bootWith(world, config, fullDiskOf(world, config));
+  } catch (error) {
+    throw isNoSpace(error) && !(error instanceof DiskFullError) ? new DiskFullError(error) : error;
+  }
+}
+
+function fullDiskOf({ disk, clock, log }: MemberWorld, { reserveBytes = 0 }: MemberConfig): FullDisk {
+  const reserve = new Reserve(disk, [
+    { dir: STATE_DIR, bytes: reserveBytes },
+    { dir: WAL_DIR, bytes: Math.ceil(reserveBytes / RESERVE_SHARE_OF_LOG) },
+  ]);
+  return new FullDisk({ clock, log, reserve });
+}
+
+async function bootWith(world: MemberWorld, config: MemberConfig, fullDisk: FullDisk): Promise<Boot> {
   const { disk, backends } = world;
   await disk.makeDir(STATE_DIR);
   // Else a power cut takes the folder, and with it every promise in the log (simulator, seed 3).
   await disk.syncDir('');
-  const generations = new Generations(disk, backends, STATE_DIR);
-  const options = walOptions(world, config);
+  const generations = new Generations(disk, backends, STATE_DIR, fullDisk.makeRoom);
+  const options = walOptions(world, config, fullDisk);
   const hasLog = (await disk.list(WAL_DIR)).length > 0;
   // The state first: a second process on the same folder fails at its lock, before it takes the end of a log that the
   // first one is just writing for a torn one, and cuts it.
@@ -602,10 +649,10 @@ async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
     });
     const { machine } = resumed;
     if (machine.members.list().length === 0) machine.seedMembers({ initial: config.initialMembers, members: [] });
-    return resumed;
+    return { fullDisk, ...resumed };
   }
   if (current !== undefined) await requireUnused(current);
-  return beginCluster(world, config, generations);
+  return { fullDisk, ...(await beginCluster(world, config, { generations, fullDisk })) };
 }
 
 /** Without a log a member begins anew, and forgets its votes: never one that has applied anything. Closes the state. */
@@ -615,13 +662,18 @@ async function requireUnused({ backend }: Generation): Promise<void> {
   if (index > 0) throw new Error(`${WAL_DIR}: the log is gone, and the state has applied ${index} entries of it: ${REPLACE}`);
 }
 
-function walOptions({ disk, log }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig) {
+function walOptions({ disk, log }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig, fullDisk: FullDisk) {
   const sizes = bytes === undefined ? {} : { segmentBytes: bytes, firstSegmentBytes: bytes };
-  return { disk, dir: WAL_DIR, identity: { clusterId, memberId: id }, log, ...sizes };
+  const room = { makeRoom: fullDisk.makeRoom, isFull: () => fullDisk.isFull };
+  return { disk, dir: WAL_DIR, identity: { clusterId, memberId: id }, log, ...room, ...sizes };
 }
 
 /** The log is made last: a member without one has promised nothing, and begins anew. */
-async function beginCluster(world: MemberWorld, config: MemberConfig, generations: Generations): Promise<Boot> {
+async function beginCluster(
+  world: MemberWorld,
+  config: MemberConfig,
+  { generations, fullDisk }: Pick<Boot, 'generations' | 'fullDisk'>,
+): Promise<Omit<Boot, 'fullDisk'>> {
   const confState: ConfState = {
     voters: config.initialMembers.map(({ id }) => id).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)),
     votersOutgoing: [],
@@ -638,7 +690,7 @@ async function beginCluster(world: MemberWorld, config: MemberConfig, generation
   await generations.cleanUp(generation.number);
   const snapshot: SnapshotMeta = { index: 0, term: 0, confState };
   const hardState = { term: 0, votedFor: 0n, commit: 0 };
-  const wal = await Wal.create({ ...walOptions(world, config), hardState, snapshot });
+  const wal = await Wal.create({ ...walOptions(world, config, fullDisk), hardState, snapshot });
   return { generations, generation, machine, wal, snapshot, hardState, entries: [] };
 }
 
@@ -647,7 +699,7 @@ async function resume(
   generations: Generations,
   current: Generation | undefined,
   { wal, restored }: NonNullable<Awaited<ReturnType<typeof Wal.open>>>,
-): Promise<Boot> {
+): Promise<Omit<Boot, 'fullDisk'>> {
   const { hardState, snapshot, entries } = restored;
   let generation = current;
   if (generation === undefined) throw new Error(`${STATE_DIR}: there is a log but no state: replace this member`);

@@ -39,6 +39,8 @@ const PEER_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Around a request of --max-request-bytes. */
 const GRPC_OVERHEAD_BYTES = 512 * 1024;
 const TICK_MS_MAX = 10;
+/** For the day that the disk is full: LevelDB opened anew, segments of the log, what is on its way. */
+const RESERVE_BYTES = 16 * 1024 * 1024;
 
 export interface RunningStore {
   /** Ends calls, flushes, closes. */
@@ -160,7 +162,8 @@ function withTools(services: readonly BoundService[], health: HealthService): Bo
 }
 
 function upkeep({ quotaBytes, autoCompactionMode: mode, autoCompactionRetention: retention }: StoreFlags) {
-  return retention === 0 ? { quotaBytes } : { quotaBytes, autoCompaction: { mode, retention } };
+  const common = { quotaBytes, reserveBytes: RESERVE_BYTES };
+  return retention === 0 ? common : { ...common, autoCompaction: { mode, retention } };
 }
 
 function grpcLimits({ requestBytesMax, streamsPerConnectionMax, keepaliveTimeMs, keepaliveTimeoutMs }: StoreFlags) {

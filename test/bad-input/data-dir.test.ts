@@ -97,7 +97,7 @@ test('data that cannot be read is refused: what, where, and what to do', async (
     writeFileSync(wal(copy), bytes);
   });
   expect(flipped).toMatch(
-    /^the data directory .*\/flipped cannot be used: write-ahead log member\/wal\/0+1\.log is damaged at byte 0 \(batch 1\): .*\. This member must not run on a log it cannot trust\. Remove it from the cluster, delete its data directory, and add it again/,
+    /^the data directory .*\/flipped cannot be used: write-ahead log member\/wal\/0+1\.log is damaged at byte 0 \(batch 1\): .*\. This member must not run on a log it cannot trust\. Replace it: "etcdctl member remove [0-9a-f]{16}", "etcdctl member add <name> --learner --peer-urls=<url>", then start it with an empty data directory/,
   );
   const gone = / cannot be used: member\/wal: the log is gone, and the state has applied \d+ entries of it: .*delete its data directory/;
   expect(await damaged('empty', (copy) => writeFileSync(wal(copy), ''))).toMatch(gone);

@@ -12,10 +12,11 @@ import { GrpcServer } from '../../src/grpc/server.ts';
 import { directChannel } from '../../src/proto/direct-channel.ts';
 import * as etcd from '../../src/proto/etcd.ts';
 import { Health, ServingStatus } from '../../src/proto/health.ts';
-import { Raft } from '../../src/proto/raft.ts';
+import { Raft, type SnapshotChunk } from '../../src/proto/raft.ts';
 import * as reflection from '../../src/proto/reflection.ts';
 import * as reflectionAlpha from '../../src/proto/reflection-alpha.ts';
 import { bind, RpcCode, RpcError, type BoundService, type CallContext, type Channel } from '../../src/proto/rpc.ts';
+import type { Init } from '../../src/proto/wire.ts';
 import { decodeStatusDetails, encodeStatusDetails } from '../../src/proto/struct.ts';
 
 const text = (value: string) => new TextEncoder().encode(value);
@@ -160,11 +161,11 @@ describe.each(bindings)('over %s', (_, channelTo) => {
         snapshot: async (chunks) => ({ installed: true, index: (await collect(chunks)).length }),
       }),
     ]);
-    async function* chunks() {
+    async function* chunks(): AsyncGenerator<Init<SnapshotChunk>> {
       for (let i = 0; i < 200; i++) yield { chunk: { case: 'data', value: new Uint8Array(1000) } } as const;
     }
     expect(await channel.clientStream(Raft.methods.snapshot, chunks())).toMatchObject({ installed: true, index: 200 });
-    async function* broken() {
+    async function* broken(): AsyncGenerator<Init<SnapshotChunk>> {
       yield { chunk: { case: 'data', value: new Uint8Array(10) } } as const;
       throw new Error('disk');
     }

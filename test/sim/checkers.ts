@@ -49,6 +49,7 @@ export class Checkers {
   /** Replicas that have applied the same hold the same. */
   checkStates(): void {
     for (const { machine, member } of this.#world.running()) {
+      if (!member.isReadable) continue;
       const { index } = member.machine.applied;
       const hash = member.machine.hashAll();
       const known = this.#states.get(index);

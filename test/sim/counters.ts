@@ -7,6 +7,8 @@ export interface Counters {
   leaderChanges: number;
   truncatedConflicts: number;
   installedSnapshots: number;
+  /** Gone on with after a break. */
+  resumedSnapshots: number;
   tornTails: number;
   unsyncedLosses: number;
   readsDuringElections: number;
@@ -43,6 +45,7 @@ export const MUST_MEET = [
   'leaderChanges',
   'truncatedConflicts',
   'installedSnapshots',
+  'resumedSnapshots',
   'tornTails',
   'unsyncedLosses',
   'readsDuringElections',
@@ -71,6 +74,7 @@ export function newCounters(): Counters {
     leaderChanges: 0,
     truncatedConflicts: 0,
     installedSnapshots: 0,
+    resumedSnapshots: 0,
     tornTails: 0,
     unsyncedLosses: 0,
     readsDuringElections: 0,

@@ -7,6 +7,8 @@
  */
 import { sleep, type Millis } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
+import { AlarmAction } from '../../src/proto/etcd.ts';
+import { AS_STORE } from '../../src/store/mvcc/command.ts';
 import { flipLogBit, flipStateBits, misdirected, segmentsOf } from './damage.ts';
 import { CALM, type LinkFaults } from './network.ts';
 import { DISK_LATENCY_MS, type Machine, type World } from './world.ts';
@@ -25,6 +27,10 @@ const RATES = [0.8, 0.95, 1.05, 1.2];
 const LEASE_TOLERANCE = 0.7;
 /** A misdirected write goes unnoticed until the machine restarts. */
 const UNNOTICED_MS = 150;
+/** A disk with so much room is as good as full. */
+const ROOM_BYTES = 8 * 1024;
+/** An operator looks after alarms so often. */
+const OPERATOR_MS = 400;
 
 export class Faults {
   readonly #world: World;
@@ -67,6 +73,7 @@ export class Faults {
 
   start(): void {
     void this.#inject(this.#world.random.fork('faults'));
+    void this.#operate();
   }
 
   stop(): void {
@@ -247,14 +254,40 @@ export class Faults {
     machine.disk.faults = { ...machine.disk.faults, syncFailure: 0 };
   }
 
-  /** No file grows and no batch lands. Its process may end, and again each time that it is started, until there is room. */
+  /**
+   * There is a little room left, to which its reserve comes: its process raises an alarm. Or nothing can grow whatever is
+   * given up: it ends, and again each time that it is started, until there is room.
+   */
   async #fullDisk(random: Random): Promise<void> {
-    const machine = this.#pick(random);
-    machine.disk.faults = { ...machine.disk.faults, isFull: true };
-    machine.backends.faults = { ...machine.backends.faults, isFull: true };
+    const { disk, backends } = this.#pick(random);
+    if (random.chance(0.3)) {
+      disk.faults = { ...disk.faults, isFull: true };
+      backends.faults = { ...backends.faults, isFull: true };
+    } else {
+      const capacityBytes = disk.usedBytes + backends.bytes + random.below(ROOM_BYTES);
+      disk.faults = { ...disk.faults, capacityBytes, othersBytes: () => backends.bytes };
+      backends.faults = { ...backends.faults, room: () => disk.room() };
+    }
     await this.#for(random.between(500, 5000));
-    machine.disk.faults = { ...machine.disk.faults, isFull: false };
-    machine.backends.faults = { ...machine.backends.faults, isFull: false };
+    const { isFull: _, capacityBytes: __, othersBytes: ___, ...diskFaults } = disk.faults;
+    disk.faults = diskFaults;
+    const { isFull: ____, room: _____, ...backendFaults } = backends.faults;
+    backends.faults = backendFaults;
+  }
+
+  /** Disarms what is raised, as soon as the member's disk has room again; until the run ends. */
+  async #operate(): Promise<void> {
+    for (;;) {
+      await this.#for(OPERATOR_MS);
+      const member = this.#world.leader()?.process?.member;
+      for (const { memberId, alarm } of member?.machine.alarms.list() ?? []) {
+        const { faults } = this.#world.machine(memberId).disk;
+        if (faults.isFull === true || faults.capacityBytes !== undefined) continue;
+        this.#world.tracer.add(`disarm ${memberId}`);
+        const request = { action: AlarmAction.DEACTIVATE, memberId, alarm };
+        member?.propose({ kind: 'alarm', request }, AS_STORE).catch(() => undefined);
+      }
+    }
   }
 
   /** At rest: found when the machine restarts. */

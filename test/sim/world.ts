@@ -32,7 +32,11 @@ const SIZES = [
   { snapshotEntries: 30, catchUpEntries: 15, walSegmentBytes: 16 * 1024 },
   { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024 },
 ] as const;
+/** So that a snapshot travels in many. */
+const SNAPSHOT_CHUNK_BYTES = 512;
 const REQUEST_TIMEOUT_MS = 2_000;
+/** A segment of the log or two, and some batches. */
+const RESERVE_BYTES = 12 * 1024;
 /** A supervisor starts a process that ended by itself again. */
 const RESTART_MS = 500;
 /** At one instant. */
@@ -280,6 +284,8 @@ export class World {
         initialMembers: this.machines.map(infoOf),
         ...this.#sizes,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        reserveBytes: RESERVE_BYTES,
+        snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
         onFatal: (error) => this.#ended(machine, process, error),
       },
     );

@@ -24,19 +24,25 @@ export interface WalDamage {
   /** Its sequence number, counted over all segments. */
   readonly batch: number;
   readonly what: string;
+  readonly memberId: bigint;
 }
 
-const REMEDY =
-  'This member must not run on a log it cannot trust. Remove it from the cluster, delete its data directory, and add it ' +
-  'again as a new member; the others still have every acknowledged write.';
+function remedy(member: bigint): string {
+  return (
+    'This member must not run on a log it cannot trust. Replace it: "etcdctl member remove ' +
+    `${member.toString(16)}", "etcdctl member add <name> --learner --peer-urls=<url>", then start it with an empty data ` +
+    'directory and --initial-cluster-state=existing, and promote it; the others still have every acknowledged write. Of a ' +
+    'cluster of one, restore a snapshot (podium store snapshot restore).'
+  );
+}
 
 export class WalDamageError extends WalError {
   override readonly name = 'WalDamageError';
   readonly damage: WalDamage;
 
   constructor(damage: WalDamage) {
-    const { segment, offset, batch, what } = damage;
-    super('damaged', `write-ahead log ${segment} is damaged at byte ${offset} (batch ${batch}): ${what}. ${REMEDY}`);
+    const { segment, offset, batch, what, memberId } = damage;
+    super('damaged', `write-ahead log ${segment} is damaged at byte ${offset} (batch ${batch}): ${what}. ${remedy(memberId)}`);
     this.damage = damage;
   }
 }

@@ -115,17 +115,40 @@ export function decodeFrame(segment: Uint8Array, offset: number): Frame | NoFram
 /** How many frames may be damaged in a row and still be told from a tear. */
 const DAMAGED_FRAMES_MAX = 4096;
 
-/** Where a valid frame of this sequence, or of one soon after, begins behind `from`: what tells damage from a tear. */
-export function findFrame(segment: Uint8Array, from: number, sequence: number): number | undefined {
+/**
+ * Where a valid frame of this sequence, or of one soon after, begins behind `from`: what tells damage from a tear. Where
+ * no sequence is known, of any.
+ */
+export function findFrame(segment: Uint8Array, from: number, sequence?: number): number | undefined {
   const bytes = asBuffer(segment);
   const last = bytes.length - FRAME_HEADER_BYTES;
   for (let offset = from; offset <= last; offset++) {
-    const ahead = bytes.readUInt32BE(offset + 8) * 2 ** 32 + bytes.readUInt32BE(offset + 12) - sequence;
-    if (ahead < 0 || ahead > DAMAGED_FRAMES_MAX) continue;
+    // Both are cheap, so that a checksum over megabytes is computed for almost no byte that begins no frame.
+    const mayBegin = sequence === undefined ? holdsRecords(bytes, offset) : isSoonAfter(bytes, offset, sequence);
+    if (!mayBegin) continue;
     const frame = decodeFrame(bytes, offset);
-    if (frame === 'foreign' || (typeof frame === 'object' && frame.sequence === sequence + ahead)) return offset;
+    if (frame === 'foreign' || typeof frame === 'object') return offset;
   }
   return undefined;
+}
+
+function isSoonAfter(bytes: Buffer, offset: number, sequence: number): boolean {
+  const ahead = bytes.readUInt32BE(offset + 8) * 2 ** 32 + bytes.readUInt32BE(offset + 12) - sequence;
+  return ahead >= 0 && ahead <= DAMAGED_FRAMES_MAX;
+}
+
+/** A frame's length, and those of the records in it, fit each other. */
+function holdsRecords(bytes: Buffer, offset: number): boolean {
+  const length = bytes.readUInt32BE(offset);
+  const end = offset + FRAME_HEADER_BYTES + length;
+  if (length === 0 || end > bytes.length) return false;
+  let at = offset + FRAME_HEADER_BYTES;
+  while (at + RECORD_HEADER_BYTES <= end) {
+    const type = bytes.readUInt8(at);
+    if (type < RecordType.header || type > RecordType.entry) return false;
+    at += RECORD_HEADER_BYTES + bytes.readUInt32BE(at + 1);
+  }
+  return at === end;
 }
 
 export function isZero(bytes: Uint8Array, from: number): boolean {

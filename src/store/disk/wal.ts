@@ -11,7 +11,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
-import { readWhole, type Disk, type DiskFile } from '../../base/disk.ts';
+import { readWhole, writeZeros, type Disk, type DiskFile } from '../../base/disk.ts';
 import type { Log } from '../../base/log.ts';
 import type { Entry, HardState, LogIndex, SnapshotMeta } from '../raft/core/types.ts';
 import {
@@ -24,6 +24,7 @@ import {
   type WalIdentity,
   type WalRecord,
 } from './wal-record.ts';
+import { withRoom, type MakeRoom } from './room.ts';
 import { WalDamageError, WalError } from './wal-error.ts';
 import { WalReplay, type RestoredWal } from './wal-replay.ts';
 
@@ -35,6 +36,10 @@ export interface WalOptions {
   readonly log: Log;
   readonly segmentBytes?: number;
   readonly firstSegmentBytes?: number;
+  /** Called where the disk is full; without it, and where it makes none, a write that finds no room is the last one. */
+  readonly makeRoom?: MakeRoom;
+  /** Room is scarce: segments are small. */
+  readonly isFull?: () => boolean;
 }
 
 export interface WalBatch {
@@ -48,7 +53,10 @@ export interface WalBatch {
 /** Small, so that a fresh cluster is ready soon. */
 const FIRST_SEGMENT_BYTES = 256 * 1024;
 const SEGMENT_BYTES = 16 * 1024 * 1024;
-const ZEROS = new Uint8Array(1024 * 1024);
+/** Where room is scarce. */
+const SMALL_SEGMENT_BYTES = 256 * 1024;
+/** Around the batch that a segment is made for: its header. */
+const SEGMENT_HEAD_BYTES = 1024;
 /** One batch gathers at most so much; what waits beyond goes with the next. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const PREPARED = 'prepared';
@@ -82,7 +90,8 @@ export class Wal {
   #waiting: Waiting[] = [];
   #isWriting = false;
   #failure: Error | undefined;
-  #preparing: Promise<boolean> | undefined;
+  /** The size of the next segment, 0 if it could not be made. */
+  #preparing: Promise<number> | undefined;
   #syncs = 0;
 
   private constructor(options: WalOptions, state: Position) {
@@ -206,9 +215,8 @@ export class Wal {
     this.#hint = undefined;
     const encoded = records.map(encodeRecord);
     const need = encoded.reduce((sum, record) => sum + record.length, 64);
-    if (this.#offset + need > this.#capacity) await this.#roll(need);
-    const frame = encodeFrame({ sequence: this.#sequence, previousCrc: this.#crc, records: encoded });
-    await this.#file.writeAt(this.#offset, frame.parts);
+    const frame = await withRoom(this.#options.makeRoom, () => this.#put(encoded, need));
+    // Not to be tried again: after a sync that failed nobody knows what the next one covers.
     await this.#file.datasync();
     this.#syncs++;
     this.#offset += frame.bytes;
@@ -224,11 +232,21 @@ export class Wal {
     if (this.#offset * 2 > this.#capacity) this.#prepareNext();
   }
 
+  /** Finds a place for a batch and writes it; nothing counts on it before its sync, so that it may be done again. */
+  async #put(encoded: readonly Uint8Array[], need: number) {
+    if (this.#offset + need > this.#capacity) await this.#roll(need);
+    const frame = encodeFrame({ sequence: this.#sequence, previousCrc: this.#crc, records: encoded });
+    await this.#file.writeAt(this.#offset, frame.parts);
+    return frame;
+  }
+
   async #roll(need: number): Promise<void> {
     const { log } = this.#options;
-    const bytes = Math.max(this.#segmentBytes(), need + 4096);
-    const isPrepared = bytes === this.#segmentBytes() && (await this.#preparing) === true;
+    const least = need + SEGMENT_HEAD_BYTES;
+    const prepared = (await this.#preparing) ?? 0;
     this.#preparing = undefined;
+    const isPrepared = prepared >= least;
+    const bytes = isPrepared ? prepared : Math.max(this.#segmentBytes(), least);
     const number = this.#segments.at(-1)!.number + 1;
     const start = {
       number,
@@ -249,16 +267,21 @@ export class Wal {
   }
 
   #prepareNext(): void {
-    this.#preparing ??= (async () => {
-      const file = await this.#options.disk.open(`${this.#options.dir}/${PREPARED}`, { create: true });
-      await fillWithZeros(file, 0, this.#segmentBytes());
-      await file.close();
-      return true;
-    })().catch(() => false); // The roll makes one itself then, and hears of the trouble.
+    const { disk, dir } = this.#options;
+    const bytes = this.#segmentBytes();
+    // Where it fails, the roll makes one itself, and hears of the trouble; half of one only takes room until then.
+    this.#preparing ??= makeBlank(disk, `${dir}/${PREPARED}`, bytes).then(
+      () => bytes,
+      () => disk.remove(`${dir}/${PREPARED}`).then(
+        () => 0,
+        () => 0,
+      ),
+    );
   }
 
   #segmentBytes(): number {
-    return this.#options.segmentBytes ?? SEGMENT_BYTES;
+    const { segmentBytes = SEGMENT_BYTES, isFull } = this.#options;
+    return isFull?.() === true ? Math.min(segmentBytes, SMALL_SEGMENT_BYTES) : segmentBytes;
   }
 }
 
@@ -288,13 +311,10 @@ async function beginSegment(options: WalOptions, start: SegmentStart, bytes: num
   const prepared = `${dir}/${PREPARED}`;
   if (!isPrepared) {
     await disk.remove(prepared);
-    const blank = await disk.open(prepared, { create: true });
-    await fillWithZeros(blank, 0, bytes);
-    await blank.close();
+    await makeBlank(disk, prepared, bytes);
   }
   const path = `${dir}/${start.number.toString(16).padStart(16, '0')}.log`;
   await disk.rename(prepared, path);
-  const file = await disk.open(path);
   const { hardState, snapshot } = start;
   const records: WalRecord[] = [
     { type: 'header', ...identity },
@@ -302,16 +322,30 @@ async function beginSegment(options: WalOptions, start: SegmentStart, bytes: num
     { type: 'snapshot', snapshot },
   ];
   const frame = encodeFrame({ sequence: start.sequence, previousCrc: start.crc, records: records.map(encodeRecord) });
-  await file.writeAt(0, frame.parts);
-  await file.datasync();
-  await disk.syncDir(dir);
+  const file = await disk.open(path);
+  try {
+    await file.writeAt(0, frame.parts);
+    await file.datasync();
+    await disk.syncDir(dir);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
   const segment: Segment = { path, number: start.number, lastIndex: 0 };
   return { segment, file, capacity: bytes, offset: frame.bytes, sequence: start.sequence + 1, crc: frame.crc };
 }
 
+async function makeBlank(disk: Disk, path: string, bytes: number): Promise<void> {
+  const file = await disk.open(path, { create: true });
+  try {
+    await fillWithZeros(file, 0, bytes);
+  } finally {
+    await file.close();
+  }
+}
+
 async function fillWithZeros(file: DiskFile, from: number, to: number): Promise<void> {
-  for (let at = from; at < to; at += ZEROS.length)
-    await file.writeAt(at, [ZEROS.subarray(0, Math.min(ZEROS.length, to - at))]);
+  await writeZeros(file, from, to);
   await file.datasync();
 }
 
@@ -336,14 +370,14 @@ class SegmentReader {
     if (header === 'foreign') throw this.#damage(path, 0, FOREIGN);
     if (typeof header === 'string' || header.records[0]?.type !== 'header') {
       // Named, and the power went before its header was synced: nothing was ever written to it.
-      if (isNewest && findFrame(bytes, 0, this.#sequence + 2) === undefined) return disk.remove(path);
+      if (isNewest && this.#isBlank(name, bytes)) return disk.remove(path);
       throw this.#damage(path, 0, 'its header is not readable');
     }
     this.#checkIdentity(header.records[0]);
     if (this.#last?.isTorn === true)
       throw this.#damage(this.#last.path, this.#last.offset, 'a bad batch is followed by a segment');
     if (this.#last !== undefined) this.#checkChain(path, 0, header);
-    const segment: Segment = { path, number: parseInt(name, 16), lastIndex: 0 };
+    const segment: Segment = { path, number: segmentNumber(name), lastIndex: 0 };
     this.#segments.push(segment);
     this.#last = { path, capacity: bytes.length, offset: 0, isTorn: false };
     for (let frame: Frame | NoFrame = header; ; frame = decodeFrame(bytes, this.#last.offset)) {
@@ -355,6 +389,14 @@ class SegmentReader {
       this.#take(frame, segment);
       this.#last.offset = frame.end;
     }
+  }
+
+  /** Of a segment without a readable header: nothing can have been written behind it. */
+  #isBlank(name: string, bytes: Uint8Array): boolean {
+    if (this.#last !== undefined) return findFrame(bytes, 0, this.#sequence + 2) === undefined;
+    // The oldest there is tells nobody which numbers to look for; a later one than the first had its header synced
+    // before those in front of it went.
+    return segmentNumber(name) === 1 && findFrame(bytes, 0) === undefined;
   }
 
   async finish(make: (state: Position) => Wal): Promise<{ wal: Wal; restored: RestoredWal } | undefined> {
@@ -408,7 +450,8 @@ class SegmentReader {
   }
 
   #damage(segment: string, offset: number, what: string): WalDamageError {
-    return new WalDamageError({ segment, offset, batch: this.#sequence + 1, what });
+    const { memberId } = this.#options.identity;
+    return new WalDamageError({ segment, offset, batch: this.#sequence + 1, what, memberId });
   }
 
   #checkIdentity(found: WalIdentity): void {
@@ -422,6 +465,10 @@ class SegmentReader {
         '--initial-cluster that it had, or give it an empty data directory.',
     );
   }
+}
+
+function segmentNumber(name: string): number {
+  return parseInt(name, 16);
 }
 
 function parentOf(path: string): string {

@@ -98,6 +98,7 @@ export class StoreMetrics {
       scan: (range) => backend.scan(range),
       snapshot: () => backend.snapshot(),
       sizeBytes: () => backend.sizeBytes(),
+      compact: async () => backend.compact?.(),
       close: () => backend.close(),
     };
   }

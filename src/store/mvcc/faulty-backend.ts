@@ -14,7 +14,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Clock, Millis } from '../../base/clock.ts';
-import { UserError } from '../../base/errors.ts';
+import { NoSpaceError, UserError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import type {
   Backend,
@@ -34,6 +34,8 @@ export interface BackendFaults {
   readonly batchFailure?: number;
   /** Every batch fails, and nobody ever sees it: there is no room for it. */
   readonly isFull?: boolean;
+  /** Bytes that a batch may take; of a disk that others write to as well. */
+  readonly room?: () => number;
 }
 
 export interface FaultyBackendsOptions extends BackendFaults {
@@ -141,6 +143,11 @@ export class FaultyBackends {
     });
   }
 
+  /** Keys and values of all folders. */
+  get bytes(): number {
+    return [...this.#folders.values()].reduce((sum, { current }) => sum + current.sizeBytes, 0);
+  }
+
   /** Bits flip in every folder there is: from now on they do not open, as a database finds by its checksums. */
   damage(): void {
     for (const path of this.#folders.keys()) this.#damaged.add(path);
@@ -152,10 +159,13 @@ export class FaultyBackends {
     const { folder, incarnation } = handle;
     if (incarnation.isDead) return never();
     if (handle.isBroken) return this.#perform(incarnation, () => fail('the backend has failed before'));
-    if (this.faults.isFull === true) {
+    const { isFull = false, room } = this.faults;
+    if (isFull || (room !== undefined && room() < bytesOf(ops))) {
       handle.isBroken = true;
       this.counters.refusals++;
-      return this.#perform(incarnation, () => fail('no space left on device'));
+      return this.#perform(incarnation, () => {
+        throw new NoSpaceError('no space left on device');
+      });
     }
     // A copy: the caller may reuse its buffers.
     const batch: Batch = { ops: ops.map((op) => (op.type === 'put' ? { ...op, value: op.value.slice() } : op)) };
@@ -308,6 +318,10 @@ async function* whileAlive(incarnation: Incarnation, slices: AsyncIterable<reado
     yield slice;
   }
   if (incarnation.isDead) await never();
+}
+
+function bytesOf(ops: readonly BackendOp[]): number {
+  return ops.reduce((sum, op) => sum + op.key.length + (op.type === 'put' ? op.value.length : 0), 0);
 }
 
 /** Nothing if it has landed before. */

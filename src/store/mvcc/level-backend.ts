@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import type { Level } from 'level';
 import { assert } from '../../base/assert.ts';
 import { toLatin1 } from '../../base/bytes.ts';
-import { systemErrorCode, UserError } from '../../base/errors.ts';
+import { NoSpaceError, systemErrorCode, UserError } from '../../base/errors.ts';
 import type {
   Backend,
   BackendFactory,
@@ -52,7 +52,7 @@ async function openDatabase(folder: string): Promise<Backend> {
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     if (systemErrorCode(cause) === 'LEVEL_LOCKED') throw new UserError(`${folder} is in use by another process: stop that one, or name another data directory`);
-    throw new Error(`${folder} cannot be opened: mend what is said here, or replace this member`, { cause });
+    throw new Error(`${folder} cannot be opened: mend what is said here, or replace this member`, { cause: told(cause) });
   }
   return new LevelBackend(database, folder);
 }
@@ -82,7 +82,11 @@ class LevelBackend implements Backend {
       await batch.close();
       throw error;
     }
-    await batch.write({ sync: true });
+    try {
+      await batch.write({ sync: true });
+    } catch (error) {
+      throw told(error);
+    }
   }
 
   scan(range: ScanRange): AsyncIterable<readonly BackendRow[]> {
@@ -119,6 +123,12 @@ class LevelBackend implements Backend {
   async close(): Promise<void> {
     await this.#database.close();
   }
+}
+
+/** LevelDB has one code for all that a disk refuses, and the system's words for which it was. */
+function told(error: unknown): unknown {
+  if (!(error instanceof Error) || !/No space left on device|Disk quota exceeded/.test(error.message)) return error;
+  return new NoSpaceError('LevelDB found no room', { cause: error });
 }
 
 /** The types of `level` are those of the browser, too, which lacks it. */

@@ -10,11 +10,13 @@ import { crc32 } from 'node:zlib';
 import { asBuffer, concatBytes, fromLatin1 } from '../../base/bytes.ts';
 import type { SnapshotMeta } from '../raft/core/types.ts';
 import { APPLIED_ROW, decodeApplied } from '../state-machine.ts';
-import type { Backend, BackendOp, BackendSnapshot } from './backend.ts';
+import type { Backend, BackendKey, BackendOp, BackendSnapshot } from './backend.ts';
 import { ALL_ROWS } from './core/revision.ts';
 
 /** Rows are gathered into chunks of about this size; a larger row is a chunk of its own. */
 const CHUNK_BYTES = 64 * 1024;
+/** A receiver that is cut off is behind by no more than what was on its way: far less than so many chunks. */
+const MARKS_MAX = 256;
 /** Rows and bytes written to the new backend at a time. */
 const RESTORE_ROWS = 5000;
 const RESTORE_BYTES = 4 * 1024 * 1024;
@@ -25,20 +27,24 @@ const END_BYTES = 12;
 
 export interface OpenSnapshot {
   readonly meta: SnapshotMeta;
-  /** To be iterated once. */
+  /** All of it; to be iterated once. */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** From this byte on. Quick where it lies a few chunks before the furthest that was read, or at the beginning. */
+  read(from: number): AsyncIterable<Uint8Array>;
   /** How long the stream will be: reads all rows once. */
   sizeBytes(): Promise<number>;
   close(): Promise<void>;
 }
 
 /** The state that has landed in the backend. Flush first for the present one; undefined before the first batch. */
-export async function openSnapshot(backend: Backend): Promise<OpenSnapshot | undefined> {
+export async function openSnapshot(backend: Backend, chunkBytes = CHUNK_BYTES): Promise<OpenSnapshot | undefined> {
   const view = backend.snapshot();
   for await (const rows of view.scan({ from: APPLIED_ROW, to: `${APPLIED_ROW}\0` })) {
     for (const { value } of rows) {
       const meta = decodeApplied(value);
-      return { meta, chunks: encodeRows(view), sizeBytes: () => sizeOfRows(view), close: () => view.close() };
+      const encoder = new RowEncoder(view, chunkBytes);
+      const read = (from: number) => encoder.read(from);
+      return { meta, chunks: read(0), read, sizeBytes: () => sizeOfRows(view), close: () => view.close() };
     }
   }
   await view.close();
@@ -53,34 +59,72 @@ async function sizeOfRows(view: BackendSnapshot): Promise<number> {
   return bytes;
 }
 
-async function* encodeRows(view: BackendSnapshot): AsyncGenerator<Uint8Array> {
-  let checksum = 0;
-  let count = 0;
-  let parts: Uint8Array[] = [];
-  let bytes = 0;
-  const cut = (): Uint8Array => {
-    const chunk = concatBytes(parts);
-    checksum = crc32(chunk, checksum);
-    parts = [];
-    bytes = 0;
-    return chunk;
-  };
-  for await (const rows of view.scan(ALL_ROWS)) {
-    for (const { key, value } of rows) {
-      const header = Buffer.alloc(HEADER_BYTES);
-      header.writeUInt32BE(key.length, 0);
-      header.writeUInt32BE(value.length, 4);
-      parts.push(header, fromLatin1(key), value);
-      bytes += HEADER_BYTES + key.length + value.length;
-      count++;
-      if (bytes >= CHUNK_BYTES) yield cut();
+/** Where a chunk begins, and what is needed to go on from there. */
+interface Mark {
+  readonly offset: number;
+  readonly key: BackendKey;
+  readonly checksum: number;
+  readonly count: number;
+}
+
+/** The same view gives the same bytes each time. */
+class RowEncoder {
+  readonly #view: BackendSnapshot;
+  readonly #chunkBytes: number;
+  /** The beginning, and the last few. */
+  #marks: Mark[] = [{ offset: 0, key: ALL_ROWS.from, checksum: 0, count: 0 }];
+
+  constructor(view: BackendSnapshot, chunkBytes: number) {
+    this.#view = view;
+    this.#chunkBytes = chunkBytes;
+  }
+
+  async *read(from: number): AsyncGenerator<Uint8Array> {
+    const mark = this.#marks.findLast(({ offset }) => offset <= from)!;
+    let skip = from - mark.offset;
+    for await (const chunk of this.#encode(mark)) {
+      if (skip < chunk.length) yield chunk.subarray(skip);
+      skip = Math.max(0, skip - chunk.length);
     }
   }
-  if (bytes > 0) yield cut();
-  const end = Buffer.alloc(END_BYTES);
-  end.writeUInt32BE(count, 4);
-  end.writeUInt32BE(checksum, 8);
-  yield end;
+
+  async *#encode({ offset, key: from, checksum, count }: Mark): AsyncGenerator<Uint8Array> {
+    let parts: Uint8Array[] = [];
+    let bytes = 0;
+    const cut = (lastKey: BackendKey): Uint8Array => {
+      const chunk = concatBytes(parts);
+      checksum = crc32(chunk, checksum);
+      offset += bytes;
+      parts = [];
+      bytes = 0;
+      this.#note({ offset, key: `${lastKey}\0`, checksum, count });
+      return chunk;
+    };
+    let last = from;
+    for await (const rows of this.#view.scan({ ...ALL_ROWS, from })) {
+      for (const { key, value } of rows) {
+        const header = Buffer.alloc(HEADER_BYTES);
+        header.writeUInt32BE(key.length, 0);
+        header.writeUInt32BE(value.length, 4);
+        parts.push(header, fromLatin1(key), value);
+        bytes += HEADER_BYTES + key.length + value.length;
+        count++;
+        last = key;
+        if (bytes >= this.#chunkBytes) yield cut(key);
+      }
+    }
+    if (bytes > 0) yield cut(last);
+    const end = Buffer.alloc(END_BYTES);
+    end.writeUInt32BE(count, 4);
+    end.writeUInt32BE(checksum, 8);
+    yield end;
+  }
+
+  #note(mark: Mark): void {
+    if (mark.offset <= this.#marks.at(-1)!.offset) return;
+    this.#marks.push(mark);
+    if (this.#marks.length > MARKS_MAX) this.#marks.splice(1, 1);
+  }
 }
 
 /**

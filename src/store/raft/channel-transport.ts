@@ -7,12 +7,13 @@
  *
  * A message that finds no connection, or a queue that is full, is dropped: Raft sends what matters again.
  */
+import { crc32 } from 'node:zlib';
 import { sleep, type Clock } from '../../base/clock.ts';
 import { AbortedError, describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { Tasks } from '../../base/tasks.ts';
-import { type Envelope, Raft as RaftService, type SnapshotChunk } from '../../proto/raft.ts';
+import { type Envelope, Raft as RaftService, type SnapshotChunk, type SnapshotProgressRequest } from '../../proto/raft.ts';
 import {
   bind,
   RpcCode,
@@ -25,7 +26,16 @@ import {
 import { type Init, WireError } from '../../proto/wire.ts';
 import type { MemberId, Message } from './core/types.ts';
 import { messageFromWire, messageToWire } from './message-codec.ts';
-import type { ConnectionNumber, PeerAddress, PeerSet, RaftReceiver, RaftTransport } from './transport.ts';
+import { SnapshotInbox, SnapshotPartError, type SnapshotPart, type SnapshotProgress } from './snapshot-inbox.ts';
+import {
+  SnapshotRefusedError,
+  type ConnectionNumber,
+  type PeerAddress,
+  type PeerSet,
+  type RaftReceiver,
+  type RaftTransport,
+  type SnapshotSource,
+} from './transport.ts';
 
 export interface ChannelTransportOptions {
   readonly clock: Clock;
@@ -41,6 +51,8 @@ export interface ChannelTransportOptions {
 const QUEUE_MAX = 4096;
 const RECONNECT_MIN_MS = 20;
 const RECONNECT_MAX_MS = 1000;
+/** To ask a peer what it has of a snapshot. */
+const PROGRESS_TIMEOUT_MS = 5_000;
 
 const CLUSTER_HEADER = 'podium-cluster-id';
 const MEMBER_HEADER = 'podium-member-id';
@@ -56,6 +68,7 @@ export class ChannelTransport implements RaftTransport {
   readonly #tasks: Tasks;
   #set: PeerSet = { peers: [], isRemoved: () => false };
   #receiver: RaftReceiver | undefined;
+  #inbox: SnapshotInbox | undefined;
 
   constructor(options: ChannelTransportOptions) {
     this.#options = options;
@@ -67,13 +80,18 @@ export class ChannelTransport implements RaftTransport {
       {
         stream: (requests, context) => this.#receiveStream(requests, context),
         snapshot: (requests, context) => this.#receiveSnapshot(requests, context),
+        snapshotProgress: (request, context) => this.#snapshotProgress(request, context),
       },
-      (error) => (error instanceof WireError ? new RpcError(RpcCode.INVALID_ARGUMENT, error.message) : undefined),
+      (error) => {
+        if (error instanceof WireError) return new RpcError(RpcCode.INVALID_ARGUMENT, error.message);
+        return error instanceof SnapshotPartError ? new RpcError(RpcCode.ABORTED, error.message) : undefined;
+      },
     );
   }
 
   async start(receiver: RaftReceiver): Promise<void> {
     this.#receiver = receiver;
+    this.#inbox = new SnapshotInbox(receiver, this.#options.clock);
     for (const peer of this.#peers.values()) this.#tasks.run(peer.run(receiver));
   }
 
@@ -96,19 +114,31 @@ export class ChannelTransport implements RaftTransport {
     for (const message of messages) this.#peers.get(message.to)?.send(message);
   }
 
-  async sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async sendSnapshot(message: Message, source: SnapshotSource): Promise<void> {
     const channel = this.channel(message.to);
     if (channel === undefined) throw new RpcError(RpcCode.NOT_FOUND, `no member ${message.to.toString(16)}`);
-    const { installed, error } = await channel.clientStream(RaftService.methods.snapshot, chunksOf(message, chunks), {
-      signal: this.#abort.signal,
-      metadata: this.#metadata(),
-    });
-    if (!installed) throw new RpcError(RpcCode.ABORTED, `the peer did not install the snapshot: ${error}`);
+    const options = { signal: this.#abort.signal, metadata: this.#metadata() };
+    const { offset, installed } = await this.#progressAt(channel, message, source.id);
+    if (installed) return;
+    const answer = await channel.clientStream(RaftService.methods.snapshot, chunksOf(message, source, offset), options);
+    if (!answer.installed) throw new SnapshotRefusedError(`the peer did not install the snapshot: ${answer.error}`);
+  }
+
+  /** What the peer has of it already. */
+  async #progressAt(channel: Channel, { from }: Message, id: bigint): Promise<SnapshotProgress> {
+    const options = { signal: this.#abort.signal, metadata: this.#metadata(), timeoutMs: PROGRESS_TIMEOUT_MS };
+    try {
+      return await channel.unary(RaftService.methods.snapshotProgress, { from, id }, options);
+    } catch (error) {
+      if (error instanceof RpcError && error.code === RpcCode.UNIMPLEMENTED) return { offset: 0, installed: false };
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
     for (const peer of this.#peers.values()) peer.close();
+    this.#inbox?.close();
     await this.#tasks.idle();
   }
 
@@ -145,23 +175,30 @@ export class ChannelTransport implements RaftTransport {
     requests: AsyncIterable<SnapshotChunk>,
     context: CallContext,
   ): Promise<{ installed: boolean; index: number; error: string }> {
-    const receiver = this.#checkCaller(context);
+    this.#checkCaller(context);
     const iterator = requests[Symbol.asyncIterator]();
     const first = await iterator.next();
     if (first.done === true || first.value.chunk?.case !== 'header') throw new WireError('a snapshot without a header');
+    const { id, offset } = first.value;
     const message = this.#checkReceiver(messageFromWire(first.value.chunk.value));
     if (message.type !== 'install-snapshot') throw new WireError(`a snapshot with a header of type ${message.type}`);
     const { snapshot, from } = message;
     try {
-      await receiver.receiveSnapshot(from, snapshot, message, dataOf({ [Symbol.asyncIterator]: () => iterator }));
+      await this.#inbox!.take({ message, id, offset }, partsOf(id, { [Symbol.asyncIterator]: () => iterator }));
       return { installed: true, index: snapshot.index, error: '' };
     } catch (error) {
+      if (!(error instanceof SnapshotRefusedError)) throw error;
       this.#options.log.warn(
         { peer: from.toString(16), index: snapshot.index, error: describeError(error) },
         'raft: snapshot refused',
       );
       return { installed: false, index: snapshot.index, error: describeError(error) };
     }
+  }
+
+  #snapshotProgress({ from, id }: SnapshotProgressRequest, context: CallContext): SnapshotProgress {
+    this.#checkCaller(context);
+    return this.#inbox!.progress(from, id);
   }
 
   #checkCaller(context: CallContext): RaftReceiver {
@@ -306,14 +343,22 @@ function ignoreAbort(error: unknown): void {
   if (!(error instanceof AbortedError)) throw error;
 }
 
-async function* chunksOf(message: Message, chunks: AsyncIterable<Uint8Array>): AsyncIterable<Init<SnapshotChunk>> {
-  yield { chunk: { case: 'header', value: messageToWire(message) } };
-  for await (const value of chunks) yield { chunk: { case: 'data', value } };
+async function* chunksOf(message: Message, { id, read }: SnapshotSource, from: number): AsyncIterable<Init<SnapshotChunk>> {
+  yield { chunk: { case: 'header', value: messageToWire(message) }, id, offset: from };
+  let offset = from;
+  for await (const value of read(from)) {
+    yield { chunk: { case: 'data', value }, offset, checksum: crc32(value) };
+    offset += value.length;
+  }
 }
 
-async function* dataOf(requests: AsyncIterable<SnapshotChunk>): AsyncIterable<Uint8Array> {
-  for await (const { chunk } of requests) {
+async function* partsOf(id: bigint, requests: AsyncIterable<SnapshotChunk>): AsyncIterable<SnapshotPart> {
+  let end = 0;
+  for await (const { chunk, offset, checksum } of requests) {
     if (chunk?.case !== 'data') throw new WireError('a snapshot chunk without data');
-    yield chunk.value;
+    const data = chunk.value;
+    // A member from before snapshots had ids says neither; its stream is in order.
+    yield id === 0n ? { offset: end, checksum: crc32(data), data } : { offset, checksum, data };
+    end += data.length;
   }
 }

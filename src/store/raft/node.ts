@@ -32,6 +32,7 @@ import type {
   Term,
 } from './core/types.ts';
 import { decodeConfChange } from './core/confchange.ts';
+import { sendToItsEnd } from './snapshot-sending.ts';
 import type { ConnectionNumber, RaftReceiver, RaftTransport } from './transport.ts';
 
 /** What the node needs of the write-ahead log. */
@@ -50,7 +51,8 @@ export interface NodeWal {
 export interface StateSnapshot {
   readonly index: LogIndex;
   readonly confState: ConfState;
-  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Its bytes from this one on; may be called again. */
+  read(from: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -66,6 +68,8 @@ export interface StateMachine {
   applied(): void;
   /** Undefined: there is room for more. Else resolves when there is: a slow disk slows the log, it does not fill memory. */
   room(): Promise<void> | undefined;
+  /** The log should be short: its disk is full. */
+  isShortOfRoom?(): boolean;
   /** A restart would go on from here: nothing above it may be released from the log. */
   durableIndex(): LogIndex;
   /** The state at some recent durable index. */
@@ -111,6 +115,8 @@ const PROPOSALS_MAX = 5_000;
 const READS_MAX = 100_000;
 /** A read request that got no answer is asked anew, under another number, after so long. */
 const READ_RETRY_MS = 500;
+/** Instead of what is kept for slow followers otherwise: they get a snapshot. */
+const ENTRIES_SHORT_OF_ROOM = 50;
 /** After a pause of the process, at most so many ticks are made up for: it shall hear its leader before it doubts it. */
 const TICKS_AT_ONCE_MAX = 3;
 
@@ -122,6 +128,10 @@ export class RaftNode implements RaftReceiver {
   /** Of the connections that stand. */
   readonly #connectedSince = new Map<MemberId, Millis>();
   readonly #sendingSnapshot = new Set<MemberId>();
+  /** Fires when the node stops. */
+  readonly #abort = new AbortController();
+  /** The first is drawn with the reads' numbers. */
+  #nextSnapshot: bigint;
   /** Configurations by the index they were applied at, oldest first; compaction asks which one held at its index. */
   readonly #confStates: { readonly index: LogIndex; readonly confState: ConfState }[];
   #proposals: Uint8Array[] = [];
@@ -156,6 +166,7 @@ export class RaftNode implements RaftReceiver {
     this.#options = options;
     this.#raft = options.raft;
     this.#nextReadRequest = options.firstReadRequest;
+    this.#nextSnapshot = options.firstReadRequest | 1n;
     this.#lastTickAt = options.clock.monotonic();
     this.#compactedTo = this.#raft.status().firstIndex - 1;
     this.#confStates = [{ index: this.#compactedTo, confState: options.confState }];
@@ -173,6 +184,7 @@ export class RaftNode implements RaftReceiver {
   async stop(): Promise<void> {
     if (this.#isStopped) return this.#tasks.idle();
     this.#isStopped = true;
+    this.#abort.abort();
     this.#tickTimer?.cancel();
     this.#failReads('stopped');
     await this.#options.transport.close();
@@ -446,18 +458,25 @@ export class RaftNode implements RaftReceiver {
   }
 
   async #sendSnapshot(message: Extract<Message, { type: 'install-snapshot' }>): Promise<void> {
-    const { stateMachine, transport, log } = this.#options;
+    const { clock, stateMachine, transport, log } = this.#options;
     const peer = message.to;
     if (this.#sendingSnapshot.has(peer)) return;
     this.#sendingSnapshot.add(peer);
     try {
-      const { index, confState, chunks, close } = await stateMachine.snapshot();
+      const { index, confState, read, close } = await stateMachine.snapshot();
       try {
         const term = this.#raft.termAt(index);
         if (term === undefined || index < message.snapshot.index)
           throw new Error('the state is not durable that far yet');
         log.info({ peer: peer.toString(16), index, term }, 'raft: sending snapshot');
-        await transport.sendSnapshot({ ...message, snapshot: { index, term, confState } }, chunks);
+        await sendToItsEnd({
+          clock,
+          transport,
+          message: { ...message, snapshot: { index, term, confState } },
+          source: { id: this.#nextSnapshot++, read },
+          signal: this.#abort.signal,
+          isOfUse: () => this.#leadsIn(message.term) && this.#raft.termAt(index) === term,
+        });
         this.#raft.reportSnapshot(peer, true);
       } finally {
         await close();
@@ -469,6 +488,10 @@ export class RaftNode implements RaftReceiver {
       this.#sendingSnapshot.delete(peer);
       this.#pumpSoon();
     }
+  }
+
+  #leadsIn(term: Term): boolean {
+    return !this.#isStopped && this.#softState.role === 'leader' && this.#raft.status().term === term;
   }
 
   #noteSoftState(state: SoftState): void {
@@ -528,13 +551,23 @@ export class RaftNode implements RaftReceiver {
   // ── Compaction ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   #compactIfDue(): void {
-    const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
+    const { stateMachine, snapshotEntries, catchUpEntries } = this.#limits();
     const durable = Math.min(stateMachine.durableIndex(), this.#raft.status().applied);
     if (this.#isCompacting || durable - this.#compactedTo < snapshotEntries + catchUpEntries) return;
     // The core's log begins behind a snapshot as soon as it has accepted one (simulator, seed 1789).
     if (this.#isInstalling || this.#raft.hasPendingSnapshot) return;
     this.#isCompacting = true;
     this.#tasks.run(this.#compact(durable - catchUpEntries).finally(() => (this.#isCompacting = false)));
+  }
+
+  #limits(): Pick<RaftNodeOptions, 'stateMachine' | 'snapshotEntries' | 'catchUpEntries'> {
+    const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
+    if (stateMachine.isShortOfRoom?.() !== true) return { stateMachine, snapshotEntries, catchUpEntries };
+    return {
+      stateMachine,
+      snapshotEntries: Math.min(snapshotEntries, ENTRIES_SHORT_OF_ROOM),
+      catchUpEntries: Math.min(catchUpEntries, ENTRIES_SHORT_OF_ROOM),
+    };
   }
 
   async #compact(index: LogIndex): Promise<void> {
@@ -554,6 +587,7 @@ export class RaftNode implements RaftReceiver {
   #fatal(error: unknown): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    this.#abort.abort();
     this.#tickTimer?.cancel();
     this.#failReads('stopped');
     this.#options.log.error(

@@ -27,6 +27,19 @@ export interface RaftReceiver {
   ): Promise<void>;
 }
 
+/** A state machine as bytes that can be read again. */
+export interface SnapshotSource {
+  /** Names them among all that this member sends; never 0, and never used for others. */
+  readonly id: bigint;
+  /** From this byte to their end, in chunks. */
+  read(from: number): AsyncIterable<Uint8Array>;
+}
+
+/** The peer does not want it, or could not use it: to go on with it is of no use. */
+export class SnapshotRefusedError extends Error {
+  override readonly name = 'SnapshotRefusedError';
+}
+
 export interface PeerAddress {
   readonly id: MemberId;
   readonly peerUrls: readonly string[];
@@ -46,7 +59,10 @@ export interface RaftTransport {
   start(receiver: RaftReceiver): Promise<void>;
   /** Never blocks; drops the message when the peer is away or its queue is full. */
   send(messages: readonly Message[]): void;
-  /** Moves the state machine to a peer; resolves when the peer has installed it, rejects when it did not. */
-  sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * Moves the state machine to a peer, from where an earlier call with the same source has come to; resolves when the
+   * peer has installed it. Rejects with `SnapshotRefusedError`, or where the way to the peer broke.
+   */
+  sendSnapshot(message: Message, source: SnapshotSource): Promise<void>;
   close(): Promise<void>;
 }

@@ -162,7 +162,7 @@ test('a flipped bit before the last batch is damage, named with its place and th
   const at = Buffer.from(disk.contents(active)).indexOf('entry 2');
   disk.flipBits(active, at, 0x10);
   await expect(open()).rejects.toThrow(
-    /0000000000000001\.log is damaged at byte \d+ \(batch 3\).*delete its data directory/,
+    /0000000000000001\.log is damaged at byte \d+ \(batch 3\).*"etcdctl member remove 1".*empty data directory/,
   );
 });
 
@@ -317,4 +317,63 @@ test('open() refuses a last batch that is whole but not of this version: it is n
     await (await options().disk.open(active)).writeAt(last.end, parts);
     await expect(open()).rejects.toThrow(/damaged at byte \d+ \(batch 3\): its checksum fits, but/);
   }
+});
+
+/** A log of one segment, whose batches have numbers far above what a search from the first one would reach. */
+async function longLog() {
+  const subject = world();
+  const wal = await subject.create();
+  for (let index = 1; index <= 5000; index++) await wal.append(batch({ entries: [entry(index)] }));
+  await wal.append(batch({ snapshot: { index: 4990, term: 1, confState } }));
+  await wal.release(4990);
+  await wal.close();
+  const names = subject.disk.names('wal').filter((name) => name.endsWith('.log'));
+  return { ...subject, path: `wal/${names[0]!}`, names };
+}
+
+test('the oldest segment is never taken for one just begun, however high its numbers are', async () => {
+  const { disk, open, path, names } = await longLog();
+  expect(names).toHaveLength(1);
+  expect(parseInt(names[0]!, 16)).toBeGreaterThan(1);
+  disk.flipBits(path, 25, 1);
+  await expect(open()).rejects.toThrow(/\.log is damaged at byte 0 .*header is not readable.*etcdctl member remove 1/);
+  expect(disk.names('wal')).toContain(names[0]);
+});
+
+test('the first segment without a readable header: with a batch in it damage, blank it was just begun', async () => {
+  const { disk, open, create } = world();
+  const wal = await create();
+  await wal.append(batch({ entries: [entry(1)] }));
+  await wal.close();
+  disk.flipBits(active, 3, 1);
+  await expect(open()).rejects.toThrow(/damaged at byte 0/);
+  const fresh = world();
+  await (await fresh.create()).close();
+  fresh.disk.flipBits(active, 30, 1);
+  expect(await fresh.open()).toBeUndefined();
+});
+
+test('where the disk is full, room is asked for, and the batch is written then; without any, it is the last', async () => {
+  const asked: unknown[] = [];
+  let isFull = false;
+  const { disk, options } = world();
+  const makeRoom = async (cause: unknown) => {
+    asked.push(cause);
+    isFull = true;
+    if (asked.length >= 3) return false;
+    disk.faults = { capacityBytes: disk.usedBytes + 3000 };
+    return true;
+  };
+  const wal = await Wal.create({ ...options(), ...start, makeRoom, isFull: () => isFull });
+  disk.faults = { capacityBytes: disk.usedBytes };
+  let index = 0;
+  let failure: unknown;
+  while (failure === undefined && index < 200) await wal.append(batch({ entries: [entry(++index, 1, 'x'.repeat(200))] })).catch((error: unknown) => (failure = error));
+  expect(asked.length).toBeGreaterThan(2);
+  expect(String((failure as Error).cause)).toContain('the reserve for this is used up');
+  await expect(wal.append(batch({}))).rejects.toBe(failure);
+  disk.faults = {};
+  disk.powerCut();
+  const { restored } = await reopened(() => Wal.open(options()));
+  expect(restored.entries).toHaveLength(index - 1);
 });

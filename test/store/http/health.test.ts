@@ -18,7 +18,7 @@ afterEach(async () => {
 /** Asks the member of a path; time moves for as long as it takes to answer. */
 async function serve(part: StorePart): Promise<(path: string) => Promise<string>> {
   const metrics = new StoreMetrics(cluster.clock);
-  metrics.addMember(part.member);
+  metrics.addMember(part.member, 'wal');
   const listening = createServer(storeHttp({ member: part.member, metrics, log: silentLog }));
   server = listening;
   await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));

@@ -2,12 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../../src/base/system-clock.ts';
+import { StoreMetrics } from '../../../src/store/http/metrics.ts';
 import { levelBackends } from '../../../src/store/mvcc/level-backend.ts';
 
 test('compact() gives back the space of deleted rows, while reads and writes go on', async () => {
   const root = mkdtempSync(join(tmpdir(), 'podium-level-'));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));
-  const backend = await levelBackends(root).open('db');
+  // As a process has it, whose metrics stand in between.
+  const backend = await new StoreMetrics(systemClock).timedBackends(levelBackends(root)).open('db');
   onTestFinished(() => backend.close());
   const keys = Array.from({ length: 2000 }, (_, at) => `v${String(at).padStart(6, '0')}`);
   // Not compressible, or nothing would be on disk to give back.

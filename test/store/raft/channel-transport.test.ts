@@ -76,6 +76,7 @@ function pair(clock: DrivenClock, clusterIds: readonly [bigint, bigint] = [9n, 9
       handlers: {
         stream: forwardTo('stream'),
         snapshot: forwardTo('snapshot'),
+        snapshotProgress: forwardTo('snapshotProgress'),
       },
     };
   };
@@ -146,13 +147,15 @@ test('a snapshot arrives in order, and a refusal reaches the sender with its rea
   const second = new Recorder();
   await one.start(new Recorder());
   await two.start(second);
-  const chunks = async function* () {
+  const read = async function* () {
     for (const text of ['a', 'b', 'c']) yield Buffer.from(text);
   };
-  await one.sendSnapshot(install, chunks());
+  await one.sendSnapshot(install, { id: 1n, read });
   expect(second.chunks).toEqual(['a', 'b', 'c']);
   second.refuse = true;
-  await expect(one.sendSnapshot(install, chunks())).rejects.toThrow('did not install the snapshot: the disk is full');
+  await expect(one.sendSnapshot(install, { id: 2n, read })).rejects.toThrow(
+    'did not install the snapshot: the snapshot was not installed: the disk is full',
+  );
 });
 
 test('a member of another cluster is refused', async () => {
@@ -163,7 +166,7 @@ test('a member of another cluster is refused', async () => {
   await one.start(first);
   await clock.advance(5000);
   expect([...first.seen, ...second.seen]).toEqual([]);
-  await expect(one.sendSnapshot(install, (async function* () {})())).rejects.toThrow('cluster ID mismatch');
+  await expect(one.sendSnapshot(install, { id: 1n, read: async function* () {} })).rejects.toThrow('cluster ID mismatch');
 });
 
 test('every kind of message survives the wire', () => {
