@@ -4,9 +4,10 @@
  */
 import type { TraceEvent } from '../../src/base/trace.ts';
 import type { Member } from '../../src/store/member.ts';
-import type { LogIndex, MemberId, Message, Term } from '../../src/store/raft/core/types.ts';
+import type { ConfState, LogIndex, MemberId, Message, Term } from '../../src/store/raft/core/types.ts';
 import { digest } from './network.ts';
-import type { Machine, World } from './world.ts';
+import type { Machine } from './machine.ts';
+import type { World } from './world.ts';
 
 /** States are hashed at intervals: it costs more than all other checks. */
 const HASH_EVERY_MS = 400;
@@ -49,11 +50,26 @@ export class Checkers {
   /** Replicas that have applied the same hold the same. */
   checkStates(): void {
     for (const { machine, member } of this.#world.running()) {
-      const { index } = member.machine.applied;
-      const hash = member.machine.hashAll();
+      const { index, confState } = member.machine.applied;
+      const hash = `${member.machine.hashAll()} ${printConf(confState)}`;
       const known = this.#states.get(index);
       if (known === undefined) this.#states.set(index, hash);
       else if (known !== hash) this.#fail(machine, `its state at index ${index} is not that of the others`);
+    }
+  }
+
+  /** Of a cluster at rest: who counts, by each member's rows and by its consensus, is who is there. */
+  checkMembers(): void {
+    const there = idsOf(this.#world.machines.map(({ id }) => id));
+    for (const { machine, member } of this.#world.running()) {
+      const rows = member.machine.members.list();
+      if (rows.some(({ isLearner }) => isLearner) || idsOf(rows.map(({ id }) => id)) !== there) {
+        this.#fail(machine, `its members are ${idsOf(rows.map(({ id }) => id))}, and there are ${there}`);
+      }
+      const { confState } = member.status();
+      if (idsOf(confState.voters) !== there || printConf(confState) !== printConf(member.machine.applied.confState)) {
+        this.#fail(machine, `it counts ${printConf(confState)}, and there are ${there}`);
+      }
     }
   }
 
@@ -113,4 +129,12 @@ export class Checkers {
   #fail(machine: Machine, what: string): void {
     this.#world.fail(`member ${machine.id}: ${what}`);
   }
+}
+
+function idsOf(ids: readonly MemberId[]): string {
+  return [...ids].sort((a, b) => (a < b ? -1 : 1)).join();
+}
+
+function printConf({ voters, votersOutgoing, learners, learnersNext }: ConfState): string {
+  return [voters, votersOutgoing, learners, learnersNext].map((ids) => ids.join()).join(' ');
 }

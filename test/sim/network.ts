@@ -6,6 +6,9 @@
  *
  * Connections are numbered a direction, as transport.ts has it. A process that dies closes those to it, which the others
  * hear of; a power cut and a partition close nothing. False and late closes are faults of their own.
+ *
+ * Who is reached follows what each process says of the members, as the real transport does: it sends to its peers alone,
+ * and whoever a receiver knows to be removed is told so and not heard.
  */
 import { assert } from '../../src/base/assert.ts';
 import type { Clock, Millis } from '../../src/base/clock.ts';
@@ -16,7 +19,7 @@ import type { Random } from '../../src/base/random.ts';
 import { Envelope } from '../../src/proto/raft.ts';
 import type { MemberId, Message, SnapshotMeta } from '../../src/store/raft/core/types.ts';
 import { messageFromWire, messageToWire } from '../../src/store/raft/message-codec.ts';
-import type { RaftReceiver, RaftTransport } from '../../src/store/raft/transport.ts';
+import type { PeerSet, RaftReceiver, RaftTransport } from '../../src/store/raft/transport.ts';
 import type { Counters } from './counters.ts';
 import type { Tracer } from './tracer.ts';
 
@@ -30,6 +33,8 @@ export const CALM: LinkFaults = { drop: 0, double: 0, delayMs: { min: 0.2, max: 
 /** How soon a member hears that a process died, and how soon it has dialled one that lives. */
 const CLOSE_MS = { min: 0.1, max: 20 };
 const DIAL_MS = { min: 5, max: 300 };
+/** How soon a member that was removed hears so from whom it talks to. */
+const REFUSAL_MS = { min: 0.2, max: 10 };
 
 export interface NetworkOptions {
   readonly clock: Clock;
@@ -57,19 +62,34 @@ interface Link {
 }
 
 /** A process that takes part; a restarted member is another one. */
-class Station implements RaftTransport {
+export class Station implements RaftTransport {
   readonly id: MemberId;
   receiver: RaftReceiver | undefined;
   isDown = false;
   readonly #network: Network;
+  #set: PeerSet = { peers: [], isRemoved: () => false };
+  #peers: ReadonlySet<MemberId> = new Set();
 
   constructor(network: Network, id: MemberId) {
     this.#network = network;
     this.id = id;
   }
 
-  /** Its machines are fixed, and linked from the beginning. */
-  setPeers(): void {}
+  setPeers(set: PeerSet): void {
+    const before = this.#peers;
+    this.#set = set;
+    this.#peers = new Set(set.peers.map(({ id }) => id));
+    if (this.receiver !== undefined && !this.isDown) this.#network.repeer(this, before);
+  }
+
+  /** By what its process last said. */
+  knows(id: MemberId): boolean {
+    return this.#peers.has(id);
+  }
+
+  hasRemoved(id: MemberId): boolean {
+    return this.#set.isRemoved(id);
+  }
 
   async start(receiver: RaftReceiver): Promise<void> {
     this.receiver = receiver;
@@ -77,11 +97,13 @@ class Station implements RaftTransport {
   }
 
   send(messages: readonly Message[]): void {
-    if (!this.isDown) for (const message of messages) this.#network.send(message);
+    if (this.isDown) return;
+    for (const message of messages) if (this.knows(message.to)) this.#network.send(message);
   }
 
   sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     assert(message.type === 'install-snapshot', 'only such a message carries a state');
+    if (!this.knows(message.to)) return Promise.reject(new Error(`no member ${message.to}`));
     return this.#network.sendSnapshot(message, chunks);
   }
 
@@ -92,19 +114,34 @@ class Station implements RaftTransport {
 
 export class Network {
   readonly #options: NetworkOptions;
+  readonly #ids = new Set<MemberId>();
   readonly #links = new Map<string, Link>();
   readonly #stations = new Map<MemberId, Station>();
 
-  constructor(members: readonly MemberId[], options: NetworkOptions) {
+  constructor(options: NetworkOptions) {
     this.#options = options;
-    for (const from of members) {
-      for (const to of members) {
-        if (from === to) continue;
-        const random = options.random.fork(`link/${from}>${to}`);
-        const state = { faults: CALM, isCut: false, connection: 0, isConnected: false };
-        this.#links.set(`${from}>${to}`, { from, to, random, ...state, transfers: new Set() });
-      }
+  }
+
+  /** A machine is there, linked with all others. */
+  add(id: MemberId): void {
+    for (const other of this.#ids) {
+      this.#connect(id, other);
+      this.#connect(other, id);
     }
+    this.#ids.add(id);
+  }
+
+  /** It is gone for good. */
+  remove(id: MemberId): void {
+    assert(!this.#stations.has(id), 'nothing runs there any more');
+    this.#ids.delete(id);
+    for (const [name, { from, to }] of this.#links) if (from === id || to === id) this.#links.delete(name);
+  }
+
+  #connect(from: MemberId, to: MemberId): void {
+    const random = this.#options.random.fork(`link/${from}>${to}`);
+    const state = { faults: CALM, isCut: false, connection: 0, isConnected: false };
+    this.#links.set(nameOf(from, to), { from, to, random, ...state, transfers: new Set() });
   }
 
   get links(): Iterable<{ readonly from: MemberId; readonly to: MemberId }> {
@@ -112,7 +149,7 @@ export class Network {
   }
 
   /** The transport of a process that begins. */
-  attach(id: MemberId): RaftTransport {
+  attach(id: MemberId): Station {
     assert(!this.#stations.has(id), 'a member runs once at a time');
     const station = new Station(this, id);
     this.#stations.set(id, station);
@@ -133,17 +170,20 @@ export class Network {
   }
 
   cut(from: MemberId, to: MemberId): void {
-    const link = this.#link(from, to);
+    const link = this.#links.get(nameOf(from, to));
+    if (link === undefined) return;
     link.isCut = true;
     this.#breakTransfers(link, 'the link is cut');
   }
 
   mend(from: MemberId, to: MemberId): void {
-    this.#link(from, to).isCut = false;
+    const link = this.#links.get(nameOf(from, to));
+    if (link !== undefined) link.isCut = false;
   }
 
   setFaults(from: MemberId, to: MemberId, faults: LinkFaults): void {
-    this.#link(from, to).faults = faults;
+    const link = this.#links.get(nameOf(from, to));
+    if (link !== undefined) link.faults = faults;
   }
 
   /** Every link whole and calm again. */
@@ -156,7 +196,8 @@ export class Network {
 
   /** The sender is told that the connection ended, though the receiver lives; or of an older one, long gone. */
   closeFalsely(from: MemberId, to: MemberId, isLate: boolean): void {
-    const link = this.#link(from, to);
+    const link = this.#links.get(nameOf(from, to));
+    if (link === undefined) return;
     const { connection } = link;
     this.#options.tracer.add(`net ${from}>${to} ${isLate ? 'late' : 'false'} close`);
     if (isLate) return this.#tell(link, (receiver) => receiver.closed(to, connection - 1));
@@ -164,6 +205,7 @@ export class Network {
     this.#dialSoon(link);
   }
 
+  /** A process has started. */
   dialAll(station: Station): void {
     for (const link of this.#links.values()) {
       if (link.from === station.id) this.#dialSoon(link);
@@ -174,11 +216,25 @@ export class Network {
     }
   }
 
+  /** The members have changed, by what the process at `station` knows. */
+  repeer(station: Station, before: ReadonlySet<MemberId>): void {
+    for (const link of this.#links.values()) {
+      if (link.from !== station.id) continue;
+      const isPeer = station.knows(link.to);
+      if (isPeer && !before.has(link.to)) this.#dialSoon(link);
+      if (isPeer || !before.has(link.to)) continue;
+      // Who leaves tells nobody: the member knows by itself.
+      link.isConnected = false;
+      this.#breakTransfers(link, 'no member any more');
+    }
+  }
+
   send(message: Message): void {
     const { tracer, counters, onSent } = this.#options;
-    const link = this.#link(message.from, message.to);
+    const link = this.#links.get(nameOf(message.from, message.to));
     onSent(message);
     counters.messages++;
+    if (link === undefined) return;
     const bytes = Envelope.encode(messageToWire(message));
     const what = `${message.from}>${message.to} ${message.type} term=${message.term}`;
     if (link.isCut || link.random.chance(link.faults.drop)) {
@@ -199,13 +255,19 @@ export class Network {
     chunks: AsyncIterable<Uint8Array>,
   ): Promise<void> {
     const { clock, counters, tracer, whenAwake } = this.#options;
-    const link = this.#link(message.from, message.to);
+    const link = this.#links.get(nameOf(message.from, message.to));
+    if (link === undefined) throw new Error('no such machine');
     const travel = async () => {
       await sleep(clock, drawDelay(link));
       await new Promise<void>((resolve) => whenAwake(link.to, resolve));
     };
-    const receiver = this.#stations.get(message.to)?.receiver;
-    if (link.isCut || receiver === undefined) throw new Error('no connection');
+    const station = this.#stations.get(message.to);
+    const receiver = station?.receiver;
+    if (link.isCut || station === undefined || receiver === undefined) throw new Error('no connection');
+    if (station.hasRemoved(message.from)) {
+      this.#refuse(link);
+      throw new Error('removed from the cluster');
+    }
     const bytes = Envelope.encode(messageToWire(message));
     tracer.add(`snapshot ${message.from}>${message.to} index=${message.snapshot.index}`);
     const broken = deferred<never>();
@@ -247,8 +309,10 @@ export class Network {
     clock.setTimer(drawDelay(link), () => {
       if (link.isCut) return tracer.add(`lost ${what}`);
       whenAwake(link.to, () => {
-        const receiver = this.#stations.get(link.to)?.receiver;
-        if (receiver === undefined) return tracer.add(`nobody ${what}`);
+        const station = this.#stations.get(link.to);
+        const receiver = station?.receiver;
+        if (station === undefined || receiver === undefined) return tracer.add(`nobody ${what}`);
+        if (station.hasRemoved(link.from)) return this.#refuse(link);
         tracer.add(`recv ${what}`);
         try {
           receiver.receive(messageFromWire(Envelope.decode(bytes)));
@@ -283,12 +347,30 @@ export class Network {
     const caller = this.#stations.get(link.from);
     clock.setTimer(draw(link.random, DIAL_MS), () => {
       if (link.isConnected || caller === undefined || this.#stations.get(link.from) !== caller) return;
-      const isOpen = !link.isCut && !this.#link(link.to, link.from).isCut;
-      if (!isOpen || this.#stations.get(link.to)?.receiver === undefined) return this.#dialSoon(link);
+      if (!caller.knows(link.to)) return;
+      const back = this.#links.get(nameOf(link.to, link.from));
+      if (back === undefined) return;
+      const callee = this.#stations.get(link.to);
+      if (link.isCut || back.isCut || callee?.receiver === undefined) return this.#dialSoon(link);
+      if (callee.hasRemoved(link.from)) {
+        this.#refuse(link);
+        return this.#dialSoon(link);
+      }
       const connection = ++link.connection;
       link.isConnected = true;
       tracer.add(`net ${link.from}>${link.to} opened ${connection}`);
       this.#tell(link, (receiver) => receiver.opened(link.to, connection));
+    });
+  }
+
+  /** A removed member may have missed that it was: it is told by whom it talks to, if the way back is free. */
+  #refuse(link: Link): void {
+    const { clock, tracer } = this.#options;
+    tracer.add(`net ${link.from}>${link.to} refused: removed`);
+    const station = this.#stations.get(link.from);
+    clock.setTimer(draw(link.random, REFUSAL_MS), () => {
+      if (this.#links.get(nameOf(link.to, link.from))?.isCut !== false || this.#stations.get(link.from) !== station) return;
+      this.#tell(link, (receiver) => receiver.removed?.());
     });
   }
 
@@ -308,12 +390,10 @@ export class Network {
   #breakTransfers(link: Link, why: string): void {
     for (const breaks of [...link.transfers]) breaks(why);
   }
+}
 
-  #link(from: MemberId, to: MemberId): Link {
-    const link = this.#links.get(`${from}>${to}`);
-    assert(link !== undefined, 'members are known');
-    return link;
-  }
+function nameOf(from: MemberId, to: MemberId): string {
+  return `${from}>${to}`;
 }
 
 function drawDelay({ random, faults }: Link): Millis {
