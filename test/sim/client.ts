@@ -206,18 +206,21 @@ export class Clients {
     }
   }
 
-  /** True if it was done. */
+  /** True if it is done now, by this compaction or by one before. */
   compactTo(revision: number, random: Random): Promise<boolean> {
-    return this.#compactTo(this.#clientOf(random), revision, true);
+    return this.#askToCompact(this.#clientOf(random), revision, true);
   }
 
-  async #compactTo(client: StoreClient, revision: number, physical: boolean): Promise<boolean> {
-    if (revision <= this.compactedTo) return false;
-    this.compactedTo = revision;
+  async #compactTo(client: StoreClient, revision: number, physical: boolean): Promise<void> {
+    if (revision > this.compactedTo) await this.#askToCompact(client, revision, physical);
+  }
+
+  async #askToCompact(client: StoreClient, revision: number, physical: boolean): Promise<boolean> {
+    this.compactedTo = Math.max(this.compactedTo, revision);
     const told = await outcomeOf(client.compact({ revision, physical }));
     this.#world.tracer.add(`client compacts ${revision} ${told.kind}`);
     if (told.kind === 'answered') this.#world.counters.compactions++;
-    return told.kind === 'answered';
+    return told.kind === 'answered' || told.code === RpcCode.OUT_OF_RANGE;
   }
 
   // ── Leases ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -46,6 +46,8 @@ export interface Counters {
   lostMembersReplaced: number;
   /** Told by the log or by a peer. */
   removedMembersEnded: number;
+  /** One member for another in one step, through both majorities. */
+  jointChanges: number;
   /** Of members: they would have endangered the quorum, or had come too early. */
   changesRefused: number;
   /** By the operator, while it changes the members. */
@@ -93,6 +95,7 @@ export const MUST_MEET = [
   'leadersRemoved',
   'lostMembersReplaced',
   'removedMembersEnded',
+  'jointChanges',
   'changesRefused',
   'leadersMoved',
   'destroyedMembers',
@@ -144,6 +147,7 @@ export function newCounters(): Counters {
     leadersRemoved: 0,
     lostMembersReplaced: 0,
     removedMembersEnded: 0,
+    jointChanges: 0,
     changesRefused: 0,
     leadersMoved: 0,
     destroyedMembers: 0,

@@ -219,6 +219,8 @@ export class Network {
   /** The members have changed, by what the process at `station` knows. */
   repeer(station: Station, before: ReadonlySet<MemberId>): void {
     for (const link of this.#links.values()) {
+      // Its stream ends with the word that it is removed.
+      if (link.to === station.id && link.isConnected && station.hasRemoved(link.from)) this.#refuse(link);
       if (link.from !== station.id) continue;
       const isPeer = station.knows(link.to);
       if (isPeer && !before.has(link.to)) this.#dialSoon(link);

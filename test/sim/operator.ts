@@ -21,6 +21,7 @@ const LOOK_EVERY_MS = { low: 200, high: 900 };
 const START_WITHIN_MS = 1_500;
 /** A change that the members do not show so long after it was asked for was lost: its leader has committed reads since. */
 const UNKNOWN_MS = 6_000;
+const READY_SHARE = 0.9;
 const VOTERS_MIN = 3;
 const VOTERS_MAX = 5;
 
@@ -132,6 +133,7 @@ export class Operator {
     this.#members = members;
     const isOld = this.#world.clock.monotonic() - this.#unknownSince > UNKNOWN_MS;
     if (isOld || this.#isShown?.(members) === true) this.#isShown = undefined;
+    if (this.#isShown === undefined) this.#unknownSince = 0;
     const joins = members.map(({ peerUrls }) => ({ name: nameAt(peerUrls), id: 0n, peerUrls }));
     for (const { id, peerUrls } of members) {
       if (!this.#world.knows(id)) this.#begin(this.#world.add({ id, name: nameAt(peerUrls), joins }));
@@ -164,12 +166,19 @@ export class Operator {
     if (learner === undefined) {
       if (kept < this.wanted) actions.push(() => this.#add(this.#random.chance(0.75)));
       if (kept > this.wanted && doomed.length === 0) actions.push(async () => this.unwant(this.#pickVoter(voters)));
-    } else if (this.#isDoomed(learner) || (!this.#isFinishing && this.#random.chance(0.05))) {
+    } else if (this.#isDoomed(learner) || this.#mayGiveUp()) {
       actions.push(() => this.#remove(learner));
     } else if (this.#world.machine(learner.id).hasBeenUp) {
       actions.push(() => this.#promote(learner));
+      const [old] = doomed;
+      if (old !== undefined && this.#isShown === undefined) actions.push(() => this.#exchange(learner, old));
     }
     return actions;
+  }
+
+  /** A learner that was added in vain. */
+  #mayGiveUp(): boolean {
+    return !this.#isFinishing && this.#isShown === undefined && this.#random.chance(0.05);
   }
 
   /** Often the leader. */
@@ -214,6 +223,27 @@ export class Operator {
     if (isDone) this.#world.counters.learnersPromoted++;
   }
 
+  /**
+   * A learner for a voter, in one step through both majorities, which no service offers. The members' rows do not show it:
+   * what the operator does next, promoting the one and removing the other, brings them in line.
+   */
+  async #exchange({ id }: Listed, old: Listed): Promise<void> {
+    const { tracer, counters } = this.#world;
+    const leader = this.#world.leader()?.process?.member;
+    const match = leader?.status().peers.find(({ member }) => member === id)?.match ?? 0;
+    // Else the new majority would wait for one that has nothing yet.
+    if (leader === undefined || match < leader.status().commit * READY_SHARE) return;
+    const isProposed = leader.proposeJointly([
+      { kind: 'add-voter', member: id },
+      { kind: 'remove', member: old.id },
+    ]);
+    tracer.add(`operator exchanges ${old.id} for ${id}: ${isProposed ? 'proposed' : 'refused'}`);
+    if (!isProposed) return;
+    counters.jointChanges++;
+    this.#isShown = (members) => members.every((member) => member.id !== old.id && (member.id !== id || !member.isLearner));
+    this.#unknownSince = Infinity;
+  }
+
   async #remove({ id }: Listed): Promise<void> {
     const { counters } = this.#world;
     const machine = this.#world.machine(id);
@@ -250,13 +280,13 @@ export class Operator {
     this.#isChanging = false;
     this.#world.tracer.add(`operator ${what}: ${outcome.kind}${outcome.kind === 'done' ? '' : ` ${outcome.why}`}`);
     if (outcome.kind === 'refused') this.#world.counters.changesRefused++;
-    if (outcome.kind === 'unknown') {
+    if (outcome.kind === 'unknown' && this.#unknownSince !== Infinity) {
       this.#isShown = isShown;
       this.#unknownSince = this.#world.clock.monotonic();
     }
     if (outcome.kind !== 'done') return false;
-    // None was on its way any more when this one was proposed.
-    this.#isShown = undefined;
+    // None was on its way any more when this one was proposed; what is not in the rows yet waits for them.
+    if (this.#unknownSince !== Infinity) this.#isShown = undefined;
     this.#note(outcome.value.members);
     if (!isShown(outcome.value.members)) this.#world.fail(`operator: ${what} was acknowledged, and the members do not show it`);
     return true;
