@@ -113,7 +113,7 @@ export class Operator {
     while (!this.#isOver) {
       await sleep(this.#world.clock, random.between(LOOK_EVERY_MS.low, LOOK_EVERY_MS.high));
       if (this.isContent && this.#unwanted.size === 0) continue;
-      await this.#look();
+      if (!(await this.#look())) continue;
       const actions = this.#actions();
       if (actions.length === 0 || this.#isOver) continue;
       if (random.chance(0.15)) await this.#moveLeader();
@@ -121,33 +121,45 @@ export class Operator {
     }
   }
 
-  async #look(): Promise<void> {
-    const listed = await this.#ask('list', (channel) =>
-      channel.unary(Cluster.methods.memberList, { linearizable: true }, { timeoutMs: TIMEOUT_MS }),
-    );
-    if (listed !== undefined) this.#note(listed.members);
+  /** True if it saw how things are. */
+  async #look(): Promise<boolean> {
+    const list = (linearizable: boolean) =>
+      this.#ask('list', (channel) => channel.unary(Cluster.methods.memberList, { linearizable }, { timeoutMs: TIMEOUT_MS }));
+    const listed = await list(true);
+    if (listed !== undefined) {
+      this.#note(listed.members);
+      return true;
+    }
+    // A voter that was added, of which the answer was lost, may be the one without whom there is no majority.
+    const seen = await list(false);
+    if (seen !== undefined) this.#equip(seen.members);
+    return false;
   }
 
-  /** Whoever is listed and has no machine yet gets one; who is gone for good is taken away. */
   #note(members: readonly Listed[]): void {
     this.#members = members;
     const isOld = this.#world.clock.monotonic() - this.#unknownSince > UNKNOWN_MS;
     if (isOld || this.#isShown?.(members) === true) this.#isShown = undefined;
     if (this.#isShown === undefined) this.#unknownSince = 0;
-    const joins = members.map(({ peerUrls }) => ({ name: nameAt(peerUrls), id: 0n, peerUrls }));
-    for (const { id, peerUrls } of members) {
-      if (!this.#world.knows(id)) this.#begin(this.#world.add({ id, name: nameAt(peerUrls), joins }));
-      const machine = this.#world.machine(id);
-      if (machine.joins !== undefined && !machine.hasBeenUp) machine.joins = joins;
-    }
+    this.#equip(members);
     for (const machine of [...this.#world.machines]) {
-      // One that takes part hears that it does not any more.
+      // What is gone for good is taken away. One that takes part hears that it does not any more.
       const isGone = machine.isToGo && (machine.isLost || !machine.hasBeenUp);
       if (!isGone || members.some(({ id }) => id === machine.id)) continue;
       this.#world.retire(machine);
       this.#freeNames.push(machine.name);
     }
     for (const machine of this.#unwanted) if (!members.some(({ id }) => id === machine.id)) this.#unwanted.delete(machine);
+  }
+
+  /** Whoever is listed and has no machine yet gets one. */
+  #equip(members: readonly Listed[]): void {
+    const joins = members.map(({ peerUrls }) => ({ name: nameAt(peerUrls), id: 0n, peerUrls }));
+    for (const { id, peerUrls } of members) {
+      if (!this.#world.knows(id)) this.#begin(this.#world.add({ id, name: nameAt(peerUrls), joins }));
+      const machine = this.#world.machine(id);
+      if (machine.joins !== undefined && !machine.hasBeenUp) machine.joins = joins;
+    }
   }
 
   #begin(machine: Machine): void {
