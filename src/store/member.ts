@@ -313,7 +313,7 @@ export class Member {
 
   header(): ResponseHeader {
     const { clusterId, id } = this.#config;
-    return { clusterId, memberId: id, revision: this.#machine.revision, raftTerm: this.#node.status().term };
+    return { clusterId, memberId: id, revision: this.#machine.revision, raftTerm: this.#node.term };
   }
 
   /** Calls `listener` on every change of role or leader; answers what takes it off again. */
@@ -373,7 +373,7 @@ export class Member {
       this.#failedProposals++;
       outcome.reject(new StoreError(this.leader === 0n ? 'timeout-leader-failure' : 'timeout'));
     });
-    this.#pending.set(id, { term: this.#node.status().term, outcome, timer });
+    this.#pending.set(id, { term: this.#node.term, outcome, timer });
     return outcome.promise;
   }
 

@@ -5,6 +5,7 @@
 import type { TraceEvent } from '../../src/base/trace.ts';
 import type { Member } from '../../src/store/member.ts';
 import type { ConfState, LogIndex, MemberId, Message, Term } from '../../src/store/raft/core/types.ts';
+import type { StateMachine } from '../../src/store/state-machine.ts';
 import { digest } from './network.ts';
 import type { Machine } from './machine.ts';
 import type { World } from './world.ts';
@@ -27,6 +28,8 @@ export class Checkers {
   readonly #committed = new Map<LogIndex, Term>();
   readonly #contents = new Map<string, string>();
   readonly #states = new Map<LogIndex, string>();
+  /** What was hashed last of each member. */
+  readonly #hashed = new Map<MemberId, { readonly state: StateMachine; readonly index: LogIndex }>();
   readonly #progress = new Map<MemberId, Progress>();
   #committedTo: LogIndex = 0;
   #hashAt = 0;
@@ -41,7 +44,11 @@ export class Checkers {
 
   /** After every settled event. */
   check(): void {
-    for (const { machine, member } of this.#world.running()) this.#checkMember(machine, member);
+    for (const machine of this.#world.machines) {
+      if (!machine.clock.isTouched) continue;
+      machine.clock.isTouched = false;
+      if (machine.process?.member !== undefined) this.#checkMember(machine, machine.process.member);
+    }
     if (this.#world.clock.monotonic() < this.#hashAt) return;
     this.#hashAt = this.#world.clock.monotonic() + HASH_EVERY_MS;
     this.checkStates();
@@ -51,6 +58,9 @@ export class Checkers {
   checkStates(): void {
     for (const { machine, member } of this.#world.running()) {
       const { index, confState } = member.machine.applied;
+      const hashed = this.#hashed.get(machine.id);
+      if (hashed?.state === member.machine && hashed.index === index) continue;
+      this.#hashed.set(machine.id, { state: member.machine, index });
       const hash = `${member.machine.hashAll()} ${printConf(confState)}`;
       const known = this.#states.get(index);
       if (known === undefined) this.#states.set(index, hash);

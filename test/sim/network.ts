@@ -10,6 +10,7 @@
  * Who is reached follows what each process says of the members, as the real transport does: it sends to its peers alone,
  * and whoever a receiver knows to be removed is told so and not heard.
  */
+import { crc32 } from 'node:zlib';
 import { assert } from '../../src/base/assert.ts';
 import type { Clock, Millis } from '../../src/base/clock.ts';
 import { sleep } from '../../src/base/clock.ts';
@@ -406,9 +407,7 @@ export function draw(random: Random, { min, max }: { readonly min: Millis; reado
   return min + random.float() * (max - min);
 }
 
-/** FNV-1a, so that a trace tells messages apart that differ in their contents alone. */
+/** So that a trace tells messages apart that differ in their contents alone. */
 export function digest(bytes: Uint8Array): string {
-  let value = 0x811c9dc5;
-  for (const byte of bytes) value = Math.imul(value ^ byte, 0x01000193);
-  return (value >>> 0).toString(16);
+  return crc32(bytes).toString(16);
 }

@@ -46,7 +46,15 @@ export class ServerChannel implements Channel {
   }
 
   unary<Q, S>(method: MethodDescriptor<Q, S>, init: Init<Q>, options: CallOptions = {}): Promise<S> {
-    return new Promise((resolve, reject) => {
+    return new Promise((settle, fail) => {
+      const resolve = (answer: S) => {
+        off();
+        settle(answer);
+      };
+      const reject = (error: unknown) => {
+        off();
+        fail(error);
+      };
       this.#after(DELAY_MS, () => {
         const target = this.#options.target();
         const server = target?.server();
@@ -68,7 +76,7 @@ export class ServerChannel implements Channel {
           );
         });
       });
-      this.#limit(options, reject);
+      const off = this.#limit(options, fail);
     });
   }
 
@@ -80,11 +88,12 @@ export class ServerChannel implements Channel {
     let isOver = false;
     const end = (error?: Error) => {
       isOver = true;
+      off();
       responses.end(error);
       call?.cancel();
     };
     const cancel = () => end(new RpcError(RpcCode.CANCELLED, 'the call was cancelled'));
-    this.#limit(options, end);
+    const off = this.#limit(options, end);
     this.#after(DELAY_MS, () => {
       if (isOver) return;
       target = this.#options.target();
@@ -139,15 +148,16 @@ export class ServerChannel implements Channel {
     return { off: () => server.onDeath.delete(listener) };
   }
 
-  #limit({ timeoutMs, signal }: CallOptions, fail: (error: RpcError) => void): void {
-    if (timeoutMs !== undefined) {
-      this.#options.clock.setTimer(timeoutMs, () =>
-        fail(new RpcError(RpcCode.DEADLINE_EXCEEDED, 'Deadline exceeded')),
-      );
-    }
-    signal?.addEventListener('abort', () => fail(new RpcError(RpcCode.CANCELLED, 'the call was cancelled')), {
-      once: true,
-    });
+  /** Answers what takes the limits off. */
+  #limit({ timeoutMs, signal }: CallOptions, fail: (error: RpcError) => void): () => void {
+    const onTimeout = () => fail(new RpcError(RpcCode.DEADLINE_EXCEEDED, 'Deadline exceeded'));
+    const timer = timeoutMs === undefined ? undefined : this.#options.clock.setTimer(timeoutMs, onTimeout);
+    const onAbort = () => fail(new RpcError(RpcCode.CANCELLED, 'the call was cancelled'));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return () => {
+      timer?.cancel();
+      signal?.removeEventListener('abort', onAbort);
+    };
   }
 
   #after(delay: { readonly min: Millis; readonly max: Millis }, run: () => void): void {
