@@ -43,7 +43,8 @@ interface Target {
 
 /** One call under way: its signal to the handler and its one outcome. */
 class Call {
-  readonly #controller = new AbortController();
+  /** Made for the handler that asks for it: most never do, and it costs more than the rest of the call. */
+  #controller: AbortController | undefined;
   readonly #cleanup: (() => void)[] = [];
   readonly context: CallContext;
   /** Set once the call has failed or ended; the first outcome counts. */
@@ -54,8 +55,11 @@ class Call {
     calls.add(this);
     this.#cleanup.push(() => calls.delete(this));
     const metadata = new Map(Object.entries(call.metadata ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
+    const signalNow = () => this.#signal();
     this.context = {
-      signal: this.#controller.signal,
+      get signal() {
+        return signalNow();
+      },
       metadata: { get: (name) => metadata.get(name.toLowerCase()) },
       peer: options.peer ?? 'direct',
       identity: options.identity,
@@ -75,6 +79,12 @@ class Call {
     }
   }
 
+  #signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.outcome !== undefined && !this.#controller.signal.aborted) this.#controller.abort(CALL_OVER);
+    return this.#controller.signal;
+  }
+
   onEnd(run: (error: RpcError | undefined) => void): void {
     if (this.outcome === undefined) this.#onEnd.push(run);
     else run(this.outcome === 'done' ? undefined : this.outcome);
@@ -85,7 +95,7 @@ class Call {
     this.outcome = error ?? 'done';
     for (const clean of this.#cleanup) clean();
     for (const run of this.#onEnd) run(error);
-    this.#controller.abort(CALL_OVER);
+    this.#controller?.abort(CALL_OVER);
   }
 
   cancel(): void {

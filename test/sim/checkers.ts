@@ -4,9 +4,11 @@
  */
 import type { TraceEvent } from '../../src/base/trace.ts';
 import type { Member } from '../../src/store/member.ts';
-import type { LogIndex, MemberId, Message, Term } from '../../src/store/raft/core/types.ts';
+import type { ConfState, LogIndex, MemberId, Message, Term } from '../../src/store/raft/core/types.ts';
+import type { StateMachine } from '../../src/store/state-machine.ts';
 import { digest } from './network.ts';
-import type { Machine, World } from './world.ts';
+import type { Machine } from './machine.ts';
+import type { World } from './world.ts';
 
 /** States are hashed at intervals: it costs more than all other checks. */
 const HASH_EVERY_MS = 400;
@@ -26,6 +28,8 @@ export class Checkers {
   readonly #committed = new Map<LogIndex, Term>();
   readonly #contents = new Map<string, string>();
   readonly #states = new Map<LogIndex, string>();
+  /** What was hashed last of each member. */
+  readonly #hashed = new Map<MemberId, { readonly state: StateMachine; readonly index: LogIndex }>();
   readonly #progress = new Map<MemberId, Progress>();
   #committedTo: LogIndex = 0;
   #hashAt = 0;
@@ -40,7 +44,11 @@ export class Checkers {
 
   /** After every settled event. */
   check(): void {
-    for (const { machine, member } of this.#world.running()) this.#checkMember(machine, member);
+    for (const machine of this.#world.machines) {
+      if (!machine.clock.isTouched) continue;
+      machine.clock.isTouched = false;
+      if (machine.process?.member !== undefined) this.#checkMember(machine, machine.process.member);
+    }
     if (this.#world.clock.monotonic() < this.#hashAt) return;
     this.#hashAt = this.#world.clock.monotonic() + HASH_EVERY_MS;
     this.checkStates();
@@ -50,11 +58,29 @@ export class Checkers {
   checkStates(): void {
     for (const { machine, member } of this.#world.running()) {
       if (!member.isReadable) continue;
-      const { index } = member.machine.applied;
-      const hash = member.machine.hashAll();
+      const { index, confState } = member.machine.applied;
+      const hashed = this.#hashed.get(machine.id);
+      if (hashed?.state === member.machine && hashed.index === index) continue;
+      this.#hashed.set(machine.id, { state: member.machine, index });
+      const hash = `${member.machine.hashAll()} ${printConf(confState)}`;
       const known = this.#states.get(index);
       if (known === undefined) this.#states.set(index, hash);
       else if (known !== hash) this.#fail(machine, `its state at index ${index} is not that of the others`);
+    }
+  }
+
+  /** Of a cluster at rest: who counts, by each member's rows and by its consensus, is who is there. */
+  checkMembers(): void {
+    const there = idsOf(this.#world.machines.map(({ id }) => id));
+    for (const { machine, member } of this.#world.running()) {
+      const rows = member.machine.members.list();
+      if (rows.some(({ isLearner }) => isLearner) || idsOf(rows.map(({ id }) => id)) !== there) {
+        this.#fail(machine, `its members are ${idsOf(rows.map(({ id }) => id))}, and there are ${there}`);
+      }
+      const { confState } = member.status();
+      if (idsOf(confState.voters) !== there || printConf(confState) !== printConf(member.machine.applied.confState)) {
+        this.#fail(machine, `it counts ${printConf(confState)}, and there are ${there}`);
+      }
     }
   }
 
@@ -114,4 +140,12 @@ export class Checkers {
   #fail(machine: Machine, what: string): void {
     this.#world.fail(`member ${machine.id}: ${what}`);
   }
+}
+
+function idsOf(ids: readonly MemberId[]): string {
+  return [...ids].sort((a, b) => (a < b ? -1 : 1)).join();
+}
+
+function printConf({ voters, votersOutgoing, learners, learnersNext }: ConfState): string {
+  return [voters, votersOutgoing, learners, learnersNext].map((ids) => ids.join()).join(' ');
 }

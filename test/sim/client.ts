@@ -13,16 +13,20 @@ import type { StoreOperation } from '../../src/verify/core/revision-check.ts';
 import type { StoreEvent, StoreRequest } from '../../src/verify/core/store-model.ts';
 import type { SeenResponse, SeenWatch } from '../../src/verify/core/watch-promises.ts';
 import { call, eventOf } from './requests.ts';
-import type { Machine, World } from './world.ts';
+import type { Machine } from './machine.ts';
+import type { World } from './world.ts';
 
 const REQUEST_TIMEOUT_MS = 2_500;
 const THINK_MS = { low: 30, high: 350 };
 const WRITERS = 5;
 const WATCHERS = 3;
+/** Of the list of members that a client has; as many as there may be. */
+const PLACES = [0, 1, 2, 3, 4];
 const KEYS = ['k/a', 'k/b', 'k/c', 'k/d', 'k/e', 'k/f', 'k/g'];
 const ALL_KEYS = { key: 'k/', rangeEnd: 'k0' };
 /** So many revisions behind the newest that the reference has seen. */
 const KEPT_REVISIONS = 40;
+const STORM_EVERY_MS = { low: 50, high: 200 };
 
 /** It certainly did not happen, or the answer is known. */
 const REFUSED: ReadonlySet<RpcCode> = new Set([
@@ -94,7 +98,7 @@ export class Clients {
   /** All of the history that is left, from one member, until it has told of `untilRevision`. */
   async readHistory(machine: Machine, untilRevision: number): Promise<void> {
     const random = this.#random.fork(`history/${machine.id}`);
-    const client = this.#clientOf(random, [machine]);
+    const client = this.#clientTo(machine, random);
     const from = this.compactedTo + 1;
     const watch = this.#newWatch(`history of ${machine.id}`, { key: '\0', rangeEnd: '\0' }, from);
     const abort = new AbortController();
@@ -151,6 +155,12 @@ export class Clients {
     };
   }
 
+  /** One request of somebody who is no writer; undefined where it was not answered. */
+  request(request: StoreRequest, random: Random) {
+    const client = this.#clientOf(random);
+    return this.#operate({ client, number: WRITERS + 2, request, serializable: false });
+  }
+
   async #operate({ client, number, request, serializable }: {
     readonly client: StoreClient;
     readonly number: number;
@@ -169,6 +179,7 @@ export class Clients {
       this.operations.push({ ...operation, answered: told.value });
       return told.value;
     }
+    if (told.kind === 'refused' && told.code === RpcCode.RESOURCE_EXHAUSTED) counters.spaceRefusals++;
     if (told.kind === 'unknown' && request.kind !== 'range') {
       counters.unknownOutcomes++;
       this.operations.push({ ...operation, answered: undefined });
@@ -180,13 +191,36 @@ export class Clients {
     const client = this.#clientOf(random);
     while (!this.#isOver) {
       await sleep(this.#world.clock, random.between(800, 3000));
-      const revision = this.seenRevision - random.between(KEPT_REVISIONS / 2, KEPT_REVISIONS);
-      if (revision <= this.compactedTo || this.#isOver) continue;
-      this.compactedTo = revision;
-      const told = await outcomeOf(client.compact({ revision }));
-      this.#world.tracer.add(`client compacts ${revision} ${told.kind}`);
-      if (told.kind === 'answered') this.#world.counters.compactions++;
+      const behind = random.between(KEPT_REVISIONS / 2, KEPT_REVISIONS);
+      if (!this.#isOver) await this.#compactTo(client, this.seenRevision - behind, random.chance(0.2));
     }
+  }
+
+  /** Up to what was just seen, again and again. */
+  async compactInStorm(untilMs: Millis, random: Random): Promise<void> {
+    const client = this.#clientOf(random);
+    const { clock } = this.#world;
+    while (!this.#isOver && clock.monotonic() < untilMs) {
+      await sleep(clock, random.between(STORM_EVERY_MS.low, STORM_EVERY_MS.high));
+      await this.#compactTo(client, this.seenRevision - random.below(4), random.chance(0.3));
+    }
+  }
+
+  /** True if it is done now, by this compaction or by one before. */
+  compactTo(revision: number, random: Random): Promise<boolean> {
+    return this.#askToCompact(this.#clientOf(random), revision, true);
+  }
+
+  async #compactTo(client: StoreClient, revision: number, physical: boolean): Promise<void> {
+    if (revision > this.compactedTo) await this.#askToCompact(client, revision, physical);
+  }
+
+  async #askToCompact(client: StoreClient, revision: number, physical: boolean): Promise<boolean> {
+    this.compactedTo = Math.max(this.compactedTo, revision);
+    const told = await outcomeOf(client.compact({ revision, physical }));
+    this.#world.tracer.add(`client compacts ${revision} ${told.kind}`);
+    if (told.kind === 'answered') this.#world.counters.compactions++;
+    return told.kind === 'answered' || told.code === RpcCode.OUT_OF_RANGE;
   }
 
   // ── Leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -360,17 +394,22 @@ export class Clients {
     return sleep(this.#world.clock, random.between(THINK_MS.low, THINK_MS.high));
   }
 
-  /** Begins at any member. */
-  #clientOf(random: Random, machines: readonly Machine[] = random.shuffle(this.#world.machines)): StoreClient {
-    const channels = machines.map((machine) => this.#world.channelTo(machine, random.fork(`to/${machine.id}`)));
+  /** Begins at any member, and goes on to others. */
+  #clientOf(random: Random): StoreClient {
+    const places = random.shuffle(PLACES);
+    const channels = places.map((place) => this.#world.channelToPlace(place, random.fork(`to/${place}`)));
     return channelStoreClient({ channels, requestTimeoutMs: REQUEST_TIMEOUT_MS });
+  }
+
+  #clientTo(machine: Machine, random: Random): StoreClient {
+    return channelStoreClient({ channels: [this.#world.channelTo(machine, random)], requestTimeoutMs: REQUEST_TIMEOUT_MS });
   }
 }
 
 type Told<T> =
   | { readonly kind: 'answered'; readonly value: T }
-  | { readonly kind: 'refused'; readonly why: string }
-  | { readonly kind: 'unknown'; readonly why: string };
+  | { readonly kind: 'refused'; readonly code: RpcCode; readonly why: string }
+  | { readonly kind: 'unknown'; readonly code: RpcCode; readonly why: string };
 
 async function outcomeOf<T>(asked: Promise<T>): Promise<Told<T>> {
   try {
@@ -378,6 +417,6 @@ async function outcomeOf<T>(asked: Promise<T>): Promise<Told<T>> {
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     const isRefused = error.notSent || REFUSED.has(error.code);
-    return { kind: isRefused ? 'refused' : 'unknown', why: `${error.code} ${error.message}` };
+    return { kind: isRefused ? 'refused' : 'unknown', code: error.code, why: `${error.code} ${error.message}` };
   }
 }

@@ -34,10 +34,38 @@ export interface Counters {
   bitFlips: number;
   /** Members that would not start on damaged bytes, and said where they are. */
   damageRefused: number;
-  /** Damaged: down for the rest of the run, as one that waits to be replaced. */
+  /** Damaged: down until the operator replaces it. */
   lostMembers: number;
   wallJumps: number;
   rateChanges: number;
+  /** Without having been learners. */
+  votersAdded: number;
+  learnersAdded: number;
+  learnersPromoted: number;
+  membersRemoved: number;
+  leadersRemoved: number;
+  /** Damaged or destroyed, and removed: others were added in their places. */
+  lostMembersReplaced: number;
+  /** Told by the log or by a peer. */
+  removedMembersEnded: number;
+  /** One member for another in one step, through both majorities. */
+  jointChanges: number;
+  /** Of members: they would have endangered the quorum, or had come too early. */
+  changesRefused: number;
+  /** By the operator, while it changes the members. */
+  leadersMoved: number;
+  destroyedMembers: number;
+  /** Longer than an election takes. */
+  freezes: number;
+  spaceAlarms: number;
+  /** Writes for which the quota had no room. */
+  spaceRefusals: number;
+  /** Deletes and compactions that went on meanwhile. */
+  deletesWithoutSpace: number;
+  spaceDisarms: number;
+  compactionStorms: number;
+  /** Followers that were away until the log had gone on without them. */
+  lags: number;
 }
 
 /** What every set of seeds must have met. */
@@ -63,6 +91,24 @@ export const MUST_MEET = [
   'lostMembers',
   'wallJumps',
   'rateChanges',
+  'votersAdded',
+  'learnersAdded',
+  'learnersPromoted',
+  'membersRemoved',
+  'leadersRemoved',
+  'lostMembersReplaced',
+  'removedMembersEnded',
+  'jointChanges',
+  'changesRefused',
+  'leadersMoved',
+  'destroyedMembers',
+  'freezes',
+  'spaceAlarms',
+  'spaceRefusals',
+  'deletesWithoutSpace',
+  'spaceDisarms',
+  'compactionStorms',
+  'lags',
 ] as const satisfies ReadonlyArray<keyof Counters>;
 
 export function newCounters(): Counters {
@@ -98,6 +144,24 @@ export function newCounters(): Counters {
     lostMembers: 0,
     wallJumps: 0,
     rateChanges: 0,
+    votersAdded: 0,
+    learnersAdded: 0,
+    learnersPromoted: 0,
+    membersRemoved: 0,
+    leadersRemoved: 0,
+    lostMembersReplaced: 0,
+    removedMembersEnded: 0,
+    jointChanges: 0,
+    changesRefused: 0,
+    leadersMoved: 0,
+    destroyedMembers: 0,
+    freezes: 0,
+    spaceAlarms: 0,
+    spaceRefusals: 0,
+    deletesWithoutSpace: 0,
+    spaceDisarms: 0,
+    compactionStorms: 0,
+    lags: 0,
   };
 }
 

@@ -1,17 +1,17 @@
 /**
  * Draws faults one after the other and lets each end again; several may overlap. Each seed has a mix of its own: some of
  * the kinds, each as often as it drew (swarm testing: what all kinds at once keep from happening, some mix lets happen).
- * Each kind has a Random of its own.
- *
- * To come with the code that they need: changes of the membership, promotion of a learner, a quota that is used up.
+ * Each kind has a Random of its own. What makes good what cannot end by itself is the operator's (operator.ts, space.ts).
  */
 import { sleep, type Millis } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
-import { AlarmAction } from '../../src/proto/etcd.ts';
-import { AS_STORE } from '../../src/store/mvcc/command.ts';
+import type { Clients } from './client.ts';
 import { flipLogBit, flipStateBits, misdirected, segmentsOf } from './damage.ts';
+import { DISK_LATENCY_MS, type Machine } from './machine.ts';
 import { CALM, type LinkFaults } from './network.ts';
-import { DISK_LATENCY_MS, type Machine, type World } from './world.ts';
+import type { Operator } from './operator.ts';
+import { QUOTA_BYTES, useUpSpace } from './space.ts';
+import type { World } from './world.ts';
 
 type Fault = (random: Random) => Promise<void>;
 type Kind = readonly [name: string, weight: number, inject: Fault];
@@ -29,20 +29,23 @@ const LEASE_TOLERANCE = 0.7;
 const UNNOTICED_MS = 150;
 /** A disk with so much room is as good as full. */
 const ROOM_BYTES = 8 * 1024;
-/** An operator looks after alarms so often. */
-const OPERATOR_MS = 400;
+/** A follower is not kept away for longer, though the log has not gone on without it. */
+const LAG_MS = 6_000;
+const LOOK_EVERY_MS = 100;
 
 export class Faults {
   readonly #world: World;
+  readonly #clients: Clients;
+  readonly #operator: Operator;
   readonly #kinds: readonly Kind[];
   readonly #randoms = new Map<string, Random>();
   #isOver = false;
   #running = 0;
-  /** At most one a run: more would be more than a majority can make good. */
-  #damaged: Machine | undefined;
 
-  constructor(world: World) {
+  constructor({ world, clients, operator }: { readonly world: World; readonly clients: Clients; readonly operator: Operator }) {
     this.#world = world;
+    this.#clients = clients;
+    this.#operator = operator;
     const kinds: Kind[] = [
       ['crash', 14, (random) => this.#crash(random)],
       ['power-cut', 12, (random) => this.#powerCut(random)],
@@ -64,16 +67,24 @@ export class Faults {
       ['wall-jump', 4, (random) => this.#wallJump(random)],
       ['clock-rate', 4, (random) => this.#clockRate(random)],
       ['transfer', 4, (random) => this.#transfer(random)],
+      ['freeze', 5, (random) => this.#freeze(random)],
+      ['lag', 6, (random) => this.#lag(random)],
+      ['compaction-storm', 5, (random) => this.#compactionStorm(random)],
+      ['quota', 5, (random) => useUpSpace(this.#clients, random, () => this.#isOver)],
+      ['replace-member', 8, (random) => this.#replaceMember(random)],
+      ['resize', 6, async (random) => this.#operator.resize(random)],
+      ['destroy', 4, (random) => this.#destroy(random)],
     ];
     this.#kinds = mixOf(kinds, world.random.fork('fault mix'));
-    if (this.#kinds.some(([name]) => name === 'clock-rate')) world.leaseTolerance = LEASE_TOLERANCE;
+    const has = (kind: string) => this.#kinds.some(([name]) => name === kind);
+    if (has('clock-rate')) world.leaseTolerance = LEASE_TOLERANCE;
+    if (has('quota')) world.quotaBytes = QUOTA_BYTES;
     world.tracer.add(`faults ${this.#kinds.map(([name, weight]) => `${name}=${weight}`).join(' ')}`);
     for (const [name] of this.#kinds) this.#randoms.set(name, world.random.fork(`faults/${name}`));
   }
 
   start(): void {
     void this.#inject(this.#world.random.fork('faults'));
-    void this.#operate();
   }
 
   stop(): void {
@@ -174,7 +185,7 @@ export class Faults {
     const others = this.#world.machines.filter((machine) => !side.includes(machine));
     await this.#cut(
       side.flatMap((one) => others.flatMap((other) => [[one, other] as const, [other, one] as const])),
-      forMs,
+      () => this.#for(forMs),
     );
   }
 
@@ -182,16 +193,17 @@ export class Faults {
     const { machines } = this.#world;
     this.#world.counters.oneWayCuts++;
     const pairs = machines.flatMap((from) => machines.filter((to) => to !== from).map((to) => [from, to] as const));
-    await this.#cut(random.shuffle(pairs).slice(0, random.between(1, machines.length)), random.between(300, 4000));
+    const forMs = random.between(300, 4000);
+    await this.#cut(random.shuffle(pairs).slice(0, random.between(1, machines.length)), () => this.#for(forMs));
   }
 
-  async #cut(pairs: ReadonlyArray<readonly [Machine, Machine]>, forMs: Millis): Promise<void> {
+  async #cut(pairs: ReadonlyArray<readonly [Machine, Machine]>, whole: () => Promise<void>): Promise<void> {
     const { network, tracer } = this.#world;
     for (const [from, to] of pairs) {
       tracer.add(`cut ${from.id}>${to.id}`);
       network.cut(from.id, to.id);
     }
-    await this.#for(forMs);
+    await whole();
     for (const [from, to] of pairs) network.mend(from.id, to.id);
   }
 
@@ -275,29 +287,14 @@ export class Faults {
     backends.faults = backendFaults;
   }
 
-  /** Disarms what is raised, as soon as the member's disk has room again; until the run ends. */
-  async #operate(): Promise<void> {
-    for (;;) {
-      await this.#for(OPERATOR_MS);
-      const member = this.#world.leader()?.process?.member;
-      for (const { memberId, alarm } of member?.machine.alarms.list() ?? []) {
-        const { faults } = this.#world.machine(memberId).disk;
-        if (faults.isFull === true || faults.capacityBytes !== undefined) continue;
-        this.#world.tracer.add(`disarm ${memberId}`);
-        const request = { action: AlarmAction.DEACTIVATE, memberId, alarm };
-        member?.propose({ kind: 'alarm', request }, AS_STORE).catch(() => undefined);
-      }
-    }
-  }
-
   /** At rest: found when the machine restarts. */
   async #bitFlip(random: Random): Promise<void> {
     const machine = this.#toDamage(random);
     if (machine === undefined) return;
     this.#world.powerCut(machine);
     machine.damage = random.chance(0.2) ? flipStateBits(machine.backends) : flipLogBit(machine.disk, random);
-    if (machine.damage === undefined) this.#damaged = undefined;
-    else this.#world.counters.bitFlips++;
+    machine.isAtRisk = false;
+    if (machine.damage !== undefined) this.#world.counters.bitFlips++;
     await this.#for(random.between(100, 1500));
     this.#world.start(machine);
   }
@@ -323,8 +320,8 @@ export class Faults {
     this.#world.powerCut(machine);
     const { misdirect: _, ...faults } = disk.faults;
     disk.faults = faults;
-    if (written.length === 0) this.#damaged = undefined;
-    else {
+    machine.isAtRisk = false;
+    if (written.length > 0) {
       // Three: the second was written when the first was "synced", and the third when the second was.
       const isThere = segmentsOf(disk).includes(written[0]!);
       machine.damage = misdirected(written[0]!, isThere && written.length >= 3);
@@ -332,12 +329,62 @@ export class Faults {
     this.#world.start(machine);
   }
 
-  /** Who is up, and the only one to be damaged. */
+  /** Who is up, and need not be: at most one at a time, more would be more than a majority can make good. */
   #toDamage(random: Random): Machine | undefined {
     const machine = this.#pick(random);
-    if (this.#damaged !== undefined || machine.process?.member === undefined) return undefined;
-    this.#damaged = machine;
+    if (machine.process?.member === undefined || !this.#operator.mayLose(machine)) return undefined;
+    machine.isAtRisk = true;
     return machine;
+  }
+
+  async #destroy(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    if (this.#operator.mayLose(machine)) this.#world.destroy(machine);
+  }
+
+  async #replaceMember(random: Random): Promise<void> {
+    const leader = random.chance(0.35) ? this.#world.leader() : undefined;
+    this.#operator.unwant(leader ?? this.#pick(random));
+  }
+
+  /** Longer than the others wait for it. */
+  async #freeze(random: Random): Promise<void> {
+    const machine = random.chance(0.6) ? (this.#world.leader() ?? this.#pick(random)) : this.#pick(random);
+    this.#world.counters.freezes++;
+    this.#world.pause(machine);
+    await this.#for(random.between(3000, 9000));
+    this.#world.resume(machine);
+  }
+
+  /** A follower is away until only a snapshot can bring it up; with that on its way something more may happen. */
+  async #lag(random: Random): Promise<void> {
+    const machine = this.#pick(random);
+    const behind = machine.process?.member?.status().lastIndex;
+    if (behind === undefined || machine === this.#world.leader()) return;
+    const others = this.#world.machines.filter((other) => other !== machine);
+    const pairs = others.flatMap((other) => [[machine, other] as const, [other, machine] as const]);
+    const untilMs = this.#world.clock.monotonic() + LAG_MS;
+    const isDue = () => {
+      const firstIndex = this.#world.leader()?.process?.member?.status().firstIndex ?? 0;
+      return this.#isOver || firstIndex > behind + 1 || this.#world.clock.monotonic() > untilMs;
+    };
+    await this.#cut(pairs, async () => {
+      while (!isDue()) await this.#for(LOOK_EVERY_MS);
+    });
+    this.#world.counters.lags++;
+    if (random.chance(0.5)) return;
+    await this.#for(random.between(0, 400));
+    const struck = random.chance(0.5) ? machine : (this.#world.leader() ?? machine);
+    await this.#inTheMiddle(struck, random);
+    if (random.chance(0.5)) this.#world.crash(struck);
+    else this.#world.powerCut(struck);
+    await this.#for(random.between(0, 1000));
+    this.#world.start(struck);
+  }
+
+  async #compactionStorm(random: Random): Promise<void> {
+    this.#world.counters.compactionStorms++;
+    await this.#clients.compactInStorm(this.#world.clock.monotonic() + random.between(1000, 5000), random);
   }
 
   async #wallJump(random: Random): Promise<void> {

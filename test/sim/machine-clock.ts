@@ -17,6 +17,8 @@ export interface MachineClockOptions {
 }
 
 export class MachineClock {
+  /** Something has run here since somebody last looked: whatever a process does begins with its clock, or with a message. */
+  isTouched = true;
   readonly #options: MachineClockOptions;
   #held: Array<() => void> | undefined;
   #rate: number;
@@ -74,6 +76,7 @@ export class MachineClock {
 
   /** Runs now, or when the machine is released. */
   whenAwake(run: () => void): void {
+    this.isTouched = true;
     if (this.#held === undefined) run();
     else this.#held.push(run);
   }

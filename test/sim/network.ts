@@ -6,6 +6,9 @@
  *
  * Connections are numbered a direction, as transport.ts has it. A process that dies closes those to it, which the others
  * hear of; a power cut and a partition close nothing. False and late closes are faults of their own.
+ *
+ * Who is reached follows what each process says of the members, as the real transport does: it sends to its peers alone,
+ * and whoever a receiver knows to be removed is told so and not heard.
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../../src/base/assert.ts';
@@ -18,7 +21,7 @@ import { Envelope } from '../../src/proto/raft.ts';
 import type { MemberId, Message } from '../../src/store/raft/core/types.ts';
 import { messageFromWire, messageToWire } from '../../src/store/raft/message-codec.ts';
 import { SnapshotInbox, type SnapshotPart } from '../../src/store/raft/snapshot-inbox.ts';
-import type { RaftReceiver, RaftTransport, SnapshotSource } from '../../src/store/raft/transport.ts';
+import type { PeerSet, RaftReceiver, RaftTransport, SnapshotSource } from '../../src/store/raft/transport.ts';
 import type { Counters } from './counters.ts';
 import type { Tracer } from './tracer.ts';
 
@@ -34,6 +37,8 @@ const CLOSE_MS = { min: 0.1, max: 20 };
 const DIAL_MS = { min: 5, max: 300 };
 /** That the connection breaks at a part of a snapshot: what is for a whole link or process would hardly ever hit one. */
 const BREAK_AT_PART = 0.02;
+/** How soon a member that was removed hears so from whom it talks to. */
+const REFUSAL_MS = { min: 0.2, max: 10 };
 
 export interface NetworkOptions {
   readonly clock: Clock;
@@ -61,20 +66,35 @@ interface Link {
 }
 
 /** A process that takes part; a restarted member is another one. */
-class Station implements RaftTransport {
+export class Station implements RaftTransport {
   readonly id: MemberId;
   receiver: RaftReceiver | undefined;
   inbox: SnapshotInbox | undefined;
   isDown = false;
   readonly #network: Network;
+  #set: PeerSet = { peers: [], isRemoved: () => false };
+  #peers: ReadonlySet<MemberId> = new Set();
 
   constructor(network: Network, id: MemberId) {
     this.#network = network;
     this.id = id;
   }
 
-  /** Its machines are fixed, and linked from the beginning. */
-  setPeers(): void {}
+  setPeers(set: PeerSet): void {
+    const before = this.#peers;
+    this.#set = set;
+    this.#peers = new Set(set.peers.map(({ id }) => id));
+    if (this.receiver !== undefined && !this.isDown) this.#network.repeer(this, before);
+  }
+
+  /** By what its process last said. */
+  knows(id: MemberId): boolean {
+    return this.#peers.has(id);
+  }
+
+  hasRemoved(id: MemberId): boolean {
+    return this.#set.isRemoved(id);
+  }
 
   async start(receiver: RaftReceiver): Promise<void> {
     this.receiver = receiver;
@@ -83,11 +103,13 @@ class Station implements RaftTransport {
   }
 
   send(messages: readonly Message[]): void {
-    if (!this.isDown) for (const message of messages) this.#network.send(message);
+    if (this.isDown) return;
+    for (const message of messages) if (this.knows(message.to)) this.#network.send(message);
   }
 
   sendSnapshot(message: Message, source: SnapshotSource): Promise<void> {
     assert(message.type === 'install-snapshot', 'only such a message carries a state');
+    if (!this.knows(message.to)) return Promise.reject(new Error(`no member ${message.to}`));
     return this.#network.sendSnapshot(message, source);
   }
 
@@ -99,19 +121,34 @@ class Station implements RaftTransport {
 
 export class Network {
   readonly #options: NetworkOptions;
+  readonly #ids = new Set<MemberId>();
   readonly #links = new Map<string, Link>();
   readonly #stations = new Map<MemberId, Station>();
 
-  constructor(members: readonly MemberId[], options: NetworkOptions) {
+  constructor(options: NetworkOptions) {
     this.#options = options;
-    for (const from of members) {
-      for (const to of members) {
-        if (from === to) continue;
-        const random = options.random.fork(`link/${from}>${to}`);
-        const state = { faults: CALM, isCut: false, connection: 0, isConnected: false };
-        this.#links.set(`${from}>${to}`, { from, to, random, ...state, transfers: new Set() });
-      }
+  }
+
+  /** A machine is there, linked with all others. */
+  add(id: MemberId): void {
+    for (const other of this.#ids) {
+      this.#connect(id, other);
+      this.#connect(other, id);
     }
+    this.#ids.add(id);
+  }
+
+  /** It is gone for good. */
+  remove(id: MemberId): void {
+    assert(!this.#stations.has(id), 'nothing runs there any more');
+    this.#ids.delete(id);
+    for (const [name, { from, to }] of this.#links) if (from === id || to === id) this.#links.delete(name);
+  }
+
+  #connect(from: MemberId, to: MemberId): void {
+    const random = this.#options.random.fork(`link/${from}>${to}`);
+    const state = { faults: CALM, isCut: false, connection: 0, isConnected: false };
+    this.#links.set(nameOf(from, to), { from, to, random, ...state, transfers: new Set() });
   }
 
   get links(): Iterable<{ readonly from: MemberId; readonly to: MemberId }> {
@@ -119,7 +156,7 @@ export class Network {
   }
 
   /** The transport of a process that begins. */
-  attach(id: MemberId): RaftTransport {
+  attach(id: MemberId): Station {
     assert(!this.#stations.has(id), 'a member runs once at a time');
     const station = new Station(this, id);
     this.#stations.set(id, station);
@@ -140,17 +177,20 @@ export class Network {
   }
 
   cut(from: MemberId, to: MemberId): void {
-    const link = this.#link(from, to);
+    const link = this.#links.get(nameOf(from, to));
+    if (link === undefined) return;
     link.isCut = true;
     this.#breakTransfers(link, 'the link is cut');
   }
 
   mend(from: MemberId, to: MemberId): void {
-    this.#link(from, to).isCut = false;
+    const link = this.#links.get(nameOf(from, to));
+    if (link !== undefined) link.isCut = false;
   }
 
   setFaults(from: MemberId, to: MemberId, faults: LinkFaults): void {
-    this.#link(from, to).faults = faults;
+    const link = this.#links.get(nameOf(from, to));
+    if (link !== undefined) link.faults = faults;
   }
 
   /** Every link whole and calm again. */
@@ -163,7 +203,8 @@ export class Network {
 
   /** The sender is told that the connection ended, though the receiver lives; or of an older one, long gone. */
   closeFalsely(from: MemberId, to: MemberId, isLate: boolean): void {
-    const link = this.#link(from, to);
+    const link = this.#links.get(nameOf(from, to));
+    if (link === undefined) return;
     const { connection } = link;
     this.#options.tracer.add(`net ${from}>${to} ${isLate ? 'late' : 'false'} close`);
     if (isLate) return this.#tell(link, (receiver) => receiver.closed(to, connection - 1));
@@ -175,6 +216,7 @@ export class Network {
     return new SnapshotInbox(receiver, this.#options.clock);
   }
 
+  /** A process has started. */
   dialAll(station: Station): void {
     for (const link of this.#links.values()) {
       if (link.from === station.id) this.#dialSoon(link);
@@ -185,11 +227,27 @@ export class Network {
     }
   }
 
+  /** The members have changed, by what the process at `station` knows. */
+  repeer(station: Station, before: ReadonlySet<MemberId>): void {
+    for (const link of this.#links.values()) {
+      // Its stream ends with the word that it is removed.
+      if (link.to === station.id && link.isConnected && station.hasRemoved(link.from)) this.#refuse(link);
+      if (link.from !== station.id) continue;
+      const isPeer = station.knows(link.to);
+      if (isPeer && !before.has(link.to)) this.#dialSoon(link);
+      if (isPeer || !before.has(link.to)) continue;
+      // Who leaves tells nobody: the member knows by itself.
+      link.isConnected = false;
+      this.#breakTransfers(link, 'no member any more');
+    }
+  }
+
   send(message: Message): void {
     const { tracer, counters, onSent } = this.#options;
-    const link = this.#link(message.from, message.to);
+    const link = this.#links.get(nameOf(message.from, message.to));
     onSent(message);
     counters.messages++;
+    if (link === undefined) return;
     const bytes = Envelope.encode(messageToWire(message));
     const what = `${message.from}>${message.to} ${message.type} term=${message.term}`;
     if (link.isCut || link.random.chance(link.faults.drop)) {
@@ -210,13 +268,19 @@ export class Network {
     { id, read }: SnapshotSource,
   ): Promise<void> {
     const { clock, counters, tracer, whenAwake } = this.#options;
-    const link = this.#link(message.from, message.to);
+    const link = this.#links.get(nameOf(message.from, message.to));
+    if (link === undefined) throw new Error('no such machine');
     const travel = async () => {
       await sleep(clock, drawDelay(link));
       await new Promise<void>((resolve) => whenAwake(link.to, resolve));
     };
-    const inbox = this.#stations.get(message.to)?.inbox;
-    if (link.isCut || inbox === undefined) throw new Error('no connection');
+    const station = this.#stations.get(message.to);
+    const inbox = station?.inbox;
+    if (link.isCut || station === undefined || inbox === undefined) throw new Error('no connection');
+    if (station.hasRemoved(message.from)) {
+      this.#refuse(link);
+      throw new Error('removed from the cluster');
+    }
     const bytes = Envelope.encode(messageToWire(message));
     tracer.add(`snapshot ${message.from}>${message.to} index=${message.snapshot.index}`);
     const broken = deferred<never>();
@@ -264,8 +328,10 @@ export class Network {
     clock.setTimer(drawDelay(link), () => {
       if (link.isCut) return tracer.add(`lost ${what}`);
       whenAwake(link.to, () => {
-        const receiver = this.#stations.get(link.to)?.receiver;
-        if (receiver === undefined) return tracer.add(`nobody ${what}`);
+        const station = this.#stations.get(link.to);
+        const receiver = station?.receiver;
+        if (station === undefined || receiver === undefined) return tracer.add(`nobody ${what}`);
+        if (station.hasRemoved(link.from)) return this.#refuse(link);
         tracer.add(`recv ${what}`);
         try {
           receiver.receive(messageFromWire(Envelope.decode(bytes)));
@@ -300,12 +366,30 @@ export class Network {
     const caller = this.#stations.get(link.from);
     clock.setTimer(draw(link.random, DIAL_MS), () => {
       if (link.isConnected || caller === undefined || this.#stations.get(link.from) !== caller) return;
-      const isOpen = !link.isCut && !this.#link(link.to, link.from).isCut;
-      if (!isOpen || this.#stations.get(link.to)?.receiver === undefined) return this.#dialSoon(link);
+      if (!caller.knows(link.to)) return;
+      const back = this.#links.get(nameOf(link.to, link.from));
+      if (back === undefined) return;
+      const callee = this.#stations.get(link.to);
+      if (link.isCut || back.isCut || callee?.receiver === undefined) return this.#dialSoon(link);
+      if (callee.hasRemoved(link.from)) {
+        this.#refuse(link);
+        return this.#dialSoon(link);
+      }
       const connection = ++link.connection;
       link.isConnected = true;
       tracer.add(`net ${link.from}>${link.to} opened ${connection}`);
       this.#tell(link, (receiver) => receiver.opened(link.to, connection));
+    });
+  }
+
+  /** A removed member may have missed that it was: it is told by whom it talks to, if the way back is free. */
+  #refuse(link: Link): void {
+    const { clock, tracer } = this.#options;
+    tracer.add(`net ${link.from}>${link.to} refused: removed`);
+    const station = this.#stations.get(link.from);
+    clock.setTimer(draw(link.random, REFUSAL_MS), () => {
+      if (this.#links.get(nameOf(link.to, link.from))?.isCut !== false || this.#stations.get(link.from) !== station) return;
+      this.#tell(link, (receiver) => receiver.removed?.());
     });
   }
 
@@ -325,12 +409,10 @@ export class Network {
   #breakTransfers(link: Link, why: string): void {
     for (const breaks of [...link.transfers]) breaks(why);
   }
+}
 
-  #link(from: MemberId, to: MemberId): Link {
-    const link = this.#links.get(`${from}>${to}`);
-    assert(link !== undefined, 'members are known');
-    return link;
-  }
+function nameOf(from: MemberId, to: MemberId): string {
+  return `${from}>${to}`;
 }
 
 function drawDelay({ random, faults }: Link): Millis {
@@ -341,9 +423,7 @@ export function draw(random: Random, { min, max }: { readonly min: Millis; reado
   return min + random.float() * (max - min);
 }
 
-/** FNV-1a, so that a trace tells messages apart that differ in their contents alone. */
+/** So that a trace tells messages apart that differ in their contents alone. */
 export function digest(bytes: Uint8Array): string {
-  let value = 0x811c9dc5;
-  for (const byte of bytes) value = Math.imul(value ^ byte, 0x01000193);
-  return (value >>> 0).toString(16);
+  return crc32(bytes).toString(16);
 }

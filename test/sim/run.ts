@@ -7,6 +7,8 @@ import { Checkers } from './checkers.ts';
 import { Clients } from './client.ts';
 import type { Counters } from './counters.ts';
 import { Faults } from './faults.ts';
+import { Operator } from './operator.ts';
+import { SpaceKeeper } from './space.ts';
 import { World } from './world.ts';
 
 export interface SeedResult {
@@ -29,6 +31,8 @@ const FAULTS_UNTIL_MS = 28_000;
 const CLIENTS_UNTIL_MS = 30_000;
 /** After the last fault: a write must be acknowledged, and all members must be alike, each within so long. */
 const PROGRESS_MS = 15_000;
+/** Within it lost members are replaced and removed ones gone: some changes, each when all have been connected for 5 s. */
+const WHOLE_MS = 60_000;
 const VIOLATIONS_MAX = 20;
 
 export async function runSeed(seed: number, { print }: RunOptions = {}): Promise<SeedResult> {
@@ -55,29 +59,40 @@ class Run {
   readonly #world: World;
   readonly #checkers: Checkers;
   readonly #clients: Clients;
+  readonly #operator: Operator;
+  readonly #space: SpaceKeeper;
   readonly #faults: Faults;
 
   constructor(world: World) {
     this.#world = world;
     this.#checkers = new Checkers(world);
     this.#clients = new Clients(world);
-    this.#faults = new Faults(world);
+    this.#operator = new Operator(world);
+    this.#space = new SpaceKeeper(world, this.#clients);
+    this.#faults = new Faults({ world, clients: this.#clients, operator: this.#operator });
   }
 
   async run(): Promise<void> {
     for (const machine of this.#world.machines) this.#world.start(machine);
     this.#clients.start();
+    this.#operator.start();
+    this.#space.start();
     await this.#until(FAULTS_FROM_MS);
     this.#faults.start();
     await this.#until(FAULTS_UNTIL_MS);
     this.#faults.stop();
     this.#faults.heal();
+    this.#operator.finish();
     await this.#until(CLIENTS_UNTIL_MS);
     await this.#waitFor('every fault to end', () => this.#faults.isIdle);
     this.#faults.heal();
     this.#clients.stop();
     await this.#waitFor('clients to end their calls', () => this.#clients.isIdle);
+    await this.#waitFor('room to be made', () => this.#space.isContent);
     await this.#progress();
+    await this.#waitFor('the members to be whole', () => this.#operator.isContent, WHOLE_MS);
+    this.#operator.stop();
+    this.#space.stop();
     await this.#converge();
     this.#checkHistory();
   }
@@ -103,6 +118,7 @@ class Run {
       return running.length === machines.length && indices.size === 1;
     });
     this.#checkers.checkStates();
+    this.#checkers.checkMembers();
     const revision = this.#world.running()[0]!.member.machine.revision;
     await this.#waitFor('the reference to see all', () => this.#clients.seenRevision >= revision);
     this.#clients.stopWatching();
@@ -126,11 +142,11 @@ class Run {
     if (this.#world.violations.length > 0) throw new Error('stopped at the first violation');
   }
 
-  async #waitFor(what: string, isDone: () => boolean): Promise<void> {
-    const untilMs = this.#world.clock.monotonic() + PROGRESS_MS;
+  async #waitFor(what: string, isDone: () => boolean, withinMs = PROGRESS_MS): Promise<void> {
+    const untilMs = this.#world.clock.monotonic() + withinMs;
     while (!isDone()) {
       if (this.#world.violations.length > 0) throw new Error('stopped at the first violation');
-      if (!(await this.#world.step(untilMs))) throw new Error(`waited ${PROGRESS_MS} ms in vain for ${what}`);
+      if (!(await this.#world.step(untilMs))) throw new Error(`waited ${withinMs} ms in vain for ${what}`);
       this.#checkers.check();
     }
   }

@@ -17,14 +17,20 @@ export interface Server {
   readonly onDeath: Set<(how: 'closes' | 'vanishes') => void>;
 }
 
+/** Where calls go: a machine. */
+export interface Target {
+  /** The process that runs now and is served by, if any. */
+  server(): Server | undefined;
+  whenAwake(run: () => void): void;
+  /** The process has just answered a call with a success. */
+  onAnswer(): void;
+}
+
 export interface ServerChannelOptions {
   readonly clock: Clock;
   readonly random: Random;
-  /** The process that runs now and is served by, if any. */
-  readonly server: () => Server | undefined;
-  readonly whenAwake: (run: () => void) => void;
-  /** The process has just answered a call with a success. */
-  readonly onAnswer?: () => void;
+  /** Asked once a call; undefined: nobody is at this address. */
+  readonly target: () => Target | undefined;
 }
 
 const DELAY_MS = { min: 0.1, max: 4 };
@@ -40,50 +46,61 @@ export class ServerChannel implements Channel {
   }
 
   unary<Q, S>(method: MethodDescriptor<Q, S>, init: Init<Q>, options: CallOptions = {}): Promise<S> {
-    return new Promise((resolve, reject) => {
+    return new Promise((settle, fail) => {
+      const resolve = (answer: S) => {
+        off();
+        settle(answer);
+      };
+      const reject = (error: unknown) => {
+        off();
+        fail(error);
+      };
       this.#after(DELAY_MS, () => {
-        const server = this.#options.server();
-        if (server === undefined) return this.#after(DELAY_MS, () => reject(refused()));
+        const target = this.#options.target();
+        const server = target?.server();
+        if (target === undefined || server === undefined) return this.#after(DELAY_MS, () => reject(refused()));
         const breaks = this.#onDeath(server, () => reject(unavailable()));
         const done = (run: () => void) => {
           breaks.off();
           if (!server.isDead) this.#after(DELAY_MS, run);
         };
         const { metadata } = options;
-        this.#options.whenAwake(() => {
+        target.whenAwake(() => {
           if (server.isDead) return;
           server.channel.unary(method, init, metadata === undefined ? {} : { metadata }).then(
             (answer) => {
-              if (!server.isDead) this.#options.onAnswer?.();
+              if (!server.isDead) target.onAnswer();
               done(() => resolve(answer));
             },
             (error: unknown) => done(() => reject(error)),
           );
         });
       });
-      this.#limit(options, reject);
+      const off = this.#limit(options, fail);
     });
   }
 
   bidi<Q, S>(method: MethodDescriptor<Q, S>, options: CallOptions = {}): BidiCall<Q, S> {
     const responses = new Pipe<S>(AHEAD_MAX, { return: () => cancel() });
-    const { whenAwake } = this.#options;
+    let target: Target | undefined;
     let call: BidiCall<Q, S> | undefined;
     let requests: Array<Init<Q>> | undefined = [];
     let isOver = false;
     const end = (error?: Error) => {
       isOver = true;
+      off();
       responses.end(error);
       call?.cancel();
     };
     const cancel = () => end(new RpcError(RpcCode.CANCELLED, 'the call was cancelled'));
-    this.#limit(options, end);
+    const off = this.#limit(options, end);
     this.#after(DELAY_MS, () => {
-      const server = this.#options.server();
       if (isOver) return;
-      if (server === undefined) return this.#after(DELAY_MS, () => end(refused()));
+      target = this.#options.target();
+      const server = target?.server();
+      if (target === undefined || server === undefined) return this.#after(DELAY_MS, () => end(refused()));
       this.#onDeath(server, () => end(unavailable()));
-      whenAwake(() => {
+      target.whenAwake(() => {
         if (server.isDead || isOver) return;
         const { metadata } = options;
         call = server.channel.bidi(method, metadata === undefined ? {} : { metadata });
@@ -96,7 +113,7 @@ export class ServerChannel implements Channel {
       send: (init) => {
         if (requests !== undefined) requests.push(init);
         // Later than what was sent at the opening, and rare: one at a time keeps its order.
-        else this.#after(DELAY_MS, () => whenAwake(() => call?.send(init)));
+        else this.#after(DELAY_MS, () => target?.whenAwake(() => call?.send(init)));
         return true;
       },
       drained: () => Promise.resolve(),
@@ -131,15 +148,16 @@ export class ServerChannel implements Channel {
     return { off: () => server.onDeath.delete(listener) };
   }
 
-  #limit({ timeoutMs, signal }: CallOptions, fail: (error: RpcError) => void): void {
-    if (timeoutMs !== undefined) {
-      this.#options.clock.setTimer(timeoutMs, () =>
-        fail(new RpcError(RpcCode.DEADLINE_EXCEEDED, 'Deadline exceeded')),
-      );
-    }
-    signal?.addEventListener('abort', () => fail(new RpcError(RpcCode.CANCELLED, 'the call was cancelled')), {
-      once: true,
-    });
+  /** Answers what takes the limits off. */
+  #limit({ timeoutMs, signal }: CallOptions, fail: (error: RpcError) => void): () => void {
+    const onTimeout = () => fail(new RpcError(RpcCode.DEADLINE_EXCEEDED, 'Deadline exceeded'));
+    const timer = timeoutMs === undefined ? undefined : this.#options.clock.setTimer(timeoutMs, onTimeout);
+    const onAbort = () => fail(new RpcError(RpcCode.CANCELLED, 'the call was cancelled'));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return () => {
+      timer?.cancel();
+      signal?.removeEventListener('abort', onAbort);
+    };
   }
 
   #after(delay: { readonly min: Millis; readonly max: Millis }, run: () => void): void {

@@ -27,6 +27,8 @@ const WORKER = fileURLToPath(import.meta.url).includes('/dist/')
 
 /** Almost all garbage of a seed is young: with more room for it there is less to copy. */
 const YOUNG_SPACE = '--max-semi-space-size=64';
+/** Refusals are many, and made with a stack that nobody reads; the replay of a failure in one process has them. */
+const NO_STACKS = '--stack-trace-limit=0';
 
 export async function runSeeds({ from, count, workers = availableParallelism(), onResult }: SeedsOptions): Promise<void> {
   let next = from;
@@ -45,7 +47,7 @@ export async function runSeeds({ from, count, workers = availableParallelism(), 
       child.on('exit', (code, signal) => (code === 0 ? resolve() : reject(new Error(`a worker ended with ${code ?? signal}`))));
       giveNext();
     });
-  const children = Array.from({ length: Math.min(workers, count) }, () => fork(WORKER, { execArgv: [YOUNG_SPACE] }));
+  const children = Array.from({ length: Math.min(workers, count) }, () => fork(WORKER, { execArgv: [YOUNG_SPACE, NO_STACKS] }));
   try {
     await Promise.all(children.map(work));
   } finally {

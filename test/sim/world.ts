@@ -3,31 +3,34 @@
  * none. One driven clock moves all of it; what happens is written to the tracer.
  */
 import { assert } from '../../src/base/assert.ts';
-import type { Disk, DiskFile } from '../../src/base/disk.ts';
+import type { Disk } from '../../src/base/disk.ts';
 import { DrivenClock, settle } from '../../src/base/driven-clock.ts';
 import type { Millis } from '../../src/base/clock.ts';
-import { describeError } from '../../src/base/errors.ts';
+import { describeError, UserError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { MemoryDisk } from '../../src/base/memory-disk.ts';
 import { seededRandom, type Random } from '../../src/base/random.ts';
 import type { TraceEvent } from '../../src/base/trace.ts';
 import { directChannel } from '../../src/proto/direct-channel.ts';
 import type { Channel } from '../../src/proto/rpc.ts';
+import type { InitialMember } from '../../src/store/flags.ts';
+import { identify, type Identity } from '../../src/store/join.ts';
 import { Member } from '../../src/store/member.ts';
-import { FaultyBackends } from '../../src/store/mvcc/faulty-backend.ts';
+import type { MemberInfo } from '../../src/store/membership/core/members.ts';
+import { MemberRemovedError } from '../../src/store/membership/membership.ts';
 import { Peers } from '../../src/store/peers.ts';
 import type { MemberId, Message } from '../../src/store/raft/core/types.ts';
 import { clientServices } from '../../src/store/services.ts';
 import { newCounters, type Counters } from './counters.ts';
-import { MachineClock, type ProcessClock } from './machine-clock.ts';
-import { digest, Network } from './network.ts';
-import type { Damage } from './damage.ts';
-import { ServerChannel, type Server } from './server-channel.ts';
+import { addressOf, failuresOf, isSound, newMachine, type Machine, type Process } from './machine.ts';
+import { Network, type Station } from './network.ts';
+import { ServerChannel, type Target } from './server-channel.ts';
+import { tracedDisk } from './traced-disk.ts';
 import { Tracer } from './tracer.ts';
 
 const CLUSTER_ID = 0x51eedn;
 /** Drawn once a seed. Small, so that logs are compacted, segments roll and snapshots travel within seconds. */
 const SIZES = [
+  { snapshotEntries: 4, catchUpEntries: 1, walSegmentBytes: 4 * 1024 },
   { snapshotEntries: 10, catchUpEntries: 3, walSegmentBytes: 4 * 1024 },
   { snapshotEntries: 30, catchUpEntries: 15, walSegmentBytes: 16 * 1024 },
   { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024 },
@@ -41,40 +44,11 @@ const RESERVE_BYTES = 12 * 1024;
 const RESTART_MS = 500;
 /** At one instant. */
 const EVENTS_AT_ONCE_MAX = 100_000;
-const CLOCK_DRIFT = 0.02;
+const STEPS_A_TURN = 1000;
 /** A member whose log could not be synced has ended by then. */
 const STOP_WITHIN_MS = 100;
 const ACKNOWLEDGEMENTS = new Set<Message['type']>(['append-answer', 'vote', 'append', 'heartbeat', 'request-vote']);
 const SEGMENT = /\.log$/;
-
-/** Of a disk that is well: every write is on its way for a while, so that a crash finds some there. */
-export const DISK_LATENCY_MS = { min: 0.05, max: 1.5 };
-
-export interface Process extends Server {
-  readonly number: number;
-  readonly clock: ProcessClock;
-  /** What its machine's disks had refused when it began: one that was refused more may end by itself. */
-  readonly failuresBefore: number;
-  /** A sync of its log has failed: it may promise nothing any more, and must end. */
-  hasFailedSync: boolean;
-  /** Undefined while it reads its disk. */
-  member: Member | undefined;
-}
-
-export interface Machine {
-  readonly id: MemberId;
-  readonly clock: MachineClock;
-  readonly disk: MemoryDisk;
-  readonly backends: FaultyBackends;
-  process: Process | undefined;
-  starts: number;
-  /** Called, once, when its process next writes to a file: faults strike in the middle of things. */
-  onWrite: (() => void) | undefined;
-  /** Of its disk: its next process must not take part. */
-  damage: Damage | undefined;
-  /** Damaged and found so: it waits for a replacement, which this run does not bring. */
-  isLost: boolean;
-}
 
 export interface WorldEvents {
   raft(machine: Machine, event: TraceEvent): void;
@@ -93,21 +67,28 @@ export class World {
   readonly tracer: Tracer;
   readonly counters: Counters = newCounters();
   readonly network: Network;
-  readonly machines: readonly Machine[];
+  /** Those that are there now, whether members or not. */
+  readonly machines: Machine[] = [];
   readonly violations: string[] = [];
   /** How much sooner than its time a lease may end: a leader's clock may be fast. */
   leaseTolerance = 0.95;
+  /** Of every member; negative: none. */
+  quotaBytes = -1;
+  /** All that have ever been there. */
+  readonly #known = new Map<MemberId, Machine>();
+  readonly #strictReconfigCheck: boolean;
   readonly #sizes: (typeof SIZES)[number];
+  readonly #initialMembers: readonly MemberInfo[];
   #standingStill = 0;
+  #steps = 0;
   events: WorldEvents = { raft() {}, sent() {} };
 
   constructor({ seed, members, print }: WorldOptions) {
     this.random = seededRandom(seed);
     this.tracer = new Tracer(this.clock, print);
     this.#sizes = this.random.fork('sizes').pick(SIZES);
-    const ids = Array.from({ length: members }, (_, at) => BigInt(at + 1));
-    this.machines = ids.map((id) => this.#newMachine(id));
-    this.network = new Network(ids, {
+    this.#strictReconfigCheck = this.random.fork('strict').chance(0.5);
+    this.network = new Network({
       clock: this.clock,
       random: this.random.fork('network'),
       tracer: this.tracer,
@@ -116,12 +97,46 @@ export class World {
       onFailure: (id, error) => this.fail(`member ${id} failed on a message: ${stackOf(error)}`),
       onSent: (message) => this.#onSent(message),
     });
+    for (let number = 1; number <= members; number++) this.add({ id: BigInt(number), name: `m${number}` });
+    this.#initialMembers = this.machines.map(infoOf);
   }
 
   machine(id: MemberId): Machine {
-    const machine = this.machines[Number(id) - 1];
-    assert(machine !== undefined, 'members are numbered from 1');
+    const machine = this.#known.get(id);
+    assert(machine !== undefined, 'who is spoken of has been there');
     return machine;
+  }
+
+  knows(id: MemberId): boolean {
+    return this.#known.has(id);
+  }
+
+  /** A machine with empty disks. `joins`: the cluster that its member was added to. */
+  add({ id, name, joins }: { readonly id: MemberId; readonly name: string; readonly joins?: readonly InitialMember[] }): Machine {
+    const random = this.random.fork(`machine/${id}`);
+    const machine = newMachine({ id, ...addressOf(name), joins, base: this.clock, random });
+    this.#known.set(id, machine);
+    this.machines.push(machine);
+    this.network.add(id);
+    this.tracer.add(`machine ${name} is member ${id}`);
+    return machine;
+  }
+
+  /** It is not a member any more, and is taken away. */
+  retire(machine: Machine): void {
+    if (machine.isRetired) return;
+    this.tracer.add(`retire ${machine.id}`);
+    this.#endProcess(machine, 'closes');
+    machine.isRetired = true;
+    this.machines.splice(this.machines.indexOf(machine), 1);
+    this.network.remove(machine.id);
+  }
+
+  /** With all that it holds. */
+  destroy(machine: Machine): void {
+    this.powerCut(machine);
+    this.counters.destroyedMembers++;
+    machine.isLost = true;
   }
 
   /** Members that run, in order; their states may be read. */
@@ -136,7 +151,7 @@ export class World {
 
   /** All but those that wait for a replacement. */
   sound(): readonly Machine[] {
-    return this.machines.filter(({ isLost, damage }) => !isLost && damage === undefined);
+    return this.machines.filter(isSound);
   }
 
   leader(): Machine | undefined {
@@ -152,7 +167,7 @@ export class World {
 
   /** Every promise settles, then the next timer fires; false if there is none by `untilMs`. */
   async step(untilMs: Millis): Promise<boolean> {
-    await settle();
+    await this.#settle();
     const before = this.clock.monotonic();
     const isFired = this.clock.fireNext(untilMs);
     this.#standingStill = this.clock.monotonic() > before ? 0 : this.#standingStill + 1;
@@ -160,8 +175,17 @@ export class World {
     return isFired;
   }
 
+  /**
+   * A callback of `nextTick` comes when no promise is left that could go on, like a macrotask, and without a turn of the
+   * event loop, which would be a tenth of a run's time. Now and then one for the others who live there.
+   */
+  #settle(): Promise<void> {
+    if (++this.#steps % STEPS_A_TURN === 0) return settle();
+    return new Promise((resolve) => process.nextTick(resolve));
+  }
+
   start(machine: Machine): void {
-    if (machine.process !== undefined || machine.isLost) return;
+    if (machine.process !== undefined || machine.isLost || machine.isRetired) return;
     const clock = machine.clock.view();
     const number = ++machine.starts;
     const process: Process = {
@@ -169,10 +193,11 @@ export class World {
       clock,
       failuresBefore: failuresOf(machine),
       hasFailedSync: false,
+      isAsking: false,
       member: undefined,
       isDead: false,
       onDeath: new Set(),
-      channel: new ServerChannel({ clock: this.clock, random: this.random, server: () => undefined, whenAwake: (run) => run() }),
+      channel: this.#channel(this.random, () => undefined),
     };
     machine.process = process;
     this.tracer.add(`start ${machine.id}`);
@@ -222,18 +247,36 @@ export class World {
 
   /** A client's way to a member, or a peer's. */
   channelTo(machine: Machine, random: Random): Channel {
-    return new ServerChannel({
-      clock: this.clock,
-      random,
-      server: () => (machine.process?.member === undefined ? undefined : machine.process),
-      onAnswer: () => this.#onAnswer(machine),
-      whenAwake: (run) => machine.clock.whenAwake(run),
+    return this.#channel(random, () => machine);
+  }
+
+  /** To whoever serves at this place of the list that clients have, when they call. */
+  channelToPlace(place: number, random: Random): Channel {
+    return this.#channel(random, () => {
+      const voters = this.machines.filter(({ process }) => process?.member?.membership.isLearner !== true);
+      return voters[place % voters.length];
     });
+  }
+
+  #channel(random: Random, machineNow: () => Machine | undefined): Channel {
+    const target = (): Target | undefined => {
+      const machine = machineNow();
+      return machine === undefined ? undefined : this.#targetOf(machine);
+    };
+    return new ServerChannel({ clock: this.clock, random, target });
+  }
+
+  #targetOf(machine: Machine): Target {
+    return {
+      server: () => (machine.process?.member === undefined ? undefined : machine.process),
+      whenAwake: (run) => machine.clock.whenAwake(run),
+      onAnswer: () => this.#onAnswer(machine),
+    };
   }
 
   /** What the disks have lost so far. */
   countLosses(): void {
-    for (const { disk, backends } of this.machines) {
+    for (const { disk, backends } of this.#known.values()) {
       this.counters.tornTails += disk.counters.tornTails;
       this.counters.fullDiskRefusals += disk.counters.refusals + backends.counters.refusals;
       this.counters.misdirectedWrites += disk.counters.misdirectedWrites;
@@ -241,37 +284,21 @@ export class World {
     }
   }
 
-  #newMachine(id: MemberId): Machine {
-    const random = this.random.fork(`machine/${id}`);
-    const rate = 1 + (random.float() * 2 - 1) * CLOCK_DRIFT;
-    const clock = new MachineClock({ base: this.clock, rate, wallOffsetMs: random.between(-5000, 5000) });
-    const faults = { latencyMs: DISK_LATENCY_MS };
-    const disk = new MemoryDisk({ clock: clock.view(), random: random.fork('disk'), faults });
-    const backends = new FaultyBackends({ clock: clock.view(), random: random.fork('backends'), ...faults });
-    const state = { process: undefined, starts: 0, onWrite: undefined, damage: undefined, isLost: false };
-    return { id, clock, disk, backends, ...state };
-  }
-
   async #run(machine: Machine, process: Process): Promise<void> {
-    const { id } = machine;
+    const { id, name } = machine;
     const random = this.random.fork(`process/${id}/${process.number}`);
+    const disk = this.#diskOf(machine, process);
+    const identity = await this.#identify(machine, { process, disk, random });
+    if (process.isDead) return;
+    const station = this.network.attach(id);
     const member = await Member.open(
       {
         clock: process.clock,
         random,
         log: silentLog,
-        disk: tracedDisk(machine.disk.incarnation(), {
-          tell: (what) => {
-            this.tracer.add(`disk ${id} ${what}`);
-            const { onWrite } = machine;
-            if (onWrite === undefined || process.isDead || !what.startsWith('write')) return;
-            machine.onWrite = undefined;
-            onWrite();
-          },
-          onFailedSync: (path) => this.#onFailedSync(machine, process, path),
-        }),
+        disk,
         backends: machine.backends.incarnation(),
-        transport: this.network.attach(id),
+        transport: station,
         trace: (event) => {
           if (process.isDead) return;
           this.tracer.add(`raft ${id} ${printEvent(event)}`);
@@ -279,10 +306,10 @@ export class World {
         },
       },
       {
-        clusterId: CLUSTER_ID,
-        id,
-        initialMembers: this.machines.map(infoOf),
+        ...identity,
         ...this.#sizes,
+        quotaBytes: this.quotaBytes,
+        strictReconfigCheck: this.#strictReconfigCheck,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
         reserveBytes: RESERVE_BYTES,
         snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
@@ -291,27 +318,75 @@ export class World {
     );
     if (process.isDead) return;
     if (machine.damage !== undefined) return this.#lose(machine, process, undefined);
-    const others = this.machines.filter((other) => other !== machine);
-    const channels = new Map(others.map((other) => [other.id, this.channelTo(other, random.fork(`peer/${other.id}`))]));
-    const peers = new Peers({ channel: (to) => channels.get(to) });
+    const peers = new Peers({ channel: this.#peerChannels(station, random) });
     const services = clientServices({ member, peers, clock: process.clock, random: random.fork('services') });
     const channel = directChannel({ services: [...services, peers.service(member)], clock: process.clock, log: silentLog });
     Object.assign(process, { channel });
     await member.start();
+    member.membership.publish({ name, clientUrls: [`http://${name}:2379`] });
     process.member = member;
+    machine.hasBeenUp = true;
     this.tracer.add(`up ${id}`);
   }
 
-  /** By itself: allowed where its disk failed it. */
+  /** Of a member that joins: by the same way as in a process. */
+  async #identify(
+    { id, name, joins }: Machine,
+    { process, disk, random }: { readonly process: Process; readonly disk: Disk; readonly random: Random },
+  ): Promise<Identity> {
+    if (joins === undefined) return { clusterId: CLUSTER_ID, id, initialMembers: this.#initialMembers };
+    const flags = { name, members: joins, advertisedPeers: [name], initialClusterState: 'existing', clusterId: 0n, id: 0n } as const;
+    const dial = ({ name: other }: InitialMember) =>
+      this.#channel(random.fork(`dial/${other}`), () => this.machines.findLast((machine) => machine.name === other));
+    process.isAsking = true;
+    const identity = await identify(flags, { disk, dial });
+    process.isAsking = false;
+    if (identity.id !== id) throw new Error(`joined as member ${identity.id}`);
+    return identity;
+  }
+
+  #diskOf(machine: Machine, process: Process): Disk {
+    return tracedDisk(machine.disk.incarnation(), {
+      tell: (what) => {
+        this.tracer.add(`disk ${machine.id} ${what}`);
+        const { onWrite } = machine;
+        if (onWrite === undefined || process.isDead || !what.startsWith('write')) return;
+        machine.onWrite = undefined;
+        onWrite();
+      },
+      onFailedSync: (path) => this.#onFailedSync(machine, process, path),
+    });
+  }
+
+  #peerChannels(station: Station, random: Random): (to: MemberId) => Channel | undefined {
+    const channels = new Map<MemberId, Channel>();
+    return (to) => {
+      if (!station.knows(to) || !this.#known.has(to)) return undefined;
+      const channel = channels.get(to) ?? this.channelTo(this.machine(to), random.fork(`peer/${to}`));
+      channels.set(to, channel);
+      return channel;
+    };
+  }
+
+  /** By itself: allowed where its disk failed it, where it was removed, or where nobody told it what to join. */
   #ended(machine: Machine, process: Process, error: unknown): void {
     if (process.isDead) return;
+    if (error instanceof MemberRemovedError) return this.#removed(machine, process);
     if (machine.damage !== undefined && process.member === undefined) return this.#lose(machine, process, error);
-    if (failuresOf(machine) === process.failuresBefore) this.fail(`member ${machine.id} ended by itself: ${stackOf(error)}`);
+    const mayEnd = process.isAsking ? error instanceof UserError : failuresOf(machine) !== process.failuresBefore;
+    if (!mayEnd) this.fail(`member ${machine.id} ended by itself: ${stackOf(error)}`);
     this.tracer.add(`ended ${machine.id} ${describeError(error)}`);
     machine.disk.faults = { ...machine.disk.faults, writeFailure: 0, syncFailure: 0 };
     machine.backends.faults = { ...machine.backends.faults, batchFailure: 0 };
     // Not from within the code that tells of it.
     this.clock.setTimer(0, () => !process.isDead && this.#exit(machine, process));
+  }
+
+  #removed(machine: Machine, process: Process): void {
+    if (!machine.isToGo) this.fail(`member ${machine.id} ends as removed, and nobody has removed it`);
+    this.tracer.add(`ended ${machine.id} removed`);
+    this.counters.removedMembersEnded++;
+    this.clock.setTimer(0, () => !process.isDead && this.retire(machine));
   }
 
   /**
@@ -370,12 +445,8 @@ export class World {
   }
 }
 
-function infoOf({ id }: { readonly id: MemberId }) {
-  return { id, name: `m${id}`, peerUrls: [], clientUrls: [], isLearner: false };
-}
-
-function failuresOf({ disk, backends }: Machine): number {
-  return [disk, backends].reduce((sum, { counters }) => sum + counters.failures + counters.refusals, 0);
+function infoOf({ id, name, peerUrl }: Machine): MemberInfo {
+  return { id, name, peerUrls: [peerUrl], clientUrls: [], isLearner: false };
 }
 
 function stackOf(error: unknown): string {
@@ -385,47 +456,4 @@ function stackOf(error: unknown): string {
 function printEvent({ type, ...facts }: TraceEvent): string {
   const values = Object.entries(facts).map(([name, value]) => (typeof value === 'object' ? '' : ` ${name}=${String(value)}`));
   return `${type}${values.join('')}`;
-}
-
-interface DiskTrace {
-  readonly tell: (what: string) => void;
-  readonly onFailedSync: (path: string) => void;
-}
-
-/** Tells of what changes the disk. */
-function tracedDisk(disk: Disk, { tell, onFailedSync }: DiskTrace): Disk {
-  const file = (inner: DiskFile): DiskFile => ({
-    path: inner.path,
-    size: () => inner.size(),
-    read: (offset, length) => inner.read(offset, length),
-    writeAt: (offset, parts) => {
-      tell(`write ${inner.path} ${offset} ${parts.map(digest).join(' ')}`);
-      return inner.writeAt(offset, parts);
-    },
-    datasync: () =>
-      inner.datasync().then(
-        () => tell(`synced ${inner.path}`),
-        (error: unknown) => {
-          onFailedSync(inner.path);
-          throw error;
-        },
-      ),
-    truncate: (size) => inner.truncate(size),
-    close: () => inner.close(),
-  });
-  return {
-    open: async (path, options) => file(await disk.open(path, options)),
-    exists: (path) => disk.exists(path),
-    rename: (from, to) => {
-      tell(`rename ${from} ${to}`);
-      return disk.rename(from, to);
-    },
-    remove: (path) => {
-      tell(`remove ${path}`);
-      return disk.remove(path);
-    },
-    makeDir: (path) => disk.makeDir(path),
-    list: (path) => disk.list(path),
-    syncDir: (path) => disk.syncDir(path),
-  };
 }

@@ -37,7 +37,8 @@ import { ReadIndexRounds } from '../../src/store/raft/core/read-index.ts';
 import type { SnapshotMeta } from '../../src/store/raft/core/types.ts';
 import type { RaftReceiver, RaftTransport } from '../../src/store/raft/transport.ts';
 import { StateMachine, type CommandOutcome } from '../../src/store/state-machine.ts';
-import { World, type Machine } from '../sim/world.ts';
+import type { Machine } from '../sim/machine.ts';
+import { World } from '../sim/world.ts';
 import { PlainBackend } from './mvcc/plain-backend.ts';
 import { compareOf, deleteOf, op, putOf, rangeOf, text, txnOf } from './mvcc/requests.ts';
 

@@ -57,38 +57,46 @@ function bodyToWire(message: Message): Init<wire.Envelope>['message'] {
   }
 }
 
-/** Throws `WireError` for an envelope without a message, or one that no member could have sent. */
+/**
+ * Throws `WireError` for an envelope without a message, or one that no member could have sent. Field by field: to spread
+ * a message into another costs more than all the rest of receiving it.
+ */
 export function messageFromWire({ from, to, term, message }: wire.Envelope): Message {
   if (from === 0n || to === 0n) throw new WireError('a message without sender or receiver');
-  const envelope = { from, to, term };
   switch (message?.case) {
-    case 'requestVote':
-      return { ...envelope, type: 'request-vote', ...message.value };
-    case 'vote':
-      return { ...envelope, type: 'vote', ...message.value };
+    case 'requestVote': {
+      const { preVote, lastIndex, lastTerm, transfer, commit, commitTerm } = message.value;
+      return { from, to, term, type: 'request-vote', preVote, lastIndex, lastTerm, transfer, commit, commitTerm };
+    }
+    case 'vote': {
+      const { preVote, granted, commit, commitTerm } = message.value;
+      return { from, to, term, type: 'vote', preVote, granted, commit, commitTerm };
+    }
     case 'append': {
       const { prevIndex, prevTerm, commit } = message.value;
       const entries = message.value.entries.map(entryFromWire);
       const isGapless = entries.every((entry, at) => entry.index === prevIndex + 1 + at);
       if (!isGapless) throw new WireError('entries that do not follow each other');
-      return { ...envelope, type: 'append', prevIndex, prevTerm, commit, entries };
+      return { from, to, term, type: 'append', prevIndex, prevTerm, commit, entries };
     }
-    case 'appendAnswer':
-      return { ...envelope, type: 'append-answer', ...message.value };
+    case 'appendAnswer': {
+      const { accepted, index, hintIndex, hintTerm } = message.value;
+      return { from, to, term, type: 'append-answer', accepted, index, hintIndex, hintTerm };
+    }
     case 'heartbeat':
-      return { ...envelope, type: 'heartbeat', ...message.value };
+      return { from, to, term, type: 'heartbeat', commit: message.value.commit, round: message.value.round };
     case 'heartbeatAnswer':
-      return { ...envelope, type: 'heartbeat-answer', ...message.value };
+      return { from, to, term, type: 'heartbeat-answer', round: message.value.round };
     case 'installSnapshot':
-      return { ...envelope, type: 'install-snapshot', snapshot: snapshotMetaFromWire(message.value.snapshot) };
+      return { from, to, term, type: 'install-snapshot', snapshot: snapshotMetaFromWire(message.value.snapshot) };
     case 'timeoutNow':
-      return { ...envelope, type: 'timeout-now' };
+      return { from, to, term, type: 'timeout-now' };
     case 'propose':
-      return { ...envelope, type: 'propose', data: message.value.data };
+      return { from, to, term, type: 'propose', data: message.value.data };
     case 'readIndex':
-      return { ...envelope, type: 'read-index', request: message.value.request };
+      return { from, to, term, type: 'read-index', request: message.value.request };
     case 'readIndexAnswer':
-      return { ...envelope, type: 'read-index-answer', ...message.value };
+      return { from, to, term, type: 'read-index-answer', request: message.value.request, index: message.value.index };
     case undefined:
       throw new WireError('an envelope without a message');
   }

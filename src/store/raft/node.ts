@@ -199,6 +199,10 @@ export class RaftNode implements RaftReceiver {
     return this.#raft.status();
   }
 
+  get term(): Term {
+    return this.#raft.term;
+  }
+
   termAt(index: LogIndex): Term | undefined {
     return this.#raft.termAt(index);
   }
@@ -526,7 +530,7 @@ export class RaftNode implements RaftReceiver {
     // The core counts a snapshot as applied when it takes it; the state machine shows it only once it is installed, and
     // until then a read would be answered from the state before (simulator, seed 5).
     if (this.#readsIndexed.length === 0 || this.#isInstalling) return;
-    const { applied } = this.#raft.status();
+    const applied = this.#raft.appliedIndex;
     const served = this.#readsIndexed.filter(({ index }) => index <= applied);
     this.#readsIndexed = this.#readsIndexed.filter(({ index }) => index > applied);
     for (const { reads } of served) for (const read of reads) read.resolve();
@@ -552,7 +556,7 @@ export class RaftNode implements RaftReceiver {
 
   #compactIfDue(): void {
     const { stateMachine, snapshotEntries, catchUpEntries } = this.#limits();
-    const durable = Math.min(stateMachine.durableIndex(), this.#raft.status().applied);
+    const durable = Math.min(stateMachine.durableIndex(), this.#raft.appliedIndex);
     if (this.#isCompacting || durable - this.#compactedTo < snapshotEntries + catchUpEntries) return;
     // The core's log begins behind a snapshot as soon as it has accepted one (simulator, seed 1789).
     if (this.#isInstalling || this.#raft.hasPendingSnapshot) return;

@@ -180,15 +180,15 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => number): Map<number
   return groups;
 }
 
-/** Plain data with its fields in one order, as both the model and the recorder write it. */
-const isSame = (a: unknown, b: unknown) => canonical(a) === canonical(b);
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
+/** Of plain data; a field that is undefined is one that is not there. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((part, at) => isSame(part, b[at]));
+  }
+  const others = new Map(Object.entries(b));
+  const isMissed = Object.entries(a).some(([name, value]) => !isSame(value, others.get(name)));
+  return !isMissed && [...others].every(([name, value]) => value === undefined || name in a);
 }
 
 const sorted = (violations: Violation[]) => violations.sort((a, b) => a.revision - b.revision);

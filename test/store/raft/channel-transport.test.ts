@@ -158,6 +158,20 @@ test('a snapshot arrives in order, and a refusal reaches the sender with its rea
   );
 });
 
+test('a member that is removed while its stream stands is told, though it sends nothing', async () => {
+  const clock = new DrivenClock();
+  const [one, two] = pair(clock);
+  const told: string[] = [];
+  const first = Object.assign(new Recorder(), { removed: () => told.push('removed') });
+  await two.start(new Recorder());
+  await one.start(first);
+  await clock.advance(3000);
+  expect([first.seen.at(-1), told]).toEqual([expect.stringMatching(/^opened 2 #\d+$/), []]);
+  two.setPeers({ peers: [], isRemoved: (id) => id === 1n });
+  await clock.advance(1);
+  expect(told).toEqual(['removed']);
+});
+
 test('a member of another cluster is refused', async () => {
   const clock = new DrivenClock();
   const [one, two] = pair(clock, [9n, 10n]);

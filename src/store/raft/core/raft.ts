@@ -387,6 +387,15 @@ export class Raft {
     if (this.#log.compact(index)) this.#snapshotConf = confState;
   }
 
+  /** Of what is asked for with every message; `status` makes lists. */
+  get term(): Term {
+    return this.#term;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#log.applied;
+  }
+
   status(): RaftStatus {
     const log = this.#log;
     const peers = [...this.#progress].map(([member, progress]) => ({
