@@ -103,6 +103,7 @@ const OBSERVATION: readonly Flag[] = [
   unheeded(boolean('compact-hash-check-enabled', 'false', ''), '--corrupt-check-time compares whole members'),
   unheeded(used('compact-hash-check-time', 'duration', '1m', ''), '--corrupt-check-time compares whole members'),
   text('feature-gates', '', 'Name=true|false,…: InitialCorruptCheck, CompactHashCheck, LeaseCheckpoint, …'),
+  text('experimental-fault-hooks', '', 'for tests: make this member fail on purpose; 127.0.0.1:port to arm faults at, or "env"'),
   text('config-file', '', 'flags as YAML; others, and the environment, are then not looked at'),
 ];
 

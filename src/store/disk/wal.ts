@@ -13,6 +13,7 @@ import { assert } from '../../base/assert.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { readWhole, type Disk, type DiskFile } from '../../base/disk.ts';
 import type { Log } from '../../base/log.ts';
+import type { FaultHooks } from '../faults/fault-hooks.ts';
 import type { Entry, HardState, LogIndex, SnapshotMeta } from '../raft/core/types.ts';
 import {
   decodeFrame,
@@ -35,6 +36,7 @@ export interface WalOptions {
   readonly log: Log;
   readonly segmentBytes?: number;
   readonly firstSegmentBytes?: number;
+  readonly faults?: FaultHooks | undefined;
 }
 
 export interface WalBatch {
@@ -208,8 +210,11 @@ export class Wal {
     const need = encoded.reduce((sum, record) => sum + record.length, 64);
     if (this.#offset + need > this.#capacity) await this.#roll(need);
     const frame = encodeFrame({ sequence: this.#sequence, previousCrc: this.#crc, records: encoded });
+    const { faults } = this.#options;
+    if (faults !== undefined) await faults.at('raftBeforeSave');
     await this.#file.writeAt(this.#offset, frame.parts);
     await this.#file.datasync();
+    if (faults !== undefined) await faults.at('raftAfterSave');
     this.#syncs++;
     this.#offset += frame.bytes;
     this.#sequence++;
