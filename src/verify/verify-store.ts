@@ -106,7 +106,7 @@ export async function verifyStore(options: VerifyOptions): Promise<VerifyReport>
 }
 
 /** What is wrong with a recording and its watches. */
-function judge(recording: Recording, watchers: readonly PrefixWatcher[], options: RevisionCheckOptions) {
+export function judge(recording: Recording, watchers: readonly PrefixWatcher[], options: RevisionCheckOptions) {
   const { operations } = recording;
   const whole = watchers.filter(({ isWhole }) => isWhole);
   const { events, conflicts } = unionOf(whole.flatMap(({ watches }) => watches));
@@ -119,7 +119,8 @@ function judge(recording: Recording, watchers: readonly PrefixWatcher[], options
   return { events, watches, violations, watchViolations, counterexample, inconclusive };
 }
 
-interface PrefixWatcher extends WatchRecorder {
+/** `isWhole`: it watches everything that the recording is about. */
+export interface PrefixWatcher extends WatchRecorder {
   readonly isWhole: boolean;
 }
 
