@@ -132,7 +132,7 @@ async function defragment(_: FaultContext, member: FaultyMember): Promise<void> 
   await member.channel.unary(Maintenance.methods.defragment, {}, { timeoutMs: 10_000 }).catch(() => undefined);
 }
 
-/** Cut off until the others have forgotten what it lacks. */
+/** Cut off until the others have forgotten what it lacks. The connections end with it, or all would come late. */
 async function needSnapshot({ cluster }: FaultContext, member: FaultyMember): Promise<void> {
   const { raftIndex } = await member.status();
   const pairs = cluster.network.around(member.at, 'both');
@@ -144,6 +144,7 @@ async function needSnapshot({ cluster }: FaultContext, member: FaultyMember): Pr
     const answers = await Promise.all(others.map((other) => other.status().catch(() => undefined)));
     return answers.every((answer) => answer !== undefined && answer.raftAppliedIndex >= beyond);
   });
+  cluster.network.cut(pairs);
   cluster.network.set(pairs, undefined);
 }
 

@@ -4,7 +4,7 @@
  * holds for all bytes from one to the other, on connections that either has dialled.
  *
  *   hole    nothing arrives; what is sent waits, as it waits in a sender's kernel, and arrives late when the hole is
- *           closed. The end of a connection waits as well: nobody hears that a peer died.
+ *           closed, unless the connection is `cut` before. Its end waits as well: nobody hears that a peer died.
  *   delay   each piece arrives after `meanMs` ± `spreadMs`, in order.
  *   drop    each piece is lost with a probability of `chance`. TCP sends it again after 200 ms, then after twice that, and
  *           so on, and what is behind it waits; a piece that is lost four times in a row breaks the connection (reset).
@@ -48,7 +48,8 @@ export class PeerNetwork {
   readonly #options: PeerNetworkOptions;
   readonly #weather = new Map<string, Weather>();
   readonly #servers: Server[] = [];
-  readonly #sockets = new Set<Socket>();
+  /** Both ends of each connection, with the pair of members that it is between. */
+  readonly #sockets = new Map<Socket, string>();
   #changed: () => void = () => undefined;
   #change: Promise<void> = Promise.resolve();
 
@@ -77,6 +78,12 @@ export class PeerNetwork {
     this.#renew();
   }
 
+  /** Breaks the connections that are there; what was on its way is lost. */
+  cut(pairs: ReadonlyArray<readonly [from: number, to: number]>): void {
+    const broken = new Set(pairs.flatMap(([from, to]) => [`${from} ${to}`, `${to} ${from}`]));
+    for (const [socket, pair] of this.#sockets) if (broken.has(pair)) socket.resetAndDestroy();
+  }
+
   /** Everything between `member` and the others. */
   around(member: number, direction: 'to' | 'from' | 'both'): Array<readonly [number, number]> {
     const others = [...this.#options.members.keys()].filter((other) => other !== member);
@@ -88,7 +95,7 @@ export class PeerNetwork {
 
   async close(): Promise<void> {
     this.clear();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
 
@@ -111,7 +118,7 @@ export class PeerNetwork {
     const from = this.#ownerOf(near.remotePort ?? 0, relayPort);
     const far = connect({ port: peerPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     for (const socket of [near, far]) {
-      this.#sockets.add(socket);
+      this.#sockets.set(socket, `${from} ${to}`);
       socket.once('close', () => this.#sockets.delete(socket));
     }
     this.#pipe(near, far, `${from} ${to}`);

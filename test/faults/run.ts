@@ -2,7 +2,7 @@
 import { seededRandom } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import type { Traffic } from '../../src/verify/load.ts';
-import { FaultyCluster } from './cluster.ts';
+import { FaultyCluster, until } from './cluster.ts';
 import type { Fault } from './faults.ts';
 import { TrafficRun, type Verdict } from './traffic.ts';
 
@@ -14,19 +14,21 @@ export interface RunOptions {
   readonly print: (line: string) => void;
 }
 
-/** etcd's pairs of heartbeat and election timeout that leave a busy machine time to answer. */
-const TIMEOUTS = [
-  ['101', '521'],
-  ['100', '1000'],
-] as const;
+/** etcd's suite has 29 and 271, 101 and 521, 100 and 2000; a busy machine needs time to answer. */
+const HEARTBEAT_MS = 100;
+const ELECTION_MS = 1_000;
+/** Requests that are answered between two faults: each shall meet a cluster at work. */
+const ANSWERED_BETWEEN = 30;
 
 export async function runFaults({ seed, members, traffic, faults, print }: RunOptions): Promise<Verdict> {
   const random = seededRandom(seed).fork(`faults ${members} ${traffic}`);
-  const [heartbeat, election] = random.pick(TIMEOUTS);
-  const args = ['--heartbeat-interval', heartbeat, '--election-timeout', election, '--watch-progress-notify-interval', '200ms'];
+  const args = [
+    ...['--heartbeat-interval', String(HEARTBEAT_MS), '--election-timeout', String(ELECTION_MS)],
+    ...['--watch-progress-notify-interval', '200ms'],
+  ];
   const cluster = await FaultyCluster.start({ random: random.fork('cluster'), members, args });
+  const run = new TrafficRun(cluster, { random: random.fork('traffic'), traffic });
   try {
-    const run = new TrafficRun(cluster, { random: random.fork('traffic'), traffic });
     run.failure.catch(() => undefined); // Heard where it is raced with.
     for (const fault of faults) {
       const startedAt = systemClock.monotonic();
@@ -35,6 +37,8 @@ export async function runFaults({ seed, members, traffic, faults, print }: RunOp
         throw new Error(`${fault.name}: ${String(cause)}`, { cause });
       });
       await Promise.race([cluster.untilAllServe(), run.failure]);
+      const answered = run.answered + ANSWERED_BETWEEN;
+      await Promise.race([until(`${fault.name}: requests are answered afterwards`, () => run.answered >= answered), run.failure]);
       print(`  ${fault.name}: ${seen} (${Math.round(systemClock.monotonic() - startedAt)} ms)`);
     }
     const verdict = await run.finish();
@@ -44,6 +48,7 @@ export async function runFaults({ seed, members, traffic, faults, print }: RunOp
     for (const { process } of cluster.members) print(`${process.name}: ${process.output.slice(-4000)}`);
     throw error;
   } finally {
+    await run.abandon();
     await cluster.stop();
   }
 }

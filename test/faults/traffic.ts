@@ -2,6 +2,7 @@
  * What goes on while faults happen: clients of etcd's or Kubernetes' shape, watchers of everything through every member,
  * watchers that come and go at revisions around the present, and somebody who compacts all the while. And the verdict.
  */
+import { setMaxListeners } from 'node:events';
 import { sleep } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
@@ -13,8 +14,8 @@ import { judge, type PrefixWatcher } from '../../src/verify/verify-store.ts';
 import { WatchRecorder, type WatchOptions } from '../../src/verify/watch-recorder.ts';
 import { type FaultyCluster, until } from './cluster.ts';
 
-/** Six a member, as etcd's suite has it, at a pace that a busy machine keeps up with. */
-const CLIENTS_PER_MEMBER = 6;
+/** etcd's suite has six a member; at a pace that a busy machine keeps up with. */
+const CLIENTS_PER_MEMBER = 4;
 const THINK_MS = 60;
 const REQUEST_TIMEOUT_MS = 1_000;
 const LEASE_TTL_SECONDS = 2;
@@ -39,19 +40,18 @@ export interface Verdict {
 
 export class TrafficRun {
   readonly #cluster: FaultyCluster;
-  readonly #random: Random;
   readonly #over = new AbortController();
   readonly #watchersOver = new AbortController();
   readonly #whole: PrefixWatcher[];
   readonly #visitors: WatchRecorder[] = [];
   readonly #load: Promise<Recording>;
   readonly #others: Promise<unknown>;
+  #recording: Recording | undefined;
   #compactions = 0;
   #compacted = 0;
 
   constructor(cluster: FaultyCluster, { random, traffic }: { readonly random: Random; readonly traffic: Traffic }) {
     this.#cluster = cluster;
-    this.#random = random;
     this.#whole = cluster.members.map(({ client, name }) => {
       const options = { client, name: `everything at ${name}`, key: '\0', rangeEnd: '\0' };
       return Object.assign(this.#watcher(options), { isWhole: true });
@@ -60,7 +60,9 @@ export class TrafficRun {
       cluster.client({ first, requestTimeoutMs: REQUEST_TIMEOUT_MS }),
     );
     const { signal } = this.#over;
-    const settings = { thinkMs: THINK_MS, leaseTtlSeconds: LEASE_TTL_SECONDS };
+    setMaxListeners(0, signal, this.#watchersOver.signal);
+    const onRecorder = (recording: Recording) => (this.#recording = recording);
+    const settings = { thinkMs: THINK_MS, leaseTtlSeconds: LEASE_TTL_SECONDS, onRecorder };
     this.#load = runLoad({ clients, clock: systemClock, random: random.fork('load'), signal, traffic, ...settings });
     const watching = this.#whole.map((watcher) => watcher.run(this.#watchersOver.signal));
     this.#others = Promise.all([...watching, this.#compact(random.fork('compactions')), this.#visit(random.fork('visitors'))]);
@@ -69,6 +71,18 @@ export class TrafficRun {
   /** Rejects as soon as somebody was answered what no fault explains. */
   get failure(): Promise<never> {
     return Promise.all([this.#load, this.#others]).then(() => new Promise<never>(() => undefined));
+  }
+
+  /** Requests answered so far. */
+  get answered(): number {
+    return this.#recording?.answered ?? 0;
+  }
+
+  /** Without a verdict. */
+  async abandon(): Promise<void> {
+    this.#over.abort();
+    this.#watchersOver.abort();
+    await Promise.allSettled([this.#load, this.#others]);
   }
 
   /** Ends the load, waits for everybody to have seen everything, and judges. */
@@ -84,12 +98,12 @@ export class TrafficRun {
     const hashRevision = await this.#untilHashesAreEqual();
     this.#watchersOver.abort();
     await this.#others;
-    const { events, violations, watchViolations, inconclusive, counterexample } = judge(recording, this.#whole, {});
-    const visits = judge(recording, [...this.#whole, ...this.#visitors.map((visitor) => Object.assign(visitor, { isWhole: false }))], {});
+    const all = [...this.#whole, ...this.#visitors.map((visitor) => Object.assign(visitor, { isWhole: false }))];
+    const { events, violations, watchViolations, inconclusive, counterexample } = judge(recording, all, {});
     const problems = [
       ...violations.map(({ rule, revision, why }) => `${rule} at ${revision}: ${why}`),
       ...(counterexample === undefined ? [] : [JSON.stringify(counterexample).slice(0, 2000)]),
-      ...[...new Set([...watchViolations, ...visits.watchViolations].map((violation) => JSON.stringify(violation)))],
+      ...watchViolations.map((violation) => JSON.stringify(violation)),
       ...inconclusive,
       ...(events.length === 0 ? ['nobody was told of anything'] : []),
     ];
