@@ -207,7 +207,7 @@ export class FaultyCluster {
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close();
     for (const member of this.members) member.close();
-    await Promise.all(this.members.map(({ process }) => (process.isRunning ? process.stop() : undefined)));
+    await Promise.all(this.members.filter(({ process }) => process.isRunning).map(({ process }) => process.stop()));
     await this.network.close();
     rmSync(this.#dir, { recursive: true, force: true });
   }

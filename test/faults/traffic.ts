@@ -23,7 +23,7 @@ const LEASE_TTL_SECONDS = 2;
 const COMPACT_MS = [100, 200] as const;
 const WATCH_OFFSET = 100;
 const VISITOR_MS = [300, 1500] as const;
-const VISITOR_PAUSE_MS = 150;
+const VISITOR_PAUSE_MS = 250;
 /** Below what somebody has seen of everything, so that the history stays known: lists in pages are under way. */
 const COMPACT_BEHIND = [0, 40] as const;
 const CATCH_UP_MS = 30_000;
