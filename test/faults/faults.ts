@@ -68,6 +68,9 @@ const SLEEPS: ReadonlyArray<readonly [point: string, provoke?: Provocation]> = [
   ['beforeProgressIfSync'],
 ];
 
+/** A panic comes in the turn in which a point is reached: what was said too early has not left by then. Here it has. */
+const KILLS_IN_A_SLEEP: readonly string[] = ['raftBeforeSave', 'beforeCommit'];
+
 const NEED_PEERS = new Set(['raftBeforeLeaderSend', 'raftBeforeFollowerSend', 'beforeApplyOneConfChange']);
 
 export const FAULTS: readonly Fault[] = [
@@ -79,6 +82,7 @@ export const FAULTS: readonly Fault[] = [
   ...SLEEPS.map(([point, provoke]): Fault => {
     return { name: `sleep ${point}`, needsPeers: NEED_PEERS.has(point), strike: (context) => sleepAt(context, { point, provoke }) };
   }),
+  ...KILLS_IN_A_SLEEP.map((point): Fault => ({ name: `kill in a sleep at ${point}`, needsPeers: false, strike: (context) => killIn(context, point) })),
   { name: 'black hole, to and from the leader', needsPeers: true, strike: (context) => hole(context, 'leader', 'both') },
   { name: 'black hole, to the leader', needsPeers: true, strike: (context) => hole(context, 'leader', 'to') },
   { name: 'black hole, from the leader', needsPeers: true, strike: (context) => hole(context, 'leader', 'from') },
@@ -125,6 +129,17 @@ async function sleepAt(context: FaultContext, { point, provoke }: { readonly poi
   await provoked;
   await sleep(systemClock, SLEEP_MS);
   return `${member.name} slept ${SLEEP_MS} ms`;
+}
+
+async function killIn(context: FaultContext, point: string): Promise<string> {
+  const member = await pick(context, 'leader');
+  const before = await member.met(point);
+  await member.arm(point, `1*sleep(${SLEEP_MS})`);
+  await until(`${member.name} sleeps at ${point}`, async () => (await member.met(point)) > before);
+  await sleep(systemClock, SLEEP_MS / 4);
+  await member.process.kill();
+  member.process.start();
+  return `${member.name} was killed in it`;
 }
 
 /** The call ends with the process, or is answered. */
