@@ -20,7 +20,7 @@ import { PeerNetwork } from './peer-relay.ts';
 export const SNAPSHOT_ENTRIES = 50;
 export const CATCH_UP_ENTRIES = 50;
 /** For anything that has to happen on a machine that is busy. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const POLL_MS = 10;
 
 export interface FaultyClusterOptions {

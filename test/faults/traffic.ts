@@ -26,7 +26,7 @@ const VISITOR_MS = [300, 1500] as const;
 const VISITOR_PAUSE_MS = 250;
 /** Below what somebody has seen of everything, so that the history stays known: lists in pages are under way. */
 const COMPACT_BEHIND = [0, 40] as const;
-const CATCH_UP_MS = 30_000;
+const CATCH_UP_MS = 60_000;
 
 export interface Verdict {
   readonly recording: Recording;
