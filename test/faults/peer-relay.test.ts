@@ -6,6 +6,8 @@ import { systemClock } from '../../src/base/system-clock.ts';
 import { freePorts } from '../processes.ts';
 import { PeerNetwork } from './peer-relay.ts';
 
+const PATIENCE = { timeout: 15_000 };
+
 let network: PeerNetwork;
 let echo: Server;
 const sockets: Socket[] = [];
@@ -41,21 +43,21 @@ afterEach(async () => {
 test('a hole holds back one direction, and lets all through late and in order', async () => {
   const { socket, heard } = await start();
   socket.write('a');
-  await expect.poll(heard).toBe('a');
+  await expect.poll(heard, PATIENCE).toBe('a');
   network.set([[1, 0]], { kind: 'hole' });
   socket.write('b');
-  await expect.poll(() => network.counts.held).toBeGreaterThan(0);
+  await expect.poll(() => network.counts.held, PATIENCE).toBeGreaterThan(0);
   socket.write('c');
   expect(heard()).toBe('a');
   network.clear();
-  await expect.poll(heard).toBe('abc');
+  await expect.poll(heard, PATIENCE).toBe('abc');
 });
 
 test('what waits in a hole is lost when the connection is cut', async () => {
   const { socket, heard } = await start();
   network.set(network.around(1, 'both'), { kind: 'hole' });
   socket.write('lost');
-  await expect.poll(() => network.counts.held).toBeGreaterThan(0);
+  await expect.poll(() => network.counts.held, PATIENCE).toBeGreaterThan(0);
   const closed = new Promise((resolve) => socket.once('close', resolve));
   network.cut([[0, 1]]);
   network.clear();
@@ -68,7 +70,7 @@ test('a delay is between its bounds, each way', async () => {
   network.set(network.around(1, 'both'), { kind: 'delay', meanMs: 75, spreadMs: 50 });
   const startedAt = systemClock.monotonic();
   socket.write('a');
-  await expect.poll(heard, { interval: 5 }).toBe('a');
+  await expect.poll(heard, { ...PATIENCE, interval: 5 }).toBe('a');
   expect(systemClock.monotonic() - startedAt).toBeGreaterThanOrEqual(2 * 25 - 1);
   expect(network.counts.delayed).toBe(2);
 });
@@ -82,8 +84,8 @@ test('a drop is made good in order, or breaks the connection', async () => {
   for (let at = 0; network.counts.lost === 0 && at < 100; at++) {
     written += 'x';
     socket.write('x');
-    await expect.poll(() => heard() === written || network.counts.lost > 0 || isClosed, { interval: 1, timeout: 5000 }).toBe(true);
+    await expect.poll(() => heard() === written || network.counts.lost > 0 || isClosed, { ...PATIENCE, interval: 1 }).toBe(true);
   }
   expect(network.counts.lost).toBeGreaterThan(0);
-  await expect.poll(() => heard() === written || isClosed, { timeout: 5000 }).toBe(true);
+  await expect.poll(() => heard() === written || isClosed, PATIENCE).toBe(true);
 });
