@@ -6,7 +6,8 @@ import { describeError, UserError } from '../base/errors.ts';
 import { FileDisk } from '../base/file-disk.ts';
 import { createLog } from '../base/log.ts';
 import { configFileOf, readConfigFile } from '../store/config-file.ts';
-import { parseStoreFlags, storeHelp } from '../store/flags.ts';
+import { openProcessFaults, type ProcessFaults } from '../store/faults/process-faults.ts';
+import { parseStoreFlags, storeHelp, type StoreFlags } from '../store/flags.ts';
 import { MemberRemovedError } from '../store/membership/membership.ts';
 import { levelBackends } from '../store/mvcc/level-backend.ts';
 import { describeRecovery, recover } from '../store/recover.ts';
@@ -42,12 +43,15 @@ export async function run(argv: readonly string[]): Promise<number> {
   let failed: (error: unknown) => void = () => {};
   const failure = new Promise<unknown>((resolve) => (failed = resolve));
   let isStarted = false;
+  let faults: ProcessFaults | undefined;
   try {
-    const store = await startStore(flags, failed);
+    faults = await faultsOf(flags);
+    const store = await startStore(flags, failed, faults?.hooks);
     isStarted = true;
     const error = await Promise.race([aborted(signal), failure]);
     if (signal.aborted) {
       await store.stop();
+      faults?.close();
       return 0;
     }
     throw error;
@@ -61,6 +65,13 @@ export async function run(argv: readonly string[]): Promise<number> {
     log.error({ error: describeError(error) }, isStarted ? 'store: stopped by itself' : 'store: cannot start');
     return 1;
   }
+}
+
+async function faultsOf({ faultHooks }: StoreFlags): Promise<ProcessFaults | undefined> {
+  const armed = process.env['PODIUM_FAULTS'] ?? '';
+  if (faultHooks !== undefined) return openProcessFaults(faultHooks.address, armed);
+  if (armed !== '') process.stderr.write('podium store: PODIUM_FAULTS has no effect without --experimental-fault-hooks\n');
+  return undefined;
 }
 
 async function recoverMember(argv: readonly string[]): Promise<number> {

@@ -107,6 +107,7 @@ const OBSERVATION: readonly Flag[] = [
   boolean('compact-hash-check-enabled', 'false', 'compare with the other members what a compaction left'),
   used('compact-hash-check-time', 'duration', '1m', 'between such comparisons, where this member leads'),
   text('feature-gates', '', 'Name=true|false,…: InitialCorruptCheck, CompactHashCheck, LeaseCheckpoint, …'),
+  text('experimental-fault-hooks', '', 'for tests: make this member fail on purpose; 127.0.0.1:port to arm faults at, or "env"'),
   text('config-file', '', 'flags as YAML; others, and the environment, are then not looked at'),
 ];
 

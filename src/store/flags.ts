@@ -10,6 +10,7 @@ import { UserError } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
 import { tlsFiles } from '../base/pki.ts';
 import { parseAuthToken, type TokenScheme } from './auth/auth-token.ts';
+import type { FaultAddress } from './faults/process-faults.ts';
 import { FLAG_GROUPS } from './flag-table.ts';
 import { bad, FlagValues, type FlagSources } from './flag-values.ts';
 import { clusterIdOf, memberIdOf } from './membership/identity.ts';
@@ -83,6 +84,8 @@ export interface StoreFlags {
   readonly authToken: TokenScheme;
   readonly listenMetricsUrls: readonly string[];
   readonly enableGateway: boolean;
+  /** Undefined: off. `address`: where faults are armed; without one PODIUM_FAULTS alone says. */
+  readonly faultHooks: { readonly address: FaultAddress | undefined } | undefined;
   /** `stderr`, `stdout`, or paths. */
   readonly logOutputs: readonly string[];
   /** For standard error: what was given and has no effect. */
@@ -125,6 +128,12 @@ Besides a member:
   podium store migrate --help             copy a live etcd's keys, and follow it
   podium store snapshot --help            check and restore what \`etcdctl snapshot save\` wrote
   podium store top --help                 what the members do, live
+
+Faults on purpose, with --experimental-fault-hooks=127.0.0.1:22381 (as gofail has them):
+  curl 127.0.0.1:22381/                                     the points, and what is armed there
+  curl -X PUT -d 'panic' 127.0.0.1:22381/raftBeforeSave     end as by a crash before the next write of the log
+  curl -X PUT -d '1*sleep(1000)' 127.0.0.1:22381/beforeApply; curl -X DELETE disarms
+  PODIUM_FAULTS='afterCommit=3*sleep(50)->panic;…'          armed from the start
 
 Example, a cluster of one:
   podium store --name m1 --data-dir /tmp/m1
@@ -287,7 +296,19 @@ function observation(values: FlagValues) {
     logLevel: logLevel(values.text('log-level')),
     logOutputs: values.list('log-outputs').map((output) => (isJournal(output) ? 'stderr' : output)),
     enableGateway: values.boolean('enable-grpc-gateway'),
+    faultHooks: faultHooks(values.text('experimental-fault-hooks')),
   };
+}
+
+/** Whoever reaches the address can end the member: it is this machine's own. */
+function faultHooks(text: string): StoreFlags['faultHooks'] {
+  if (text === '') return undefined;
+  if (text === 'env') return { address: undefined };
+  const [, host = '', digits = ''] = /^(127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host === '' || port === 0 || port > 65_535)
+    throw bad('experimental-fault-hooks', text, 'write "env", or a loopback address with its port such as 127.0.0.1:22381');
+  return { address: { host: host === '[::1]' ? '::1' : host, port } };
 }
 
 /** Systemd keeps what a service writes to standard error in its journal. */

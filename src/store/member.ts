@@ -19,6 +19,7 @@ import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { MemberChange } from '../proto/raft.ts';
 import { DiskFullError, Reserve } from './disk/room.ts';
 import { Wal } from './disk/wal.ts';
+import type { FaultHooks } from './faults/fault-hooks.ts';
 import { Generations, type Generation } from './generations.ts';
 import { LeaseKeeper } from './lease/lease-keeper.ts';
 import { AutoCompactor } from './maintenance/auto-compactor.ts';
@@ -51,6 +52,8 @@ export interface MemberWorld {
   readonly backends: BackendFactory;
   readonly transport: RaftTransport;
   readonly trace?: Trace;
+  /** Points at which it may be made to fail; see faults/core/points.ts. */
+  readonly faults?: FaultHooks | undefined;
 }
 
 export interface MemberConfig {
@@ -190,6 +193,7 @@ export class Member {
       confState: boot.snapshot.confState,
       firstReadRequest: random.uint64() >> 1n,
       tickMs: config.tickMs ?? TICK_MS,
+      faults: world.faults,
       snapshotEntries: config.snapshotEntries ?? SNAPSHOT_ENTRIES,
       catchUpEntries: config.catchUpEntries ?? CATCH_UP_ENTRIES,
       onSoftState: (state) => this.#onSoftState(state),
@@ -315,8 +319,11 @@ export class Member {
 
   /** Gives back the space of what was deleted and compacted, while everything goes on. */
   async defragment(): Promise<void> {
+    const { faults } = this.#world;
     await this.#flusher.flush();
+    if (faults !== undefined) await faults.at('defragBeforeCopy');
     await this.#generation.backend.compact?.();
+    if (faults !== undefined) await faults.at('defragAfterCopy');
   }
 
   /** All that is applied, as one view. To be closed. */
@@ -475,8 +482,11 @@ export class Member {
 
   async #activate(generation: Generation): Promise<void> {
     const old = this.#generation;
+    const { faults } = this.#world;
     this.#flusher.abandon();
+    if (faults !== undefined) await faults.at('applyBeforeOpenSnapshot');
     const machine = await StateMachine.open(generation.backend, this.#machine.hub);
+    if (faults !== undefined) await faults.at('raftBeforeApplySnap');
     await this.#generations.makeCurrent(generation);
     this.#generation = generation;
     this.#machine = machine;
@@ -511,6 +521,7 @@ export class Member {
       clock,
       backend: this.#generation.backend,
       machine: this.#machine,
+      faults: this.#world.faults,
       onFailure: (error) => this.#fatal(error),
     });
   }
@@ -670,10 +681,10 @@ async function requireUnused({ backend }: Generation): Promise<void> {
   if (index > 0) throw new Error(`${WAL_DIR}: the log is gone, and the state has applied ${index} entries of it: ${REPLACE}`);
 }
 
-function walOptions({ disk, log }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig, fullDisk: FullDisk) {
+function walOptions({ disk, log, faults }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig, fullDisk: FullDisk) {
   const sizes = bytes === undefined ? {} : { segmentBytes: bytes, firstSegmentBytes: bytes };
   const room = { makeRoom: fullDisk.makeRoom, isFull: () => fullDisk.isFull };
-  return { disk, dir: WAL_DIR, identity: { clusterId, memberId: id }, log, ...room, ...sizes };
+  return { disk, dir: WAL_DIR, identity: { clusterId, memberId: id }, log, faults, ...room, ...sizes };
 }
 
 /** The log is made last: a member without one has promised nothing, and begins anew. */

@@ -19,6 +19,7 @@ import type { BoundService } from '../proto/rpc.ts';
 import { threadedScryptHasher } from './auth/passwords.ts';
 import { openCertificates } from './certificates.ts';
 import { DividedDisk } from './disk/divided-disk.ts';
+import type { FaultHooks } from './faults/fault-hooks.ts';
 import { addressOf, type StoreFlags } from './flags.ts';
 import { Gateway } from './http/gateway.ts';
 import { StoreMetrics } from './http/metrics.ts';
@@ -48,7 +49,7 @@ export interface RunningStore {
 }
 
 /** Resolves when clients are served. `onFatal`: the member has stopped by itself and the process should end. */
-export async function startStore(flags: StoreFlags, onFatal: (error: unknown) => void): Promise<RunningStore> {
+export async function startStore(flags: StoreFlags, onFatal: (error: unknown) => void, faults?: FaultHooks): Promise<RunningStore> {
   const log = createLog(flags.name, flags.logLevel, flags.logOutputs);
   warnOfPlainText(flags, log);
   const random = systemRandom();
@@ -71,7 +72,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const metrics = new StoreMetrics(systemClock);
   const backends = metrics.timedBackends(levelBackends(flags.dataDir));
   const member = await Member.open(
-    { clock: systemClock, random, log, disk: metrics.timedDisk(disk), backends, transport },
+    { clock: systemClock, random, log, disk: metrics.timedDisk(disk), backends, transport, faults },
     { ...identity, ...behaviour, ...raftConfig(flags), ...upkeep(flags), onFatal },
   ).catch((cause: unknown) => {
     throw new Error(`the data directory ${flags.dataDir} cannot be used`, { cause });
@@ -97,6 +98,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     limits: flags,
     progressIntervalMs: flags.watchProgressMs,
     electionMs: flags.electionMs,
+    faults,
     auth: {
       tokens: flags.authToken,
       hasher: threadedScryptHasher(),

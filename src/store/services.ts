@@ -15,6 +15,7 @@ import {
   LOCK_NEEDS,
   MAINTENANCE_NEEDS,
 } from './auth/service-needs.ts';
+import type { FaultHooks } from './faults/fault-hooks.ts';
 import type { StoreCore } from './kv-service/core.ts';
 import { electionHandlers } from './kv-service/election.ts';
 import { kvHandlers } from './kv-service/kv.ts';
@@ -46,6 +47,7 @@ export interface ClientServicesOptions {
   readonly progressIntervalMs?: Millis;
   readonly electionMs?: Millis;
   readonly auth?: AuthOptions;
+  readonly faults?: FaultHooks | undefined;
 }
 
 export function clientServices(options: ClientServicesOptions): BoundService[] {
@@ -57,6 +59,7 @@ export function clientServices(options: ClientServicesOptions): BoundService[] {
     clock,
     random: random.fork('watches'),
     requestBytesMax,
+    faults: options.faults,
     refuse: guard.refuseWatch.bind(guard),
     ...(progressIntervalMs === undefined ? {} : { progressIntervalMs }),
     ...(electionMs === undefined ? {} : { electionMs }),

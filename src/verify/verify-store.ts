@@ -106,14 +106,14 @@ export async function verifyStore(options: VerifyOptions): Promise<VerifyReport>
   }
 }
 
-interface Watchers {
-  /** Of everything, one an endpoint. */
+export interface Watchers {
+  /** Of everything that the recording is about, one an endpoint. */
   readonly whole: readonly WatchRecorder[];
   readonly parts: readonly WatchRecorder[];
 }
 
 /** What is wrong with a recording and its watches. */
-function judge({ recording, whole, parts }: Watchers & { readonly recording: Recording }, options: RevisionCheckOptions) {
+export function judge({ recording, whole, parts }: Watchers & { readonly recording: Recording }, options: RevisionCheckOptions) {
   const { operations } = recording;
   const { events, conflicts } = unionOf(whole.flatMap(({ watches }) => watches));
   const inconclusive = gapsOf(whole).map(({ from, to }) => `revisions ${from} to ${to} were compacted before any watcher was told of them`);

@@ -13,6 +13,7 @@ import { assert } from '../../base/assert.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { readWhole, writeZeros, type Disk, type DiskFile } from '../../base/disk.ts';
 import type { Log } from '../../base/log.ts';
+import type { FaultHooks } from '../faults/fault-hooks.ts';
 import type { Entry, HardState, LogIndex, SnapshotMeta } from '../raft/core/types.ts';
 import {
   decodeFrame,
@@ -40,6 +41,7 @@ export interface WalOptions {
   readonly makeRoom?: MakeRoom;
   /** Room is scarce: segments are small. */
   readonly isFull?: () => boolean;
+  readonly faults?: FaultHooks | undefined;
 }
 
 export interface WalBatch {
@@ -215,9 +217,12 @@ export class Wal {
     this.#hint = undefined;
     const encoded = records.map(encodeRecord);
     const need = encoded.reduce((sum, record) => sum + record.length, 64);
+    const { faults } = this.#options;
+    if (faults !== undefined) await faults.at('raftBeforeSave');
     const frame = await withRoom(this.#options.makeRoom, () => this.#put(encoded, need));
     // Not to be tried again: after a sync that failed nobody knows what the next one covers.
     await this.#file.datasync();
+    if (faults !== undefined) await faults.at('raftAfterSave');
     this.#syncs++;
     this.#offset += frame.bytes;
     this.#sequence++;

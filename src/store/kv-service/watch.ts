@@ -16,6 +16,7 @@ import {
   type WatchMessage,
   type WatchStream,
 } from '../mvcc/core/watch-hub.ts';
+import type { FaultHooks } from '../faults/fault-hooks.ts';
 import { StoreError, storeErrorText } from '../rpc/errors.ts';
 import { headerAt, requireLeader, wantsLeader, type StoreCore } from './core.ts';
 import { REQUEST_BYTES_MAX } from './validate.ts';
@@ -39,6 +40,7 @@ export interface WatchOptions {
   readonly progressIntervalMs?: Millis;
   readonly electionMs?: Millis;
   readonly requestBytesMax?: number;
+  readonly faults?: FaultHooks | undefined;
   /** Asked before a watcher is made: why not, as its client is told; undefined: let it be. */
   readonly refuse?: (request: WatchCreateRequest, context: CallContext) => Promise<string | undefined>;
 }
@@ -55,14 +57,19 @@ interface Call {
 async function* watch(core: StoreCore, options: WatchOptions, call: Call): AsyncGenerator<Answer<WatchResponse>> {
   requireLeader(core, call.context);
   const session = new Session(core, options, call);
+  const { faults } = options;
   const fragmentBytesMax = (options.requestBytesMax ?? REQUEST_BYTES_MAX) + FRAGMENT_OVERHEAD_BYTES;
   try {
     for (;;) {
+      if (faults !== undefined && session.isBehind) await faults.at('beforeSyncWatchers');
       const message = session.next();
       if (message === 'end') return;
       if (message === 'wait') await session.woken();
       else if (message === 'pause') await session.pause();
-      else yield* answersTo(core, message, fragmentBytesMax);
+      else {
+        if (faults !== undefined) await faults.at('beforeSendWatchResponse');
+        yield* answersTo(core, message, fragmentBytesMax);
+      }
     }
   } finally {
     session.close();
@@ -100,6 +107,11 @@ class Session {
     const message = this.#stream.next();
     if (this.#stream.queued < ANSWERS_AHEAD_MAX) this.#reader?.resolve();
     return message ?? 'wait';
+  }
+
+  /** A watcher of it has history to read. */
+  get isBehind(): boolean {
+    return !this.#stream.isSynced;
   }
 
   async woken(): Promise<void> {
@@ -146,7 +158,8 @@ class Session {
           this.#stream.cancel(requestUnion.value.watchId);
           break;
         case 'progressRequest':
-          this.#stream.requestProgress();
+          if (this.#options.faults !== undefined) await this.#options.faults.at('beforeProgressIfSync');
+          if (!this.#isClosed) this.#stream.requestProgress();
           break;
         default:
         // Etcd passes over what it does not know.

@@ -5,6 +5,8 @@
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
+import { BatchPoints } from '../faults/batch-points.ts';
+import type { FaultHooks } from '../faults/fault-hooks.ts';
 import type { LogIndex } from '../raft/core/types.ts';
 import type { StateMachine } from '../state-machine.ts';
 import type { Backend } from './backend.ts';
@@ -21,6 +23,7 @@ export interface FlusherOptions {
   readonly clock: Clock;
   readonly backend: Backend;
   readonly machine: StateMachine;
+  readonly faults?: FaultHooks | undefined;
   /** A batch failed: nothing later is written, and the member must stop or reopen the backend. */
   readonly onFailure: (error: unknown) => void;
   /** The applied index that a crash now restarts from. */
@@ -29,6 +32,7 @@ export interface FlusherOptions {
 
 export class Flusher {
   readonly #options: FlusherOptions;
+  readonly #points: BatchPoints | undefined;
   #timer: Timer | undefined;
   #scrubTimer: Timer | undefined;
   #inFlight: Promise<void> | undefined;
@@ -40,6 +44,7 @@ export class Flusher {
 
   constructor(options: FlusherOptions) {
     this.#options = options;
+    this.#points = options.faults === undefined ? undefined : new BatchPoints(options.faults, options.machine.mvcc);
     this.#durableIndex = options.machine.applied.index;
     this.applied();
   }
@@ -107,11 +112,14 @@ export class Flusher {
 
   async #write(): Promise<void> {
     const { machine, backend, onDurable } = this.#options;
+    if (this.#points !== undefined) await this.#points.beforeTake();
     const { ops, applied } = machine.takeBatch();
     this.#room?.resolve();
     this.#room = undefined;
     try {
+      if (this.#points !== undefined) await this.#points.beforeWrite();
       await backend.batch(ops);
+      if (this.#points !== undefined) await this.#points.afterWrite();
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       return;
@@ -136,7 +144,10 @@ export class Flusher {
       this.#scrubTimer = undefined;
       const { machine } = this.#options;
       // A disk that is behind gets no more to do.
-      if (machine.pendingRows < PENDING_ROWS_MAX) machine.scrub(SCRUB_KEYS);
+      if (machine.pendingRows < PENDING_ROWS_MAX) {
+        machine.scrub(SCRUB_KEYS);
+        this.#points?.scrubbed();
+      }
       if (!machine.mvcc.isScrubbing) {
         this.#scrubbed?.resolve();
         this.#scrubbed = undefined;

@@ -16,6 +16,7 @@ import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Tasks } from '../../base/tasks.ts';
+import type { FaultHooks } from '../faults/fault-hooks.ts';
 import { StoreError, type StoreErrorCode } from '../rpc/errors.ts';
 import { Raft, type ProposeConfChangeResult, type RaftStatus } from './core/raft.ts';
 import type {
@@ -96,6 +97,7 @@ export interface RaftNodeOptions {
   /** The first read request; later ones count up. Never used by an earlier run of this member. */
   readonly firstReadRequest: bigint;
   readonly tickMs: Millis;
+  readonly faults?: FaultHooks | undefined;
   /** The log is compacted when the durable state is so many entries ahead of its beginning … */
   readonly snapshotEntries: number;
   /** … and keeps so many for followers that are a little behind. */
@@ -392,6 +394,7 @@ export class RaftNode implements RaftReceiver {
 
   #handle(ready: Ready): void {
     if (ready.softState !== undefined) this.#noteSoftState(ready.softState);
+    if (ready.messages.length > 0 && this.#softState.role === 'leader') this.#options.faults?.block('raftBeforeLeaderSend');
     this.#send(ready.messages);
     this.#persist(ready);
     if (ready.committed.length > 0) this.#apply(ready.committed);
@@ -400,17 +403,20 @@ export class RaftNode implements RaftReceiver {
   }
 
   #persist(ready: Ready): void {
-    const { wal, transport } = this.#options;
+    const { wal, transport, faults } = this.#options;
     const { entries, hardState, snapshot, mustSync, number } = ready;
     this.#batchesOut++;
     if (snapshot !== undefined) this.#isInstalling = true;
     const persist = async () => {
+      if (snapshot !== undefined && faults !== undefined) await faults.at('raftBeforeSaveSnap');
       await wal.append({ entries, hardState, snapshot, mustSync });
+      if (snapshot !== undefined && faults !== undefined) await faults.at('raftAfterSaveSnap');
       if (snapshot !== undefined) await this.#install(snapshot);
       this.#batchesOut--;
       if (this.#isStopped) return;
       if (snapshot !== undefined) this.#serveReads();
       this.#raft.persisted(number);
+      if (ready.messagesAfterSync.length > 0 && this.#softState.role === 'follower') faults?.block('raftBeforeFollowerSend');
       transport.send(ready.messagesAfterSync);
       this.#pump();
     };
@@ -424,6 +430,7 @@ export class RaftNode implements RaftReceiver {
     const prepared = this.#prepared;
     assert(prepared !== undefined, 'a snapshot is installed once');
     await prepared.state.activate();
+    if (this.#options.faults !== undefined) await this.#options.faults.at('raftAfterApplySnap');
     this.#prepared = undefined;
     this.#isInstalling = false;
     this.#confStates.splice(0, Infinity, { index: snapshot.index, confState: snapshot.confState });
@@ -432,15 +439,17 @@ export class RaftNode implements RaftReceiver {
     this.#options.log.info({ index: snapshot.index, term: snapshot.term }, 'raft: snapshot installed');
     prepared.installed.resolve();
     // Behind everybody's back: the Readys after this one must not become durable before it does (simulator, seed 73).
-    this.#tasks.run(this.#options.wal.release(snapshot.index));
+    this.#tasks.run(this.#release(snapshot.index));
   }
 
   #apply(entries: readonly Entry[]): void {
-    const { stateMachine } = this.#options;
+    const { stateMachine, faults } = this.#options;
     for (const entry of entries) {
+      faults?.block('beforeApply');
       if (entry.kind === 'conf-change') {
         const change = decodeConfChange(entry.data);
         assert(change !== undefined, 'a change of configuration in the log can be read');
+        faults?.block('beforeApplyOneConfChange');
         const confState = stateMachine.changeConf(entry, change, () => this.#raft.appliedConfChange(change));
         this.#confStates.push({ index: entry.index, confState });
       } else if (entry.data.length === 0) {
@@ -448,6 +457,7 @@ export class RaftNode implements RaftReceiver {
       } else {
         stateMachine.apply(entry);
       }
+      faults?.block('afterApply');
     }
     this.#raft.applied(entries.at(-1)!.index);
     stateMachine.applied();
@@ -585,7 +595,13 @@ export class RaftNode implements RaftReceiver {
     this.#raft.compact(index, confState);
     this.#compactedTo = index;
     log.debug({ index }, 'raft: log compacted');
+    await this.#release(index);
+  }
+
+  async #release(index: LogIndex): Promise<void> {
+    const { wal, faults } = this.#options;
     await wal.release(index);
+    if (faults !== undefined) await faults.at('raftAfterWALRelease');
   }
 
   #fatal(error: unknown): void {
