@@ -55,7 +55,7 @@ test('without a leader a member is neither healthy nor ready, and lives', async 
   expect(await ask('/health')).toBe(health('RAFT NO LEADER'));
   expect(await ask('/health?serializable=true')).toBe(health(''));
   const failed = '[-]linearizable_read failed: etcdserver: no leader\n';
-  expect(await ask('/readyz')).toBe(`503 [+]data_corruption ok\n[+]serializable_read ok\n${failed}readyz check failed\n`);
+  expect(await ask('/readyz')).toBe(`503 [+]data_corruption ok\n[+]serializable_read ok\n${failed}[+]non_learner ok\nreadyz check failed\n`);
   expect(await ask('/readyz/linearizable_read')).toMatch(/^503 \[-\]linearizable_read failed/);
   expect(await ask('/readyz?exclude=linearizable_read')).toBe('200 ok\n');
   expect(await ask('/livez')).toBe('200 ok\n');
@@ -80,7 +80,7 @@ test('CORRUPT is neither health nor readiness', async () => {
   expect(await ask('/health?exclude=NOSPACE')).toBe(health('ALARM CORRUPT'));
   expect(await ask('/health?exclude=NOSPACE&exclude=CORRUPT')).toBe(health(''));
   const failed = '[-]data_corruption failed: alarm activated: CORRUPT\n';
-  expect(await ask('/readyz')).toBe(`503 ${failed}[+]serializable_read ok\n[+]linearizable_read ok\nreadyz check failed\n`);
+  expect(await ask('/readyz')).toBe(`503 ${failed}[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nreadyz check failed\n`);
   expect(await ask('/readyz?exclude=data_corruption')).toBe('200 ok\n');
   expect(await ask('/livez')).toBe('200 ok\n');
 });
