@@ -19,6 +19,7 @@ import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { MemberChange } from '../proto/raft.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations, type Generation } from './generations.ts';
+import { LeaderWait } from './leader-wait.ts';
 import { AutoCompactor } from './maintenance/auto-compactor.ts';
 import { costOf } from './maintenance/core/alarms.ts';
 import type { AutoCompactionOptions } from './maintenance/core/auto-compaction.ts';
@@ -119,6 +120,7 @@ export class Member {
   readonly #wal: Wal;
   readonly #node: RaftNode;
   readonly #pending = new Map<bigint, Pending>();
+  readonly #leaderWait: LeaderWait;
   readonly membership: Membership;
   #generation: Generation;
   #machine: StateMachine;
@@ -140,6 +142,7 @@ export class Member {
     this.#machine = boot.machine;
     this.#wal = boot.wal;
     this.#flusher = this.#newFlusher();
+    this.#leaderWait = new LeaderWait(world.clock);
     // Requests of an earlier run must not be taken for ours: numbers start anew at random, high enough never to meet.
     const random = world.random.fork('requests');
     this.#nextProposal = random.uint64() >> 1n;
@@ -205,6 +208,7 @@ export class Member {
     this.#compactor?.stop();
     this.membership.stop();
     this.#failPending('stopped');
+    this.#leaderWait.rejectAll(new StoreError('stopped'));
     await this.#node.stop();
     await this.#flusher.stop();
     await this.#wal.close();
@@ -331,10 +335,19 @@ export class Member {
    * `timeout` leaves open whether it happened.
    */
   propose(command: Command, credentials?: Credentials): Promise<CommandOutcome> {
+    return this.#propose(command, credentials, this.#world.clock.monotonic() + this.requestTimeoutMs);
+  }
+
+  #propose(command: Command, credentials: Credentials | undefined, deadlineMs: Millis): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const refusal = this.#machine.alarms.refusalOf(command);
     if (refusal !== undefined) return Promise.resolve(refusal);
-    const send = () => this.#begin((id) => this.#node.propose(encodeProposal({ id, command, credentials })));
+    const timeoutMs = () => Math.max(0, deadlineMs - this.#world.clock.monotonic());
+    if (this.leader === 0n) {
+      return this.#leaderWait.wait(timeoutMs()).then(() => this.#propose(command, credentials, deadlineMs));
+    }
+    const send = () =>
+      this.#begin((id) => this.#node.propose(encodeProposal({ id, command, credentials })), timeoutMs());
     const room = this.#quota.admit(costOf(command));
     return room === undefined ? send() : room.then(send);
   }
@@ -350,7 +363,7 @@ export class Member {
     });
   }
 
-  #begin(send: (id: bigint) => void): Promise<CommandOutcome> {
+  #begin(send: (id: bigint) => void, timeoutMs = this.requestTimeoutMs): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const id = this.#nextProposal++;
     const outcome = deferred<CommandOutcome>();
@@ -360,7 +373,7 @@ export class Member {
       this.#failedProposals++;
       return Promise.reject(error);
     }
-    const timer = this.#world.clock.setTimer(this.requestTimeoutMs, () => {
+    const timer = this.#world.clock.setTimer(timeoutMs, () => {
       this.#pending.delete(id);
       this.#failedProposals++;
       outcome.reject(new StoreError(this.leader === 0n ? 'timeout-leader-failure' : 'timeout'));
@@ -479,7 +492,10 @@ export class Member {
     const leads = state.role === 'leader';
     if (leads && !this.#machine.leases.isLeading) this.#machine.leases.promote(clock.monotonic());
     if (!leads && this.#machine.leases.isLeading) this.#machine.leases.demote();
-    if (state.leader !== 0n) this.membership.onLeader();
+    if (state.leader !== 0n) {
+      this.membership.onLeader();
+      this.#leaderWait.resolveAll();
+    }
     for (const listener of this.#roleListeners) listener(state);
   }
 
@@ -557,6 +573,7 @@ export class Member {
     this.#compactor?.stop();
     this.membership.stop();
     this.#failPending('stopped');
+    this.#leaderWait.rejectAll(new StoreError('stopped'));
     this.#flusher.abandon();
     void this.#node.stop();
     this.#config.onFatal(error);
