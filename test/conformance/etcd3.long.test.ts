@@ -406,7 +406,11 @@ for (const { kind, members } of subjects) {
       // Not hashKV: etcd3 looks for it by a name that its loader does not give it.
       expect((await client.maintenance.hash()).hash).toBeGreaterThan(0);
       await client.maintenance.defragment();
-      const { member, members: three } = await client.cluster.memberAdd({ peerURLs: ['http://127.0.0.1:1'], isLearner: true });
+      // Refused until all have been connected for a while, as in etcd.
+      let added: Awaited<ReturnType<typeof client.cluster.memberAdd>> | undefined;
+      const add = () => client.cluster.memberAdd({ peerURLs: ['http://127.0.0.1:1'], isLearner: true });
+      await expect.poll(async () => (added = await add().catch(() => undefined)), { timeout: 15_000 }).toBeDefined();
+      const { member, members: three } = added!;
       expect(three).toHaveLength(members + 1);
       const behind = await thrownBy(client.cluster.memberPromote({ ID: member.ID }));
       expect(behind.message).toContain('etcdserver: can only promote a learner member which is in sync with leader');

@@ -27,7 +27,7 @@ import type { Case } from './cases.ts';
 import { valuesOf, type Values } from './etcd-model.ts';
 import { ModelSubject } from './model-subject.ts';
 
-const REQUESTS = 400;
+const REQUESTS = 250;
 const KEYS = ['a', 'b', 'c', 'd', 'e'];
 /** Others: MODEL_SEEDS=3,4,5. */
 const SEEDS = (process.env['MODEL_SEEDS'] ?? '1,2').split(',').map(Number);
