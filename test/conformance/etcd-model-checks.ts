@@ -58,21 +58,27 @@ interface Writes {
   readonly deletes: readonly Span[];
 }
 
-/** Undefined where a key would be put twice, or put and deleted. The branches of one nested transaction exclude each other. */
+/**
+ * Undefined where a key would be put twice, or put where it is deleted. The branches of one nested transaction exclude each
+ * other. etcd looks from each put at what it has collected: this level's deletes, then the nested transactions in their
+ * order, then this level's puts; so a later nested transaction may delete what an earlier one puts.
+ */
 function writesOf(ops: readonly RequestOp[]): Writes | undefined {
-  const parts: Writes[] = [];
+  const [deletes, nested, puts]: [Writes[], Writes[], Writes[]] = [[], [], []];
   for (const { request } of ops) {
-    if (request?.case === 'requestPut') parts.push({ puts: [toLatin1(request.value.key)], deletes: [] });
-    if (request?.case === 'requestDeleteRange') parts.push({ puts: [], deletes: [request.value] });
+    if (request?.case === 'requestPut') puts.push({ puts: [toLatin1(request.value.key)], deletes: [] });
+    if (request?.case === 'requestDeleteRange') deletes.push({ puts: [], deletes: [request.value] });
     if (request?.case !== 'requestTxn') continue;
     const [success, failure] = [writesOf(request.value.success), writesOf(request.value.failure)];
     if (success === undefined || failure === undefined) return undefined;
-    parts.push({ puts: [...new Set([...success.puts, ...failure.puts])], deletes: [...success.deletes, ...failure.deletes] });
+    nested.push({ puts: [...new Set([...success.puts, ...failure.puts])], deletes: [...success.deletes, ...failure.deletes] });
   }
-  const collide = (one: Writes, other: Writes) =>
-    one.puts.some((key) => other.puts.includes(key) || other.deletes.some((span) => isWithin(span, key)));
-  for (const [at, one] of parts.entries()) {
-    if (parts.some((other, otherAt) => otherAt !== at && collide(one, other))) return undefined;
+  const collected: { readonly puts: string[]; readonly deletes: Span[] } = { puts: [], deletes: [] };
+  for (const part of [...deletes, ...nested, ...puts]) {
+    const isTaken = (key: string) => collected.puts.includes(key) || collected.deletes.some((span) => isWithin(span, key));
+    if (part.puts.some(isTaken)) return undefined;
+    collected.puts.push(...part.puts);
+    collected.deletes.push(...part.deletes);
   }
-  return { puts: parts.flatMap(({ puts }) => puts), deletes: parts.flatMap(({ deletes }) => deletes) };
+  return collected;
 }

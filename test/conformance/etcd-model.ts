@@ -161,8 +161,8 @@ function checkNow(state: ModelState, request: RequestOp['request']): StoreErrorC
   }
   if (request?.case !== 'requestPut') return undefined;
   const { key, lease, ignoreLease, ignoreValue } = request.value;
-  if ((ignoreLease || ignoreValue) && !valuesOf(state).has(toLatin1(key))) return 'key-not-found';
-  return lease !== 0n && !state.leases.has(lease) ? 'lease-not-found' : undefined;
+  if (lease !== 0n && !state.leases.has(lease)) return 'lease-not-found';
+  return (ignoreLease || ignoreValue) && !valuesOf(state).has(toLatin1(key)) ? 'key-not-found' : undefined;
 }
 
 interface Draft {

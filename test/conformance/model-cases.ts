@@ -36,6 +36,8 @@ export const modelCases: readonly Case[] = SEEDS.map((seed) => ({
   name: `random requests are answered as by the pure model, seed ${seed}`,
   async run({ client }, at) {
     const { header } = await client.range({ key: at('') });
+    // etcd 3.4 checks the puts of a transaction before its ranges, later ones all in their order: which refusal it is differs.
+    const isOld = (await client.status()).version.startsWith('3.4.');
     const model = new ModelSubject(header!.revision);
     const random = seededRandom(seed);
     const gone = 1_234_567n;
@@ -47,7 +49,8 @@ export const modelCases: readonly Case[] = SEEDS.map((seed) => ({
       const before = model.state;
       const request = requests.next(model.state.revision);
       const [actual, expected] = [await outcomeOf(client, request), await outcomeOf(model.client, request)];
-      expect(actual, `request ${n} of seed ${seed}: ${shown(request)}`).toEqual(expected);
+      const isEitherRefused = isOld && request.kind === 'txn' && typeof actual === 'string' && typeof expected === 'string';
+      if (!isEitherRefused) expect(actual, `request ${n} of seed ${seed}: ${shown(request)}`).toEqual(expected);
       oracle = follow(oracle, valuesOf(before), valuesOf(model.state));
       if (model.state.revision > before.revision) expect(oracle.revision).toBe(model.state.revision);
     }
