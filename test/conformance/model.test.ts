@@ -2,7 +2,7 @@
  * The cases of cases.ts on the two subjects that need no process: the pure model, for what concerns it, and a store within
  * this process, on a driven clock. store.long.test.ts has the others.
  */
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
 import type { Channel } from '../../src/proto/rpc.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 import { startCluster, type TestCluster } from '../../src/testing/cluster.ts';
@@ -53,6 +53,8 @@ describe('a store within this process', () => {
     cluster = await startCluster({ members: 1, nodes: 0 });
     subject = { client: cluster.store, channel: cluster.channel('store-1'), members: 1 };
   });
+  // A moment of its time takes no more than so many calls.
+  afterEach(() => cluster.clock.advance(1));
   afterAll(() => cluster.stop());
   for (const [number, { name, run }] of all.entries()) {
     const reason = notInProcess.get(name);
