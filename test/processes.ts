@@ -35,6 +35,8 @@ export interface StoreClusterOptions {
   readonly args?: readonly string[];
   /** Of an etcd: another than the one that is installed. */
   readonly program?: string | undefined;
+  /** Before the whole command line, such as a shell that sets limits. */
+  readonly prefix?: readonly string[];
 }
 
 /** Where the program of this name is: of the test clients built in .cache/bin, else on the PATH. */
@@ -246,10 +248,11 @@ function memberFlags({ name, dataDir, client, peer, initialCluster, token }: Mem
 }
 
 function memberCommand(options: StoreClusterOptions, flags: readonly string[]) {
-  const { kind = 'podium', nodeArgs = V8_FLAGS_STORE, program, args = [] } = options;
-  if (kind === 'etcd') return { command: program ?? findTool('etcd') ?? 'etcd', args: [...flags, ...args] };
-  const main = join(ROOT, 'dist', 'src', 'main.js');
-  return { command: process.execPath, args: [...nodeArgs, main, 'store', ...flags, ...args] };
+  const { kind = 'podium', nodeArgs = V8_FLAGS_STORE, program, prefix = [], args = [] } = options;
+  const podium = [process.execPath, ...nodeArgs, join(ROOT, 'dist', 'src', 'main.js'), 'store'];
+  const start = kind === 'etcd' ? [program ?? findTool('etcd') ?? 'etcd'] : podium;
+  const [command, ...all] = [...prefix, ...start, ...flags, ...args];
+  return { command: command!, args: all };
 }
 
 /** A member is refused until all have been connected for five seconds. */
