@@ -1,4 +1,4 @@
-module podium.dev/test/etcd-peer
+module podium.dev/test/etcd-current
 
 go 1.26.0
 
