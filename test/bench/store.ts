@@ -36,7 +36,8 @@ function peersOf({ etcd, profileDir }: BenchOptions): Peer[] {
   const profiling = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
   const podium: Peer = { version: 'podium', options: { kind: 'podium', nodeArgs: [...V8_FLAGS_STORE, ...profiling] } };
   const program = etcd ?? findTool('etcd');
-  if (program === undefined) return [podium];
+  // A profile is of ours, and what a profiled member does is beside nobody.
+  if (program === undefined || profileDir !== undefined) return [podium];
   const version = versionOf(program, ['--version']).replace('Version: ', ' ').replace(' Version:', '');
   return [podium, { version, options: { kind: 'etcd', program } }];
 }

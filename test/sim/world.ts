@@ -30,7 +30,7 @@ const CLUSTER_ID = 0x51eedn;
 const SIZES = [
   { snapshotEntries: 10, catchUpEntries: 3, walSegmentBytes: 4 * 1024 },
   { snapshotEntries: 30, catchUpEntries: 15, walSegmentBytes: 16 * 1024 },
-  { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024 },
+  { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024, logBytes: { max: 3000, catchUp: 1000, maxWhileSending: 9000 } },
 ] as const;
 const REQUEST_TIMEOUT_MS = 2_000;
 /** A supervisor starts a process that ended by itself again. */
