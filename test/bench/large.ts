@@ -43,7 +43,7 @@ const ARGS = ['--quota-backend-bytes', String(8 * GIB), '--snapshot-count', '100
 const SETTLE_MS = 10_000;
 const RESTARTS = 3;
 const LATENCY_ROUNDS = 5;
-const LATENCY_PUTS = 400;
+const LATENCY_PUTS = 200;
 const LEARNER_TIMEOUT_MS = 180_000;
 
 const MEASUREMENTS: readonly Measurement[] = [
@@ -75,7 +75,7 @@ function say({ version }: Peer, text: string): void {
 }
 
 async function withCluster<T>({ options }: Peer, run: (cluster: StoreCluster) => Promise<T>): Promise<T> {
-  const cluster = await startStoreCluster({ ...options, members: 3, args: ARGS });
+  const cluster = await startStoreCluster({ ...options, args: ARGS });
   try {
     return await run(cluster);
   } finally {

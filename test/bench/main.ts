@@ -12,6 +12,8 @@ if (options === undefined) {
   process.stdout.write(HELP);
   process.exit(0);
 }
+// Members end with this process, which a signal must not end behind its back.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const { what } = options;
 const [cpu] = cpus();
 const load = () => loadavg()[0]!.toFixed(1);

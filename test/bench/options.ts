@@ -10,6 +10,7 @@ Usage: npm run bench -- [store|cluster|all] [options] [part of a measurement's n
   --long            also what takes minutes: 1 GiB restarted and sent to a new member, 2 GiB beside nothing, a million keys
   --only-long       nothing but those
   --rounds <n>      of each load, after two that warm up (default 5; PODIUM_BENCH_ROUNDS)
+  --members <n>     of each store (default 3)
   --etcd <path>     the program to compare with (default: the one installed); .ci/install-test-clients builds
                     .cache/bin/etcd-current
   --profile <dir>   write a CPU profile of each of Podium's members there, and say where the leader's time went
@@ -21,6 +22,7 @@ export interface BenchOptions {
   readonly isLong: boolean;
   readonly isQuick: boolean;
   readonly rounds: number;
+  readonly members: number;
   readonly etcd: string | undefined;
   readonly profileDir: string | undefined;
 }
@@ -35,6 +37,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
       long: { type: 'boolean', default: false },
       'only-long': { type: 'boolean', default: false },
       rounds: { type: 'string', default: process.env['PODIUM_BENCH_ROUNDS'] ?? '5' },
+      members: { type: 'string', default: '3' },
       etcd: { type: 'string' },
       profile: { type: 'string' },
     },
@@ -42,8 +45,20 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
   if (values.help) return undefined;
   const [what = 'all', filter = ''] = positionals;
   if (what !== 'store' && what !== 'cluster' && what !== 'all') throw new UserError(`bench ${what}: there are store, cluster and all`);
-  const rounds = Number(values.rounds);
-  if (!Number.isSafeInteger(rounds) || rounds < 1) throw new UserError(`--rounds ${values.rounds}: a whole number from 1 on`);
-  const { etcd, profile: profileDir } = values;
-  return { what, filter, isLong: values.long || values['only-long'], isQuick: !values['only-long'], rounds, etcd, profileDir };
+  return {
+    what,
+    filter,
+    isLong: values.long || values['only-long'],
+    isQuick: !values['only-long'],
+    rounds: countOf('--rounds', values.rounds),
+    members: countOf('--members', values.members),
+    etcd: values.etcd,
+    profileDir: values.profile,
+  };
+}
+
+function countOf(flag: string, text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) throw new UserError(`${flag} ${text}: a whole number from 1 on`);
+  return count;
 }

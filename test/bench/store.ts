@@ -28,18 +28,18 @@ export async function benchStore(options: BenchOptions): Promise<string> {
   if (isQuick) rows.push(...(await benchLoads(options, peers)));
   if (isLong) rows.push(...(await benchLarge(filter, peers)));
   const versions = peers.map(({ version }) => version);
-  const report = table([['store, three members', ...versions, ...(peers.length > 1 ? ['ratio'] : [])], ...rows]);
+  const report = table([[`store, members: ${options.members}`, ...versions, ...(peers.length > 1 ? ['ratio'] : [])], ...rows]);
   return profileDir === undefined ? report : `${report}\n\n${whereTheTimeGoes(profileDir)}`;
 }
 
-function peersOf({ etcd, profileDir }: BenchOptions): Peer[] {
+function peersOf({ etcd, profileDir, members }: BenchOptions): Peer[] {
   const profiling = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
-  const podium: Peer = { version: 'podium', options: { kind: 'podium', nodeArgs: [...V8_FLAGS_STORE, ...profiling] } };
+  const podium: Peer = { version: 'podium', options: { kind: 'podium', members, nodeArgs: [...V8_FLAGS_STORE, ...profiling] } };
   const program = etcd ?? findTool('etcd');
   // A profile is of ours, and what a profiled member does is beside nobody.
   if (program === undefined || profileDir !== undefined) return [podium];
   const version = versionOf(program, ['--version']).replace('Version: ', ' ').replace(' Version:', '');
-  return [podium, { version, options: { kind: 'etcd', program } }];
+  return [podium, { version, options: { kind: 'etcd', members, program } }];
 }
 
 async function benchLoads({ filter, rounds }: BenchOptions, peers: readonly Peer[]): Promise<string[][]> {
@@ -50,7 +50,7 @@ async function benchLoads({ filter, rounds }: BenchOptions, peers: readonly Peer
   const clusters: StoreCluster[] = [];
   const rows: string[][] = [];
   try {
-    for (const { options } of peers) clusters.push(await startStoreCluster({ ...options, members: 3 }));
+    for (const { options } of peers) clusters.push(await startStoreCluster(options));
     for (const cluster of clusters) await prepare(cluster.client());
     for (const load of loads) {
       const rates = await measure(clusters, load, rounds);
