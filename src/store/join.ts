@@ -8,7 +8,7 @@ import { Peer, type ClusterResponse } from '../proto/raft.ts';
 import type { Channel } from '../proto/rpc.ts';
 import { Wal } from './disk/wal.ts';
 import type { InitialMember, StoreFlags } from './flags.ts';
-import { WAL_DIR, type MemberConfig } from './member.ts';
+import { WAL_DIR, type MemberConfig } from './member-config.ts';
 import type { MemberInfo } from './membership/core/members.ts';
 
 const ASK_TIMEOUT_MS = 5_000;
