@@ -160,6 +160,7 @@ export class Registry {
   readonly #uids: Random;
   readonly #allocator: ServiceAllocator;
   readonly #namespaceKind: Kind;
+  #isStarted = false;
 
   constructor({ kinds, storage, clock, random, log, allocation }: RegistryOptions) {
     this.#storage = storage;
@@ -179,17 +180,19 @@ export class Registry {
     this.#namespaceKind = namespaces;
   }
 
+  /** Most kinds are watched from the first question about them on; who creates anything asks about namespaces. */
   start(): void {
-    for (const cache of this.#caches.values()) cache.start();
+    this.#isStarted = true;
+    this.#cache(this.#namespaceKind);
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#caches.values()].map((cache) => cache.stop()));
   }
 
-  /** Resolves when every kind has been read from the store. */
+  /** Resolves when the store has answered. */
   async ready(): Promise<void> {
-    await Promise.all([...this.#caches.values()].map((cache) => cache.fresh(0)));
+    await this.#cache(this.#namespaceKind).fresh(0);
   }
 
   get kinds(): readonly Kind[] {
@@ -300,7 +303,7 @@ export class Registry {
       const detail = 'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
       throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
     }
-    const cache = this.#cache(kind);
+    const cache = this.#cache(kind, sendsInitial ? 0 : wanted);
     // Without a version the newest is meant, which only a quorum knows.
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
     await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
@@ -609,7 +612,7 @@ export class Registry {
 
   /** What the cache holds, which may be old; else what is stored. */
   async #current(target: Target): Promise<{ stored: Stored | undefined; isGuess: boolean }> {
-    const cached = this.#caches.get(target.kind)?.get(target.key);
+    const cached = this.#cache(target.kind).get(target.key);
     return cached === undefined ? this.#read(target) : { stored: cached, isGuess: true };
   }
 
@@ -629,9 +632,10 @@ export class Registry {
 
   // --- places and names
 
-  #cache(kind: Kind): WatchCache {
+  #cache(kind: Kind, from = 0): WatchCache {
     const cache = this.#caches.get(kind);
     assert(cache !== undefined, 'every kind has its cache');
+    if (this.#isStarted) cache.start(from);
     return cache;
   }
 
