@@ -104,8 +104,12 @@ export class WatchCache {
     this.#historyMax = options.historyMax ?? HISTORY_EVENTS_MAX;
   }
 
-  start(): void {
-    this.#loop ??= this.#run();
+  /**
+   * Does nothing the second time. A watcher that comes with a version of its own says it in `from`: the memory of what
+   * happened then begins there, if the store still knows, so that nobody has to list anew because a server is fresh.
+   */
+  start(from = 0): void {
+    this.#loop ??= this.#run(from);
   }
 
   async stop(): Promise<void> {
@@ -202,18 +206,21 @@ export class WatchCache {
 
   // --- from the store
 
-  async #run(): Promise<void> {
+  async #run(from: number): Promise<void> {
     const { clock, log } = this.#options;
+    let wanted = from;
     const { signal } = this.#controller;
     let retryMs: number = RETRY_MS.first;
     while (!signal.aborted) {
       try {
-        if (this.#revision === 0) await this.#fill();
+        if (this.#revision === 0) await this.#fill(wanted);
         await this.#follow(() => (retryMs = RETRY_MS.first));
       } catch (error) {
         if (signal.aborted) return;
         const known = fromStoreError(error);
         log.debug({ error: describeError(known) }, 'watch cache: the way to the store broke');
+        // Too old, or of the future: what is newest serves everybody.
+        if (this.#revision === 0 && known instanceof ApiError && known.reason !== 'ServiceUnavailable') wanted = 0;
         if (known instanceof ApiError && known.reason === 'Expired') this.#forget();
       }
       if (signal.aborted) return;
@@ -222,10 +229,10 @@ export class WatchCache {
     }
   }
 
-  async #fill(): Promise<void> {
+  async #fill(from: number): Promise<void> {
     const { storage, prefix } = this.#options;
     const objects: CachedObject[] = [];
-    let page = await storage.range({ prefix, limit: LIST_PAGE_ROWS });
+    let page = await storage.range({ prefix, limit: LIST_PAGE_ROWS, revision: from });
     const { revision } = page;
     for (;;) {
       for (const stored of page.items) objects.push(cachedObject(stored));

@@ -90,26 +90,24 @@ export function resourcesService(registry: Registry, clock: Clock): BoundService
       },
       watch: (request, context) => watchEvents(registry, clock, request, context),
       create: async (request) => {
-        const { ref, object, encoding, dryRun } = request;
+        const { ref, object, encoding, dryRun, fieldManager } = request;
         const body = decodeObject(object);
-        return written(await registry.create(refOf(ref), body, { dryRun, ...validationOf(request.fieldValidation) }), encoding);
+        return written(await registry.create(refOf(ref), body, { dryRun, fieldManager, ...validationOf(request.fieldValidation) }), encoding);
       },
       update: async (request) => {
-        const { ref, object, encoding, dryRun } = request;
-        const options = { dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
+        const { ref, object, encoding, dryRun, fieldManager } = request;
+        const options = { dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
         return written(await registry.update(refOf(ref), decodeObject(object), options), encoding);
       },
       patch: async (request) => {
-        const { ref, encoding, dryRun } = request;
+        const { ref, encoding, dryRun, fieldManager } = request;
         const type = PATCH_TYPES[request.patchType];
         if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
-        const options = { dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
+        const options = { dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
         return written(await registry.patch(refOf(ref), { type, body: patchBody(request) }, options), encoding);
       },
-      apply: () => {
-        const message = 'server-side apply is not implemented yet: apply on the client side, which merges three-way and sends a patch';
-        throw new ApiError('NotImplemented', message);
-      },
+      apply: async ({ ref, object, encoding, dryRun, fieldManager, force }) =>
+        written(await registry.apply(refOf(ref), decodeObject(object), { dryRun, fieldManager, force }), encoding),
       delete: async (request) => {
         const { ref, encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
         const preconditions = preconditionsOf(request.preconditions);
