@@ -41,9 +41,10 @@ import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patc
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
 import { bound, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
+import type { User } from './access.ts';
 import type { Kind, Subresource } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
-import { WatchCache, type CacheEvent } from './watch-cache.ts';
+import { WatchCache, type CacheWatch } from './watch-cache.ts';
 
 export interface Ref {
   readonly group: string;
@@ -56,6 +57,9 @@ export interface Ref {
 }
 
 export interface WriteOptions {
+  /** Who asks; the kinds that record it find it here. */
+  readonly user?: User;
+  readonly fieldManager?: string;
   readonly dryRun?: boolean;
   readonly fieldValidation?: FieldValidation;
   readonly preconditions?: Preconditions | undefined;
@@ -91,6 +95,9 @@ export interface WatchQuery {
   readonly allowWatchBookmarks?: boolean;
   readonly sendInitialEvents?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** 0: until the signal fires. */
+  readonly timeoutSeconds?: number;
+  readonly onSlow?: () => void;
 }
 
 export type PatchType = 'merge' | 'strategic' | 'json';
@@ -268,8 +275,13 @@ export class Registry {
     return tableOf(listed.kind, listed, this.#clock.wall());
   }
 
+  /** For tables that a face writes row by row. */
+  wall(): number {
+    return this.#clock.wall();
+  }
+
   /** Throws before the first event where the request is at fault; ends without an error where the watcher was too slow. */
-  async watch(ref: Ref, query: WatchQuery): Promise<AsyncIterable<CacheEvent>> {
+  async watch(ref: Ref, query: WatchQuery): Promise<CacheWatch> {
     const kind = this.kindOf(ref);
     const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
     const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
@@ -293,6 +305,8 @@ export class Registry {
       bookmarks: query.allowWatchBookmarks ?? false,
       bookmarkAfterInitial: sendsInitial && (query.allowWatchBookmarks ?? false),
       signal: query.signal,
+      timeoutMs: (query.timeoutSeconds ?? 0) * 1000,
+      onSlow: query.onSlow,
     });
   }
 

@@ -1,6 +1,6 @@
 /** `podium env`: export lines that make kubectl, etcdctl and grpcurl work without a flag. */
 import { join } from 'node:path';
-import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
+import { isStoreMember, pkiDir, requireCluster } from '../cluster/data-dir.ts';
 import { ADMIN } from '../cluster/parts.ts';
 import { tlsFiles } from '../base/pki.ts';
 import { EXIT_OK } from './context.ts';
@@ -8,8 +8,7 @@ import { EXIT_OK } from './context.ts';
 export async function env({ dataDir }: { readonly dataDir: string }): Promise<number> {
   const record = requireCluster(dataDir);
   const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
-  // Store members are the parts with a second address, for their peers.
-  const stores = record.parts.filter(({ addresses }) => addresses.length === 2).map(({ addresses }) => addresses[0]);
+  const stores = record.parts.filter(isStoreMember).map(({ addresses }) => addresses[0]);
   // Without a scheme in plain text: with one, etcdctl 3.4 sends an authority that HTTP/2 does not allow.
   const scheme = record.insecure ? '' : 'https://';
   const tls = { ETCDCTL_CACERT: caFile, ETCDCTL_CERT: certFile, ETCDCTL_KEY: keyFile };

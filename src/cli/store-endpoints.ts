@@ -1,7 +1,7 @@
 /** Ways to the members of a store: named with --endpoints and etcdctl's TLS flags, or those of the cluster in --data-dir. */
 import { readFileSync } from 'node:fs';
 import { describeError, UserError } from '../base/errors.ts';
-import { pkiDir, requireCluster } from '../cluster/data-dir.ts';
+import { isStoreMember, pkiDir, requireCluster } from '../cluster/data-dir.ts';
 import { ADMIN } from '../cluster/parts.ts';
 import { tlsFiles } from '../base/pki.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
@@ -81,7 +81,7 @@ function readPem(flag: string, path: string): Uint8Array {
 function localEndpoints({ dataDir = '.podium' }: EndpointFlags): Found {
   const record = requireCluster(dataDir);
   // Store members are the parts with a second address, for their peers.
-  const addresses = record.parts.filter((part) => part.addresses.length === 2).map((part) => part.addresses[0]!);
+  const addresses = record.parts.filter(isStoreMember).map((part) => part.addresses[0]!);
   if (addresses.length === 0) throw new UserError(`the cluster in ${dataDir} has no store`);
   if (record.insecure) return { addresses, tls: undefined };
   const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ClusterConfig, Timings } from './config.ts';
+import { serviceAccountKeyFile, tokensFile } from './credentials.ts';
 import { logFile, pkiDir } from './data-dir.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
 import type { WantedPort } from './ports.ts';
@@ -29,6 +30,13 @@ export interface PartConfig {
   readonly serviceCidr: string;
   readonly timings: Timings;
   readonly onContainerFailure: 'restart' | 'replace-pod';
+  /** Only for an API server: its REST face, which speaks TLS always. */
+  readonly rest?: {
+    readonly listenAddress: string;
+    readonly tls: TlsFiles;
+    readonly tokenFile: string;
+    readonly serviceAccountKeyFile: string;
+  };
   /** Only for a node agent. */
   readonly node?: {
     readonly runtime: string;
@@ -63,6 +71,9 @@ export interface PlanOptions {
 /** A store's loop is helped by a larger young generation; the others are idle most of the time and shall be small. */
 const V8_FLAGS_STORE = ['--max-semi-space-size=8'];
 const V8_FLAGS_SMALL = ['--max-semi-space-size=2', '--optimize-for-size'];
+
+/** How pods of any cluster know it. */
+const API_SERVER_HOSTS = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
 
 export const ADMIN: Identity = { name: 'admin', commonName: 'admin', organization: 'system:masters' };
 
@@ -122,6 +133,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
 
   const add = (name: string, verb: string, port: number, identity: Omit<Identity, 'name'>, extra: Partial<PartConfig> = {}) => {
     identities.push({ name, ...identity });
+    const restPort = extra.rest === undefined ? [] : [config.apiServer.restPort];
     const listenAddress = at(port);
     configs.set(name, {
       name,
@@ -144,12 +156,22 @@ export function planCluster(options: PlanOptions): ClusterPlan {
       args: [...V8_FLAGS_SMALL, entry, verb, `--config=${join(dataDir, 'parts', `${name}.json`)}`],
       env: {},
       logFile: logFile(dataDir, name),
-      addresses: [listenAddress],
+      addresses: [listenAddress, ...restPort.map(at)],
       healthAddress: listenAddress,
     });
-    ports.set(name, [{ port: port + portBase, purpose: `gRPC of ${name}` }]);
+    ports.set(name, [
+      { port: port + portBase, purpose: `gRPC of ${name}` },
+      ...restPort.map((rest) => ({ port: rest + portBase, purpose: `REST of ${name}` })),
+    ]);
   };
-  add('apiserver', 'apiserver', config.apiServer.grpcPort, { commonName: 'podium-apiserver', organization: 'system:masters' });
+  const rest = {
+    listenAddress: at(config.apiServer.restPort),
+    tls: tlsFiles(pkiDir(dataDir), 'apiserver'),
+    tokenFile: tokensFile(dataDir),
+    serviceAccountKeyFile: serviceAccountKeyFile(dataDir),
+  };
+  const apiServerIdentity = { commonName: 'podium-apiserver', organization: 'system:masters', hosts: API_SERVER_HOSTS };
+  add('apiserver', 'apiserver', config.apiServer.grpcPort, apiServerIdentity, { rest });
   add('scheduler', 'scheduler', config.scheduler.port, { commonName: 'system:kube-scheduler' });
   add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' });
   config.nodes.forEach(({ name, port, ...own }, i) => {
@@ -157,7 +179,9 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
     add(name, 'node', port, identity, { node: { ...own, podCidr } });
   });
-  return { specs, configs, identities, ports };
+  // In plain text only the REST face needs what the others have no use for.
+  const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || name === 'apiserver') : identities;
+  return { specs, configs, identities: needed, ports };
 }
 
 /**

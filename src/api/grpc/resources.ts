@@ -20,14 +20,11 @@ import {
 import { bind, RpcCode, RpcError, type BoundService, type CallContext } from '../../proto/rpc.ts';
 import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '../../proto/struct.ts';
 import { WireError, type Init } from '../../proto/wire.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { FieldValidation } from '../core/draft.ts';
+import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { CacheEvent } from '../watch-cache.ts';
-
-/** Objects within objects: more is no manifest but an attack on recursion. */
-const JSON_DEPTH_MAX = 64;
 
 const PATCH_TYPES: Readonly<Record<number, PatchType>> = {
   [WirePatchType.MERGE]: 'merge',
@@ -63,7 +60,7 @@ export function mapApiError(error: unknown): RpcError | undefined {
   return new RpcError(code, error.message, { details, cause: error });
 }
 
-export function resourcesService(registry: Registry, clock: Clock): BoundService {
+export function resourcesService(registry: Registry): BoundService {
   const written = ({ object, warnings }: Written, encoding: number) => ({
     object: encodeObject(object, encoding),
     warnings: [...warnings],
@@ -88,7 +85,7 @@ export function resourcesService(registry: Registry, clock: Clock): BoundService
         const { resourceVersion, remainingItemCount } = listed;
         return { resourceVersion, continue: listed.continue, items, remainingItemCount };
       },
-      watch: (request, context) => watchEvents(registry, clock, request, context),
+      watch: (request, context) => watchEvents(registry, request, context),
       create: async (request) => {
         const { ref, object, encoding, dryRun } = request;
         const body = decodeObject(object);
@@ -128,26 +125,14 @@ export function resourcesService(registry: Registry, clock: Clock): BoundService
 
 async function* watchEvents(
   registry: Registry,
-  clock: Clock,
   request: WatchRequest,
   { signal }: CallContext,
 ): AsyncGenerator<Init<WatchEvent>> {
-  const controller = new AbortController();
-  const end = () => controller.abort();
-  signal.addEventListener('abort', end, { once: true });
-  if (signal.aborted) end();
-  const timer = request.timeoutSeconds > 0 ? clock.setTimer(request.timeoutSeconds * 1000, end) : undefined;
-  try {
-    const ref = refOf(request.ref);
-    const kind = registry.kindOf(ref);
-    const events = await registry.watch(ref, { ...request, signal: controller.signal });
-    const encode = request.asTable ? tableEvent(registry, kind, request.encoding) : plainEvent(kind, request);
-    for await (const event of events) yield encode(event);
-  } finally {
-    timer?.cancel();
-    signal.removeEventListener('abort', end);
-    controller.abort();
-  }
+  const ref = refOf(request.ref);
+  const kind = registry.kindOf(ref);
+  const events = await registry.watch(ref, { ...request, signal });
+  const encode = request.asTable ? tableEvent(registry, kind, request.encoding) : plainEvent(kind, request);
+  for await (const event of events) yield encode(event);
 }
 
 function plainEvent(kind: Kind, { encoding, sendInitialEvents }: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {
@@ -208,31 +193,10 @@ function encodeJson(json: object, encoding: number): Init<ApiObject> {
 function decodeObject(object: ApiObject | undefined): unknown {
   const encoding = object?.encoding;
   if (encoding === undefined) throw badRequest('object is required');
-  return encoding.case === 'fields' ? checkDepth(structToJson(encoding.value)) : parseJson(encoding.value, 'object');
+  return encoding.case === 'fields' ? checkDepth(structToJson(encoding.value)) : parseJsonBody(toUtf8(encoding.value), 'object');
 }
 
 function patchBody({ patch }: PatchRequest): unknown {
   if (patch === undefined) throw badRequest('patch is required');
-  return patch.case === 'patchValue' ? checkDepth(valueToJson(patch.value)) : parseJson(patch.value, 'patch');
-}
-
-function parseJson(bytes: Uint8Array, what: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(toUtf8(bytes));
-  } catch (error) {
-    throw badRequest(`the ${what} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  return checkDepth(value);
-}
-
-function checkDepth<T>(value: T): T {
-  if (isDeeperThan(value, JSON_DEPTH_MAX)) throw badRequest(`the object is nested deeper than ${JSON_DEPTH_MAX}`);
-  return value;
-}
-
-function isDeeperThan(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (depth === 0) return true;
-  return Object.values(value).some((item) => isDeeperThan(item, depth - 1));
+  return patch.case === 'patchValue' ? checkDepth(valueToJson(patch.value)) : parseJsonBody(toUtf8(patch.value), 'patch');
 }

@@ -2,9 +2,10 @@
  * What a member tells Prometheus: etcd's names where the meaning is etcd's, `podium_` for the rest. Nothing below knows
  * of it: calls are counted by the server's observer, syncs by a disk that is wrapped, and the rest is asked at a scrape.
  */
-import { readdirSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
 import type { Disk, DiskFile } from '../../base/disk.ts';
+import { addProcessMetrics } from '../../base/process-metrics.ts';
+import { Registry, type Histogram, type Sample } from '../../base/prometheus.ts';
 import type { HandledObserver } from '../../grpc/server.ts';
 import { RpcCode } from '../../proto/rpc.ts';
 import type { MethodDescriptor } from '../../proto/wire.ts';
@@ -12,7 +13,6 @@ import type { Member } from '../member.ts';
 import type { Backend, BackendFactory } from '../mvcc/backend.ts';
 import { ETCD_VERSION } from '../rpc/maintenance.ts';
 import type { StateMachine } from '../state-machine.ts';
-import { Registry, type Histogram, type Sample } from './registry.ts';
 
 /** etcd's: from a millisecond, doubling. */
 const SECONDS: readonly number[] = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
@@ -41,7 +41,7 @@ export class StoreMetrics {
     this.registry.add('counter', 'grpc_server_handled_total', 'Total number of RPCs completed on the server, regardless of success or failure.', () =>
       this.#calls.flatMap(({ method, counts }) => callSamples(method, counts)),
     );
-    addProcess(this.registry, clock.wall() / 1000 - process.uptime());
+    addProcessMetrics(this.registry, clock.wall());
   }
 
   /** For the server. */
@@ -156,20 +156,4 @@ function addMvcc(registry: Registry, member: Member): void {
     counter(`${prefix}_txn_total`, 'Total number of txns seen by this member.', total('txn'));
     counter(`${prefix}_range_total`, 'Total number of ranges seen by this member.', total('range'));
   }
-}
-
-function addProcess(registry: Registry, startedAtSeconds: number): void {
-  registry.add('gauge', 'process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', () => startedAtSeconds);
-  registry.add('gauge', 'process_resident_memory_bytes', 'Resident memory size in bytes.', () => process.memoryUsage.rss());
-  registry.add('counter', 'process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  });
-  registry.add('gauge', 'process_open_fds', 'Number of open file descriptors.', () => {
-    try {
-      return readdirSync('/proc/self/fd').length;
-    } catch {
-      return []; // not on this system
-    }
-  });
 }
