@@ -17,6 +17,7 @@ import { Authenticator, type TokenAuthenticator } from './access/authenticator.t
 import { Guard } from './access/guard.ts';
 import { ServiceAccountTokens, type ServiceAccountKeys } from './access/service-accounts.ts';
 import { Audit } from './audit.ts';
+import { Admission } from './grpc/admission.ts';
 import { podsService } from './grpc/pods.ts';
 import { resourcesService } from './grpc/resources.ts';
 import { builtInKinds } from './kinds/kinds.ts';
@@ -91,9 +92,10 @@ export class ApiServer {
     this.tokens = serviceAccounts === undefined ? undefined : new ServiceAccountTokens({ ...serviceAccounts, clock, random: random.fork('tokens'), get });
     const authenticator = new Authenticator([...tokens, ...(this.tokens === undefined ? [] : [this.tokens])]);
     const audit = writeAudit === undefined ? undefined : new Audit(clock, writeAudit);
-    this.guard = new Guard({ authenticator, authorizer, audit });
+    this.guard = new Guard({ authenticator, authorizer, audit, random });
     this.reviews = new Reviews({ authenticator, authorizer, tokens: this.tokens });
-    this.services = [resourcesService(this.registry), podsService(this.logs)];
+    const admission = new Admission(this.guard);
+    this.services = [resourcesService({ registry: this.registry, reviews: this.reviews, admission }), podsService(this.logs, admission)];
     // Who does not wait for readiness must not die of its failure.
     this.#ready.promise.catch(() => undefined);
   }

@@ -1,37 +1,40 @@
 /** The one door of both faces: who is it, may he, and what is written down of it. */
-import type { CallContext } from '../../proto/rpc.ts';
-import { IN_PROCESS, requireAllowed, type Attributes, type Authorizer, type User } from '../access.ts';
-import type { Audit } from '../audit.ts';
-import { type Authenticator, type Credentials, userOfCertificate } from './authenticator.ts';
+import type { Random } from '../../base/random.ts';
+import type { Authorizer, User } from '../access.ts';
+import type { Audit, AuditedRequest, AuditEntry } from '../audit.ts';
+import type { Authenticator, Credentials } from './authenticator.ts';
 
 export interface GuardOptions {
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   /** undefined: nothing is written down. */
   readonly audit: Audit | undefined;
+  readonly random: Random;
 }
 
 export class Guard {
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
-  readonly audit: Audit | undefined;
+  readonly #audit: Audit | undefined;
+  readonly #ids: Random;
 
-  constructor({ authenticator, authorizer, audit }: GuardOptions) {
+  constructor({ authenticator, authorizer, audit, random }: GuardOptions) {
     this.authenticator = authenticator;
     this.authorizer = authorizer;
-    this.audit = audit;
+    this.#audit = audit;
+    this.#ids = random.fork('audit');
   }
 
   authenticate(credentials: Credentials): Promise<User> {
     return this.authenticator.authenticate(credentials);
   }
 
-  /** Of a gRPC call: by its certificate; over a channel that has none, it comes from this process or this machine. */
-  callerOf({ identity, organizations = [] }: CallContext): User {
-    return identity === undefined ? IN_PROCESS : userOfCertificate({ commonName: identity, organizations });
+  newAuditId(): string {
+    return this.#ids.uuid();
   }
 
-  async require(user: User, attributes: Attributes): Promise<void> {
-    await requireAllowed(this.authorizer, user, attributes);
+  /** undefined: nothing is written down. Without an id of the client's own it is given one. */
+  begin(request: Omit<AuditedRequest, 'auditId'> & { readonly auditId?: string }): AuditEntry | undefined {
+    return this.#audit?.begin({ ...request, auditId: request.auditId ?? this.newAuditId() });
   }
 }

@@ -24,7 +24,9 @@ import type { FieldValidation } from '../core/draft.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
+import type { Reviews } from '../reviews.ts';
 import type { CacheEvent } from '../watch-cache.ts';
+import type { Admission } from './admission.ts';
 
 const PATCH_TYPES: Readonly<Record<number, PatchType>> = {
   [WirePatchType.MERGE]: 'merge',
@@ -60,7 +62,13 @@ export function mapApiError(error: unknown): RpcError | undefined {
   return new RpcError(code, error.message, { details, cause: error });
 }
 
-export function resourcesService(registry: Registry): BoundService {
+export interface ResourcesOptions {
+  readonly registry: Registry;
+  readonly reviews: Reviews;
+  readonly admission: Admission;
+}
+
+export function resourcesService({ registry, reviews, admission }: ResourcesOptions): BoundService {
   const written = ({ object, warnings }: Written, encoding: number) => ({
     object: encodeObject(object, encoding),
     warnings: [...warnings],
@@ -68,55 +76,79 @@ export function resourcesService(registry: Registry): BoundService {
   return bind(
     Resources,
     {
-      get: async (request) => {
+      get: (request, context) => {
         const ref = refOf(request.ref);
-        const object = await registry.get(ref, request.resourceVersion);
-        if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
-        const kind = registry.kindOf(ref);
-        const resourceVersion = object.metadata.resourceVersion ?? '';
-        const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
-        return { object: encodeJson(table, request.encoding) };
+        return admission.unary(context, 'get', ref, async () => {
+          const object = await registry.get(ref, request.resourceVersion);
+          if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
+          const kind = registry.kindOf(ref);
+          const resourceVersion = object.metadata.resourceVersion ?? '';
+          const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
+          return { object: encodeJson(table, request.encoding) };
+        });
       },
-      list: async (request) => {
-        const listed = await registry.list(refOf(request.ref), request);
-        const items = request.asTable
-          ? [encodeJson(registry.tableOf(listed), request.encoding)]
-          : listed.items.map((object) => encodeObject(object, request.encoding));
-        const { resourceVersion, remainingItemCount } = listed;
-        return { resourceVersion, continue: listed.continue, items, remainingItemCount };
+      list: (request, context) => {
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'list', ref, async () => {
+          const listed = await registry.list(ref, request);
+          const items = request.asTable
+            ? [encodeJson(registry.tableOf(listed), request.encoding)]
+            : listed.items.map((object) => encodeObject(object, request.encoding));
+          const { resourceVersion, remainingItemCount } = listed;
+          return { resourceVersion, continue: listed.continue, items, remainingItemCount };
+        });
       },
-      watch: (request, context) => watchEvents(registry, request, context),
-      create: async (request) => {
-        const { ref, object, encoding, dryRun } = request;
-        const body = decodeObject(object);
-        return written(await registry.create(refOf(ref), body, { dryRun, ...validationOf(request.fieldValidation) }), encoding);
+      watch: (request, context) => {
+        const ref = refOf(request.ref);
+        return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
       },
-      update: async (request) => {
-        const { ref, object, encoding, dryRun } = request;
-        const options = { dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
-        return written(await registry.update(refOf(ref), decodeObject(object), options), encoding);
+      create: (request, context) => {
+        const { object, encoding, dryRun } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'create', ref, async (user) => {
+          const body = decodeObject(object);
+          if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
+          return written(await registry.create(ref, body, { user, dryRun, ...validationOf(request.fieldValidation) }), encoding);
+        });
       },
-      patch: async (request) => {
-        const { ref, encoding, dryRun } = request;
-        const type = PATCH_TYPES[request.patchType];
-        if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
-        const options = { dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
-        return written(await registry.patch(refOf(ref), { type, body: patchBody(request) }, options), encoding);
+      update: (request, context) => {
+        const { object, encoding, dryRun } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'update', ref, async (user) => {
+          const options = { user, dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
+          return written(await registry.update(ref, decodeObject(object), options), encoding);
+        });
+      },
+      patch: (request, context) => {
+        const { encoding, dryRun } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'patch', ref, async (user) => {
+          const type = PATCH_TYPES[request.patchType];
+          if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
+          const options = { user, dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
+          return written(await registry.patch(ref, { type, body: patchBody(request) }, options), encoding);
+        });
       },
       apply: () => {
         const message = 'server-side apply is not implemented yet: apply on the client side, which merges three-way and sends a patch';
         throw new ApiError('NotImplemented', message);
       },
-      delete: async (request) => {
-        const { ref, encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
-        const preconditions = preconditionsOf(request.preconditions);
-        const object = await registry.delete(refOf(ref), { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
-        return written({ object, warnings: [] }, encoding);
+      delete: (request, context) => {
+        const { encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'delete', ref, async () => {
+          const preconditions = preconditionsOf(request.preconditions);
+          const object = await registry.delete(ref, { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
+          return written({ object, warnings: [] }, encoding);
+        });
       },
-      deleteCollection: async (request) => {
-        const listed = await registry.deleteCollection(refOf(request.ref), request);
-        const items = listed.items.map((object) => encodeObject(object, request.encoding));
-        return { resourceVersion: listed.resourceVersion, continue: '', items };
+      deleteCollection: (request, context) => {
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'deletecollection', ref, async () => {
+          const listed = await registry.deleteCollection(ref, request);
+          const items = listed.items.map((object) => encodeObject(object, request.encoding));
+          return { resourceVersion: listed.resourceVersion, continue: '', items };
+        });
       },
     },
     mapApiError,

@@ -71,7 +71,7 @@ export class RestFace {
       version: versionInfo(options.programVersion),
       address: () => this.#address,
     });
-    const handler = new RestHandler({ clock, random, log, limits, guard, inFlight, metrics: this.metrics, resources, documents });
+    const handler = new RestHandler({ clock, log, limits, guard, inFlight, metrics: this.metrics, resources, documents });
     this.#server = new RestServer({ handler, tls, limits, clock, log });
   }
 

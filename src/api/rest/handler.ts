@@ -6,7 +6,6 @@
 import { sleep, withDeadline, type Clock } from '../../base/clock.ts';
 import { DeadlineError, describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { Random } from '../../base/random.ts';
 import { ApiError, badRequest } from '../../kube/errors.ts';
 import { RpcCode, RpcError } from '../../proto/rpc.ts';
 import { ANONYMOUS, requireAllowed, unauthorized, type Attributes, type Decision, type User } from '../access.ts';
@@ -27,7 +26,6 @@ import { notFoundPath, type ResourceFace } from './resources.ts';
 
 export interface HandlerOptions {
   readonly clock: Clock;
-  readonly random: Random;
   readonly log: Log;
   readonly limits: RestLimits;
   readonly guard: Guard;
@@ -39,6 +37,9 @@ export interface HandlerOptions {
 
 /** Programs that people type: they read what they get. As kube-apiserver. */
 const PRETTY_AGENTS = /^(?:curl|Wget|Mozilla\/5\.0)/;
+
+/** A client may bring its own. */
+const AUDIT_ID_LENGTH_MAX = 64;
 
 interface Understood {
   readonly route: Exclude<Route, { kind: 'none' }>;
@@ -52,11 +53,9 @@ export class RestHandler {
   /** How to end what would go on for ever. */
   readonly #ends = new Set<() => void>();
   #isStopping = false;
-  readonly #auditIds: Random;
 
   constructor(options: HandlerOptions) {
     this.#options = options;
-    this.#auditIds = options.random.fork('audit');
   }
 
   /** `subject` is of the client's certificate, if the connection has one that was verified. */
@@ -65,7 +64,7 @@ export class RestHandler {
     const { path, query } = splitUrl(url);
     const agent = headers['user-agent'] ?? '';
     const reply = new Reply(response, {
-      auditId: headers['audit-id']?.toString().slice(0, 64) ?? this.#auditIds.uuid(),
+      auditId: headers['audit-id']?.toString().slice(0, AUDIT_ID_LENGTH_MAX) ?? this.#options.guard.newAuditId(),
       acceptsGzip: acceptsGzip(headers['accept-encoding']?.toString()),
       isPretty: query.has('pretty') ? flag(query, 'pretty') : PRETTY_AGENTS.test(agent),
     });
@@ -117,7 +116,7 @@ export class RestHandler {
     try {
       let decision: Decision = { allowed: true, reason: 'open to all' };
       const audited = () =>
-        guard.audit?.begin({
+        guard.begin({
           auditId: reply.auditId,
           requestUri: url,
           user,

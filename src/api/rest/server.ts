@@ -5,7 +5,7 @@
 import { createSecureServer, type Http2SecureServer, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { sleep, type Clock } from '../../base/clock.ts';
+import { sleep, type Clock, type Timer } from '../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { subjectOf, type CertificateSubject } from '../access/authenticator.ts';
@@ -29,6 +29,12 @@ export interface RestServerOptions {
   readonly log: Log;
 }
 
+/** Of a connection: its requests. */
+interface Usage {
+  atWork: number;
+  sinceLastLook: number;
+}
+
 /** A connection that says nothing is closed: of HTTP/1.1 by Node.js, of HTTP/2 here. */
 const IDLE_MS = 180_000;
 const HEADERS_MS = 20_000;
@@ -37,8 +43,7 @@ const HANDSHAKE_MS = 10_000;
 export class RestServer {
   readonly #server: Http2SecureServer;
   readonly #options: RestServerOptions;
-  /** With the number of requests that each has at work. */
-  readonly #sessions = new Map<ServerHttp2Session, number>();
+  readonly #sessions = new Map<ServerHttp2Session, Usage>();
   readonly #sockets = new Set<Socket>();
   /** Of a connection: its certificate is looked at once. */
   readonly #subjects = new WeakMap<object, CertificateSubject | undefined>();
@@ -110,22 +115,28 @@ export class RestServer {
   }
 
   #count(session: ServerHttp2Session, response: Http2ServerResponse): void {
-    const add = (step: number) => {
-      const count = this.#sessions.get(session);
-      if (count !== undefined) this.#sessions.set(session, count + step);
-    };
-    add(1);
-    response.once('close', () => add(-1));
+    const usage = this.#sessions.get(session);
+    if (usage === undefined) return;
+    usage.atWork++;
+    usage.sinceLastLook++;
+    response.once('close', () => usage.atWork--);
   }
 
   #onSession(session: ServerHttp2Session): void {
-    this.#sessions.set(session, 0);
-    session.on('close', () => this.#sessions.delete(session));
-    session.on('error', (error) => this.#options.log.debug({ error: describeError(error) }, 'rest: a connection broke'));
-    // Only while it has nothing at work: a watch may be silent for longer.
-    session.setTimeout(IDLE_MS, () => {
-      if (this.#sessions.get(session) === 0) session.close();
+    const usage: Usage = { atWork: 0, sinceLastLook: 0 };
+    this.#sessions.set(session, usage);
+    // A watch may be silent for longer: only what has nothing at work, and had nothing since, is idle.
+    const look = () => {
+      if (usage.atWork === 0 && usage.sinceLastLook === 0) return session.close();
+      usage.sinceLastLook = 0;
+      timer = this.#options.clock.setTimer(IDLE_MS, look);
+    };
+    let timer: Timer = this.#options.clock.setTimer(IDLE_MS, look);
+    session.on('close', () => {
+      timer.cancel();
+      this.#sessions.delete(session);
     });
+    session.on('error', (error) => this.#options.log.debug({ error: describeError(error) }, 'rest: a connection broke'));
   }
 
   #onConnection(socket: Socket): void {
