@@ -3,7 +3,7 @@ import { toUtf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { ApiError, badRequest } from '../../kube/errors.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
-import type { Format } from './core/negotiation.ts';
+import type { BodyFormat } from './core/negotiation.ts';
 import type { HttpRequest } from './reply.ts';
 
 /** A YAML text may name a part many times over; more is an attack on memory. */
@@ -47,8 +47,9 @@ export function readBody(request: HttpRequest, { clock, bytesMax, timeoutMs }: B
 }
 
 /** undefined: there is none. */
-export async function parseBody(bytes: Uint8Array, format: Format): Promise<unknown> {
+export async function parseBody(bytes: Uint8Array, format: BodyFormat): Promise<unknown> {
   if (bytes.length === 0) return undefined;
+  if (format === 'protobuf') return (await import('../protobuf.ts')).decodeProtobuf(bytes);
   return format === 'json' ? parseJsonBody(toUtf8(bytes), 'object') : parseYamlBody(toUtf8(bytes));
 }
 

@@ -108,12 +108,17 @@ function parseRange(text: string): MediaRange {
   return { type: type.trim().toLowerCase(), params, quality: Number.isFinite(quality) ? quality : 0 };
 }
 
+/** Bodies may come in protobuf; answers never go out in it. */
+export type BodyFormat = Format | 'protobuf';
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+
 /** What a body is written in; without a header: JSON. */
-export function bodyFormat(contentType: string | undefined): Format {
+export function bodyFormat(contentType: string | undefined): BodyFormat {
   const type = mediaType(contentType);
   if (type === '' || type === 'application/json') return 'json';
   if (type === 'application/yaml') return 'yaml';
-  const list = Object.values(MEDIA_TYPES).join(', ');
+  if (type === PROTOBUF) return 'protobuf';
+  const list = [...Object.values(MEDIA_TYPES), PROTOBUF].join(', ');
   throw new ApiError('UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${list}`);
 }
 
