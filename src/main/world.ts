@@ -121,18 +121,20 @@ export interface ApiConnection {
 /** Resolves once the API server serves: all parts start at once, and none shall wait out a back-off for another. */
 export async function connectToApi({ config, log, signal }: PartWorld): Promise<ApiConnection> {
   const startedAtMs = systemClock.monotonic();
-  const probe = new HealthProbe(config.apiServerAddress, config.tls === undefined ? undefined : probeTls(config.tls));
+  const { apiServerAddresses: addresses } = config;
+  const tls = config.tls === undefined ? undefined : probeTls(config.tls);
+  const probes = addresses.map((address) => new HealthProbe(address, tls));
   try {
     for (let delayMs = API_POLL_MS; ; delayMs = Math.min(delayMs * 1.1, API_POLL_MAX_MS)) {
       signal.throwIfAborted();
-      if ((await probe.check(API_PROBE_DEADLINE_MS)) === 'serving') break;
+      if ((await Promise.all(probes.map((probe) => probe.check(API_PROBE_DEADLINE_MS)))).includes('serving')) break;
       await sleep(systemClock, delayMs, signal);
     }
   } finally {
-    probe.close();
+    for (const probe of probes) probe.close();
   }
-  log.info({ address: config.apiServerAddress, durationMs: Math.round(systemClock.monotonic() - startedAtMs) }, 'the API server answers');
-  const channel = connect({ addresses: [config.apiServerAddress], tls: readTls(config) });
+  log.info({ addresses, durationMs: Math.round(systemClock.monotonic() - startedAtMs) }, 'the API server answers');
+  const channel = connect({ addresses, tls: readTls(config) });
   return { channel, client: new ChannelApiClient({ channel, fieldManager: config.name }) };
 }
 

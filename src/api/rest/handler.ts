@@ -3,6 +3,7 @@
  * done; and whatever comes of it is answered, counted and, where that is wanted, audited. It has no sockets: those are
  * `server.ts`'s.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import { sleep, withDeadline, type Clock } from '../../base/clock.ts';
 import { DeadlineError, describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -11,6 +12,7 @@ import { RpcCode, RpcError } from '../../proto/rpc.ts';
 import { ANONYMOUS, requireAllowed, unauthorized, type Attributes, type Decision, type User } from '../access.ts';
 import { bearerOf, type CertificateSubject } from '../access/authenticator.ts';
 import type { Guard } from '../access/guard.ts';
+import { impersonated } from '../access/impersonation.ts';
 import type { AuditEntry } from '../audit.ts';
 import { readBody } from './body.ts';
 import { acceptsGzip, formatOrJson } from './core/negotiation.ts';
@@ -77,7 +79,7 @@ export class RestHandler {
       outcome.labels = labelsOf(understood);
       outcome.isLongRunning = understood.isLongRunning;
       counted = this.#options.metrics.begin(outcome.labels, understood.isLongRunning);
-      const user = await this.#callerOf(understood, headers['authorization'], subject);
+      const user = await this.#callerOf(understood, headers, subject);
       await this.#admitted({ request, reply, path, query, url, user, understood, outcome });
     } catch (error) {
       await this.#refuse(reply, error, headers['accept'], outcome);
@@ -94,12 +96,16 @@ export class RestHandler {
     for (const end of [...this.#ends]) end();
   }
 
-  async #callerOf({ route }: Understood, authorization: string | undefined, certificate: CertificateSubject | undefined): Promise<User> {
+  async #callerOf({ route }: Understood, headers: IncomingHttpHeaders, certificate: CertificateSubject | undefined): Promise<User> {
     const isOpen = route.kind === 'health' || route.kind === 'version';
     try {
-      const user = await this.#options.guard.authenticate({ certificate, token: bearerOf(authorization) });
-      if (user === ANONYMOUS && !isOpen) throw unauthorized();
-      return user;
+      const { guard } = this.#options;
+      const user = await guard.authenticate({ certificate, token: bearerOf(headers.authorization) });
+      if (user === ANONYMOUS) {
+        if (isOpen) return user;
+        throw unauthorized();
+      }
+      return await impersonated(user, headers, guard.authorizer);
     } catch (error) {
       // Whoever looks whether the server lives need not be known.
       if (isOpen && error instanceof ApiError && error.reason === 'Unauthorized') return ANONYMOUS;
