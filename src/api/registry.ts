@@ -44,9 +44,10 @@ import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patc
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
+import type { User } from './access.ts';
 import type { Kind, Subresource } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
-import { WatchCache, type CacheEvent } from './watch-cache.ts';
+import { WatchCache, type CacheWatch } from './watch-cache.ts';
 
 export interface Ref {
   readonly group: string;
@@ -59,6 +60,8 @@ export interface Ref {
 }
 
 export interface WriteOptions {
+  /** Who asks; the kinds that record it find it here. */
+  readonly user?: User;
   readonly dryRun?: boolean;
   readonly fieldValidation?: FieldValidation;
   readonly preconditions?: Preconditions | undefined;
@@ -74,6 +77,8 @@ export interface ApplyOptions extends WriteOptions {
 export interface Written {
   readonly object: KubeObject;
   readonly warnings: readonly string[];
+  /** It was not there before. */
+  readonly isNew?: boolean;
 }
 
 export interface ListQuery {
@@ -101,6 +106,9 @@ export interface WatchQuery {
   readonly allowWatchBookmarks?: boolean;
   readonly sendInitialEvents?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** 0: until the signal fires. */
+  readonly timeoutSeconds?: number;
+  readonly onSlow?: () => void;
 }
 
 export type PatchType = 'merge' | 'strategic' | 'json';
@@ -291,8 +299,13 @@ export class Registry {
     return tableOf(listed.kind, listed, this.#clock.wall());
   }
 
+  /** For tables that a face writes row by row. */
+  wall(): number {
+    return this.#clock.wall();
+  }
+
   /** Throws before the first event where the request is at fault; ends without an error where the watcher was too slow. */
-  async watch(ref: Ref, query: WatchQuery): Promise<AsyncIterable<CacheEvent>> {
+  async watch(ref: Ref, query: WatchQuery): Promise<CacheWatch> {
     const kind = this.kindOf(ref);
     const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
     const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
@@ -316,6 +329,8 @@ export class Registry {
       bookmarks: query.allowWatchBookmarks ?? false,
       bookmarkAfterInitial: sendsInitial && (query.allowWatchBookmarks ?? false),
       signal: query.signal,
+      timeoutMs: (query.timeoutSeconds ?? 0) * 1000,
+      onSlow: query.onSlow,
     });
   }
 
@@ -444,7 +459,7 @@ export class Registry {
       if (uid !== '' || resourceVersion !== '') throw conflict(kind.info, ref.name, 'the object to be changed does not exist');
       const place = kind.info.namespaced ? await this.#livingNamespace(kind, ref.namespace, ref.name) : undefined;
       const created = await this.#insert(target, this.#applied(kind, config, undefined, ref, options), place, options);
-      if (created !== undefined) return { object: created, warnings };
+      if (created !== undefined) return { object: created, warnings, isNew: true };
       // Somebody was quicker: now it is there to be changed.
       if (attempt === NAME_ATTEMPTS_MAX) throw tooManyRaces(kind, ref.name);
     }

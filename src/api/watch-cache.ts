@@ -9,7 +9,7 @@
  */
 import { describeError, AbortedError } from '../base/errors.ts';
 import { deferred, type Deferred } from '../base/deferred.ts';
-import { sleep, type Clock, type Timer } from '../base/clock.ts';
+import { sleep, type Clock, type Millis, type Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Pipe } from '../base/pipe.ts';
 import { fromUtf8, toUtf8 } from '../base/bytes.ts';
@@ -56,18 +56,28 @@ export interface CacheWatchOptions extends Interest {
   /** After the initial events comes a bookmark, whether or not bookmarks are asked for. */
   readonly bookmarkAfterInitial: boolean;
   readonly signal: AbortSignal;
+  /** The watch ends after it, with a last bookmark where they are asked for; 0: when the signal fires. */
+  readonly timeoutMs?: Millis | undefined;
+  /** Told when the watch ends because its watcher is too slow. */
+  readonly onSlow?: (() => void) | undefined;
 }
+
+/** To be iterated once; what waits can be taken all at once. */
+export type CacheWatch = AsyncIterable<CacheEvent> & Pick<Pipe<CacheEvent>, 'takeAll'>;
 
 interface Change {
   readonly revision: number;
   readonly now: CachedObject | undefined;
   readonly before: CachedObject | undefined;
+  /** Made once for all watchers, so that what they write can be the same too. */
+  readonly events: Partial<Record<'ADDED' | 'MODIFIED' | 'DELETED', CacheEvent>>;
 }
 
 interface Watcher extends Interest {
   readonly pipe: Pipe<CacheEvent>;
   readonly after: number;
   readonly bookmarks: boolean;
+  readonly onSlow: (() => void) | undefined;
 }
 
 export interface WatchCacheOptions {
@@ -166,25 +176,34 @@ export class WatchCache {
   }
 
   /** The cache must be filled: wait for `fresh(0)` first. */
-  watch(options: CacheWatchOptions): AsyncIterable<CacheEvent> {
-    const { after, signal } = options;
+  watch(options: CacheWatchOptions): CacheWatch {
+    const { after, signal, timeoutMs = 0 } = options;
     if (after !== undefined && after < this.#historyStart) {
       throw expired(`too old resource version: ${after} (${this.#historyStart})`);
     }
-    const pipe: Pipe<CacheEvent> = new Pipe(this.#options.watcherMax ?? WATCHER_EVENTS_MAX, { return: () => this.#remove(watcher) });
-    const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision };
+    const pipe: Pipe<CacheEvent> = new Pipe(this.#options.watcherMax ?? WATCHER_EVENTS_MAX, { return: () => leave() });
+    const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision, onSlow: options.onSlow };
     if (after === undefined) this.#sendInitial(watcher, options);
     else this.#sendHistory(watcher, after);
     const set = this.#watchers.get(options.indexed) ?? new Set();
     this.#watchers.set(options.indexed, set.add(watcher));
-    const onAbort = () => {
+    const timer = timeoutMs > 0 ? this.#options.clock.setTimer(timeoutMs, () => this.#timeOut(watcher, leave)) : undefined;
+    const leave = () => {
+      timer?.cancel();
+      signal.removeEventListener('abort', leave);
       this.#remove(watcher);
       pipe.end();
     };
-    if (signal.aborted || this.#controller.signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted || this.#controller.signal.aborted) leave();
+    else signal.addEventListener('abort', leave, { once: true });
     this.#armTimers();
     return pipe;
+  }
+
+  /** Everything up to the cache's revision has been pushed before: the client may resume from there. */
+  #timeOut(watcher: Watcher, leave: () => void): void {
+    if (watcher.bookmarks && this.#revision > 0) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+    leave();
   }
 
   #sendInitial(watcher: Watcher, { bookmarkAfterInitial }: CacheWatchOptions): void {
@@ -282,11 +301,11 @@ export class WatchCache {
       const before = this.#objects.get(key);
       if (event.type === EventType.DELETE) {
         this.#objects.delete(key);
-        if (before !== undefined) this.#record({ revision: kv.modRevision, now: undefined, before });
+        if (before !== undefined) this.#record({ revision: kv.modRevision, now: undefined, before, events: {} });
       } else {
         const now = cachedObject(decodeStored(kv));
         this.#objects.set(key, now);
-        this.#record({ revision: kv.modRevision, now, before });
+        this.#record({ revision: kv.modRevision, now, before, events: {} });
       }
     }
     const last = response.events.at(-1)?.kv?.modRevision;
@@ -308,18 +327,21 @@ export class WatchCache {
     }
   }
 
-  #send(watcher: Watcher, { revision, now, before }: Change): void {
+  #send(watcher: Watcher, change: Change): void {
+    const { revision, now, before, events } = change;
     if (revision <= watcher.after) return;
     const isNow = now !== undefined && isOf(watcher, now, this.#indexOf(now));
     const wasBefore = before !== undefined && isOf(watcher, before, this.#indexOf(before));
     let event: CacheEvent;
-    if (isNow) event = { type: wasBefore ? 'MODIFIED' : 'ADDED', revision, cached: now };
+    if (isNow && wasBefore) event = events.MODIFIED ??= { type: 'MODIFIED', revision, cached: now };
+    else if (isNow) event = events.ADDED ??= { type: 'ADDED', revision, cached: now };
     // What leaves the selection is deleted for this watcher, as it last was, at the revision at which it left.
-    else if (wasBefore) event = { type: 'DELETED', revision, cached: atRevision(before, revision) };
+    else if (wasBefore) event = events.DELETED ??= { type: 'DELETED', revision, cached: atRevision(before, revision) };
     else return;
     if (!watcher.pipe.push(event)) {
       this.#options.log.info({ prefix: watcher.prefix }, 'watch cache: a slow watcher is let go');
       this.#remove(watcher);
+      watcher.onSlow?.();
       watcher.pipe.end();
     }
   }
@@ -371,7 +393,17 @@ function isOf(watcher: Interest, cached: CachedObject, index: string | undefined
 
 function cachedObject(stored: Stored): CachedObject {
   let bytes: Uint8Array | undefined;
-  return { ...stored, json: () => (bytes ??= fromUtf8(JSON.stringify(stored.object))) };
+  const json = () => (bytes ??= fromUtf8(JSON.stringify(stored.object)));
+  encoders.set(stored.object, json);
+  return { ...stored, json };
+}
+
+/** How objects of a cache are encoded: for those who were handed the object alone. */
+const encoders = new WeakMap<KubeObject, () => Uint8Array>();
+
+/** The object's JSON; of one that a cache holds, made once for whoever lists or watches it. */
+export function jsonBytes(object: KubeObject): Uint8Array {
+  return encoders.get(object)?.() ?? fromUtf8(JSON.stringify(object));
 }
 
 function atRevision({ key, object }: Stored, revision: number): CachedObject {

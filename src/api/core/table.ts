@@ -37,16 +37,20 @@ export function tableOf(
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata: { resourceVersion: list.resourceVersion, ...(list.continue === '' ? {} : { continue: list.continue }) },
-    columnDefinitions: columns.map(({ name, type, priority }) => ({
-      name,
-      type,
-      format: name === 'Name' ? 'name' : '',
-      description: '',
-      priority,
-    })),
-    rows: list.items.map((object) => ({
-      cells: columns.map(({ value }) => value(object, wallMs)),
-      object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
-    })),
+    columnDefinitions: columnDefinitionsOf(columns),
+    rows: list.items.map((object) => ({ cells: cellsOf(columns, object, wallMs), object: partialOf(object, 'v1') })),
   };
+}
+
+export function columnDefinitionsOf(columns: readonly Column[]): readonly TableColumn[] {
+  return columns.map(({ name, type, priority }) => ({ name, type, format: name === 'Name' ? 'name' : '', description: '', priority }));
+}
+
+export function cellsOf(columns: readonly Column[], object: KubeObject, wallMs: number): readonly (string | number)[] {
+  return columns.map(({ value }) => value(object, wallMs));
+}
+
+/** The object's metadata alone. */
+export function partialOf({ metadata }: KubeObject, version: string): object {
+  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata };
 }
