@@ -34,7 +34,7 @@ const ROOTS: Readonly<Record<string, readonly string[]>> = {
   ],
   'io.k8s.api.apps.v1': ['V1Deployment', 'V1ReplicaSet', 'V1StatefulSet', 'V1DaemonSet', 'V1ControllerRevision'],
   'io.k8s.api.batch.v1': ['V1Job', 'V1CronJob'],
-  'io.k8s.api.autoscaling.v1': ['V1Scale'],
+  'io.k8s.api.autoscaling.v1': ['V1Scale', 'V1HorizontalPodAutoscaler'],
   'io.k8s.api.autoscaling.v2': ['V2HorizontalPodAutoscaler'],
   'io.k8s.api.policy.v1': ['V1PodDisruptionBudget', 'V1Eviction'],
   'io.k8s.api.rbac.v1': ['V1Role', 'V1RoleBinding', 'V1ClusterRole', 'V1ClusterRoleBinding'],

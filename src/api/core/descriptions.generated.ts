@@ -447,6 +447,12 @@ export const DESCRIPTIONS: Readonly<Record<string, Readonly<Record<string, strin
     lastScheduleTime: "Information when was the last time the job was successfully scheduled.",
     lastSuccessfulTime: "Information when was the last time the job successfully completed.",
   },
+  V1CrossVersionObjectReference: {
+    '': "CrossVersionObjectReference contains enough information to let you identify the referred resource.",
+    apiVersion: "apiVersion is the API version of the referent",
+    kind: "kind is the kind of the referent; More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+    name: "name is the name of the referent; More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names",
+  },
   V1DaemonEndpoint: {
     '': "DaemonEndpoint contains information about a single Daemon endpoint.",
     Port: "Port number of the given endpoint.",
@@ -755,6 +761,25 @@ export const DESCRIPTIONS: Readonly<Record<string, Readonly<Record<string, strin
   V1HTTPIngressRuleValue: {
     '': "HTTPIngressRuleValue is a list of http selectors pointing to backends. In the example: http://<host>/<path>?<searchpart> -> backend where where parts of the url correspond to RFC 3986, this resource will be used to match against everything after the last '/' and before the first '?' or '#'.",
     paths: "paths is a collection of paths that map requests to backends.",
+  },
+  V1HorizontalPodAutoscaler: {
+    '': "configuration of a horizontal pod autoscaler.",
+    apiVersion: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+    kind: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+  },
+  V1HorizontalPodAutoscalerSpec: {
+    '': "specification of a horizontal pod autoscaler.",
+    maxReplicas: "maxReplicas is the upper limit for the number of pods that can be set by the autoscaler; cannot be smaller than MinReplicas.",
+    minReplicas: "minReplicas is the lower limit for the number of replicas to which the autoscaler can scale down.  It defaults to 1 pod.  minReplicas is allowed to be 0 if the alpha feature gate HPAScaleToZero is enabled and at least one Object or External metric is configured.  Scaling is active as long as at least one metric value is available.",
+    targetCPUUtilizationPercentage: "targetCPUUtilizationPercentage is the target average CPU utilization (represented as a percentage of requested CPU) over all the pods; if not specified the default autoscaling policy will be used.",
+  },
+  V1HorizontalPodAutoscalerStatus: {
+    '': "current status of a horizontal pod autoscaler",
+    currentCPUUtilizationPercentage: "currentCPUUtilizationPercentage is the current average CPU utilization over all pods, represented as a percentage of requested CPU, e.g. 70 means that an average pod is using now 70% of its requested CPU.",
+    currentReplicas: "currentReplicas is the current number of replicas of pods managed by this autoscaler.",
+    desiredReplicas: "desiredReplicas is the  desired number of replicas of pods managed by this autoscaler.",
+    lastScaleTime: "lastScaleTime is the last time the HorizontalPodAutoscaler scaled the number of pods; used by the autoscaler to control how often the number of pods is changed.",
+    observedGeneration: "observedGeneration is the most recent generation observed by this autoscaler.",
   },
   V1HostAlias: {
     '': "HostAlias holds the mapping between IP and hostnames that will be injected as an entry in the pod's hosts file.",
@@ -2474,6 +2499,7 @@ export const HOMES: Readonly<Record<string, string>> = {
   V1CronJob: 'io.k8s.api.batch.v1',
   V1CronJobSpec: 'io.k8s.api.batch.v1',
   V1CronJobStatus: 'io.k8s.api.batch.v1',
+  V1CrossVersionObjectReference: 'io.k8s.api.autoscaling.v1',
   V1DaemonEndpoint: 'io.k8s.api.core.v1',
   V1DaemonSet: 'io.k8s.api.apps.v1',
   V1DaemonSetCondition: 'io.k8s.api.apps.v1',
@@ -2523,6 +2549,9 @@ export const HOMES: Readonly<Record<string, string>> = {
   V1HTTPHeader: 'io.k8s.api.core.v1',
   V1HTTPIngressPath: 'io.k8s.api.networking.v1',
   V1HTTPIngressRuleValue: 'io.k8s.api.networking.v1',
+  V1HorizontalPodAutoscaler: 'io.k8s.api.autoscaling.v1',
+  V1HorizontalPodAutoscalerSpec: 'io.k8s.api.autoscaling.v1',
+  V1HorizontalPodAutoscalerStatus: 'io.k8s.api.autoscaling.v1',
   V1HostAlias: 'io.k8s.api.core.v1',
   V1HostIP: 'io.k8s.api.core.v1',
   V1HostPathVolumeSource: 'io.k8s.api.core.v1',
