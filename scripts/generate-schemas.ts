@@ -113,7 +113,7 @@ function typeOf(model: string, { baseName, type, format }: Attribute, reach: (na
 function descriptionsOf(model: string): Record<string, string> {
   const text = readFileSync(join(folder, `${model}.d.ts`), 'utf8');
   const descriptions: Record<string, string> = {};
-  const words = (comment: string) => comment.replace(/^\s*\* ?/gm, '').replaceAll("\\'", "'").trim();
+  const words = (comment: string) => comment.replace(/^\s*\* ?/gm, '').replaceAll(/\\(['"])/g, '$1').trim();
   const whole = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export declare class/.exec(text)?.[1];
   if (whole !== undefined) descriptions[''] = words(whole);
   for (const [, comment = '', name = ''] of text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*'(\w+)'\??:/g)) {
