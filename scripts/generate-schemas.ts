@@ -34,7 +34,7 @@ const ROOTS: Readonly<Record<string, readonly string[]>> = {
   ],
   'io.k8s.api.apps.v1': ['V1Deployment', 'V1ReplicaSet', 'V1StatefulSet', 'V1DaemonSet', 'V1ControllerRevision'],
   'io.k8s.api.batch.v1': ['V1Job', 'V1CronJob'],
-  'io.k8s.api.autoscaling.v1': ['V1Scale'],
+  'io.k8s.api.autoscaling.v1': ['V1Scale', 'V1HorizontalPodAutoscaler'],
   'io.k8s.api.autoscaling.v2': ['V2HorizontalPodAutoscaler'],
   'io.k8s.api.policy.v1': ['V1PodDisruptionBudget', 'V1Eviction'],
   'io.k8s.api.rbac.v1': ['V1Role', 'V1RoleBinding', 'V1ClusterRole', 'V1ClusterRoleBinding'],
@@ -113,7 +113,7 @@ function typeOf(model: string, { baseName, type, format }: Attribute, reach: (na
 function descriptionsOf(model: string): Record<string, string> {
   const text = readFileSync(join(folder, `${model}.d.ts`), 'utf8');
   const descriptions: Record<string, string> = {};
-  const words = (comment: string) => comment.replace(/^\s*\* ?/gm, '').replaceAll("\\'", "'").trim();
+  const words = (comment: string) => comment.replace(/^\s*\* ?/gm, '').replaceAll(/\\(['"])/g, '$1').trim();
   const whole = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export declare class/.exec(text)?.[1];
   if (whole !== undefined) descriptions[''] = words(whole);
   for (const [, comment = '', name = ''] of text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*'(\w+)'\??:/g)) {
