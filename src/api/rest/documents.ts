@@ -7,6 +7,7 @@ import { aggregatedVersion, negotiate } from './core/negotiation.ts';
 import type { HealthCheck, Route } from './core/routes.ts';
 import type { Exchange } from './exchange.ts';
 import type { RestMetrics } from './metrics.ts';
+import type { OpenApiDocuments } from '../openapi.ts';
 import { notFoundPath } from './resources.ts';
 
 export interface Check {
@@ -14,16 +15,9 @@ export interface Check {
   readonly isGood: () => boolean;
 }
 
-/** The schemas; both are undefined where they are not served. */
-export interface OpenApi {
-  /** By `api/v1`, `apis/apps/v1`: where each document is, with its hash. */
-  readonly index: () => object;
-  readonly document: (groupVersion: string) => object | undefined;
-}
-
 export interface DocumentsOptions {
   readonly served: () => readonly ServedResource[];
-  readonly openApi: OpenApi | undefined;
+  readonly openApi: OpenApiDocuments;
   readonly tokens: ServiceAccountTokens | undefined;
   readonly metrics: RestMetrics;
   readonly checks: Readonly<Record<HealthCheck, readonly Check[]>>;
@@ -60,7 +54,7 @@ export class Documents {
       case 'discovery':
         return this.#discovery(exchange, route);
       case 'openapi': {
-        const document = route.groupVersion === '' ? openApi?.index() : openApi?.document(route.groupVersion);
+        const document = route.groupVersion === '' ? await openApi.index() : await openApi.document(route.groupVersion);
         if (document === undefined) throw notFoundPath();
         return reply.send(200, document, 'json');
       }

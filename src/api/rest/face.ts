@@ -3,8 +3,9 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { servedResources, type ServedResource } from '../core/discovery.ts';
+import { OpenApiDocuments } from '../openapi.ts';
 import type { ApiServer } from '../server.ts';
-import { Documents, type Check, type OpenApi, type VersionInfo } from './documents.ts';
+import { Documents, type Check, type VersionInfo } from './documents.ts';
 import { RestHandler } from './handler.ts';
 import { InFlight } from './in-flight.ts';
 import { REST_LIMITS, type RestLimits } from './limits.ts';
@@ -21,7 +22,6 @@ export interface RestFaceOptions {
   readonly log: Log;
   /** Of the program, such as `0.1.0`. */
   readonly programVersion: string;
-  readonly openApi?: OpenApi;
   readonly limits?: Partial<RestLimits>;
 }
 
@@ -62,13 +62,15 @@ export class RestFace {
         if (end === 'slow' || end === 'stalled') log.info({ resource, namespace, end }, 'rest: a watch is closed');
       },
     });
+    const served = memo(() => servedResources(registry.kinds, reviews.served));
+    const version = versionInfo(options.programVersion);
     const documents = new Documents({
-      served: memo(() => servedResources(registry.kinds, reviews.served)),
-      openApi: options.openApi,
+      served,
+      openApi: new OpenApiDocuments({ served, serverVersion: version.gitVersion }),
       tokens,
       metrics: this.metrics,
       checks: this.#checks(),
-      version: versionInfo(options.programVersion),
+      version,
       address: () => this.#address,
     });
     const handler = new RestHandler({ clock, log, limits, guard, inFlight, metrics: this.metrics, resources, documents });
