@@ -21,6 +21,7 @@ import { DiskFullError, Reserve } from './disk/room.ts';
 import { Wal } from './disk/wal.ts';
 import type { FaultHooks } from './faults/fault-hooks.ts';
 import { Generations, type Generation } from './generations.ts';
+import { LeaderWait } from './leader-wait.ts';
 import { LeaseKeeper } from './lease/lease-keeper.ts';
 import { AutoCompactor } from './maintenance/auto-compactor.ts';
 import { CompactionHashes } from './maintenance/compaction-hashes.ts';
@@ -134,6 +135,7 @@ export class Member {
   readonly #wal: Wal;
   readonly #node: RaftNode;
   readonly #pending = new Map<bigint, Pending>();
+  readonly #leaderWait: LeaderWait;
   readonly membership: Membership;
   readonly compactionHashes: CompactionHashes;
   #generation: Generation;
@@ -158,6 +160,7 @@ export class Member {
     this.#wal = boot.wal;
     this.#fullDisk = boot.fullDisk;
     this.#flusher = this.#newFlusher();
+    this.#leaderWait = new LeaderWait(world.clock);
     // Requests of an earlier run must not be taken for ours: numbers start anew at random, high enough never to meet.
     const random = world.random.fork('requests');
     this.#nextProposal = random.uint64() >> 1n;
@@ -231,6 +234,7 @@ export class Member {
     this.#fullDisk.stop();
     this.membership.stop();
     this.#failPending('stopped');
+    this.#leaderWait.rejectAll(new StoreError('stopped'));
     await this.#node.stop();
     await this.#flusher.stop();
     await this.#wal.close();
@@ -372,12 +376,21 @@ export class Member {
    * `timeout` leaves open whether it happened.
    */
   propose(command: Command, credentials?: Credentials): Promise<CommandOutcome> {
+    return this.#propose(command, credentials, this.#world.clock.monotonic() + this.requestTimeoutMs);
+  }
+
+  #propose(command: Command, credentials: Credentials | undefined, deadlineMs: Millis): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const refusal = this.#machine.alarms.refusalOf(command);
     if (refusal !== undefined) return Promise.resolve(refusal);
     // The alarm is on its way; until it is there, at least nothing more comes in here.
     if (this.#fullDisk.isFull && costOf(command) > 0) return Promise.resolve({ ok: false, code: 'no-space' });
-    const send = () => this.#begin((id) => this.#node.propose(encodeProposal({ id, command, credentials })));
+    const timeoutMs = () => Math.max(0, deadlineMs - this.#world.clock.monotonic());
+    if (this.leader === 0n) {
+      return this.#leaderWait.wait(timeoutMs()).then(() => this.#propose(command, credentials, deadlineMs));
+    }
+    const send = () =>
+      this.#begin((id) => this.#node.propose(encodeProposal({ id, command, credentials })), timeoutMs());
     const room = this.#quota.admit(costOf(command));
     return room === undefined ? send() : room.then(send);
   }
@@ -393,7 +406,7 @@ export class Member {
     });
   }
 
-  #begin(send: (id: bigint) => void): Promise<CommandOutcome> {
+  #begin(send: (id: bigint) => void, timeoutMs = this.requestTimeoutMs): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
     const id = this.#nextProposal++;
     const outcome = deferred<CommandOutcome>();
@@ -403,7 +416,7 @@ export class Member {
       this.#failedProposals++;
       return Promise.reject(error);
     }
-    const timer = this.#world.clock.setTimer(this.requestTimeoutMs, () => {
+    const timer = this.#world.clock.setTimer(timeoutMs, () => {
       this.#pending.delete(id);
       this.#failedProposals++;
       outcome.reject(new StoreError(this.leader === 0n ? 'timeout-leader-failure' : 'timeout'));
@@ -530,7 +543,10 @@ export class Member {
 
   #onSoftState(state: SoftState): void {
     if (state.role !== 'leader') this.#leases.follow();
-    if (state.leader !== 0n) this.membership.onLeader();
+    if (state.leader !== 0n) {
+      this.membership.onLeader();
+      this.#leaderWait.resolveAll();
+    }
     for (const listener of this.#roleListeners) listener(state);
   }
 
@@ -609,6 +625,7 @@ export class Member {
     this.#fullDisk.stop();
     this.membership.stop();
     this.#failPending('stopped');
+    this.#leaderWait.rejectAll(new StoreError('stopped'));
     this.#flusher.abandon();
     void this.#node.stop();
     this.#config.onFatal(error);

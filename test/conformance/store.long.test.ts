@@ -1,6 +1,7 @@
 /**
  * One list of cases (cases.ts) over several subjects: a store of one member, one of three asked at a follower and at its
- * leader, and a real etcd where one is installed. Where they differ Podium is wrong, or the difference is named here.
+ * leader, and a real etcd where one is installed; model.test.ts has those that need no process. Where they differ Podium is
+ * wrong, or the difference is named here.
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connect } from '../../src/grpc/channel.ts';
@@ -9,6 +10,7 @@ import type { Channel } from '../../src/proto/rpc.ts';
 import { findTool, startStoreCluster, type StoreCluster, type StoreKind } from '../processes.ts';
 import { cases, type Subject } from './cases.ts';
 import { maintenanceCases } from './maintenance-cases.ts';
+import { modelCases } from './model-cases.ts';
 
 interface SubjectKind {
   readonly kind: StoreKind;
@@ -55,7 +57,7 @@ for (const { kind, members, ask } of subjects) {
       await cluster.stop();
     });
 
-    for (const [number, { name, run }] of [...cases, ...maintenanceCases].entries()) {
+    for (const [number, { name, run }] of [...cases, ...maintenanceCases, ...modelCases].entries()) {
       const reason = kind === 'etcd' ? notByEtcd.get(name) : undefined;
       test.skipIf(reason !== undefined)(reason === undefined ? name : `${name} (${reason})`, () =>
         run(subject, (key) => Buffer.from(`case-${number}/${key}`)),

@@ -31,3 +31,22 @@ test('a proposal that is lost with its leader fails when the next one begins, no
   expect(outcomes).toEqual(Array.from({ length: 5 }, () => 'leader-changed'));
   expect(cluster.clock.monotonic() - startedAtMs).toBeLessThan(1_000);
 });
+
+test('a write that finds no leader waits for one; with none in time it is told so, and has not happened', async () => {
+  cluster = await startCluster({ nodes: 0 });
+  const leader = await cluster.leader();
+  const [one, other] = cluster.members.filter((member) => member !== leader);
+  const put = (key: string) => ({ kind: 'put' as const, request: PutRequest.create({ key: fromUtf8(key) }) });
+  const follower = one!.member;
+  await cluster.clock.drive(follower.propose(put('first')), { what: 'the first write' });
+  other!.kill();
+  leader.kill();
+  await cluster.until('it knows no leader', () => follower.leader === 0n);
+  const late = await cluster.clock.drive(follower.propose(put('late')).catch((error: unknown) => error), { what: 'its timeout' });
+  expect(late).toMatchObject({ code: 'no-leader' });
+  const waiting = follower.propose(put('waiting'));
+  await other!.start();
+  expect(await cluster.clock.drive(waiting, { what: 'the write that waits' })).toMatchObject({ ok: true });
+  const { kvs } = await cluster.clock.drive(cluster.store.range({ key: fromUtf8('a'), rangeEnd: fromUtf8('z') }), { what: 'a read' });
+  expect(kvs.map(({ key }) => Buffer.from(key).toString())).toEqual(['first', 'waiting']);
+});

@@ -154,11 +154,12 @@ export function put(mvcc: Mvcc, leases: LeaseBook, request: PutRequest): Outcome
   return { ok: true, result: runPut(mvcc, leases, request) };
 }
 
+/** The lease first, as in etcd: a put may fail for both. */
 function refusePut(mvcc: Mvcc, leases: LeaseBook, request: PutRequest): Refusal | undefined {
+  if (request.lease !== NO_LEASE && !leases.has(request.lease)) return { ok: false, code: 'lease-not-found' };
   if ((request.ignoreValue || request.ignoreLease) && mvcc.get(toLatin1(request.key)) === undefined) {
     return { ok: false, code: 'key-not-found' };
   }
-  if (request.lease !== NO_LEASE && !leases.has(request.lease)) return { ok: false, code: 'lease-not-found' };
   return undefined;
 }
 
