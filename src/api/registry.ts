@@ -179,6 +179,13 @@ export class Registry {
     await Promise.all([...this.#caches.values()].map((cache) => cache.fresh(0)));
   }
 
+  /** Open watches, of all kinds. */
+  get watchers(): number {
+    let count = 0;
+    for (const cache of this.#caches.values()) count += cache.watcherCount;
+    return count;
+  }
+
   get kinds(): readonly Kind[] {
     return [...this.#kinds.values()];
   }

@@ -23,11 +23,11 @@ export async function authority() {
     keys: keys,
     extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
   });
-  const issue = async (name: string): Promise<Issued> => {
+  const issue = async (name: string, organization = ''): Promise<Issued> => {
     const own = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: '02',
-      subject: `CN=${name}`,
+      subject: organization === '' ? `CN=${name}` : `CN=${name}, O=${organization}`,
       issuer: ca.subject,
       ...validity,
       signingAlgorithm: algorithm,
