@@ -203,6 +203,13 @@ export class Registry {
     await this.#cache(this.#namespaceKind).fresh(0);
   }
 
+  /** Open watches, of all kinds. */
+  get watchers(): number {
+    let count = 0;
+    for (const cache of this.#caches.values()) count += cache.watcherCount;
+    return count;
+  }
+
   get kinds(): readonly Kind[] {
     return [...this.#kinds.values()];
   }
