@@ -45,6 +45,7 @@ import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, 
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
 import type { User } from './access.ts';
+import { evict } from './eviction.ts';
 import type { Kind, Subresource } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
 import { WatchCache, type CacheWatch } from './watch-cache.ts';
@@ -513,20 +514,9 @@ export class Registry {
     return { object: success(), warnings: [] };
   }
 
-  /** Thin: without budgets an eviction is a deletion that respects the grace period. */
   async #evict(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
     if (!kind.subresources.includes('eviction')) throw methodNotAllowed(kind.info, 'create');
-    const eviction = isRecord(body) ? body : {};
-    const metadata = isRecord(eviction['metadata']) ? eviction['metadata'] : {};
-    const asked = isRecord(eviction['deleteOptions']) ? eviction['deleteOptions'] : {};
-    const name = ref.name !== '' ? ref.name : String(metadata['name'] ?? '');
-    const preconditions = isRecord(asked['preconditions']) ? asked['preconditions'] : {};
-    const { gracePeriodSeconds } = asked;
-    await this.delete({ ...ref, name, subresource: '' }, {
-      preconditions: { uid: textOf(preconditions['uid']), resourceVersion: textOf(preconditions['resourceVersion']) },
-      gracePeriodSeconds: typeof gracePeriodSeconds === 'number' ? gracePeriodSeconds : undefined,
-      dryRun: options.dryRun ?? false,
-    });
+    await evict({ registry: this, now: () => formatTime(this.#clock.wall()) }, ref, body, options);
     return { object: success(), warnings: [] };
   }
 
@@ -804,10 +794,6 @@ function checkSize(kind: Kind, object: KubeObject): void {
 
 function withRevision(object: KubeObject, revision: number): KubeObject {
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }
 
 function tooManyRaces(kind: Kind, name: string): ApiError {
