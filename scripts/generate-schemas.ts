@@ -11,24 +11,44 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as client from '@kubernetes/client-node';
 
-const ROOTS = [
-  'V1Namespace',
-  'V1Node',
-  'V1Pod',
-  'V1ReplicaSet',
-  'V1Deployment',
-  'V1Service',
-  'V1Endpoints',
-  'V1EndpointSlice',
-  'V1ConfigMap',
-  'V1Secret',
-  'CoreV1Event',
-  'V1Lease',
-  'V1ServiceAccount',
-  'V1Scale',
-  'V1Binding',
-  'V1Eviction',
-];
+/** By the group whose name their models carry in the OpenAPI document; a model belongs to the first group that reaches it. */
+const ROOTS: Readonly<Record<string, readonly string[]>> = {
+  'io.k8s.apimachinery.pkg.apis.meta.v1': ['V1ObjectMeta', 'V1ListMeta', 'V1LabelSelector', 'V1Condition', 'V1DeleteOptions', 'V1Status'],
+  'io.k8s.api.core.v1': [
+    'V1Namespace',
+    'V1Node',
+    'V1Pod',
+    'V1PodTemplate',
+    'V1ReplicationController',
+    'V1Service',
+    'V1Endpoints',
+    'V1ConfigMap',
+    'V1Secret',
+    'V1ServiceAccount',
+    'V1PersistentVolume',
+    'V1PersistentVolumeClaim',
+    'V1LimitRange',
+    'V1ResourceQuota',
+    'V1Binding',
+    'CoreV1Event',
+  ],
+  'io.k8s.api.apps.v1': ['V1Deployment', 'V1ReplicaSet', 'V1StatefulSet', 'V1DaemonSet', 'V1ControllerRevision'],
+  'io.k8s.api.batch.v1': ['V1Job', 'V1CronJob'],
+  'io.k8s.api.autoscaling.v1': ['V1Scale', 'V1HorizontalPodAutoscaler'],
+  'io.k8s.api.autoscaling.v2': ['V2HorizontalPodAutoscaler'],
+  'io.k8s.api.policy.v1': ['V1PodDisruptionBudget', 'V1Eviction'],
+  'io.k8s.api.rbac.v1': ['V1Role', 'V1RoleBinding', 'V1ClusterRole', 'V1ClusterRoleBinding'],
+  'io.k8s.api.coordination.v1': ['V1Lease'],
+  'io.k8s.api.discovery.v1': ['V1EndpointSlice'],
+  'io.k8s.api.events.v1': ['EventsV1Event'],
+  'io.k8s.api.scheduling.v1': ['V1PriorityClass'],
+  'io.k8s.api.storage.v1': ['V1StorageClass', 'V1CSIDriver', 'V1CSINode', 'V1CSIStorageCapacity', 'V1VolumeAttachment', 'V1VolumeAttributesClass'],
+  'io.k8s.api.networking.v1': ['V1Ingress', 'V1IngressClass', 'V1NetworkPolicy', 'V1IPAddress', 'V1ServiceCIDR'],
+  'io.k8s.api.node.v1': ['V1RuntimeClass'],
+  'io.k8s.api.certificates.v1': ['V1CertificateSigningRequest'],
+  'io.k8s.api.authentication.v1': ['AuthenticationV1TokenRequest', 'V1TokenReview', 'V1SelfSubjectReview'],
+  'io.k8s.api.authorization.v1': ['V1SelfSubjectAccessReview', 'V1SelfSubjectRulesReview', 'V1SubjectAccessReview', 'V1LocalSubjectAccessReview'],
+};
 
 /** The document calls these plain strings. */
 const QUANTITY_FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -39,6 +59,15 @@ const QUANTITY_FIELDS: Readonly<Record<string, readonly string[]>> = {
   V1ContainerStatus: ['allocatedResources'],
   V1EmptyDirVolumeSource: ['sizeLimit'],
   V1ResourceFieldSelector: ['divisor'],
+  V1PersistentVolumeSpec: ['capacity'],
+  V1PersistentVolumeClaimStatus: ['capacity', 'allocatedResources'],
+  V1LimitRangeItem: ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'],
+  V1ResourceQuotaSpec: ['hard'],
+  V1ResourceQuotaStatus: ['hard', 'used'],
+  V1Overhead: ['podFixed'],
+  V1CSIStorageCapacity: ['capacity', 'maximumVolumeSize'],
+  V2MetricTarget: ['averageValue', 'value'],
+  V2MetricValueStatus: ['averageValue', 'value'],
 };
 
 /** Not in the document, though the server reads them so. */
@@ -80,27 +109,56 @@ function typeOf(model: string, { baseName, type, format }: Attribute, reach: (na
   return type;
 }
 
+/** What the models' authors say of the fields, and of the models. */
+function descriptionsOf(model: string): Record<string, string> {
+  const text = readFileSync(join(folder, `${model}.d.ts`), 'utf8');
+  const descriptions: Record<string, string> = {};
+  const words = (comment: string) => comment.replace(/^\s*\* ?/gm, '').replaceAll(/\\(['"])/g, '$1').trim();
+  const whole = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export declare class/.exec(text)?.[1];
+  if (whole !== undefined) descriptions[''] = words(whole);
+  for (const [, comment = '', name = ''] of text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*'(\w+)'\??:/g)) {
+    const { baseName } = attributesOf(model).find((attribute) => attribute.name === name) ?? { baseName: name };
+    descriptions[baseName] = words(comment);
+  }
+  return descriptions;
+}
+
 const found = new Map<string, Record<string, string>>();
-const waiting = [...ROOTS];
-for (let model = waiting.pop(); model !== undefined; model = waiting.pop()) {
-  if (found.has(model)) continue;
-  const required = requiredOf(model);
-  const fields: Record<string, string> = {};
-  found.set(model, fields);
-  const current = model;
-  for (const attribute of attributesOf(model)) {
-    const type = typeOf(current, attribute, (name) => waiting.push(name));
-    fields[attribute.baseName] = required.has(attribute.name) ? `${type}!` : type;
+const homes: Record<string, string> = {};
+for (const [home, roots] of Object.entries(ROOTS)) {
+  const waiting = [...roots].reverse();
+  for (let model = waiting.pop(); model !== undefined; model = waiting.pop()) {
+    if (found.has(model)) continue;
+    const required = requiredOf(model);
+    const fields: Record<string, string> = {};
+    found.set(model, fields);
+    homes[model] = home;
+    const current = model;
+    for (const attribute of attributesOf(model)) {
+      const type = typeOf(current, attribute, (name) => waiting.push(name));
+      fields[attribute.baseName] = required.has(attribute.name) ? `${type}!` : type;
+    }
   }
 }
 
-const lines = [...found.keys()].sort().map((model) => {
-  const fields = Object.entries(found.get(model)!).map(([name, type]) => `${/^[a-zA-Z]\w*$/.test(name) ? name : `'${name}'`}: '${type}'`);
+const names = [...found.keys()].sort();
+const key = (name: string) => (/^[a-zA-Z]\w*$/.test(name) ? name : `'${name}'`);
+const header = '// Written by scripts/generate-schemas.ts from the models of @kubernetes/client-node. Do not edit.\n/* prettier-ignore */\n';
+
+const lines = names.map((model) => {
+  const fields = Object.entries(found.get(model)!).map(([name, type]) => `${key(name)}: '${type}'`);
   return `  ${model}: { ${fields.join(', ')} },\n`;
 });
-const header =
-  '// Written by scripts/generate-schemas.ts from the models of @kubernetes/client-node. Do not edit.\n' +
-  '/* prettier-ignore */\n';
 const type = 'export const MODELS: Readonly<Record<string, Readonly<Record<string, string>>>> = {\n';
 writeFileSync('src/api/core/schema.generated.ts', `${header}${type}${lines.join('')}};\n`);
+
+// Apart from the schema: long, and asked for by `kubectl explain` alone.
+const texts = names.map((model) => {
+  const descriptions = Object.entries(descriptionsOf(model)).map(([name, text]) => `    ${name === '' ? "''" : key(name)}: ${JSON.stringify(text)},\n`);
+  return `  ${model}: {\n${descriptions.join('')}  },\n`;
+});
+const textType = 'export const DESCRIPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {\n';
+const homeType = '/** The package that a model has its name in, in the OpenAPI document. */\nexport const HOMES: Readonly<Record<string, string>> = {\n';
+const homeLines = names.map((model) => `  ${model}: '${homes[model]}',\n`);
+writeFileSync('src/api/core/descriptions.generated.ts', `${header}${textType}${texts.join('')}};\n\n${homeType}${homeLines.join('')}};\n`);
 console.log(`${found.size} models`);

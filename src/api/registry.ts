@@ -23,11 +23,13 @@ import {
   methodNotAllowed,
   notFound,
 } from '../kube/errors.ts';
-import { cloneJson, equalJson, isRecord, type KubeObject, type Status } from '../kube/types.ts';
+import { apiVersionOf } from '../kube/resources.ts';
+import { cloneJson, equalJson, isRecord, type KubeObject, type ManagedFieldsEntry, type Status } from '../kube/types.ts';
 import { ServiceAllocator, type AllocationRules, type Claims } from './allocator.ts';
 import {
   checkDeletion,
   checkPreconditions,
+  decodeConfig,
   decodeObject,
   draftNew,
   draftUpdate,
@@ -37,13 +39,16 @@ import {
   type Preconditions,
   type UpdateOf,
 } from './core/draft.ts';
+import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts';
 import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
-import { bound, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
+import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
+import type { User } from './access.ts';
+import { evict } from './eviction.ts';
 import type { Kind, Subresource } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
-import { WatchCache, type CacheEvent } from './watch-cache.ts';
+import { WatchCache, type CacheWatch } from './watch-cache.ts';
 
 export interface Ref {
   readonly group: string;
@@ -56,14 +61,25 @@ export interface Ref {
 }
 
 export interface WriteOptions {
+  /** Who asks; the kinds that record it find it here. */
+  readonly user?: User;
   readonly dryRun?: boolean;
   readonly fieldValidation?: FieldValidation;
   readonly preconditions?: Preconditions | undefined;
+  /** Who writes, as `metadata.managedFields` names it. */
+  readonly fieldManager?: string;
+}
+
+export interface ApplyOptions extends WriteOptions {
+  /** Takes the fields that others own with other values. */
+  readonly force?: boolean;
 }
 
 export interface Written {
   readonly object: KubeObject;
   readonly warnings: readonly string[];
+  /** It was not there before. */
+  readonly isNew?: boolean;
 }
 
 export interface ListQuery {
@@ -91,6 +107,9 @@ export interface WatchQuery {
   readonly allowWatchBookmarks?: boolean;
   readonly sendInitialEvents?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** 0: until the signal fires. */
+  readonly timeoutSeconds?: number;
+  readonly onSlow?: () => void;
 }
 
 export type PatchType = 'merge' | 'strategic' | 'json';
@@ -120,6 +139,9 @@ const NAME_SUFFIX_LENGTH = 5;
 const GENERATED_PREFIX_MAX = 63 - NAME_SUFFIX_LENGTH;
 /** Rows of one read while a list looks for objects that match. */
 const LIST_PAGE_ROWS = 500;
+/** Who does not say who it is. */
+const UNKNOWN_MANAGER = 'unknown';
+const MANAGER_LENGTH_MAX = 128;
 /** Deleting one of these would leave the cluster without its own place. */
 const IMMORTAL_NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease']);
 
@@ -127,6 +149,13 @@ interface Target {
   readonly kind: Kind;
   readonly ref: Ref;
   readonly key: string;
+}
+
+interface Tracking {
+  readonly before: KubeObject | undefined;
+  readonly draft: KubeObject;
+  /** As the client sent it. */
+  readonly sent: KubeObject;
 }
 
 type Change = (current: KubeObject) => KubeObject | Promise<KubeObject>;
@@ -140,6 +169,7 @@ export class Registry {
   readonly #uids: Random;
   readonly #allocator: ServiceAllocator;
   readonly #namespaceKind: Kind;
+  #isStarted = false;
 
   constructor({ kinds, storage, clock, random, log, allocation }: RegistryOptions) {
     this.#storage = storage;
@@ -159,17 +189,26 @@ export class Registry {
     this.#namespaceKind = namespaces;
   }
 
+  /** Most kinds are watched from the first question about them on; who creates anything asks about namespaces. */
   start(): void {
-    for (const cache of this.#caches.values()) cache.start();
+    this.#isStarted = true;
+    this.#cache(this.#namespaceKind);
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#caches.values()].map((cache) => cache.stop()));
   }
 
-  /** Resolves when every kind has been read from the store. */
+  /** Resolves when the store has answered. */
   async ready(): Promise<void> {
-    await Promise.all([...this.#caches.values()].map((cache) => cache.fresh(0)));
+    await this.#cache(this.#namespaceKind).fresh(0);
+  }
+
+  /** Open watches, of all kinds. */
+  get watchers(): number {
+    let count = 0;
+    for (const cache of this.#caches.values()) count += cache.watcherCount;
+    return count;
   }
 
   get kinds(): readonly Kind[] {
@@ -268,8 +307,13 @@ export class Registry {
     return tableOf(listed.kind, listed, this.#clock.wall());
   }
 
+  /** For tables that a face writes row by row. */
+  wall(): number {
+    return this.#clock.wall();
+  }
+
   /** Throws before the first event where the request is at fault; ends without an error where the watcher was too slow. */
-  async watch(ref: Ref, query: WatchQuery): Promise<AsyncIterable<CacheEvent>> {
+  async watch(ref: Ref, query: WatchQuery): Promise<CacheWatch> {
     const kind = this.kindOf(ref);
     const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
     const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
@@ -280,7 +324,7 @@ export class Registry {
       const detail = 'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
       throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
     }
-    const cache = this.#cache(kind);
+    const cache = this.#cache(kind, sendsInitial ? 0 : wanted);
     // Without a version the newest is meant, which only a quorum knows.
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
     await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
@@ -293,6 +337,8 @@ export class Registry {
       bookmarks: query.allowWatchBookmarks ?? false,
       bookmarkAfterInitial: sendsInitial && (query.allowWatchBookmarks ?? false),
       signal: query.signal,
+      timeoutMs: (query.timeoutSeconds ?? 0) * 1000,
+      onSlow: query.onSlow,
     });
   }
 
@@ -313,7 +359,8 @@ export class Registry {
       const name = givenName !== '' || generateName === '' ? givenName : this.#generatedName(generateName);
       const birth = { name, namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()) };
       const place = kind.info.namespaced ? await this.#livingNamespace(kind, namespace, name) : undefined;
-      const object = draftNew(kind, sent, birth);
+      const draft = draftNew(kind, sent, birth);
+      const object = this.#tracked(kind, { before: undefined, draft, sent }, ref, options);
       const created = await this.#insert({ kind, ref: { ...ref, namespace, name }, key: keyOf(kind.info, namespace, name) }, object, place, options);
       if (created !== undefined) return { object: created, warnings };
       if (givenName !== '' || attempt === NAME_ATTEMPTS_MAX) throw alreadyExists(kind.info, name);
@@ -353,7 +400,7 @@ export class Registry {
       checkName(scale, ref);
       const object = await this.#change(target, options, (current) => {
         checkVersion(kind, scale, current);
-        return draftUpdate(kind, withScale(kind, current, scale), current, 'object');
+        return this.#scaled(target, current, scale, options);
       });
       return { object: scaleOf(object), warnings: [] };
     }
@@ -362,7 +409,8 @@ export class Registry {
     this.#namespaceFor(kind, ref, sent);
     const object = await this.#change(target, options, (current) => {
       checkVersion(kind, sent, current);
-      return draftUpdate(kind, sent, current, partOf(part));
+      const draft = draftUpdate(kind, sent, current, partOf(part));
+      return this.#tracked(kind, { before: current, draft, sent }, ref, options);
     });
     return { object, warnings };
   }
@@ -378,16 +426,81 @@ export class Registry {
       if (part === 'scale') {
         const scale = decodeScale(patched(kind, 'V1Scale', scaleOf(current), patch), validation);
         checkVersion(kind, scale, current);
-        return draftUpdate(kind, withScale(kind, current, scale), current, 'object');
+        return this.#scaled(target, current, scale, options);
       }
-      const draft = decodeObject(kind, patched(kind, kind.model, current, patch), validation);
-      warnings = draft.warnings;
-      checkName(draft.object, ref);
-      this.#namespaceFor(kind, ref, draft.object);
-      checkVersion(kind, draft.object, current);
-      return draftUpdate(kind, draft.object, current, partOf(part));
+      const { object: sent, warnings: found } = decodeObject(kind, patched(kind, kind.model, current, patch), validation);
+      warnings = found;
+      checkName(sent, ref);
+      this.#namespaceFor(kind, ref, sent);
+      checkVersion(kind, sent, current);
+      const draft = draftUpdate(kind, sent, current, partOf(part));
+      return this.#tracked(kind, { before: current, draft, sent }, ref, options);
     });
     return { object: part === 'scale' ? scaleOf(object) : object, warnings };
+  }
+
+  /** Server-side apply: creates the object, or makes it what the config says and leaves the rest to its owners. */
+  async apply(ref: Ref, body: unknown, options: ApplyOptions): Promise<Written> {
+    const target = this.#target(ref);
+    const { kind } = target;
+    if (!options.fieldManager) {
+      throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
+    }
+    const part = this.#checkSubresource(kind, ref, 'patch', ['status', 'scale', 'finalize']);
+    const validation = options.fieldValidation ?? 'Strict';
+    const { object: config, warnings } =
+      part === 'scale' ? { object: configOfScale(kind, decodeScale(body, validation)), warnings: [] } : decodeConfig(kind, body, validation);
+    if (config.metadata.managedFields !== undefined) throw badRequest('metadata.managedFields must be nil');
+    checkName(config, ref);
+    this.#namespaceFor(kind, ref, config);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const object = await this.#change(target, options, (current) => {
+          checkVersion(kind, config, current);
+          return this.#applied(kind, config, current, ref, options);
+        });
+        return { object: part === 'scale' ? scaleOf(object) : object, warnings };
+      } catch (error) {
+        if (!isReason(error, 'NotFound') || part !== '') throw error;
+      }
+      const { uid = '', resourceVersion = '' } = config.metadata;
+      if (uid !== '' || resourceVersion !== '') throw conflict(kind.info, ref.name, 'the object to be changed does not exist');
+      const place = kind.info.namespaced ? await this.#livingNamespace(kind, ref.namespace, ref.name) : undefined;
+      const created = await this.#insert(target, this.#applied(kind, config, undefined, ref, options), place, options);
+      if (created !== undefined) return { object: created, warnings, isNew: true };
+      // Somebody was quicker: now it is there to be changed.
+      if (attempt === NAME_ATTEMPTS_MAX) throw tooManyRaces(kind, ref.name);
+    }
+  }
+
+  #applied(kind: Kind, config: KubeObject, current: KubeObject | undefined, ref: Ref, options: ApplyOptions): KubeObject {
+    const hasStatus = kind.subresources.includes('status');
+    const { object, managedFields } = applyConfig(
+      { model: kind.model, current, config, force: options.force ?? false, hasStatus },
+      this.#writer(kind, ref, options),
+    );
+    const { object: sent } = decodeObject(kind, object, 'Ignore');
+    if (current !== undefined) return withManagers(draftUpdate(kind, sent, current, partOf(ref.subresource)), managedFields);
+    const birth = { name: ref.name, namespace: ref.namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()) };
+    return withManagers(draftNew(kind, sent, birth), managedFields);
+  }
+
+  #scaled({ kind, ref }: Target, current: KubeObject, scale: KubeObject, options: WriteOptions): KubeObject {
+    const sent = withScale(kind, current, scale);
+    return this.#tracked(kind, { before: current, draft: draftUpdate(kind, sent, current, 'object'), sent }, ref, options);
+  }
+
+  /** The draft with the fields that this write changes in its writer's name. */
+  #tracked(kind: Kind, { before, draft, sent }: Tracking, ref: Ref, options: WriteOptions): KubeObject {
+    const { model, subresources } = kind;
+    const tracking = { model, before, after: draft, sent: sent.metadata.managedFields, hasStatus: subresources.includes('status') };
+    return withManagers(draft, trackUpdate(tracking, this.#writer(kind, ref, options)));
+  }
+
+  #writer({ info }: Kind, { subresource }: Ref, { fieldManager = '' }: WriteOptions): Writer {
+    checkManager(fieldManager);
+    const manager = fieldManager === '' ? UNKNOWN_MANAGER : fieldManager;
+    return { manager, apiVersion: apiVersionOf(info), subresource, now: formatTime(this.#clock.wall()) };
   }
 
   async #bind(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
@@ -401,20 +514,9 @@ export class Registry {
     return { object: success(), warnings: [] };
   }
 
-  /** Thin: without budgets an eviction is a deletion that respects the grace period. */
   async #evict(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
     if (!kind.subresources.includes('eviction')) throw methodNotAllowed(kind.info, 'create');
-    const eviction = isRecord(body) ? body : {};
-    const metadata = isRecord(eviction['metadata']) ? eviction['metadata'] : {};
-    const asked = isRecord(eviction['deleteOptions']) ? eviction['deleteOptions'] : {};
-    const name = ref.name !== '' ? ref.name : String(metadata['name'] ?? '');
-    const preconditions = isRecord(asked['preconditions']) ? asked['preconditions'] : {};
-    const { gracePeriodSeconds } = asked;
-    await this.delete({ ...ref, name, subresource: '' }, {
-      preconditions: { uid: textOf(preconditions['uid']), resourceVersion: textOf(preconditions['resourceVersion']) },
-      gracePeriodSeconds: typeof gracePeriodSeconds === 'number' ? gracePeriodSeconds : undefined,
-      dryRun: options.dryRun ?? false,
-    });
+    await evict({ registry: this, now: () => formatTime(this.#clock.wall()) }, ref, body, options);
     return { object: success(), warnings: [] };
   }
 
@@ -522,7 +624,7 @@ export class Registry {
 
   /** What the cache holds, which may be old; else what is stored. */
   async #current(target: Target): Promise<{ stored: Stored | undefined; isGuess: boolean }> {
-    const cached = this.#caches.get(target.kind)?.get(target.key);
+    const cached = this.#cache(target.kind).get(target.key);
     return cached === undefined ? this.#read(target) : { stored: cached, isGuess: true };
   }
 
@@ -542,9 +644,10 @@ export class Registry {
 
   // --- places and names
 
-  #cache(kind: Kind): WatchCache {
+  #cache(kind: Kind, from = 0): WatchCache {
     const cache = this.#caches.get(kind);
     assert(cache !== undefined, 'every kind has its cache');
+    if (this.#isStarted) cache.start(from);
     return cache;
   }
 
@@ -606,7 +709,22 @@ export class Registry {
   }
 }
 
-function partOf(part: Subresource | ''): UpdateOf {
+function withManagers(object: KubeObject, managedFields: ManagedFieldsEntry[] | undefined): KubeObject {
+  const { managedFields: _old, ...metadata } = object.metadata;
+  return { ...object, metadata: managedFields === undefined ? metadata : { ...metadata, managedFields } };
+}
+
+function checkManager(fieldManager: string): void {
+  const problem =
+    fieldManager.length > MANAGER_LENGTH_MAX
+      ? `Too long: may not be more than ${MANAGER_LENGTH_MAX} bytes`
+      : /[^\x20-\x7e]/.test(fieldManager)
+        ? `Invalid value: ${JSON.stringify(fieldManager)}: should only contain printable characters`
+        : '';
+  if (problem !== '') throw new ApiError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: fieldManager: ${problem}`);
+}
+
+function partOf(part: string): UpdateOf {
   return part === 'status' || part === 'finalize' ? part : 'object';
 }
 
@@ -676,10 +794,6 @@ function checkSize(kind: Kind, object: KubeObject): void {
 
 function withRevision(object: KubeObject, revision: number): KubeObject {
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }
 
 function tooManyRaces(kind: Kind, name: string): ApiError {

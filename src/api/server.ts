@@ -12,10 +12,18 @@ import { deferred } from '../base/deferred.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
 import { isReason } from '../kube/errors.ts';
 import type { BoundService } from '../proto/rpc.ts';
-import { podsService, type ConnectToNode } from './grpc/pods.ts';
+import { systemAuthorizer, type Authorizer } from './access.ts';
+import { Authenticator, type TokenAuthenticator } from './access/authenticator.ts';
+import { Guard } from './access/guard.ts';
+import { ServiceAccountTokens, type ServiceAccountKeys } from './access/service-accounts.ts';
+import { Audit } from './audit.ts';
+import { Admission } from './grpc/admission.ts';
+import { podsService } from './grpc/pods.ts';
 import { resourcesService } from './grpc/resources.ts';
 import { builtInKinds } from './kinds/kinds.ts';
-import { Registry } from './registry.ts';
+import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
+import { Registry, type Ref } from './registry.ts';
+import { Reviews } from './reviews.ts';
 import { Storage } from './storage.ts';
 
 export interface ApiServerConfig {
@@ -40,6 +48,16 @@ export interface ApiServerOptions {
   /** For logs. */
   readonly connectToNode: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
+  readonly access?: AccessOptions;
+}
+
+/** Who may come in, and what is written down of it. By default: by certificate, and nothing. */
+export interface AccessOptions {
+  readonly tokens?: readonly TokenAuthenticator[];
+  readonly serviceAccounts?: ServiceAccountKeys;
+  readonly authorizer?: Authorizer;
+  /** Takes the lines of the audit log. */
+  readonly writeAudit?: (line: string) => void;
 }
 
 const DEFAULT_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -47,6 +65,11 @@ const RETRY_MS = 200;
 
 export class ApiServer {
   readonly registry: Registry;
+  readonly logs: PodLogs;
+  readonly guard: Guard;
+  readonly reviews: Reviews;
+  /** undefined: this server knows no key of service accounts. */
+  readonly tokens: ServiceAccountTokens | undefined;
   /** podium.api.v1.Resources and Pods, for any transport. */
   readonly services: readonly BoundService[];
   readonly #clock: Clock;
@@ -56,14 +79,23 @@ export class ApiServer {
   readonly #ready = deferred<void>();
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, connectToNode, config }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, connectToNode, config, access = {} }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
     const kinds = builtInKinds({ evictionTolerationSeconds });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation });
-    this.services = [resourcesService(this.registry, clock), podsService(this.registry, connectToNode)];
+    this.logs = podLogs(this.registry, connectToNode);
+    const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
+    const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
+    this.tokens = serviceAccounts === undefined ? undefined : new ServiceAccountTokens({ ...serviceAccounts, clock, random: random.fork('tokens'), get });
+    const authenticator = new Authenticator([...tokens, ...(this.tokens === undefined ? [] : [this.tokens])]);
+    const audit = writeAudit === undefined ? undefined : new Audit(clock, writeAudit);
+    this.guard = new Guard({ authenticator, authorizer, audit, random });
+    this.reviews = new Reviews({ authenticator, authorizer, tokens: this.tokens });
+    const admission = new Admission(this.guard);
+    this.services = [resourcesService({ registry: this.registry, reviews: this.reviews, admission }), podsService(this.logs, admission)];
     // Who does not wait for readiness must not die of its failure.
     this.#ready.promise.catch(() => undefined);
   }

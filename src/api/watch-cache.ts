@@ -9,7 +9,7 @@
  */
 import { describeError, AbortedError } from '../base/errors.ts';
 import { deferred, type Deferred } from '../base/deferred.ts';
-import { sleep, type Clock, type Timer } from '../base/clock.ts';
+import { sleep, type Clock, type Millis, type Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Pipe } from '../base/pipe.ts';
 import { fromUtf8, toUtf8 } from '../base/bytes.ts';
@@ -56,18 +56,28 @@ export interface CacheWatchOptions extends Interest {
   /** After the initial events comes a bookmark, whether or not bookmarks are asked for. */
   readonly bookmarkAfterInitial: boolean;
   readonly signal: AbortSignal;
+  /** The watch ends after it, with a last bookmark where they are asked for; 0: when the signal fires. */
+  readonly timeoutMs?: Millis | undefined;
+  /** Told when the watch ends because its watcher is too slow. */
+  readonly onSlow?: (() => void) | undefined;
 }
+
+/** To be iterated once; what waits can be taken all at once. */
+export type CacheWatch = AsyncIterable<CacheEvent> & Pick<Pipe<CacheEvent>, 'takeAll'>;
 
 interface Change {
   readonly revision: number;
   readonly now: CachedObject | undefined;
   readonly before: CachedObject | undefined;
+  /** Made once for all watchers, so that what they write can be the same too. */
+  readonly events: Partial<Record<'ADDED' | 'MODIFIED' | 'DELETED', CacheEvent>>;
 }
 
 interface Watcher extends Interest {
   readonly pipe: Pipe<CacheEvent>;
   readonly after: number;
   readonly bookmarks: boolean;
+  readonly onSlow: (() => void) | undefined;
 }
 
 export interface WatchCacheOptions {
@@ -104,8 +114,12 @@ export class WatchCache {
     this.#historyMax = options.historyMax ?? HISTORY_EVENTS_MAX;
   }
 
-  start(): void {
-    this.#loop ??= this.#run();
+  /**
+   * Does nothing the second time. A watcher that comes with a version of its own says it in `from`: the memory of what
+   * happened then begins there, if the store still knows, so that nobody has to list anew because a server is fresh.
+   */
+  start(from = 0): void {
+    this.#loop ??= this.#run(from);
   }
 
   async stop(): Promise<void> {
@@ -162,25 +176,34 @@ export class WatchCache {
   }
 
   /** The cache must be filled: wait for `fresh(0)` first. */
-  watch(options: CacheWatchOptions): AsyncIterable<CacheEvent> {
-    const { after, signal } = options;
+  watch(options: CacheWatchOptions): CacheWatch {
+    const { after, signal, timeoutMs = 0 } = options;
     if (after !== undefined && after < this.#historyStart) {
       throw expired(`too old resource version: ${after} (${this.#historyStart})`);
     }
-    const pipe: Pipe<CacheEvent> = new Pipe(this.#options.watcherMax ?? WATCHER_EVENTS_MAX, { return: () => this.#remove(watcher) });
-    const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision };
+    const pipe: Pipe<CacheEvent> = new Pipe(this.#options.watcherMax ?? WATCHER_EVENTS_MAX, { return: () => leave() });
+    const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision, onSlow: options.onSlow };
     if (after === undefined) this.#sendInitial(watcher, options);
     else this.#sendHistory(watcher, after);
     const set = this.#watchers.get(options.indexed) ?? new Set();
     this.#watchers.set(options.indexed, set.add(watcher));
-    const onAbort = () => {
+    const timer = timeoutMs > 0 ? this.#options.clock.setTimer(timeoutMs, () => this.#timeOut(watcher, leave)) : undefined;
+    const leave = () => {
+      timer?.cancel();
+      signal.removeEventListener('abort', leave);
       this.#remove(watcher);
       pipe.end();
     };
-    if (signal.aborted || this.#controller.signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted || this.#controller.signal.aborted) leave();
+    else signal.addEventListener('abort', leave, { once: true });
     this.#armTimers();
     return pipe;
+  }
+
+  /** Everything up to the cache's revision has been pushed before: the client may resume from there. */
+  #timeOut(watcher: Watcher, leave: () => void): void {
+    if (watcher.bookmarks && this.#revision > 0) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+    leave();
   }
 
   #sendInitial(watcher: Watcher, { bookmarkAfterInitial }: CacheWatchOptions): void {
@@ -202,18 +225,21 @@ export class WatchCache {
 
   // --- from the store
 
-  async #run(): Promise<void> {
+  async #run(from: number): Promise<void> {
     const { clock, log } = this.#options;
+    let wanted = from;
     const { signal } = this.#controller;
     let retryMs: number = RETRY_MS.first;
     while (!signal.aborted) {
       try {
-        if (this.#revision === 0) await this.#fill();
+        if (this.#revision === 0) await this.#fill(wanted);
         await this.#follow(() => (retryMs = RETRY_MS.first));
       } catch (error) {
         if (signal.aborted) return;
         const known = fromStoreError(error);
         log.debug({ error: describeError(known) }, 'watch cache: the way to the store broke');
+        // Too old, or of the future: what is newest serves everybody.
+        if (this.#revision === 0 && known instanceof ApiError && known.reason !== 'ServiceUnavailable') wanted = 0;
         if (known instanceof ApiError && known.reason === 'Expired') this.#forget();
       }
       if (signal.aborted) return;
@@ -222,10 +248,10 @@ export class WatchCache {
     }
   }
 
-  async #fill(): Promise<void> {
+  async #fill(from: number): Promise<void> {
     const { storage, prefix } = this.#options;
     const objects: CachedObject[] = [];
-    let page = await storage.range({ prefix, limit: LIST_PAGE_ROWS });
+    let page = await storage.range({ prefix, limit: LIST_PAGE_ROWS, revision: from });
     const { revision } = page;
     for (;;) {
       for (const stored of page.items) objects.push(cachedObject(stored));
@@ -275,11 +301,11 @@ export class WatchCache {
       const before = this.#objects.get(key);
       if (event.type === EventType.DELETE) {
         this.#objects.delete(key);
-        if (before !== undefined) this.#record({ revision: kv.modRevision, now: undefined, before });
+        if (before !== undefined) this.#record({ revision: kv.modRevision, now: undefined, before, events: {} });
       } else {
         const now = cachedObject(decodeStored(kv));
         this.#objects.set(key, now);
-        this.#record({ revision: kv.modRevision, now, before });
+        this.#record({ revision: kv.modRevision, now, before, events: {} });
       }
     }
     const last = response.events.at(-1)?.kv?.modRevision;
@@ -301,18 +327,21 @@ export class WatchCache {
     }
   }
 
-  #send(watcher: Watcher, { revision, now, before }: Change): void {
+  #send(watcher: Watcher, change: Change): void {
+    const { revision, now, before, events } = change;
     if (revision <= watcher.after) return;
     const isNow = now !== undefined && isOf(watcher, now, this.#indexOf(now));
     const wasBefore = before !== undefined && isOf(watcher, before, this.#indexOf(before));
     let event: CacheEvent;
-    if (isNow) event = { type: wasBefore ? 'MODIFIED' : 'ADDED', revision, cached: now };
+    if (isNow && wasBefore) event = events.MODIFIED ??= { type: 'MODIFIED', revision, cached: now };
+    else if (isNow) event = events.ADDED ??= { type: 'ADDED', revision, cached: now };
     // What leaves the selection is deleted for this watcher, as it last was, at the revision at which it left.
-    else if (wasBefore) event = { type: 'DELETED', revision, cached: atRevision(before, revision) };
+    else if (wasBefore) event = events.DELETED ??= { type: 'DELETED', revision, cached: atRevision(before, revision) };
     else return;
     if (!watcher.pipe.push(event)) {
       this.#options.log.info({ prefix: watcher.prefix }, 'watch cache: a slow watcher is let go');
       this.#remove(watcher);
+      watcher.onSlow?.();
       watcher.pipe.end();
     }
   }
@@ -364,7 +393,17 @@ function isOf(watcher: Interest, cached: CachedObject, index: string | undefined
 
 function cachedObject(stored: Stored): CachedObject {
   let bytes: Uint8Array | undefined;
-  return { ...stored, json: () => (bytes ??= fromUtf8(JSON.stringify(stored.object))) };
+  const json = () => (bytes ??= fromUtf8(JSON.stringify(stored.object)));
+  encoders.set(stored.object, json);
+  return { ...stored, json };
+}
+
+/** How objects of a cache are encoded: for those who were handed the object alone. */
+const encoders = new WeakMap<KubeObject, () => Uint8Array>();
+
+/** The object's JSON; of one that a cache holds, made once for whoever lists or watches it. */
+export function jsonBytes(object: KubeObject): Uint8Array {
+  return encoders.get(object)?.() ?? fromUtf8(JSON.stringify(object));
 }
 
 function atRevision({ key, object }: Stored, revision: number): CachedObject {

@@ -48,6 +48,15 @@ export class Pipe<T> implements AsyncIterable<T> {
     for (const waiting of this.#waiting.splice(0)) this.#finish(waiting);
   }
 
+  /** Everything that waits, at once; for a consumer that makes one of many. What follows is still iterated. */
+  takeAll(): T[] {
+    const taken = this.#head === 0 ? this.#items : this.#items.slice(this.#head);
+    this.#items = [];
+    this.#head = 0;
+    if (this.#isFull) this.#release();
+    return taken;
+  }
+
   /** Resolves when the consumer has taken everything, or has gone. */
   drained(): Promise<void> {
     if (!this.#isFull || this.#ended) return Promise.resolve();

@@ -1,7 +1,7 @@
 /** What the administrator of a local cluster has: the certificate that `podium up` made for him, and the addresses of its store. */
 import { readFileSync } from 'node:fs';
 import { tlsFiles, type TlsFiles } from '../base/pki.ts';
-import { pkiDir, type ClusterRecord } from '../cluster/data-dir.ts';
+import { isStoreMember, pkiDir, type ClusterRecord } from '../cluster/data-dir.ts';
 import { ADMIN } from '../cluster/parts.ts';
 
 export interface ClientTls {
@@ -21,7 +21,7 @@ export function adminTls(dataDir: string, { insecure }: Pick<ClusterRecord, 'ins
   return { ca: readFileSync(caFile), cert: readFileSync(certFile), key: readFileSync(keyFile) };
 }
 
-/** Where its store's members serve clients. They are the parts with a second address, for their peers. */
+/** Where its store's members serve clients. */
 export function storeAddresses({ parts }: Pick<ClusterRecord, 'parts'>): string[] {
-  return parts.filter(({ addresses }) => addresses.length === 2).map(({ addresses }) => addresses[0]!);
+  return parts.filter(isStoreMember).map(({ addresses }) => addresses[0]!);
 }

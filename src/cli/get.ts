@@ -109,7 +109,7 @@ function print(context: CliContext, found: readonly Found[], format: Format | un
   const items = found.flatMap((one) => one.items);
   if (format === 'yaml' || format === 'json') {
     const isSingle = found.length === 1 && found[0]!.target.name !== undefined && items.length === 1;
-    context.write(printData(isSingle ? items[0] : asList(items), format));
+    context.write(printData(isSingle ? items[0]! : asList(items), format));
     return;
   }
   if (items.length === 0) {

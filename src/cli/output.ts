@@ -1,6 +1,7 @@
 /** -o: the ways to print objects other than a table. */
 import { stringify } from 'yaml';
 import { UserError } from '../base/errors.ts';
+import { isRecord } from '../kube/types.ts';
 import type { View } from './core/view.ts';
 
 export const FORMATS = ['wide', 'yaml', 'json', 'name'] as const;
@@ -13,9 +14,18 @@ export function parseFormat(text: string | undefined): Format | undefined {
   return format;
 }
 
-export function printData(value: unknown, format: 'yaml' | 'json'): string {
+/** Without managedFields, which nobody reads and which are longer than the object; kubectl too leaves them out. */
+export function printData(data: object, format: 'yaml' | 'json'): string {
+  const items: unknown = Reflect.get(data, 'items');
+  const value = Array.isArray(items) ? { ...data, items: items.map(withoutManagers) } : withoutManagers(data);
   if (format === 'json') return `${JSON.stringify(value, null, 4)}\n`;
   return stringify(value, { sortMapEntries: true, lineWidth: 0, indentSeq: false, aliasDuplicateObjects: false });
+}
+
+function withoutManagers(object: unknown): unknown {
+  if (!isRecord(object) || !isRecord(object['metadata'])) return object;
+  const { managedFields: _managedFields, ...metadata } = object['metadata'];
+  return { ...object, metadata };
 }
 
 /** As `get` shows several objects at once. */

@@ -2,7 +2,7 @@
 import { formatTime } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { inNamespace, resources, type ResourceRef } from '../client/api-client.ts';
-import { isConflict, isExpired } from '../client/api-error.ts';
+import { isConflict } from '../client/api-error.ts';
 import { type CliContext, EXIT_FAILED, EXIT_OK } from './context.ts';
 import { parseDuration } from './core/duration.ts';
 import {
@@ -84,24 +84,17 @@ async function status(context: CliContext, ref: ResourceRef, first: View, option
     return type === 'done' || options.watch === false ? EXIT_OK : undefined;
   };
   try {
-    let deployment = first;
-    for (;;) {
-      let outcome = show(deployment);
-      if (outcome !== undefined) return outcome;
-      const { resourceVersion = '' } = deployment.metadata;
-      try {
-        const events = context.api.watch<View>(ref, { fieldSelector: `metadata.name=${name}`, resourceVersion, signal });
-        for await (const event of events) {
-          if (event.type === 'BOOKMARK') continue;
-          if (event.type === 'DELETED') throw new UserError('error: object has been deleted');
-          outcome = show(event.object);
-          if (outcome !== undefined) return outcome;
-        }
-      } catch (error) {
-        if (signal.aborted || !isExpired(error)) throw error;
+    let outcome = show(first);
+    while (outcome === undefined) {
+      // Without a version it begins with the state, however the server's memory begins.
+      for await (const event of context.api.watch<View>(ref, { fieldSelector: `metadata.name=${name}`, signal })) {
+        if (event.type === 'BOOKMARK') continue;
+        if (event.type === 'DELETED') throw new UserError('error: object has been deleted');
+        outcome = show(event.object);
+        if (outcome !== undefined) break;
       }
-      deployment = await context.api.get<View>(ref, name);
     }
+    return outcome;
   } catch (error) {
     if (!timeout.signal.aborted) throw error;
     context.warn('error: timed out waiting for the condition');

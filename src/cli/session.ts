@@ -1,7 +1,7 @@
 /** The context of a verb in a real process: terminal, Ctrl-C, and the API server of the cluster in --data-dir. */
 import { systemClock } from '../base/system-clock.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
-import { requireCluster } from '../cluster/data-dir.ts';
+import { isApiServer, requireCluster } from '../cluster/data-dir.ts';
 import { connect, type GrpcChannel } from '../grpc/channel.ts';
 import { Pods } from '../proto/api.ts';
 import { RpcCode, RpcError } from '../proto/rpc.ts';
@@ -25,13 +25,13 @@ export async function withSession(options: SessionOptions, run: (context: CliCon
   // `podium get pods | head`: whoever read has had enough.
   process.stdout.on('error', () => process.exit(0));
   const record = requireCluster(dataDir);
-  const address = record.parts.find(({ name }) => name === 'apiserver')?.addresses[0];
-  if (address === undefined) throw new UserError(`the cluster in ${dataDir} has no API server`);
-  const channel = connect({ addresses: [address], tls: adminTls(dataDir, record) });
+  const addresses = record.parts.filter(isApiServer).flatMap((part) => part.addresses.slice(0, 1));
+  if (addresses.length === 0) throw new UserError(`the cluster in ${dataDir} has no API server`);
+  const channel = connect({ addresses, tls: adminTls(dataDir, record) });
   try {
     await channel.ready(CONNECT_TIMEOUT_MS).catch((cause: unknown) => {
       throw new UserError(
-        `The connection to the server ${address} was refused - is the cluster up? See \`podium status\` and \`podium up\`.`,
+        `The connection to the server ${addresses.join(', ')} was refused - is the cluster up? See \`podium status\` and \`podium up\`.`,
         process.env['PODIUM_DEBUG'] === undefined ? {} : { cause },
       );
     });

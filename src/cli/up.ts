@@ -7,7 +7,7 @@ import { sleep } from '../base/clock.ts';
 import { describeError, systemErrorCode, UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { parseConfig, type ReadConfig } from '../cluster/config.ts';
-import { logFile, makeDataDir, readCluster } from '../cluster/data-dir.ts';
+import { isStoreMember, logFile, makeDataDir, readCluster } from '../cluster/data-dir.ts';
 import { launch, PORT_BASE_MAX, type RunningCluster, takeDown } from '../cluster/launcher.ts';
 import type { SupervisorEvent } from '../cluster/supervisor.ts';
 import { storeAddresses } from './admin.ts';
@@ -113,18 +113,19 @@ function progress(startedAtMs: number): (event: SupervisorEvent) => void {
 
 function welcome({ record }: RunningCluster, { dataDir }: UpOptions, tookMs: number): string {
   const podium = commandFor(dataDir);
-  const api = record.parts.find(({ name }) => name === 'apiserver');
+  const [grpc = '', rest = ''] = record.parts.find(({ name }) => name === 'apiserver')?.addresses ?? [];
   const stores = storeAddresses(record);
   return `
 The cluster ${record.name} is ready: ${record.parts.length} parts in ${seconds(tookMs)}.
 
-  API server  ${api?.addresses.join(', ') ?? ''} (gRPC)
+  API server  https://${rest} (Kubernetes), ${grpc} (gRPC)
   store       ${stores.join(', ')} (etcd v3)
   data, logs  ${dataDir}
 
 Try, in another terminal:
   ${podium} apply -f cluster-config/examples/hello.yaml
   ${podium} get pods -o wide
+  eval "$(${podium} env)" && kubectl get nodes
   ${podium} fault kill ${record.parts[0]!.name}
 
 Ctrl-C ends every process and keeps the data.

@@ -125,6 +125,7 @@ export const resources = {
   deployments: { group: 'apps', version: 'v1', resource: 'deployments' },
   replicaSets: { group: 'apps', version: 'v1', resource: 'replicasets' },
   endpointSlices: { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' },
+  podDisruptionBudgets: { group: 'policy', version: 'v1', resource: 'poddisruptionbudgets' },
   leases: { group: 'coordination.k8s.io', version: 'v1', resource: 'leases' },
 } as const satisfies Record<string, ResourceRef>;
 

@@ -279,6 +279,26 @@ export interface Namespace extends ApiObject {
   readonly status?: { readonly phase?: string; readonly conditions?: readonly Condition[] };
 }
 
+export interface PodDisruptionBudgetStatus {
+  readonly conditions?: readonly Condition[];
+  readonly currentHealthy: number;
+  readonly desiredHealthy: number;
+  readonly disruptionsAllowed: number;
+  readonly expectedPods: number;
+  /** Pods that evictions have taken out of the budget, and since when. */
+  readonly disruptedPods?: StringMap;
+  readonly observedGeneration?: number;
+}
+
+export interface PodDisruptionBudget extends ApiObject {
+  readonly spec?: {
+    readonly minAvailable?: number | string;
+    readonly maxUnavailable?: number | string;
+    readonly selector?: LabelSelector;
+  };
+  readonly status?: PodDisruptionBudgetStatus;
+}
+
 export interface Lease extends ApiObject {
   readonly spec?: {
     readonly holderIdentity?: string;

@@ -35,7 +35,8 @@ export interface Timings {
 export interface ClusterConfig {
   readonly name: string;
   readonly store: { readonly members: readonly MemberConfig[] };
-  readonly apiServer: { readonly grpcPort: number; readonly restPort: number };
+  /** Of the first API server; a further one has ports that are {@link API_SERVER_PORT_STEP} higher than the one before. */
+  readonly apiServer: { readonly count: number; readonly grpcPort: number; readonly restPort: number };
   readonly scheduler: { readonly port: number };
   readonly controllers: { readonly port: number; readonly onContainerFailure: 'restart' | 'replace-pod' };
   readonly nodes: readonly NodeConfig[];
@@ -69,6 +70,10 @@ const name: Shape = { kind: 'name' };
 /** More than seven members cost latency and win nothing; more than 64 local nodes want the simulator. */
 const MEMBERS_MAX = 7;
 const NODES_MAX = 64;
+/** They keep nothing: two are for trying what happens when one goes, more only cost memory. */
+const API_SERVERS_MAX = 5;
+/** As between store members. */
+export const API_SERVER_PORT_STEP = 10_000;
 
 const memberShape: Shape = {
   kind: 'map',
@@ -111,7 +116,11 @@ const clusterShape: Shape = {
     apiServer: {
       shape: {
         kind: 'map',
-        fields: { grpcPort: { shape: port, fallback: 6444 }, restPort: { shape: port, fallback: 6443 } },
+        fields: {
+          count: { shape: { kind: 'number', min: 1, max: API_SERVERS_MAX, whole: true }, fallback: 1 },
+          grpcPort: { shape: port, fallback: 6444 },
+          restPort: { shape: port, fallback: 6443 },
+        },
       },
       fallback: {},
     },
@@ -297,8 +306,16 @@ class Reader {
       claim(ports, member.clientPort, `store.members[${i}].clientPort`, 'port');
       claim(ports, member.peerPort, `store.members[${i}].peerPort`, 'port');
     });
-    claim(ports, config.apiServer.grpcPort, 'apiServer.grpcPort', 'port');
-    claim(ports, config.apiServer.restPort, 'apiServer.restPort', 'port');
+    const { count, grpcPort, restPort } = config.apiServer;
+    for (let step = 0; step < count * API_SERVER_PORT_STEP; step += API_SERVER_PORT_STEP) {
+      claim(ports, grpcPort + step, 'apiServer.grpcPort', 'port');
+      claim(ports, restPort + step, 'apiServer.restPort', 'port');
+    }
+    for (let n = 2; n <= count; n++) names.set(`apiserver-${n}`, `the part apiserver-${n}`);
+    const highest = Math.max(grpcPort, restPort) + (count - 1) * API_SERVER_PORT_STEP;
+    if (highest > 65_535) {
+      this.#wrong(this.#offsets.get('apiServer.count') ?? 0, 'apiServer.count', `the last server's port would be ${highest}: each is ${API_SERVER_PORT_STEP} above the one before`);
+    }
     claim(ports, config.scheduler.port, 'scheduler.port', 'port');
     claim(ports, config.controllers.port, 'controllers.port', 'port');
     config.nodes.forEach((node, i) => {

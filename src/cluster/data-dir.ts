@@ -17,6 +17,12 @@ export interface PartRecord extends ProcessId {
   readonly restarts: number;
 }
 
+/** `apiserver`, and where there are several `apiserver-2`, …: their second address is that of their REST face. */
+export const isApiServer = ({ name }: { readonly name: string }) => /^apiserver(-\d+)?$/.test(name);
+
+/** Store members are the other parts with a second address, for their peers. */
+export const isStoreMember = (part: PartRecord) => part.addresses.length === 2 && !isApiServer(part);
+
 export interface ClusterRecord {
   readonly name: string;
   readonly id: string;

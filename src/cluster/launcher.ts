@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Clock, sleep } from '../base/clock.ts';
 import { systemErrorCode, UserError } from '../base/errors.ts';
 import type { ClusterConfig } from './config.ts';
+import { ensureCredentials, writeKubeconfig } from './credentials.ts';
 import {
   clearFaults,
   clusterFile,
@@ -74,12 +75,13 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
     await requireFreePorts([...plan.ports].flatMap(([name, ports]) => (survives(name) ? [] : ports)), portBase);
     // From here on the directory holds a cluster.
     writeJson(idFile(dataDir), { id: clusterId });
-    if (!insecure) await ensurePki(pkiDir(dataDir), plan.identities, new Date(clock.wall()));
+    await ensurePki(pkiDir(dataDir), plan.identities, new Date(clock.wall()));
+    ensureCredentials(dataDir);
     for (const [name, part] of plan.configs) {
       writeJson(join(dataDir, 'parts', `${name}.json`), part);
       if (part.node !== undefined) mkdirSync(part.dataDir, { recursive: true, mode: 0o700 });
     }
-    writeKubeconfig(dataDir, config, portBase);
+    writeKubeconfig(dataDir, config.apiServer.restPort + portBase);
     const own = identify(process.pid) ?? { pid: process.pid, startTime: 0 };
     const recordOf = (parts: readonly PartRecord[]): ClusterRecord => {
       return { name: config.name, id: clusterId, portBase, insecure, supervisor: own, parts };
@@ -127,22 +129,6 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
 
 function adminTls(dataDir: string, insecure: boolean): ProbeTls {
   return insecure ? undefined : probeTls(tlsFiles(pkiDir(dataDir), ADMIN.name));
-}
-
-/** For kubectl and the client libraries; certificates are named, not copied, so that a renewal needs no new file. */
-function writeKubeconfig(dataDir: string, config: ClusterConfig, portBase: number): void {
-  const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
-  const name = `podium-${config.name}`;
-  const server = `https://127.0.0.1:${config.apiServer.restPort + portBase}`;
-  // JSON is YAML.
-  writeJson(join(dataDir, 'kubeconfig'), {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name, cluster: { server, 'certificate-authority': caFile } }],
-    users: [{ name: 'admin', user: { 'client-certificate': certFile, 'client-key': keyFile } }],
-    contexts: [{ name, context: { cluster: name, user: 'admin', namespace: 'default' } }],
-    'current-context': name,
-  });
 }
 
 function requireSame(previous: ClusterRecord, survivors: readonly PartRecord[], { portBase, insecure, dataDir }: LaunchOptions): void {

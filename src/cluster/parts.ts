@@ -4,8 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { ClusterConfig, Timings } from './config.ts';
-import { logFile, pkiDir } from './data-dir.ts';
+import { API_SERVER_PORT_STEP, type ClusterConfig, type Timings } from './config.ts';
+import { serviceAccountKeyFile, tokensFile } from './credentials.ts';
+import { isApiServer, logFile, pkiDir } from './data-dir.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
 import type { WantedPort } from './ports.ts';
 import type { PartSpec } from './supervisor.ts';
@@ -22,13 +23,21 @@ export interface PartConfig {
   /** One certificate for both ends: server and client. */
   readonly tls?: TlsFiles;
   readonly storeAddresses: readonly string[];
-  readonly apiServerAddress: string;
+  /** gRPC; any of them will do. */
+  readonly apiServerAddresses: readonly string[];
   /** Added to a NodePort's number to get its listener's. */
   readonly portBase: number;
   /** Service addresses are drawn from here, as `127.x.0.0/16`. */
   readonly serviceCidr: string;
   readonly timings: Timings;
   readonly onContainerFailure: 'restart' | 'replace-pod';
+  /** Only for an API server: its REST face, which speaks TLS always. */
+  readonly rest?: {
+    readonly listenAddress: string;
+    readonly tls: TlsFiles;
+    readonly tokenFile: string;
+    readonly serviceAccountKeyFile: string;
+  };
   /** Only for a node agent. */
   readonly node?: {
     readonly runtime: string;
@@ -64,6 +73,9 @@ export interface PlanOptions {
 const V8_FLAGS_STORE = ['--max-semi-space-size=8'];
 const V8_FLAGS_SMALL = ['--max-semi-space-size=2', '--optimize-for-size'];
 
+/** How pods of any cluster know it. */
+const API_SERVER_HOSTS = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
+
 export const ADMIN: Identity = { name: 'admin', commonName: 'admin', organization: 'system:masters' };
 
 export function planCluster(options: PlanOptions): ClusterPlan {
@@ -77,6 +89,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
   const members = config.store.members;
   const initialCluster = members.map(({ name, peerPort }) => `${name}=${scheme}://${at(peerPort)}`).join(',');
   const addressSpace = addressSpaceOf(clusterId);
+  const apiServers = apiServersOf(config);
 
   for (const member of members) {
     identities.push({ name: member.name, commonName: member.name, organization: 'podium:store' });
@@ -122,6 +135,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
 
   const add = (name: string, verb: string, port: number, identity: Omit<Identity, 'name'>, extra: Partial<PartConfig> = {}) => {
     identities.push({ name, ...identity });
+    const restAddress = extra.rest === undefined ? [] : [extra.rest.listenAddress];
     const listenAddress = at(port);
     configs.set(name, {
       name,
@@ -131,7 +145,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
       listenAddress,
       ...(insecure ? {} : { tls: tlsFiles(pkiDir(dataDir), name) }),
       storeAddresses: members.map(({ clientPort }) => at(clientPort)),
-      apiServerAddress: at(config.apiServer.grpcPort),
+      apiServerAddresses: apiServers.map((server) => at(server.grpcPort)),
       portBase,
       serviceCidr: `127.${addressSpace.services}.0.0/16`,
       timings: config.timings,
@@ -144,12 +158,24 @@ export function planCluster(options: PlanOptions): ClusterPlan {
       args: [...V8_FLAGS_SMALL, entry, verb, `--config=${join(dataDir, 'parts', `${name}.json`)}`],
       env: {},
       logFile: logFile(dataDir, name),
-      addresses: [listenAddress],
+      addresses: [listenAddress, ...restAddress],
       healthAddress: listenAddress,
     });
-    ports.set(name, [{ port: port + portBase, purpose: `gRPC of ${name}` }]);
+    ports.set(name, [
+      { port: port + portBase, purpose: `gRPC of ${name}` },
+      ...restAddress.map((address) => ({ port: Number(address.split(':')[1]), purpose: `REST of ${name}` })),
+    ]);
   };
-  add('apiserver', 'apiserver', config.apiServer.grpcPort, { commonName: 'podium-apiserver', organization: 'system:masters' });
+  const apiServerIdentity = { commonName: 'podium-apiserver', organization: 'system:masters', hosts: API_SERVER_HOSTS };
+  for (const { name, grpcPort, restPort } of apiServers) {
+    const rest = {
+      listenAddress: at(restPort),
+      tls: tlsFiles(pkiDir(dataDir), name),
+      tokenFile: tokensFile(dataDir),
+      serviceAccountKeyFile: serviceAccountKeyFile(dataDir),
+    };
+    add(name, 'apiserver', grpcPort, apiServerIdentity, { rest });
+  }
   add('scheduler', 'scheduler', config.scheduler.port, { commonName: 'system:kube-scheduler' });
   add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' });
   config.nodes.forEach(({ name, port, ...own }, i) => {
@@ -157,7 +183,17 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
     add(name, 'node', port, identity, { node: { ...own, podCidr } });
   });
-  return { specs, configs, identities, ports };
+  // In plain text only the REST face needs what the others have no use for.
+  const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || isApiServer({ name })) : identities;
+  return { specs, configs, identities: needed, ports };
+}
+
+/** The first is `apiserver`, the next `apiserver-2`. */
+function apiServersOf({ apiServer: { count, grpcPort, restPort } }: ClusterConfig) {
+  return Array.from({ length: count }, (_, index) => {
+    const step = index * API_SERVER_PORT_STEP;
+    return { name: index === 0 ? 'apiserver' : `apiserver-${index + 1}`, grpcPort: grpcPort + step, restPort: restPort + step };
+  });
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   type Namespace,
   type Node,
   type Pod,
+  type PodDisruptionBudget,
   type ReplicaSet,
   type Service,
 } from '../client/objects.ts';
@@ -53,6 +54,8 @@ export interface SharedInformers {
   /** Indexes: `owner`, `namespace`. */
   readonly replicaSets: Informer<ReplicaSet>;
   readonly deployments: Informer<Deployment>;
+  /** Index: `namespace`. */
+  readonly podDisruptionBudgets: Informer<PodDisruptionBudget>;
   readonly serviceAccounts: Informer<ApiObject>;
   readonly configMaps: Informer<ApiObject>;
   readonly secrets: Informer<ApiObject>;
@@ -109,6 +112,7 @@ export function sharedInformers(options: { client: ApiClient; clock: Clock; log:
       indexes: { owner: ownerIndex, namespace: namespaceIndex },
     }),
     deployments: new Informer<Deployment>({ ...seams, ref: resources.deployments }),
+    podDisruptionBudgets: new Informer<PodDisruptionBudget>({ ...seams, ref: resources.podDisruptionBudgets, indexes: { namespace: namespaceIndex } }),
     serviceAccounts: new Informer<ApiObject>({ ...seams, ref: resources.serviceAccounts }),
     configMaps: new Informer<ApiObject>({ ...seams, ref: resources.configMaps }),
     secrets: new Informer<ApiObject>({ ...seams, ref: resources.secrets }),

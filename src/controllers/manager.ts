@@ -13,6 +13,7 @@ import { EventRecorder } from '../client/event-recorder.ts';
 import { LeaderElection, type LeaderElectionTimings } from '../client/leader-election.ts';
 import { DEFAULT_CONFIG, sharedInformers, type ControllerConfig, type ControllerContext } from './context.ts';
 import { deploymentController } from './deployment/execute.ts';
+import { disruptionController } from './disruption/execute.ts';
 import { endpointSliceController } from './endpointslice/execute.ts';
 import { GarbageCollector } from './garbage-collector/execute.ts';
 import { namespaceController } from './namespace/execute.ts';
@@ -106,5 +107,6 @@ function partsOf(context: ControllerContext): readonly Part[] {
     new GarbageCollector(context),
     new PodCleanUp(context),
     serviceAccountController(context),
+    disruptionController(context),
   ];
 }

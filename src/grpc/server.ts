@@ -412,6 +412,11 @@ class ServerCallContext implements CallContext {
     return Array.isArray(name) ? name[0] : name;
   }
 
+  get organizations(): readonly string[] {
+    const names = this.#call.getAuthContext().sslPeerCertificate?.subject?.O;
+    return Array.isArray(names) ? names : names === undefined ? [] : [names];
+  }
+
   abort(): void {
     this.#isAborted = true;
     this.#controller?.abort(CALL_OVER);

@@ -18,6 +18,17 @@ export interface OwnerReference {
   blockOwnerDeletion?: boolean;
 }
 
+/** Which fields a writer owns; `metav1.ManagedFieldsEntry`. */
+export interface ManagedFieldsEntry {
+  manager: string;
+  operation: string;
+  apiVersion: string;
+  time?: string;
+  fieldsType: string;
+  fieldsV1: Record<string, unknown>;
+  subresource?: string;
+}
+
 export interface ObjectMeta {
   name: string;
   generateName?: string;
@@ -32,6 +43,7 @@ export interface ObjectMeta {
   annotations?: StringMap;
   ownerReferences?: OwnerReference[];
   finalizers?: string[];
+  managedFields?: ManagedFieldsEntry[];
 }
 
 export interface KubeObject {

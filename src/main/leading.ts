@@ -19,7 +19,7 @@ export function runCandidate(name: string, argv: readonly string[], make: (optio
   const config = readPartConfig(name, argv);
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
-    const served = await serve(world, []);
+    const served = await serve({ endpoint: world.config, log: world.log }, []);
     try {
       const { client, channel } = await connectToApi(world);
       const leaseMs = config.timings.leaderLeaseSeconds * 1000;

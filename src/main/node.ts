@@ -20,7 +20,7 @@ export function run(argv: readonly string[]): Promise<number> {
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
     const agent = makeAgent(world, client);
-    const served = await serve(world, [agent.service]);
+    const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
       await Promise.race([agent.start(), stopped]);

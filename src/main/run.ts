@@ -2,8 +2,8 @@
 import { UserError } from '../base/errors.ts';
 
 export async function runPart(name: string, argv: readonly string[]): Promise<number> {
-  // The store has flags of its own to tell of.
-  if (name !== 'store' && argv.some((arg) => arg === '--help' || arg === '-h')) {
+  // The store and the API server have flags of their own to tell of.
+  if (name !== 'store' && name !== 'apiserver' && argv.some((arg) => arg === '--help' || arg === '-h')) {
     process.stdout.write(partHelp(name));
     return 0;
   }

@@ -8,6 +8,7 @@ import { systemClock } from '../base/system-clock.ts';
 import { systemRandom } from '../base/system-random.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
 import { HealthProbe, probeTls } from '../cluster/health-probe.ts';
+import type { TlsFiles } from '../base/pki.ts';
 import type { PartConfig } from '../cluster/parts.ts';
 import { connect, type GrpcChannel } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
@@ -41,13 +42,16 @@ export function readPartConfig(name: string, argv: readonly string[]): PartConfi
   }
 }
 
+export function logLevel(): LogLevel {
+  return (process.env['PODIUM_LOG_LEVEL'] ?? 'info') as LogLevel;
+}
+
 export function partWorld(config: PartConfig): PartWorld {
-  const level = (process.env['PODIUM_LOG_LEVEL'] ?? 'info') as LogLevel;
-  return { config, log: createLog(config.name, level), random: systemRandom(), signal: stopSignal() };
+  return { config, log: createLog(config.name, logLevel()), random: systemRandom(), signal: stopSignal() };
 }
 
 /** Loopback in plain text is a choice; any other address is not served so. */
-function requireLoopback({ tls, listenAddress }: PartConfig): void {
+function requireLoopback({ tls, listenAddress }: GrpcEndpoint): void {
   if (tls === undefined && !listenAddress.startsWith('127.')) {
     throw new UserError(`${listenAddress} is not loopback: it is not served without TLS`);
   }
@@ -66,9 +70,15 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-export function readTls({ tls }: PartConfig) {
+export function readTls({ tls }: Pick<PartConfig, 'tls'>) {
   if (tls === undefined) return undefined;
   return { ca: readFileSync(tls.caFile), cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
+}
+
+/** Where gRPC is served, and by which certificate. */
+export interface GrpcEndpoint {
+  readonly listenAddress: string;
+  readonly tls?: TlsFiles | undefined;
 }
 
 export interface Served {
@@ -78,12 +88,12 @@ export interface Served {
 
 /** Serves gRPC with health (not serving until it is set) and reflection. */
 export async function serve(
-  { config, log }: PartWorld,
+  { endpoint, log }: { readonly endpoint: GrpcEndpoint; readonly log: Log },
   services: readonly BoundService[],
   limits: { readonly requestBytesMax?: number } = {},
 ): Promise<Served> {
-  requireLoopback(config);
-  const tls = readTls(config);
+  requireLoopback(endpoint);
+  const tls = endpoint.tls === undefined ? undefined : readTls({ tls: endpoint.tls });
   const health = new HealthService('not-serving');
   const all = [...services, health.bound];
   const server = new GrpcServer({
@@ -92,8 +102,8 @@ export async function serve(
     tls: tls === undefined ? undefined : { ...tls, requireClientCertificate: true },
     ...limits,
   });
-  await server.listen([config.listenAddress]);
-  log.info({ address: config.listenAddress }, 'serving');
+  await server.listen([endpoint.listenAddress]);
+  log.info({ address: endpoint.listenAddress }, 'serving');
   return {
     health,
     stop: () => {
@@ -111,23 +121,25 @@ export interface ApiConnection {
 /** Resolves once the API server serves: all parts start at once, and none shall wait out a back-off for another. */
 export async function connectToApi({ config, log, signal }: PartWorld): Promise<ApiConnection> {
   const startedAtMs = systemClock.monotonic();
-  const probe = new HealthProbe(config.apiServerAddress, config.tls === undefined ? undefined : probeTls(config.tls));
+  const { apiServerAddresses: addresses } = config;
+  const tls = config.tls === undefined ? undefined : probeTls(config.tls);
+  const probes = addresses.map((address) => new HealthProbe(address, tls));
   try {
     for (let delayMs = API_POLL_MS; ; delayMs = Math.min(delayMs * 1.1, API_POLL_MAX_MS)) {
       signal.throwIfAborted();
-      if ((await probe.check(API_PROBE_DEADLINE_MS)) === 'serving') break;
+      if ((await Promise.all(probes.map((probe) => probe.check(API_PROBE_DEADLINE_MS)))).includes('serving')) break;
       await sleep(systemClock, delayMs, signal);
     }
   } finally {
-    probe.close();
+    for (const probe of probes) probe.close();
   }
-  log.info({ address: config.apiServerAddress, durationMs: Math.round(systemClock.monotonic() - startedAtMs) }, 'the API server answers');
-  const channel = connect({ addresses: [config.apiServerAddress], tls: readTls(config) });
+  log.info({ addresses, durationMs: Math.round(systemClock.monotonic() - startedAtMs) }, 'the API server answers');
+  const channel = connect({ addresses, tls: readTls(config) });
   return { channel, client: new ChannelApiClient({ channel, fieldManager: config.name }) };
 }
 
 /** A part's own failure ends its process with a message; the supervisor starts it again. */
-export async function runUntilStopped(world: PartWorld, run: () => Promise<void>): Promise<number> {
+export async function runUntilStopped(world: Pick<PartWorld, 'log' | 'signal'>, run: () => Promise<void>): Promise<number> {
   try {
     await run();
     world.log.info({}, 'ended');

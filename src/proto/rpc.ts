@@ -62,6 +62,8 @@ export interface CallContext {
   readonly peer: string;
   /** The common name of the caller's certificate, where it showed one. */
   readonly identity: string | undefined;
+  /** The organizations of that certificate. */
+  readonly organizations?: readonly string[];
   /** Milliseconds that the caller still waited when the call arrived; undefined: no deadline. */
   readonly deadlineMs: number | undefined;
 }

@@ -38,13 +38,13 @@ export async function authority() {
     return utf8(crl.toString('pem').replaceAll(/(BEGIN|END) CRL/g, '$1 X509 CRL'));
   };
   const serials = new Map<string, string>();
-  const issue = async (name: string): Promise<Issued> => {
+  const issue = async (name: string, organization = ''): Promise<Issued> => {
     const serialNumber = (++serial).toString(16).padStart(2, '0');
     serials.set(name, serialNumber);
     const own = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber,
-      subject: `CN=${name}`,
+      subject: organization === '' ? `CN=${name}` : `CN=${name}, O=${organization}`,
       issuer: ca.subject,
       ...validity,
       signingAlgorithm: algorithm,

@@ -56,6 +56,66 @@ export const DEFAULTS: Readonly<Record<string, (fields: Fields) => void>> = {
   },
   V1RollingUpdateDeployment: (update) => setDefaults(update, { maxUnavailable: '25%', maxSurge: '25%' }),
   V1ReplicaSetSpec: (spec) => setDefaults(spec, { replicas: 1 }),
+  V1ReplicationControllerSpec: (spec) => {
+    setDefaults(spec, { replicas: 1 });
+    const labels = metadataOf(spec['template'])['labels'];
+    if (spec['selector'] === undefined && labels !== undefined) spec['selector'] = labels;
+  },
+  V1StatefulSetSpec: (spec) => {
+    setDefaults(spec, { replicas: 1, revisionHistoryLimit: 10, podManagementPolicy: 'OrderedReady' });
+    spec['updateStrategy'] ??= {};
+    spec['persistentVolumeClaimRetentionPolicy'] ??= {};
+  },
+  V1StatefulSetUpdateStrategy: (strategy) => {
+    setDefaults(strategy, { type: 'RollingUpdate' });
+    if (strategy['type'] === 'RollingUpdate') strategy['rollingUpdate'] ??= {};
+  },
+  V1RollingUpdateStatefulSetStrategy: (update) => setDefaults(update, { partition: 0 }),
+  V1StatefulSetPersistentVolumeClaimRetentionPolicy: (policy) => setDefaults(policy, { whenDeleted: 'Retain', whenScaled: 'Retain' }),
+  V1DaemonSetSpec: (spec) => {
+    setDefaults(spec, { revisionHistoryLimit: 10 });
+    spec['updateStrategy'] ??= {};
+  },
+  V1DaemonSetUpdateStrategy: (strategy) => {
+    setDefaults(strategy, { type: 'RollingUpdate' });
+    if (strategy['type'] === 'RollingUpdate') strategy['rollingUpdate'] ??= {};
+  },
+  V1RollingUpdateDaemonSet: (update) => setDefaults(update, { maxUnavailable: 1, maxSurge: 0 }),
+  V1JobSpec: (spec) => {
+    // Neither says how many: one pod. Only parallelism: a queue that says itself when it is done.
+    if (spec['completions'] === undefined && spec['parallelism'] === undefined) spec['completions'] = 1;
+    setDefaults(spec, { parallelism: 1, completionMode: 'NonIndexed', suspend: false });
+    setDefaults(spec, { backoffLimit: spec['backoffLimitPerIndex'] === undefined ? 6 : 2_147_483_647 });
+    setDefaults(spec, { podReplacementPolicy: spec['podFailurePolicy'] === undefined ? 'TerminatingOrFailed' : 'Failed' });
+  },
+  V1CronJobSpec: (spec) => setDefaults(spec, { concurrencyPolicy: 'Allow', suspend: false, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 1 }),
+  V2HorizontalPodAutoscalerSpec: (spec) => {
+    setDefaults(spec, { minReplicas: 1 });
+    spec['metrics'] ??= [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }];
+  },
+  V1PersistentVolumeSpec: (spec) => setDefaults(spec, { persistentVolumeReclaimPolicy: 'Retain', volumeMode: 'Filesystem' }),
+  V1PersistentVolumeClaimSpec: (spec) => setDefaults(spec, { volumeMode: 'Filesystem' }),
+  V1StorageClass: (storage) => setDefaults(storage, { reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' }),
+  V1CSIDriverSpec: (spec) => {
+    setDefaults(spec, { attachRequired: true, podInfoOnMount: false, storageCapacity: false, fsGroupPolicy: 'ReadWriteOnceWithFSType', requiresRepublish: false, seLinuxMount: false });
+    spec['volumeLifecycleModes'] ??= ['Persistent'];
+  },
+  V1NetworkPolicySpec: (spec) => {
+    spec['policyTypes'] ??= ['Ingress', ...(spec['egress'] === undefined ? [] : ['Egress'])];
+    spec['podSelector'] ??= {};
+  },
+  V1NetworkPolicyPort: (port) => setDefaults(port, { protocol: 'TCP' }),
+  V1RoleRef: (ref) => setDefaults(ref, { apiGroup: 'rbac.authorization.k8s.io' }),
+  RbacV1Subject: (subject) => setDefaults(subject, { apiGroup: subject['kind'] === 'ServiceAccount' ? '' : 'rbac.authorization.k8s.io' }),
+  V1PriorityClass: (priority) => setDefaults(priority, { preemptionPolicy: 'PreemptLowerPriority' }),
+  V1LimitRangeItem: (item) => {
+    // What is not said of requests follows from limits, and the other way round from the maximum.
+    if (item['type'] !== 'Container') return;
+    const limits = { ...(item['max'] as Fields | undefined), ...(item['default'] as Fields | undefined) };
+    if (Object.keys(limits).length > 0) item['default'] = limits;
+    const requests = { ...limits, ...(item['min'] as Fields | undefined), ...(item['defaultRequest'] as Fields | undefined) };
+    if (Object.keys(requests).length > 0) item['defaultRequest'] = requests;
+  },
   V1Service: (service) => (service['spec'] ??= {}),
   V1ServiceSpec: (spec) => {
     setDefaults(spec, { type: 'ClusterIP', sessionAffinity: 'None' });
@@ -86,6 +146,11 @@ function setDefaults(fields: Fields, defaults: Fields): void {
     // Go cannot tell an empty string of an enumeration from one that was left out.
     if (present === undefined || (present === '' && value !== '')) fields[name] = value;
   }
+}
+
+function metadataOf(value: unknown): Fields {
+  const template = (value ?? {}) as Fields; // decoded: a record
+  return (template['metadata'] ?? {}) as Fields;
 }
 
 function listOf(value: unknown): Fields[] {

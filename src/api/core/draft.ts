@@ -3,7 +3,7 @@
  * refusals are thrown as ApiError with the field's path.
  */
 import { ApiError, badRequest, conflict, invalidObject, type FieldError } from '../../kube/errors.ts';
-import { apiVersionOf, type ResourceInfo } from '../../kube/resources.ts';
+import { apiVersionOf } from '../../kube/resources.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { applyDefaults, decode, missingFields } from './schema.ts';
@@ -19,6 +19,13 @@ export interface Draft {
 
 /** Checks the envelope and the types, drops what the kind does not have, fills in defaults. */
 export function decodeObject(kind: Kind, body: unknown, validation: FieldValidation): Draft {
+  const draft = decodeConfig(kind, body, validation);
+  applyDefaults(kind.model, draft.object as Record<string, unknown>);
+  return draft;
+}
+
+/** The same without the defaults: what a client applies owns what the client wrote, and no more. */
+export function decodeConfig(kind: Kind, body: unknown, validation: FieldValidation): Draft {
   const { info, model } = kind;
   if (!isRecord(body)) throw badRequest('the body of the request is not an object');
   const apiVersion = apiVersionOf(info);
@@ -28,32 +35,32 @@ export function decodeObject(kind: Kind, body: unknown, validation: FieldValidat
     const found = `${String(body['apiVersion'])}, Kind=${String(body['kind'])}`;
     throw badRequest(`the object provided is unrecognized (must be of type ${info.kind} in ${apiVersion}, not ${found})`);
   }
-  return { object: decodeAs(info, model, body, validation), warnings: unknownWarnings(info, model, body, validation) };
+  return decodeFields(info, model, body, validation);
 }
 
 /** Of a model that is not the kind's own: a scale, a binding. */
-export function decodeAs(
-  info: { readonly kind: string; readonly version: string },
-  model: string,
-  body: Record<string, unknown>,
-  validation: FieldValidation,
-): KubeObject {
+export function decodeAs(info: Decoded, model: string, body: Record<string, unknown>, validation: FieldValidation): KubeObject {
+  const { object } = decodeFields(info, model, body, validation);
+  applyDefaults(model, object as Record<string, unknown>);
+  return object;
+}
+
+interface Decoded {
+  readonly kind: string;
+  readonly version: string;
+}
+
+function decodeFields(info: Decoded, model: string, body: Record<string, unknown>, validation: FieldValidation): Draft {
   const { value, unknown, wrong } = decode(model, body);
   const prefix = `${info.kind} in version ${JSON.stringify(info.version)} cannot be handled as a ${info.kind}: `;
   if (wrong.length > 0) throw badRequest(prefix + wrong.join(', '));
   if (validation === 'Strict' && unknown.length > 0) {
     throw badRequest(`${prefix}strict decoding error: ${unknown.map(unknownField).join(', ')}`);
   }
-  applyDefaults(model, value);
   value['metadata'] ??= {};
   const object = value as unknown as KubeObject; // the walker has seen to the types
   object.metadata.name ??= '';
-  delete (object.metadata as { managedFields?: unknown }).managedFields;
-  return object;
-}
-
-function unknownWarnings(info: ResourceInfo, model: string, body: Record<string, unknown>, validation: FieldValidation): string[] {
-  return validation === 'Warn' ? decode(model, body).unknown.map(unknownField) : [];
+  return { object, warnings: validation === 'Warn' ? unknown.map(unknownField) : [] };
 }
 
 const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`;

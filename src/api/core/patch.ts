@@ -1,6 +1,7 @@
 /** The three kinds of patches. Each answers the patched copy; what a patch may not do is an error as a value. */
 import { cloneJson, equalJson, isRecord, setField } from '../../kube/types.ts';
 import { modelOfField } from './schema.ts';
+import { LISTS } from './topology.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -134,35 +135,6 @@ function parentOf(path: string): string {
 
 // --- strategic merge
 
-/** Lists that merge by a key of their items; all others are replaced whole. By model and field. */
-export const MERGE_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  V1ObjectMeta: { ownerReferences: 'uid' },
-  V1PodSpec: {
-    containers: 'name',
-    initContainers: 'name',
-    ephemeralContainers: 'name',
-    volumes: 'name',
-    imagePullSecrets: 'name',
-    hostAliases: 'ip',
-    topologySpreadConstraints: 'topologyKey',
-    schedulingGates: 'name',
-    resourceClaims: 'name',
-  },
-  V1Container: { env: 'name', ports: 'containerPort', volumeMounts: 'mountPath', volumeDevices: 'devicePath' },
-  V1EphemeralContainer: { env: 'name', ports: 'containerPort', volumeMounts: 'mountPath', volumeDevices: 'devicePath' },
-  V1PodStatus: { conditions: 'type', podIPs: 'ip', hostIPs: 'ip' },
-  V1ServiceSpec: { ports: 'port' },
-  V1ServiceStatus: { conditions: 'type' },
-  V1NodeStatus: { conditions: 'type', addresses: 'type' },
-  V1DeploymentStatus: { conditions: 'type' },
-  V1ReplicaSetStatus: { conditions: 'type' },
-  V1NamespaceStatus: { conditions: 'type' },
-  V1ServiceAccount: { secrets: 'name', imagePullSecrets: 'name' },
-};
-
-/** Lists of scalars that merge as sets. */
-const MERGED_SETS: ReadonlySet<string> = new Set(['V1ObjectMeta.finalizers', 'V1NodeSpec.podCIDRs']);
-
 export function strategicPatch(model: string, target: unknown, patch: unknown): Patched {
   return attempt(() => {
     if (!isRecord(patch)) throw new PatchProblem('a strategic merge patch is an object');
@@ -193,9 +165,9 @@ function mergeField(model: string | undefined, field: string, target: unknown, p
   const fieldModel = model === undefined ? undefined : modelOfField(model, field);
   if (isRecord(patch)) return mergeRecord(fieldModel, isRecord(target) ? target : {}, patch);
   if (!Array.isArray(patch)) return patch;
-  const mergeKey = model === undefined ? undefined : MERGE_KEYS[model]?.[field];
-  if (mergeKey !== undefined) return mergeList({ model: fieldModel, mergeKey }, Array.isArray(target) ? target : [], patch);
-  if (MERGED_SETS.has(`${model}.${field}`)) return [...new Set([...(Array.isArray(target) ? target : []), ...patch])];
+  const mergeKey = model === undefined ? undefined : LISTS[model]?.[field]?.merge;
+  if (typeof mergeKey === 'string') return mergeList({ model: fieldModel, mergeKey }, Array.isArray(target) ? target : [], patch);
+  if (mergeKey === true) return [...new Set([...(Array.isArray(target) ? target : []), ...patch])];
   return cloneJson(patch);
 }
 
@@ -240,8 +212,8 @@ function setOrder(model: string | undefined, target: Fields, field: string, orde
   const list = target[field];
   if (!Array.isArray(order)) throw new PatchProblem(`$setElementOrder/${field} is a list`);
   if (!Array.isArray(list)) return;
-  const mergeKey = model === undefined ? undefined : MERGE_KEYS[model]?.[field];
-  const keyOf = (item: unknown) => (mergeKey !== undefined && isRecord(item) ? item[mergeKey] : item);
+  const mergeKey = model === undefined ? undefined : LISTS[model]?.[field]?.merge;
+  const keyOf = (item: unknown) => (typeof mergeKey === 'string' && isRecord(item) ? item[mergeKey] : item);
   const ranks = new Map(order.map((item, index) => [keyOf(item), index]));
   let last = -1;
   const ranked = list.map((item: unknown) => ({ item, rank: (last = ranks.get(keyOf(item)) ?? last) }));

@@ -1,6 +1,7 @@
 /** Subresources that are views of an object: `scale`, and what `binding` does to a pod. */
 import type { Binding, Pod } from 'kubernetes-types/core/v1.js';
 import { badRequest, conflict, invalid, invalidObject, required } from '../../kube/errors.ts';
+import { apiVersionOf } from '../../kube/resources.ts';
 import { formatSelector, type LabelSelector } from '../../kube/selector.ts';
 import { withCondition } from '../../kube/conditions.ts';
 import { cloneJson, isRecord, typed, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
@@ -29,6 +30,14 @@ export function scaleOf(object: KubeObject): KubeObject {
 export function decodeScale(body: unknown, validation: FieldValidation): KubeObject {
   if (!isRecord(body)) throw badRequest('the body of the request is not an object');
   return decodeAs(SCALE, 'V1Scale', body, validation);
+}
+
+/** The same wish as a config of the object itself, for server-side apply. */
+export function configOfScale({ info }: Kind, scale: KubeObject): KubeObject {
+  const { name, namespace } = scale.metadata;
+  const { replicas } = (scale['spec'] ?? {}) as { replicas?: number }; // as the schema of a scale has it
+  const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
+  return { apiVersion: apiVersionOf(info), kind: info.kind, metadata, spec: replicas === undefined ? {} : { replicas } };
 }
 
 /** The object as a client would send it to be so many. */

@@ -1,7 +1,6 @@
 /** `meta.k8s.io/v1 Table`: objects as kubectl prints them. Names, order and texts of the columns are kubectl's. */
 import type { KubeObject } from '../../kube/types.ts';
-import type { Column, Kind } from '../kinds/kind.ts';
-import { formatAge } from './age.ts';
+import { age, type Column, type Kind } from '../kinds/kind.ts';
 
 export interface TableColumn {
   readonly name: string;
@@ -20,17 +19,12 @@ export interface Table {
 }
 
 const NAME: Column = { name: 'Name', type: 'string', priority: 0, value: (object) => object.metadata.name };
-const AGE: Column = {
-  name: 'Age',
-  type: 'string',
-  priority: 0,
-  value: (object, wallMs) => formatAge(object.metadata.creationTimestamp, wallMs),
-};
 
 export function columnsOf(kind: Kind): readonly Column[] {
   // Of events the age matters, not the name.
   const isEvent = kind.info.kind === 'Event';
-  return [...(isEvent ? [] : [NAME]), ...kind.columns, ...(kind.hasAgeColumn === false ? [] : [AGE])];
+  const name: Column = kind.nameText === undefined ? NAME : { ...NAME, value: kind.nameText };
+  return [...(isEvent ? [] : [name]), ...kind.columns, ...(kind.hasAgeColumn === false ? [] : [age])];
 }
 
 export function tableOf(
@@ -43,16 +37,20 @@ export function tableOf(
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata: { resourceVersion: list.resourceVersion, ...(list.continue === '' ? {} : { continue: list.continue }) },
-    columnDefinitions: columns.map(({ name, type, priority }) => ({
-      name,
-      type,
-      format: name === 'Name' ? 'name' : '',
-      description: '',
-      priority,
-    })),
-    rows: list.items.map((object) => ({
-      cells: columns.map(({ value }) => value(object, wallMs)),
-      object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
-    })),
+    columnDefinitions: columnDefinitionsOf(columns),
+    rows: list.items.map((object) => ({ cells: cellsOf(columns, object, wallMs), object: partialOf(object, 'v1') })),
   };
+}
+
+export function columnDefinitionsOf(columns: readonly Column[]): readonly TableColumn[] {
+  return columns.map(({ name, type, priority }) => ({ name, type, format: name === 'Name' ? 'name' : '', description: '', priority }));
+}
+
+export function cellsOf(columns: readonly Column[], object: KubeObject, wallMs: number): readonly (string | number)[] {
+  return columns.map(({ value }) => value(object, wallMs));
+}
+
+/** The object's metadata alone. */
+export function partialOf({ metadata }: KubeObject, version: string): object {
+  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata };
 }

@@ -20,14 +20,13 @@ import {
 import { bind, RpcCode, RpcError, type BoundService, type CallContext } from '../../proto/rpc.ts';
 import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '../../proto/struct.ts';
 import { WireError, type Init } from '../../proto/wire.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { FieldValidation } from '../core/draft.ts';
+import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
+import type { Reviews } from '../reviews.ts';
 import type { CacheEvent } from '../watch-cache.ts';
-
-/** Objects within objects: more is no manifest but an attack on recursion. */
-const JSON_DEPTH_MAX = 64;
+import type { Admission } from './admission.ts';
 
 const PATCH_TYPES: Readonly<Record<number, PatchType>> = {
   [WirePatchType.MERGE]: 'merge',
@@ -63,7 +62,13 @@ export function mapApiError(error: unknown): RpcError | undefined {
   return new RpcError(code, error.message, { details, cause: error });
 }
 
-export function resourcesService(registry: Registry, clock: Clock): BoundService {
+export interface ResourcesOptions {
+  readonly registry: Registry;
+  readonly reviews: Reviews;
+  readonly admission: Admission;
+}
+
+export function resourcesService({ registry, reviews, admission }: ResourcesOptions): BoundService {
   const written = ({ object, warnings }: Written, encoding: number) => ({
     object: encodeObject(object, encoding),
     warnings: [...warnings],
@@ -71,55 +76,82 @@ export function resourcesService(registry: Registry, clock: Clock): BoundService
   return bind(
     Resources,
     {
-      get: async (request) => {
+      get: (request, context) => {
         const ref = refOf(request.ref);
-        const object = await registry.get(ref, request.resourceVersion);
-        if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
-        const kind = registry.kindOf(ref);
-        const resourceVersion = object.metadata.resourceVersion ?? '';
-        const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
-        return { object: encodeJson(table, request.encoding) };
+        return admission.unary(context, 'get', ref, async () => {
+          const object = await registry.get(ref, request.resourceVersion);
+          if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
+          const kind = registry.kindOf(ref);
+          const resourceVersion = object.metadata.resourceVersion ?? '';
+          const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
+          return { object: encodeJson(table, request.encoding) };
+        });
       },
-      list: async (request) => {
-        const listed = await registry.list(refOf(request.ref), request);
-        const items = request.asTable
-          ? [encodeJson(registry.tableOf(listed), request.encoding)]
-          : listed.items.map((object) => encodeObject(object, request.encoding));
-        const { resourceVersion, remainingItemCount } = listed;
-        return { resourceVersion, continue: listed.continue, items, remainingItemCount };
+      list: (request, context) => {
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'list', ref, async () => {
+          const listed = await registry.list(ref, request);
+          const items = request.asTable
+            ? [encodeJson(registry.tableOf(listed), request.encoding)]
+            : listed.items.map((object) => encodeObject(object, request.encoding));
+          const { resourceVersion, remainingItemCount } = listed;
+          return { resourceVersion, continue: listed.continue, items, remainingItemCount };
+        });
       },
-      watch: (request, context) => watchEvents(registry, clock, request, context),
-      create: async (request) => {
-        const { ref, object, encoding, dryRun } = request;
-        const body = decodeObject(object);
-        return written(await registry.create(refOf(ref), body, { dryRun, ...validationOf(request.fieldValidation) }), encoding);
+      watch: (request, context) => {
+        const ref = refOf(request.ref);
+        return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
       },
-      update: async (request) => {
-        const { ref, object, encoding, dryRun } = request;
-        const options = { dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
-        return written(await registry.update(refOf(ref), decodeObject(object), options), encoding);
+      create: (request, context) => {
+        const { object, encoding, dryRun, fieldManager } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'create', ref, async (user) => {
+          const body = decodeObject(object);
+          if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
+          return written(await registry.create(ref, body, { user, dryRun, fieldManager, ...validationOf(request.fieldValidation) }), encoding);
+        });
       },
-      patch: async (request) => {
-        const { ref, encoding, dryRun } = request;
-        const type = PATCH_TYPES[request.patchType];
-        if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
-        const options = { dryRun, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
-        return written(await registry.patch(refOf(ref), { type, body: patchBody(request) }, options), encoding);
+      update: (request, context) => {
+        const { object, encoding, dryRun, fieldManager } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'update', ref, async (user) => {
+          const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
+          return written(await registry.update(ref, decodeObject(object), options), encoding);
+        });
       },
-      apply: () => {
-        const message = 'server-side apply is not implemented yet: apply on the client side, which merges three-way and sends a patch';
-        throw new ApiError('NotImplemented', message);
+      patch: (request, context) => {
+        const { encoding, dryRun, fieldManager } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'patch', ref, async (user) => {
+          const type = PATCH_TYPES[request.patchType];
+          if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
+          const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
+          return written(await registry.patch(ref, { type, body: patchBody(request) }, options), encoding);
+        });
       },
-      delete: async (request) => {
-        const { ref, encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
-        const preconditions = preconditionsOf(request.preconditions);
-        const object = await registry.delete(refOf(ref), { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
-        return written({ object, warnings: [] }, encoding);
+      apply: (request, context) => {
+        const { object, encoding, dryRun, fieldManager, force } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'patch', ref, async (user) =>
+          written(await registry.apply(ref, decodeObject(object), { user, dryRun, fieldManager, force }), encoding),
+        );
       },
-      deleteCollection: async (request) => {
-        const listed = await registry.deleteCollection(refOf(request.ref), request);
-        const items = listed.items.map((object) => encodeObject(object, request.encoding));
-        return { resourceVersion: listed.resourceVersion, continue: '', items };
+      delete: (request, context) => {
+        const { encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'delete', ref, async () => {
+          const preconditions = preconditionsOf(request.preconditions);
+          const object = await registry.delete(ref, { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
+          return written({ object, warnings: [] }, encoding);
+        });
+      },
+      deleteCollection: (request, context) => {
+        const ref = refOf(request.ref);
+        return admission.unary(context, 'deletecollection', ref, async () => {
+          const listed = await registry.deleteCollection(ref, request);
+          const items = listed.items.map((object) => encodeObject(object, request.encoding));
+          return { resourceVersion: listed.resourceVersion, continue: '', items };
+        });
       },
     },
     mapApiError,
@@ -128,26 +160,14 @@ export function resourcesService(registry: Registry, clock: Clock): BoundService
 
 async function* watchEvents(
   registry: Registry,
-  clock: Clock,
   request: WatchRequest,
   { signal }: CallContext,
 ): AsyncGenerator<Init<WatchEvent>> {
-  const controller = new AbortController();
-  const end = () => controller.abort();
-  signal.addEventListener('abort', end, { once: true });
-  if (signal.aborted) end();
-  const timer = request.timeoutSeconds > 0 ? clock.setTimer(request.timeoutSeconds * 1000, end) : undefined;
-  try {
-    const ref = refOf(request.ref);
-    const kind = registry.kindOf(ref);
-    const events = await registry.watch(ref, { ...request, signal: controller.signal });
-    const encode = request.asTable ? tableEvent(registry, kind, request.encoding) : plainEvent(kind, request);
-    for await (const event of events) yield encode(event);
-  } finally {
-    timer?.cancel();
-    signal.removeEventListener('abort', end);
-    controller.abort();
-  }
+  const ref = refOf(request.ref);
+  const kind = registry.kindOf(ref);
+  const events = await registry.watch(ref, { ...request, signal });
+  const encode = request.asTable ? tableEvent(registry, kind, request.encoding) : plainEvent(kind, request);
+  for await (const event of events) yield encode(event);
 }
 
 function plainEvent(kind: Kind, { encoding, sendInitialEvents }: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {
@@ -208,31 +228,10 @@ function encodeJson(json: object, encoding: number): Init<ApiObject> {
 function decodeObject(object: ApiObject | undefined): unknown {
   const encoding = object?.encoding;
   if (encoding === undefined) throw badRequest('object is required');
-  return encoding.case === 'fields' ? checkDepth(structToJson(encoding.value)) : parseJson(encoding.value, 'object');
+  return encoding.case === 'fields' ? checkDepth(structToJson(encoding.value)) : parseJsonBody(toUtf8(encoding.value), 'object');
 }
 
 function patchBody({ patch }: PatchRequest): unknown {
   if (patch === undefined) throw badRequest('patch is required');
-  return patch.case === 'patchValue' ? checkDepth(valueToJson(patch.value)) : parseJson(patch.value, 'patch');
-}
-
-function parseJson(bytes: Uint8Array, what: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(toUtf8(bytes));
-  } catch (error) {
-    throw badRequest(`the ${what} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  return checkDepth(value);
-}
-
-function checkDepth<T>(value: T): T {
-  if (isDeeperThan(value, JSON_DEPTH_MAX)) throw badRequest(`the object is nested deeper than ${JSON_DEPTH_MAX}`);
-  return value;
-}
-
-function isDeeperThan(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (depth === 0) return true;
-  return Object.values(value).some((item) => isDeeperThan(item, depth - 1));
+  return patch.case === 'patchValue' ? checkDepth(valueToJson(patch.value)) : parseJsonBody(toUtf8(patch.value), 'patch');
 }

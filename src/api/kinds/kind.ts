@@ -5,6 +5,7 @@
 import type { FieldError } from '../../kube/errors.ts';
 import type { ResourceInfo } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
+import { formatAge } from '../core/age.ts';
 
 export interface Column {
   readonly name: string;
@@ -14,7 +15,7 @@ export interface Column {
   readonly value: (object: KubeObject, wallMs: number) => string | number;
 }
 
-export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize';
+export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize' | 'approval';
 
 /** How long an object that is deleted may still live, in seconds. */
 export type GraceOf = (object: KubeObject, asked: number | undefined) => number;
@@ -37,6 +38,8 @@ export interface Kind {
   readonly selectableFields: Readonly<Record<string, (object: KubeObject) => string>>;
   /** Only kinds that end gracefully have it. */
   readonly graceSeconds?: GraceOf;
+  /** What stands in the name column, where it is more than the name. */
+  readonly nameText?: (object: KubeObject) => string;
   /** Without the name column and the age, which every table has. */
   readonly columns: readonly Column[];
   /** Most tables end with the age. */
@@ -49,6 +52,25 @@ export function column(name: string, value: Column['value'], priority: 0 | 1 = 0
 
 export function wide(name: string, value: Column['value']): Column {
   return column(name, value, 1);
+}
+
+/** A number of the object, 0 where it is not there. */
+export function integer(name: string, ...path: readonly string[]): Column {
+  return { name, type: 'integer', priority: 0, value: (object) => numberAt(object, ...path) };
+}
+
+export function numberAt(object: unknown, ...path: readonly string[]): number {
+  return Number(textAt(object, ...path) || 0);
+}
+
+export const age: Column = column('Age', (object, wallMs) => formatAge(object.metadata.creationTimestamp, wallMs));
+
+/** Of kinds whose tables show when, not how long ago. */
+export const createdAt: Column = column('Created At', (object) => object.metadata.creationTimestamp ?? '');
+
+/** The text at a path, or what kubectl prints where there is none. */
+export function shown(object: unknown, ...path: readonly string[]): string {
+  return textAt(object, ...path) || '<none>';
 }
 
 /** The text at a path of names; empty where there is none. Numbers and booleans become text. */

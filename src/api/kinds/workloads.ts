@@ -1,15 +1,15 @@
-/** Deployments and ReplicaSets: both make pods from a template that their selector must match. */
-import type { Deployment, ReplicaSet } from 'kubernetes-types/apps/v1.js';
-import type { PodTemplateSpec } from 'kubernetes-types/core/v1.js';
+/** What makes pods from a template that its selector must match, and keeps them running. */
+import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-types/apps/v1.js';
+import type { PodTemplateSpec, ReplicationController } from 'kubernetes-types/core/v1.js';
 import { type FieldError, forbiddenField, invalid, notSupported } from '../../kube/errors.ts';
-import { checkDnsSubdomain } from '../../kube/names.ts';
-import { formatSelector, isEmptySelector, selectorMatches, validateSelector, type LabelSelector } from '../../kube/selector.ts';
-import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { checkDnsLabel, checkDnsSubdomain } from '../../kube/names.ts';
+import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector } from '../../kube/selector.ts';
+import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { immutableField, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
-import { column, textAt, wide, type Column, type Kind } from './kind.ts';
+import { age, column, integer, numberAt, shown, textAt, type Kind } from './kind.ts';
 import { validatePodSpec } from './pod-template.ts';
+import { imageColumns, templateColumns } from './workload-columns.ts';
 
 interface WorkloadSpec {
   readonly replicas?: number;
@@ -32,10 +32,10 @@ export const deployments: Kind = {
   validateUpdate: sameSelector,
   selectableFields: {},
   columns: [
-    column('Ready', (object) => `${count(object, 'status', 'readyReplicas')}/${count(object, 'spec', 'replicas')}`),
+    column('Ready', (object) => `${numberAt(object, 'status', 'readyReplicas')}/${numberAt(object, 'spec', 'replicas')}`),
     integer('Up-to-date', 'status', 'updatedReplicas'),
     integer('Available', 'status', 'availableReplicas'),
-    column('Age', (object, wallMs) => formatAge(object.metadata.creationTimestamp, wallMs)),
+    age,
     ...templateColumns(),
   ],
   hasAgeColumn: false,
@@ -50,13 +50,141 @@ export const replicaSets: Kind = {
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => validateWorkload(typed<ReplicaSet>(object).spec!),
   validateUpdate: sameSelector,
-  selectableFields: { 'status.replicas': (object) => String(count(object, 'status', 'replicas')) },
+  selectableFields: { 'status.replicas': (object) => String(numberAt(object, 'status', 'replicas')) },
   columns: [
     integer('Desired', 'spec', 'replicas'),
     integer('Current', 'status', 'replicas'),
     integer('Ready', 'status', 'readyReplicas'),
-    column('Age', (object, wallMs) => formatAge(object.metadata.creationTimestamp, wallMs)),
+    age,
     ...templateColumns(),
+  ],
+  hasAgeColumn: false,
+};
+
+export const statefulSets: Kind = {
+  info: infoOf('statefulsets'),
+  model: 'V1StatefulSet',
+  subresources: ['status', 'scale'],
+  hasGeneration: true,
+  // Pods are named after it, with a number behind, and their names are host names.
+  checkName: checkDnsLabel,
+  prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
+  validate: (object) => {
+    const spec = typed<StatefulSet>(object).spec!;
+    const errors = validateWorkload(spec);
+    if (!['OrderedReady', 'Parallel'].includes(spec.podManagementPolicy ?? '')) {
+      errors.push(notSupported('spec.podManagementPolicy', spec.podManagementPolicy, ['OrderedReady', 'Parallel']));
+    }
+    if (!['OnDelete', 'RollingUpdate'].includes(spec.updateStrategy?.type ?? '')) {
+      errors.push(notSupported('spec.updateStrategy.type', spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate']));
+    }
+    return errors;
+  },
+  validateUpdate: (object, old) => {
+    const fixed = ({ spec }: StatefulSet) => {
+      const { replicas, ordinals, template, updateStrategy, persistentVolumeClaimRetentionPolicy, minReadySeconds, revisionHistoryLimit, ...rest } = spec as NonNullable<typeof spec> & { ordinals?: unknown };
+      return rest;
+    };
+    if (equalJson(fixed(typed<StatefulSet>(object)), fixed(typed<StatefulSet>(old)))) return [];
+    const free = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'";
+    return [forbiddenField('spec', `updates to statefulset spec for fields other than ${free} are forbidden`)];
+  },
+  selectableFields: {},
+  columns: [column('Ready', (object) => `${numberAt(object, 'status', 'readyReplicas')}/${numberAt(object, 'spec', 'replicas')}`), age, ...imageColumns()],
+  hasAgeColumn: false,
+};
+
+export const daemonSets: Kind = {
+  info: infoOf('daemonsets'),
+  model: 'V1DaemonSet',
+  subresources: ['status'],
+  hasGeneration: true,
+  checkName: checkDnsSubdomain,
+  prepareForCreate: (draft) => (draft['status'] = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }),
+  validate: (object) => {
+    const spec = typed<DaemonSet>(object).spec!;
+    const errors = validateWorkload(spec);
+    if (!['OnDelete', 'RollingUpdate'].includes(spec.updateStrategy?.type ?? '')) {
+      errors.push(notSupported('spec.updateStrategy.type', spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate']));
+    }
+    return errors;
+  },
+  validateUpdate: sameSelector,
+  selectableFields: {},
+  columns: [
+    integer('Desired', 'status', 'desiredNumberScheduled'),
+    integer('Current', 'status', 'currentNumberScheduled'),
+    integer('Ready', 'status', 'numberReady'),
+    integer('Up-to-date', 'status', 'updatedNumberScheduled'),
+    integer('Available', 'status', 'numberAvailable'),
+    column('Node Selector', (object) => {
+      const labels = Object.entries(typed<DaemonSet>(object).spec?.template.spec?.nodeSelector ?? {});
+      return labels.map(([key, value]) => `${key}=${value}`).sort().join(',') || '<none>';
+    }),
+    age,
+    ...templateColumns(),
+  ],
+  hasAgeColumn: false,
+};
+
+export const replicationControllers: Kind = {
+  info: infoOf('replicationcontrollers'),
+  model: 'V1ReplicationController',
+  subresources: ['status', 'scale'],
+  hasGeneration: true,
+  checkName: checkDnsSubdomain,
+  prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
+  validate: (object) => {
+    const { selector = {}, ...spec } = typed<ReplicationController>(object).spec!;
+    return validateWorkload({ ...spec, selector: { matchLabels: selector } });
+  },
+  selectableFields: { 'status.replicas': (object) => String(numberAt(object, 'status', 'replicas')) },
+  columns: [
+    integer('Desired', 'spec', 'replicas'),
+    integer('Current', 'status', 'replicas'),
+    integer('Ready', 'status', 'readyReplicas'),
+    age,
+    ...templateColumns((object) => {
+      const { selector, template } = typed<ReplicationController>(object).spec ?? {};
+      return { ...(template === undefined ? {} : { template }), selector: { matchLabels: selector ?? {} } };
+    }),
+  ],
+  hasAgeColumn: false,
+};
+
+export const controllerRevisions: Kind = {
+  info: infoOf('controllerrevisions'),
+  model: 'V1ControllerRevision',
+  subresources: [],
+  hasGeneration: false,
+  checkName: checkDnsSubdomain,
+  validateUpdate: (object, old) => immutableField('data', object['data'], old['data']),
+  selectableFields: {},
+  columns: [
+    column('Controller', (object) => {
+      const owner = object.metadata.ownerReferences?.find(({ controller }) => controller === true);
+      if (owner === undefined) return '<none>';
+      const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]!}` : '';
+      return `${owner.kind.toLowerCase()}${group}/${owner.name}`;
+    }),
+    integer('Revision', 'revision'),
+  ],
+};
+
+export const podTemplates: Kind = {
+  info: infoOf('podtemplates'),
+  model: 'V1PodTemplate',
+  subresources: [],
+  hasGeneration: false,
+  checkName: checkDnsSubdomain,
+  selectableFields: {},
+  columns: [
+    column('Containers', (object) => typed<{ template?: PodTemplateSpec }>(object).template?.spec?.containers.map(({ name }) => name).join(',') ?? ''),
+    column('Images', (object) => typed<{ template?: PodTemplateSpec }>(object).template?.spec?.containers.map(({ image }) => image).join(',') ?? ''),
+    column('Pod Labels', (object) => {
+      const labels = Object.entries(typed<{ template?: PodTemplateSpec }>(object).template?.metadata?.labels ?? {});
+      return labels.map(([key, value]) => `${key}=${value}`).sort().join(',') || '<none>';
+    }),
   ],
   hasAgeColumn: false,
 };
@@ -118,23 +246,4 @@ const isZero = (value: number | string | undefined) => value === 0 || value === 
 function sameSelector(object: KubeObject, old: KubeObject): FieldError[] {
   const selectorOf = (from: KubeObject) => typed<Deployment>(from).spec?.selector;
   return immutableField('spec.selector', selectorOf(object), selectorOf(old));
-}
-
-// --- columns
-
-function count(object: KubeObject, ...path: string[]): number {
-  return Number(textAt(object, ...path) || 0);
-}
-
-function integer(name: string, ...path: string[]): Column {
-  return { name, type: 'integer', priority: 0, value: (object) => count(object, ...path) };
-}
-
-function templateColumns(): Column[] {
-  const containers = (object: KubeObject) => typed<Deployment>(object).spec?.template?.spec?.containers ?? [];
-  return [
-    wide('Containers', (object) => containers(object).map(({ name }) => name).join(',')),
-    wide('Images', (object) => containers(object).map(({ image }) => image).join(',')),
-    wide('Selector', (object) => formatSelector(typed<Deployment>(object).spec?.selector)),
-  ];
 }

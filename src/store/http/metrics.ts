@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Disk, DiskFile } from '../../base/disk.ts';
 import { systemErrorCode } from '../../base/errors.ts';
+import { addProcessMetrics } from '../../base/process-metrics.ts';
+import { Registry, type Histogram, type Sample } from '../../base/prometheus.ts';
 import type { HandledObserver } from '../../grpc/server.ts';
 import { RpcCode } from '../../proto/rpc.ts';
 import type { MethodDescriptor } from '../../proto/wire.ts';
@@ -17,7 +19,6 @@ import type { ProgressState } from '../raft/core/progress.ts';
 import type { PeerStatus } from '../raft/core/raft.ts';
 import type { LogIndex } from '../raft/core/types.ts';
 import type { StateMachine } from '../state-machine.ts';
-import { Registry, type Histogram, type Sample } from './registry.ts';
 
 /** etcd's: from a millisecond, doubling. */
 const SECONDS: readonly number[] = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
@@ -49,7 +50,7 @@ export class StoreMetrics {
     this.registry.add('counter', 'grpc_server_handled_total', 'Total number of RPCs completed on the server, regardless of success or failure.', () =>
       this.#calls.flatMap(({ method, counts }) => callSamples(method, counts)),
     );
-    addProcess(this.registry, clock.wall() / 1000 - process.uptime());
+    addProcessMetrics(this.registry, clock.wall());
   }
 
   /** For the server. */
@@ -184,22 +185,6 @@ function addMvcc(registry: Registry, member: Member): void {
     counter(`${prefix}_txn_total`, 'Total number of txns seen by this member.', total('txn'));
     counter(`${prefix}_range_total`, 'Total number of ranges seen by this member.', total('range'));
   }
-}
-
-function addProcess(registry: Registry, startedAtSeconds: number): void {
-  registry.add('gauge', 'process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', () => startedAtSeconds);
-  registry.add('gauge', 'process_resident_memory_bytes', 'Resident memory size in bytes.', () => process.memoryUsage.rss());
-  registry.add('counter', 'process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  });
-  registry.add('gauge', 'process_open_fds', 'Number of open file descriptors.', async () => {
-    try {
-      return (await readdir('/proc/self/fd')).length;
-    } catch {
-      return []; // not on this system
-    }
-  });
 }
 
 async function folderBytes(folder: string): Promise<number> {

@@ -83,7 +83,8 @@ test('broken and hostile bodies are refused as BadRequest', async () => {
   expect(polluted.message).toContain('unknown field "b"');
   expect(({} as Record<string, unknown>)['x/y']).toBeUndefined();
   expect((await failure(channel.unary(Resources.methods.get, {}))).message).toBe('ref is required');
-  expect((await failure(channel.unary(Resources.methods.apply, { ref: at('configmaps', 'x') }))).code).toBe(RpcCode.UNIMPLEMENTED);
+  const nobody = await failure(channel.unary(Resources.methods.apply, { ref: at('configmaps', 'x'), object: { encoding: { case: 'json', value: fromUtf8('{}') } } }));
+  expect(nobody.message).toContain('fieldManager: Required value: is required for apply patch');
 });
 
 test('tables have the columns of kubectl', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { bucketsBetween, bucketsOf, parseMetrics, quantileOf, valueOf } from '../../../src/cli/core/prometheus.ts';
-import { Registry } from '../../../src/store/http/registry.ts';
+import { Registry } from '../../../src/base/prometheus.ts';
 
 test('parseMetrics() takes what the format has, and passes over the rest', () => {
   const text = [

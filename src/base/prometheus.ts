@@ -70,8 +70,15 @@ export class Registry {
 
   histogram(name: string, help: string, bounds: readonly number[]): Histogram {
     const histogram = new Histogram(bounds);
-    this.#families.push({ name, help, type: 'histogram', samples: async () => histogram.samples() });
+    this.addHistograms(name, help, () => [{ labels: {}, histogram }]);
     return histogram;
+  }
+
+  /** One a set of labels; which there are is asked at each scrape. */
+  addHistograms(name: string, help: string, histograms: () => readonly { readonly labels: Labels; readonly histogram: Histogram }[]): void {
+    const labelled = ({ labels, histogram }: { readonly labels: Labels; readonly histogram: Histogram }) =>
+      histogram.samples().map((sample) => ({ ...sample, labels: { ...labels, ...sample.labels } }));
+    this.#families.push({ name, help, type: 'histogram', samples: async () => histograms().flatMap(labelled) });
   }
 
   async text(): Promise<string> {
@@ -86,7 +93,7 @@ function textOf({ name, help, type }: Family, samples: readonly Line[]): string 
 }
 
 function labelText(labels: Labels | undefined): string {
-  if (labels === undefined) return '';
+  if (labels === undefined || Object.keys(labels).length === 0) return '';
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`);
   return `{${pairs.join(',')}}`;
 }

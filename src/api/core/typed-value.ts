@@ -1,0 +1,238 @@
+/**
+ * Walks over objects by the shapes of their kinds: which places a value has, in what two values differ, two values made
+ * one, a value less some of its places. The rules are those of Kubernetes' structured merge and diff
+ * (https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy): an atomic value is one place; an
+ * item of a keyed list or of a set is a place of its own beside what is below it.
+ */
+import { equalJson, isRecord, setField } from '../../kube/types.ts';
+import { FieldSetBuilder, type FieldSet } from './field-set.ts';
+import { fieldShapes, KEY_DEFAULTS, type Shape } from './topology.ts';
+
+const ANY: Shape = { kind: 'any' };
+
+/** A list that is no set though it must be one, or an item without its keys: the path and the problem. */
+export class ShapeProblem extends Error {}
+
+type KeyedList = Extract<Shape, { kind: 'list' }>;
+
+function isGranularMap(shape: Shape): boolean {
+  return (shape.kind === 'any' || shape.kind === 'map' || shape.kind === 'struct') && !(shape.kind !== 'any' && shape.isAtomic);
+}
+
+function isKeyedList(shape: Shape): shape is KeyedList {
+  return shape.kind === 'list' && shape.relation !== 'atomic';
+}
+
+/** Of an entry of a record; `isDeclared`: a field of a struct, not an entry of a map. */
+function entryShape(shape: Shape, name: string): { readonly shape: Shape; readonly isDeclared: boolean } {
+  if (shape.kind === 'struct') {
+    const declared = fieldShapes(shape.model).get(name);
+    return { shape: declared ?? ANY, isDeclared: declared !== undefined };
+  }
+  return { shape: shape.kind === 'map' ? shape.element : ANY, isDeclared: false };
+}
+
+/** The item's name among its siblings: `k:{"name":"a"}` or `v:"a"`. */
+export function elementOf(list: KeyedList, item: unknown): string {
+  if (list.relation !== 'map') return `v:${JSON.stringify(item)}`;
+  if (!isRecord(item)) throw new ShapeProblem('an item of a list that is told apart by keys must be an object');
+  const defaults = list.element.kind === 'struct' ? KEY_DEFAULTS[list.element.model] : undefined;
+  const keys: Record<string, unknown> = {};
+  for (const key of [...list.keys].sort()) {
+    const value = item[key] ?? defaults?.[key];
+    if (value === undefined) {
+      throw new ShapeProblem(`associative list with keys has an element that omits key field ${JSON.stringify(key)} (and doesn't have default value)`);
+    }
+    keys[key] = value;
+  }
+  return `k:${JSON.stringify(keys)}`;
+}
+
+/** By element; a name that comes twice keeps both, the way it is stored. */
+function itemsByElement(list: KeyedList, items: readonly unknown[]): Map<string, unknown[]> {
+  const found = new Map<string, unknown[]>();
+  for (const item of items) {
+    const element = elementOf(list, item);
+    const same = found.get(element);
+    if (same === undefined) found.set(element, [item]);
+    else same.push(item);
+  }
+  return found;
+}
+
+// --- places
+
+export function fieldSetOf(shape: Shape, value: unknown): FieldSet {
+  const builder = new FieldSetBuilder();
+  addPlaces(shape, value, builder);
+  return builder.build();
+}
+
+function addPlaces(shape: Shape, value: unknown, builder: FieldSetBuilder): void {
+  if (isGranularMap(shape) && isRecord(value)) {
+    for (const [name, field] of Object.entries(value)) {
+      if (field === undefined) continue;
+      const { shape: below, isDeclared } = entryShape(shape, name);
+      const at = builder.at(`f:${name}`);
+      addPlaces(below, field, at);
+      if (!isDeclared || field === null || (isRecord(field) && Object.keys(field).length === 0)) at.add();
+    }
+  } else if (isKeyedList(shape) && Array.isArray(value)) {
+    for (const item of value) {
+      const at = builder.at(elementOf(shape, item));
+      addPlaces(shape.element, item, at);
+      at.add();
+    }
+  } else if (shape.kind === 'any' || (!isGranularMap(shape) && !isKeyedList(shape))) builder.add();
+}
+
+// --- differences
+
+export interface Comparison {
+  readonly added: FieldSet;
+  readonly modified: FieldSet;
+  readonly removed: FieldSet;
+}
+
+interface Differences {
+  readonly added: FieldSetBuilder;
+  readonly modified: FieldSetBuilder;
+  readonly removed: FieldSetBuilder;
+}
+
+export function compare(shape: Shape, before: unknown, after: unknown): Comparison {
+  const differences = { added: new FieldSetBuilder(), modified: new FieldSetBuilder(), removed: new FieldSetBuilder() };
+  addDifferences(shape, before, after, differences);
+  return { added: differences.added.build(), modified: differences.modified.build(), removed: differences.removed.build() };
+}
+
+function addDifferences(shape: Shape, before: unknown, after: unknown, to: Differences): void {
+  if (isGranularMap(shape) && hasEntries(before, after)) {
+    const [old, now] = [entriesOf(before), entriesOf(after)];
+    for (const name of new Set([...Object.keys(old), ...Object.keys(now)])) {
+      addDifferences(entryShape(shape, name).shape, old[name], now[name], below(to, `f:${name}`));
+    }
+  } else if (isKeyedList(shape) && hasItems(before, after)) {
+    const [old, now] = [itemsByElement(shape, itemsOf(before)), itemsByElement(shape, itemsOf(after))];
+    for (const element of new Set([...old.keys(), ...now.keys()])) {
+      const [was, is] = [old.get(element), now.get(element)];
+      const at = below(to, element);
+      // Items of one name cannot be told apart: then the whole of them is compared.
+      if ((was?.length ?? 0) > 1 || (is?.length ?? 0) > 1) addLeaf(was, is, at);
+      else addDifferences(shape.element, was?.[0], is?.[0], at);
+    }
+  } else return addLeaf(before, after, to);
+  if (before === undefined) to.added.add();
+  else if (after === undefined) to.removed.add();
+}
+
+function addLeaf(before: unknown, after: unknown, to: Differences): void {
+  if (before === undefined && after === undefined) return;
+  if (before === undefined) to.added.add();
+  else if (after === undefined) to.removed.add();
+  else if (!equalJson(before, after)) to.modified.add();
+}
+
+function below({ added, modified, removed }: Differences, element: string): Differences {
+  return { added: added.at(element), modified: modified.at(element), removed: removed.at(element) };
+}
+
+/** Both can be looked into, and there is something to see; two that are empty or of another type are compared as one. */
+function hasEntries(a: unknown, b: unknown): boolean {
+  if ((a !== undefined && !isRecord(a)) || (b !== undefined && !isRecord(b))) return false;
+  return Object.keys(a ?? {}).length + Object.keys(b ?? {}).length > 0;
+}
+
+function hasItems(a: unknown, b: unknown): boolean {
+  if ((a !== undefined && !Array.isArray(a)) || (b !== undefined && !Array.isArray(b))) return false;
+  return (a ?? []).length + (b ?? []).length > 0;
+}
+
+function entriesOf(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {};
+}
+
+function itemsOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? (value as unknown[]) : [];
+}
+
+// --- two made one
+
+/** What `applied` says stands; the rest is as it was. */
+export function merge(shape: Shape, current: unknown, applied: unknown): unknown {
+  if (applied === undefined) return current;
+  if (isGranularMap(shape) && isRecord(current) && isRecord(applied)) {
+    const merged: Record<string, unknown> = {};
+    for (const name of new Set([...Object.keys(current), ...Object.keys(applied)])) {
+      const value = merge(entryShape(shape, name).shape, ownField(current, name), ownField(applied, name));
+      if (value !== undefined) setField(merged, name, value);
+    }
+    return merged;
+  }
+  if (isKeyedList(shape) && Array.isArray(current) && Array.isArray(applied)) return mergeItems(shape, current, applied);
+  return applied;
+}
+
+function ownField(record: Record<string, unknown>, name: string): unknown {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+/** In the order of what is applied; the others follow the item that they followed. */
+function mergeItems(shape: KeyedList, current: readonly unknown[], applied: readonly unknown[]): unknown[] {
+  const wanted = itemsByElement(shape, applied);
+  for (const [element, same] of wanted) {
+    if (same.length > 1) throw new ShapeProblem(`duplicate entries for key ${element.slice(2)}`);
+  }
+  const existing = itemsByElement(shape, current);
+  const followers = new Map<string | undefined, unknown[]>();
+  let last: string | undefined;
+  for (const item of current) {
+    const element = elementOf(shape, item);
+    if (wanted.has(element)) last = element;
+    else followers.set(last, [...(followers.get(last) ?? []), item]);
+  }
+  const merged = [...(followers.get(undefined) ?? [])];
+  for (const [element, [item]] of wanted) {
+    merged.push(merge(shape.element, existing.get(element)?.[0], item), ...(followers.get(element) ?? []));
+  }
+  return merged;
+}
+
+// --- less some places
+
+/** Undefined: nothing is left. Atomic values go whole or stay. */
+export function removeItems(shape: Shape, value: unknown, places: FieldSet): unknown {
+  if (isGranularMap(shape) && isRecord(value)) {
+    const left: Record<string, unknown> = {};
+    for (const [name, field] of Object.entries(value)) {
+      const kept = keep(entryShape(shape, name).shape, field, places.children.get(`f:${name}`));
+      if (kept !== undefined) setField(left, name, kept);
+    }
+    return Object.keys(left).length > 0 || Object.keys(value).length === 0 ? left : undefined;
+  }
+  if (isKeyedList(shape) && Array.isArray(value)) {
+    const left = value
+      .map((item: unknown) => keep(shape.element, item, places.children.get(elementOf(shape, item))))
+      .filter((item) => item !== undefined);
+    return left.length > 0 || value.length === 0 ? left : undefined;
+  }
+  return value;
+}
+
+function keep(shape: Shape, value: unknown, places: FieldSet | undefined): unknown {
+  if (places === undefined) return value;
+  return places.isMember ? undefined : removeItems(shape, value, places);
+}
+
+/** Declared fields that only hold others count as members too, so that a struct goes when all that was in it has gone. */
+export function withNamedFields(shape: Shape, set: FieldSet): FieldSet {
+  const children = new Map<string, FieldSet>();
+  for (const [element, child] of set.children) {
+    const { shape: belowShape, isDeclared } = element.startsWith('f:')
+      ? entryShape(shape, element.slice(2))
+      : { shape: isKeyedList(shape) ? shape.element : ANY, isDeclared: false };
+    const named = withNamedFields(belowShape, child);
+    children.set(element, isDeclared && !named.isMember ? { ...named, isMember: true } : named);
+  }
+  return { isMember: set.isMember, children };
+}

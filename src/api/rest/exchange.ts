@@ -1,0 +1,21 @@
+/** One request on its way through this face, once its caller is known. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { User } from '../access.ts';
+import type { Reply } from './reply.ts';
+
+export interface Exchange {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  readonly user: User;
+  readonly reply: Reply;
+  /** A watch, or a log that is followed: no time is set to it. */
+  readonly isLongRunning: boolean;
+  /** Fires when the client has gone, the answer is over, or the server stops. */
+  readonly signal: AbortSignal;
+  /** Reads the body, once. */
+  body(): Promise<Uint8Array>;
+  after(delayMs: number): Promise<void>;
+}

@@ -1,0 +1,258 @@
+/**
+ * The verbs of resources: from a request to a call of the registry, and from what it answers to bytes. Decides nothing
+ * that another face would decide as well.
+ */
+import { ApiError, badRequest, methodNotAllowed } from '../../kube/errors.ts';
+import { isRecord, type KubeObject } from '../../kube/types.ts';
+import type { PodLogs } from '../pod-logs.ts';
+import type { Ref, Registry, WriteOptions } from '../registry.ts';
+import type { Reviews } from '../reviews.ts';
+import { jsonBytes } from '../watch-cache.ts';
+import { columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
+import { parseBody } from './body.ts';
+import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
+import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, writeOptions } from './core/query.ts';
+import type { Route, Verb } from './core/routes.ts';
+import type { Exchange } from './exchange.ts';
+import { listChunks, listDocument, rowOf, type Showing } from './lists.ts';
+import { EventEncoders, writeWatch, type WatchEnd, type WatchWorld } from './watches.ts';
+
+export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
+
+/** What is not an answer but a connection of its own: they have their place here, and are not served yet. */
+const CONNECTS: ReadonlySet<string> = new Set(['pods/exec', 'pods/attach', 'pods/portforward', 'pods/proxy', 'services/proxy', 'nodes/proxy']);
+
+/** A deletion of these answers the object even where nothing of it is left; of others, a Status. As in Kubernetes. */
+const ANSWER_DELETED: ReadonlySet<string> = new Set([
+  'pods', 'services', 'serviceaccounts', 'podtemplates', 'persistentvolumes', 'persistentvolumeclaims', 'resourcequotas',
+]);
+
+export interface ResourceFaceOptions {
+  readonly registry: Registry;
+  readonly logs: PodLogs;
+  readonly reviews: Reviews;
+  readonly world: WatchWorld;
+  readonly random: { between(low: number, high: number): number };
+  readonly onWatchEnd: (ref: Ref, end: WatchEnd) => void;
+}
+
+export class ResourceFace {
+  readonly #options: ResourceFaceOptions;
+  readonly #encoders: EventEncoders;
+
+  constructor(options: ResourceFaceOptions) {
+    this.#options = options;
+    this.#encoders = new EventEncoders(options.world.clock);
+  }
+
+  async serve(exchange: Exchange, { ref }: ResourceRoute, verb: Verb): Promise<void> {
+    const { registry, reviews } = this.#options;
+    const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
+    if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
+    if (reviews.has(ref)) return this.#review(exchange, ref, verb);
+    const kind = registry.kindOf(ref);
+    if (!kind.info.namespaced && ref.namespace !== '') throw notFoundPath();
+    if (ref.group === '' && path === 'pods/log') return verb === 'get' ? this.#log(exchange, ref) : refuseVerb(path, verb);
+    switch (verb) {
+      case 'get':
+        return this.#get(exchange, ref);
+      case 'list':
+        return this.#list(exchange, ref);
+      case 'watch':
+        return this.#watch(exchange, ref);
+      case 'create':
+        if (kind.info.namespaced && ref.namespace === '') throw methodNotAllowed(kind.info, 'POST');
+        return this.#create(exchange, ref);
+      case 'update':
+        return this.#update(exchange, ref);
+      case 'patch':
+        return this.#patch(exchange, ref);
+      case 'delete':
+        return this.#delete(exchange, ref);
+      case 'deletecollection':
+        return this.#deleteCollection(exchange, ref);
+    }
+  }
+
+  async #get(exchange: Exchange, ref: Ref): Promise<void> {
+    const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    const object = await this.#options.registry.get(ref, exchange.query.get('resourceVersion') ?? '');
+    await this.#answer(exchange, ref, negotiated, { code: 200, object });
+  }
+
+  async #list(exchange: Exchange, ref: Ref): Promise<void> {
+    const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    const options = listOptions(exchange.query);
+    const showing = this.#showing(exchange, negotiated);
+    const listed = await this.#options.registry.list(ref, options);
+    if (negotiated.format === 'yaml') return exchange.reply.send(200, listDocument(listed, showing), 'yaml');
+    await exchange.reply.sendChunks(200, listChunks(listed, showing), negotiated.contentType);
+  }
+
+  #showing(exchange: Exchange, { shape }: Negotiated): Showing {
+    const { query, reply } = exchange;
+    return { shape, includeObject: includeObject(query), isPretty: reply.isPretty, wallMs: this.#options.registry.wall() };
+  }
+
+  async #watch(exchange: Exchange, ref: Ref): Promise<void> {
+    const { registry, world, random, onWatchEnd } = this.#options;
+    const { reply, query } = exchange;
+    const { format, shape } = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    if (format !== 'json') throw notAcceptable();
+    const options = watchOptions(query);
+    const kind = registry.kindOf(ref);
+    const showing = { kind, shape, includeObject: includeObject(query), marksInitialEnd: options.sendInitialEvents === true };
+    const encoder = this.#encoders.for(showing);
+    const minimum = Math.ceil(world.limits.watchTimeoutMs / 1000);
+    const timeoutSeconds = options.timeoutSeconds > 0 ? options.timeoutSeconds : random.between(minimum, 2 * minimum);
+    let isSlow = false;
+    const events = await registry.watch(ref, { ...options, timeoutSeconds, signal: exchange.signal, onSlow: () => (isSlow = true) });
+    reply.open(200, { 'Content-Type': MEDIA_TYPES.json });
+    onWatchEnd(ref, await writeWatch(reply, events, () => isSlow, encoder, world));
+  }
+
+  async #log(exchange: Exchange, ref: Ref): Promise<void> {
+    const { reply, query } = exchange;
+    const chunks = await this.#options.logs.open({ namespace: ref.namespace, name: ref.name, ...logOptions(query) }, exchange.signal);
+    const iterator = chunks[Symbol.asyncIterator]();
+    // What goes wrong before the first byte is still told by a Status.
+    const open = () => reply.open(200, { 'Content-Type': 'text/plain' });
+    const first = iterator.next();
+    // A log that is followed may be silent for long: its reader shall know that it has begun.
+    if (exchange.isLongRunning) await Promise.race([first.then(open), exchange.after(FOLLOW_OPEN_MS).then(open)]);
+    for (let next = await first; next.done !== true; next = await iterator.next()) {
+      open();
+      await reply.write(next.value);
+      if (reply.isOver) break;
+    }
+    open();
+    reply.end();
+    await iterator.return?.();
+  }
+
+  async #create(exchange: Exchange, ref: Ref): Promise<void> {
+    const { registry } = this.#options;
+    if (ref.name !== '' && ref.subresource === '') refuseVerb(ref.resource, 'create');
+    const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    const options = writeOptions(exchange.query, 'CreateOptions');
+    const body = await bodyOf(exchange);
+    const written = await registry.create(ref, body, this.#writeOptions(exchange, options));
+    exchange.reply.warnings.push(...written.warnings);
+    await this.#answer(exchange, ref, negotiated, { code: 201, object: written.object });
+  }
+
+  async #update(exchange: Exchange, ref: Ref): Promise<void> {
+    if (ref.name === '') refuseVerb(ref.resource, 'update');
+    const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    const options = writeOptions(exchange.query, 'UpdateOptions');
+    const written = await this.#options.registry.update(ref, await bodyOf(exchange), this.#writeOptions(exchange, options));
+    exchange.reply.warnings.push(...written.warnings);
+    await this.#answer(exchange, ref, negotiated, { code: 200, object: written.object });
+  }
+
+  async #patch(exchange: Exchange, ref: Ref): Promise<void> {
+    if (ref.name === '') refuseVerb(ref.resource, 'patch');
+    const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    const options = writeOptions(exchange.query, 'PatchOptions');
+    const format = patchFormat(exchange.headers['content-type']);
+    if (options.force && format !== 'apply') {
+      throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch');
+    }
+    const body = await parseBody(await exchange.body(), format === 'apply' ? 'yaml' : 'json');
+    const writing = this.#writeOptions(exchange, options);
+    const { registry } = this.#options;
+    const { force } = options;
+    const written = await (format === 'apply' ? registry.apply(ref, body, { ...writing, force }) : registry.patch(ref, { type: format, body }, writing));
+    exchange.reply.warnings.push(...written.warnings);
+    await this.#answer(exchange, ref, negotiated, { code: written.isNew === true ? 201 : 200, object: written.object });
+  }
+
+  async #delete(exchange: Exchange, ref: Ref): Promise<void> {
+    const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    const options = deleteOptions(exchange.query, await deletionBody(exchange));
+    const object = await this.#options.registry.delete(ref, options);
+    const isLeft = object.metadata.deletionTimestamp !== undefined;
+    if (isLeft || ANSWER_DELETED.has(ref.resource)) return this.#answer(exchange, ref, negotiated, { code: 200, object });
+    await exchange.reply.send(200, deletedStatus(ref, object), negotiated.format);
+  }
+
+  async #deleteCollection(exchange: Exchange, ref: Ref): Promise<void> {
+    const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    const { labelSelector, fieldSelector } = listOptions(exchange.query);
+    const options = deleteOptions(exchange.query, await deletionBody(exchange));
+    const listed = await this.#options.registry.deleteCollection(ref, { ...options, labelSelector, fieldSelector });
+    await exchange.reply.sendChunks(200, listChunks(listed, this.#showing(exchange, { ...negotiated, format: 'json' })), MEDIA_TYPES.json);
+  }
+
+  async #review(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
+    if (verb !== 'create') refuseVerb(ref.resource, verb);
+    const { format } = negotiate(exchange.headers['accept'], { shapes: 'all' });
+    writeOptions(exchange.query, 'CreateOptions');
+    const object = await this.#options.reviews.create(ref, await bodyOf(exchange), { user: exchange.user });
+    await exchange.reply.send(201, object, format);
+  }
+
+  async #answer(exchange: Exchange, ref: Ref, { format, shape, contentType }: Negotiated, { code, object }: { readonly code: number; readonly object: KubeObject }): Promise<void> {
+    const { reply } = exchange;
+    const isPlain = shape.as === 'object' || object.kind === 'Status';
+    if (isPlain && format === 'json' && !reply.isPretty) return reply.sendBytes(code, jsonBytes(object), { 'Content-Type': contentType });
+    const shown = isPlain ? object : this.#shaped(exchange, ref, { format, shape, contentType }, object);
+    await reply.send(code, shown, format);
+  }
+
+  #shaped(exchange: Exchange, ref: Ref, negotiated: Negotiated, object: KubeObject): object {
+    const { shape, includeObject: include, wallMs } = this.#showing(exchange, negotiated);
+    if (shape.as === 'partial') return partialOf(object, shape.version);
+    if (shape.as === 'object') return object;
+    // A scale has no columns of its own.
+    const columns = columnsOf(this.#options.registry.kindOf(ref));
+    const metadata = { resourceVersion: object.metadata.resourceVersion };
+    const rows = [rowOf(columns, include, { wallMs, version: shape.version })(object)];
+    return { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: columnDefinitionsOf(columns), rows };
+  }
+
+  #writeOptions(exchange: Exchange, { dryRun, fieldValidation, fieldManager }: { readonly dryRun: boolean; readonly fieldValidation: NonNullable<WriteOptions['fieldValidation']>; readonly fieldManager: string }): WriteOptions {
+    return { user: exchange.user, dryRun, fieldValidation, fieldManager: fieldManager === '' ? managerOf(exchange) : fieldManager };
+  }
+}
+
+/** How long a followed log may be silent before its reader is told that it has begun. */
+const FOLLOW_OPEN_MS = 100;
+/** As Kubernetes cuts it. */
+const MANAGER_LENGTH_MAX = 128;
+
+/** Who does not say what manages the fields is known by the name of his program. */
+function managerOf({ headers }: Exchange): string {
+  const agent = headers['user-agent'] ?? '';
+  return agent.split('/', 1)[0]!.replace(/[^\x20-\x7e]/g, '').slice(0, MANAGER_LENGTH_MAX) || 'unknown';
+}
+
+async function bodyOf(exchange: Exchange): Promise<unknown> {
+  const body = await parseBody(await exchange.body(), bodyFormat(exchange.headers['content-type']));
+  if (body === undefined) throw badRequest('the body of the request is empty');
+  return body;
+}
+
+async function deletionBody(exchange: Exchange): Promise<Record<string, unknown> | undefined> {
+  const bytes = await exchange.body();
+  if (bytes.length === 0) return undefined;
+  const body = await parseBody(bytes, bodyFormat(exchange.headers['content-type']));
+  if (!isRecord(body)) throw badRequest('the body of the request is not an object');
+  if (body['kind'] !== undefined && body['kind'] !== 'DeleteOptions') {
+    throw badRequest(`the body of a deletion must be DeleteOptions, not ${JSON.stringify(body['kind'])}`);
+  }
+  return body;
+}
+
+function deletedStatus({ group, resource, name }: Ref, { metadata }: KubeObject): object {
+  const details = { name, ...(group === '' ? {} : { group }), kind: resource, uid: metadata.uid };
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
+}
+
+function refuseVerb(resource: string, verb: string): never {
+  throw new ApiError('MethodNotAllowed', `the server does not allow this method on the requested resource (${verb} of ${resource})`);
+}
+
+export function notFoundPath(): ApiError {
+  return new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
+}

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, servedResources } from '../../../src/api/core/discovery.ts';
+import { builtInKinds } from '../../../src/api/kinds/kinds.ts';
+
+const served = servedResources(builtInKinds({ evictionTolerationSeconds: 300 }), []);
+
+test('subresources say what is sent to them: drain looks for policy/v1 Eviction below pods', () => {
+  const list = apiResourceList(served, '', 'v1') as { resources: { name: string; kind: string; group?: string; version?: string; verbs: string[] }[] };
+  const row = (name: string) => list.resources.find((one) => one.name === name);
+  expect(row('pods')).toMatchObject({ kind: 'Pod', namespaced: true, singularName: 'pod', shortNames: ['po'], categories: ['all'] });
+  expect(row('pods')?.verbs).toEqual(['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']);
+  expect(row('pods/eviction')).toMatchObject({ group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] });
+  expect(row('pods/binding')).toMatchObject({ group: '', version: 'v1', kind: 'Binding', verbs: ['create'] });
+  expect(row('pods/log')).toMatchObject({ kind: 'Pod', verbs: ['get'] });
+  expect(row('serviceaccounts/token')).toMatchObject({ group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' });
+  const apps = apiResourceList(served, 'apps', 'v1') as typeof list;
+  expect(apps.resources.find(({ name }) => name === 'deployments/scale')).toMatchObject({ group: 'autoscaling', version: 'v1', kind: 'Scale' });
+});
+
+test('both forms tell of the same resources', () => {
+  const names = (of: 'core' | 'groups') => {
+    const { items } = aggregatedDiscovery(served, of, 'v2') as {
+      items: { metadata: { name: string }; versions: { version: string; resources: { resource: string; subresources?: { subresource: string }[] }[] }[] }[];
+    };
+    return items.flatMap(({ metadata, versions }) =>
+      versions.flatMap(({ version, resources }) =>
+        resources.flatMap(({ resource, subresources = [] }) =>
+          [resource, ...subresources.map((sub) => `${resource}/${sub.subresource}`)].map((name) => `${metadata.name}/${version} ${name}`),
+        ),
+      ),
+    );
+  };
+  const groups = ['', 'apps', 'coordination.k8s.io', 'discovery.k8s.io'];
+  const plain = groups.flatMap((group) => {
+    const { resources } = apiResourceList(served, group, 'v1') as { resources: { name: string }[] };
+    return resources.map(({ name }) => `${group}/v1 ${name}`);
+  });
+  expect([...names('core'), ...names('groups')].sort()).toEqual(plain.sort());
+});
+
+test('groups: all but the core, and none that is not there', () => {
+  const { groups } = apiGroupList(served) as { groups: { name: string; preferredVersion: unknown }[] };
+  expect(groups.map(({ name }) => name)).toEqual(['apps', 'coordination.k8s.io', 'discovery.k8s.io']);
+  expect(groups[0]?.preferredVersion).toEqual({ groupVersion: 'apps/v1', version: 'v1' });
+  expect(apiGroup(served, 'apps')).toMatchObject({ kind: 'APIGroup', name: 'apps' });
+  expect([apiGroup(served, 'nope'), apiGroup(served, ''), apiResourceList(served, 'apps', 'v2')]).toEqual([undefined, undefined, undefined]);
+});

@@ -1,0 +1,158 @@
+/** Watches over HTTP/2: frames, resuming, bookmarks, the state to begin with, and the clients that are too slow. */
+import { expect, test } from 'vitest';
+import { settle } from '../../../src/base/driven-clock.ts';
+import { configMap } from '../fixture.ts';
+import { refusalOf, startRest, type Frame, type RestFixture } from './fixture.ts';
+
+const PATH = '/api/v1/namespaces/default/configmaps';
+const at = (name = '') => ({ group: '', version: 'v1', resource: 'configmaps', namespace: 'default', name, subresource: '' });
+const create = ({ api }: RestFixture, name: string, data: object = { a: '1' }) => api.create(at(), configMap(name, data));
+
+/** Lets what is under way on the sockets come to rest: a few turns of the loop, no time. */
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let turn = 0; turn < 5_000; turn++) {
+    if (condition()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  throw new Error(`not so: ${what}`);
+}
+
+test('changes come as lines, as they happened, and a watch resumes behind what it has', async () => {
+  const rest = await startRest();
+  await create(rest, 'a');
+  const client = rest.client();
+  const { resourceVersion } = (await client.get(PATH)).body.metadata;
+  const watch = client.watch(`${PATH}?watch=1&resourceVersion=${resourceVersion}`);
+  expect(await watch.open()).toBe(200);
+  await create(rest, 'b');
+  await rest.api.patch(at('a'), { type: 'merge', body: { data: { a: '2' } } });
+  await rest.api.delete(at('b'));
+  const frames = [await watch.next(), await watch.next(), await watch.next()] as Frame[];
+  expect(frames.map(({ type, object }) => `${type} ${object.metadata.name}`)).toEqual(['ADDED b', 'MODIFIED a', 'DELETED b']);
+  const resumed = client.watch(`${PATH}?watch=true&resourceVersion=${frames[0]!.object.metadata.resourceVersion}`);
+  expect(await resumed.take(2)).toEqual(['MODIFIED a', 'DELETED b']);
+  watch.close();
+  resumed.close();
+});
+
+test('without a version, at 0 and on the old path it begins with what is there', async () => {
+  const rest = await startRest();
+  await create(rest, 'a');
+  await create(rest, 'b');
+  const client = rest.client();
+  for (const query of ['?watch=1', '?watch=1&resourceVersion=0']) expect(await client.watch(PATH + query).take(2)).toEqual(['ADDED a', 'ADDED b']);
+  expect(await client.watch('/api/v1/watch/namespaces/default/configmaps/b').take(1)).toEqual(['ADDED b']);
+  expect(await client.watch(`${PATH}?watch=1&fieldSelector=metadata.name%3Da`).take(1)).toEqual(['ADDED a']);
+});
+
+test('the state to begin with ends with its bookmark', async () => {
+  const rest = await startRest();
+  await create(rest, 'a');
+  const query = '?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+  const watch = rest.client().watch(PATH + query);
+  expect(await watch.take(1)).toEqual(['ADDED a']);
+  const mark = await watch.next();
+  expect(mark).toMatchObject({ type: 'BOOKMARK', object: { kind: 'ConfigMap', apiVersion: 'v1', metadata: { annotations: { 'k8s.io/initial-events-end': 'true' } } } });
+  await create(rest, 'b');
+  expect(await watch.take(1)).toEqual(['ADDED b']);
+  const refused = await rest.client().get(`${PATH}?watch=1&sendInitialEvents=true`);
+  expect(refusalOf(refused)).toContain('422 Invalid: ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden');
+});
+
+test('a watch ends after its time, with a last bookmark for who wants them', async () => {
+  const rest = await startRest();
+  await create(rest, 'a');
+  const client = rest.client();
+  const { resourceVersion } = (await client.get(PATH)).body.metadata;
+  const [marked, plain] = ['&allowWatchBookmarks=true', ''].map((more) => client.watch(`${PATH}?watch=1&timeoutSeconds=5&resourceVersion=${resourceVersion}${more}`));
+  await Promise.all([marked!.open(), plain!.open()]);
+  await rest.clock.advance(5_001);
+  expect([await marked!.rest(), await plain!.rest()]).toEqual([['BOOKMARK'], []]);
+});
+
+test('tables in a watch: the columns come once', async () => {
+  const rest = await startRest();
+  await create(rest, 'a');
+  await create(rest, 'b');
+  const watch = rest.client().watch(`${PATH}?watch=1`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
+  const [first, second] = [await watch.next(), await watch.next()];
+  expect(first?.object).toMatchObject({ kind: 'Table', columnDefinitions: [{ name: 'Name' }, { name: 'Data' }, { name: 'Age' }], rows: [{ cells: ['a', 1, '0s'], object: { kind: 'PartialObjectMetadata' } }] });
+  expect(second?.object).toMatchObject({ kind: 'Table', columnDefinitions: null, rows: [{ cells: ['b', 1, '0s'] }] });
+  const partial = rest.client().watch(`${PATH}?watch=1`, { accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' });
+  expect((await partial.next())?.object).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { name: 'a' } });
+});
+
+test('a version that the store no longer knows is 410, before or in the stream', async () => {
+  const rest = await startRest();
+  await create(rest, 'a');
+  const client = rest.client();
+  expect(refusalOf(await client.get(`${PATH}?watch=1&resourceVersion=x`))).toContain('400 BadRequest: resourceVersion: Invalid value: "x"');
+  const watch = client.watch(`${PATH}?watch=1&resourceVersion=${(await client.get(PATH)).body.metadata.resourceVersion}`);
+  await watch.open();
+  rest.store.breakWatches();
+  await create(rest, 'b');
+  const { resourceVersion } = (await client.get(PATH)).body.metadata;
+  rest.store.compact({ revision: Number(resourceVersion) });
+  const next = watch.next();
+  await rest.clock.advance(3_000);
+  expect(await next).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
+  expect(await watch.next()).toBeUndefined();
+  await rest.clock.advance(3_000);
+  expect(refusalOf(await client.get(`${PATH}?watch=1&resourceVersion=1`))).toContain('410 Expired: too old resource version: 1');
+});
+
+test('more watches than are allowed are 429 and told to come again', async () => {
+  const rest = await startRest({ limits: { watchesMax: 2 } });
+  const client = rest.client();
+  const open = [client.watch(`${PATH}?watch=1`), client.watch(`${PATH}?watch=1`)];
+  await Promise.all(open.map((watch) => watch.open()));
+  const third = await client.get(`${PATH}?watch=1`);
+  expect([refusalOf(third), third.headers['retry-after']]).toEqual(['429 TooManyRequests: 2 watches are open on this server', '1']);
+  open[0]!.close();
+  await until(() => rest.api.watchers === 1, 'the server has noticed that a watch was closed');
+  expect(await client.watch(`${PATH}?watch=1`).open()).toBe(200);
+});
+
+test('a client that takes nothing is let go, and costs no more than its buffer until then', async () => {
+  const rest = await startRest({ limits: { watchStallMs: 10_000, watchBufferBytesMax: 64 * 1024 } });
+  const client = rest.client();
+  const watch = client.watch(`${PATH}?watch=1`);
+  await watch.open();
+  watch.stream.pause();
+  const text = 'x'.repeat(100_000);
+  for (let n = 0; n < 60; n++) await create(rest, `c${n}`, { text });
+  await settle();
+  expect(rest.api.watchers).toBe(1);
+  await rest.clock.advance(10_001);
+  await until(() => rest.api.watchers === 0, 'the stalled watch is let go');
+  watch.stream.resume();
+  expect((await watch.rest()).length).toBeLessThan(60);
+  expect(rest.face.metrics.registry.text()).toContain('apiserver_longrunning_requests 0');
+});
+
+test('watchers of one kind are told the same bytes, however many there are', async () => {
+  const rest = await startRest();
+  const clients = [rest.client(), rest.client()];
+  const watches = Array.from({ length: 30 }, (_, n) => clients[n % 2]!.watch(`${PATH}?watch=1`));
+  await Promise.all(watches.map((watch) => watch.open()));
+  for (let n = 0; n < 20; n++) await create(rest, `c${n}`);
+  const wanted = Array.from({ length: 20 }, (_, n) => `ADDED c${n}`);
+  const all = Promise.all(watches.map((watch) => watch.take(20)));
+  // Ticks are of the driven clock.
+  const driver = rest.clock.advance(1_000);
+  expect(await all).toEqual(watches.map(() => wanted));
+  await driver;
+});
+
+test('a server that stops ends its watches cleanly', async () => {
+  const rest = await startRest();
+  await create(rest, 'a');
+  const client = rest.client();
+  const watch = client.watch(`${PATH}?watch=1`);
+  expect(await watch.take(1)).toEqual(['ADDED a']);
+  let goaway = false;
+  client.session.on('goaway', () => (goaway = true));
+  await rest.face.stop();
+  expect(await watch.next()).toBeUndefined();
+  expect([watch.stream.rstCode, goaway]).toEqual([0, true]);
+});
