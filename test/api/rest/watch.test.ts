@@ -92,7 +92,7 @@ test('a version that the store no longer knows is 410, before or in the stream',
   rest.store.breakWatches();
   await create(rest, 'b');
   const { resourceVersion } = (await client.get(PATH)).body.metadata;
-  rest.store.compact({ revision: Number(resourceVersion) });
+  await rest.store.compact({ revision: Number(resourceVersion) });
   const next = watch.next();
   await rest.clock.advance(3_000);
   expect(await next).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
