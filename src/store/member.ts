@@ -7,7 +7,7 @@
  *                                         └─► Flusher ─► Backend (a generation)
  */
 import { assert } from '../base/assert.ts';
-import type { Millis, Timer } from '../base/clock.ts';
+import type { Millis } from '../base/clock.ts';
 import { isNoSpace } from '../base/errors.ts';
 import type { Credentials } from '../proto/auth.ts';
 import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';

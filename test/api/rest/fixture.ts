@@ -5,7 +5,6 @@ import { onTestFinished } from 'vitest';
 import { parseTokenFile } from '../../../src/api/access/token-file.ts';
 import { RestFace } from '../../../src/api/rest/face.ts';
 import type { RestLimits } from '../../../src/api/rest/limits.ts';
-import type { OpenApi } from '../../../src/api/rest/documents.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import type { Channel } from '../../../src/proto/rpc.ts';
 import { authority, type Issued } from '../../grpc/authority.ts';
@@ -55,7 +54,6 @@ export interface ClientIdentity {
 export interface RestOptions {
   readonly limits?: Partial<RestLimits>;
   readonly store?: MemoryStore;
-  readonly openApi?: OpenApi;
   readonly connectToNode?: (address: string) => Channel;
 }
 
@@ -80,7 +78,6 @@ export async function startRest(options: RestOptions = {}): Promise<RestFixture>
     random: seededRandom('rest'),
     log: quiet,
     programVersion: '0.1.0',
-    ...(options.openApi === undefined ? {} : { openApi: options.openApi }),
     limits: options.limits ?? {},
   });
   const port = await face.listen('127.0.0.1:0');

@@ -180,7 +180,7 @@ test('an expired continue token is 410', async () => {
   for (const name of ['a', 'b']) await client.request('POST', CONFIG_MAPS, { body: configMap(name) });
   const first = await client.get(`${CONFIG_MAPS}?limit=1`);
   await client.request('POST', CONFIG_MAPS, { body: configMap('c') });
-  store.compact({ revision: Number((await client.get(CONFIG_MAPS)).body.metadata.resourceVersion) });
+  await store.compact({ revision: Number((await client.get(CONFIG_MAPS)).body.metadata.resourceVersion) });
   const late = await client.get(`${CONFIG_MAPS}?limit=1&continue=${encodeURIComponent(first.body.metadata.continue)}`);
   expect(refusalOf(late)).toContain('410 Expired: The provided continue parameter is too old');
 });

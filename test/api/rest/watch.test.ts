@@ -92,7 +92,7 @@ test('a version that the store no longer knows is 410, before or in the stream',
   rest.store.breakWatches();
   await create(rest, 'b');
   const { resourceVersion } = (await client.get(PATH)).body.metadata;
-  rest.store.compact({ revision: Number(resourceVersion) });
+  await rest.store.compact({ revision: Number(resourceVersion) });
   const next = watch.next();
   await rest.clock.advance(3_000);
   expect(await next).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
@@ -127,7 +127,7 @@ test('a client that takes nothing is let go, and costs no more than its buffer u
   await until(() => rest.api.watchers === 0, 'the stalled watch is let go');
   watch.stream.resume();
   expect((await watch.rest()).length).toBeLessThan(60);
-  expect(rest.face.metrics.registry.text()).toContain('apiserver_longrunning_requests 0');
+  expect(await rest.face.metrics.registry.text()).toContain('apiserver_longrunning_requests 0');
 });
 
 test('watchers of one kind are told the same bytes, however many there are', async () => {
