@@ -11,6 +11,7 @@ import { typed, type KubeObject } from '../../kube/types.ts';
 import { formatDuration } from '../core/age.ts';
 import { immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
+import { csrApproval, csrStatus, setRequester } from './csr-parts.ts';
 import { age, column, createdAt, integer, shown, textAt, wide, type Kind } from './kind.ts';
 
 const plain = { subresources: [], hasGeneration: false, checkName: checkDnsSubdomain, selectableFields: {} } as const;
@@ -205,7 +206,11 @@ export const certificateSigningRequests: Kind = {
   model: 'V1CertificateSigningRequest',
   subresources: ['status', 'approval'],
   checkName: checkPathSegment,
-  prepareForCreate: (draft) => (draft['status'] = {}),
+  prepareForCreate: (draft, { user }) => {
+    draft['status'] = {};
+    setRequester(typed<CertificateSigningRequest>(draft).spec, user);
+  },
+  parts: { approval: csrApproval, status: csrStatus },
   validate: (object) => {
     const { signerName, usages = [], expirationSeconds } = typed<CertificateSigningRequest>(object).spec;
     const errors: FieldError[] = [];
