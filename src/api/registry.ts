@@ -37,16 +37,14 @@ import {
   planDeletion,
   type FieldValidation,
   type Preconditions,
-  type UpdateOf,
 } from './core/draft.ts';
 import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts';
 import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
-import type { User } from './access.ts';
 import { evict } from './eviction.ts';
-import type { Kind, Subresource } from './kinds/kind.ts';
+import type { Birth, Kind, Lookup, Requester, Subresource } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
 import { WatchCache, type CacheWatch } from './watch-cache.ts';
 
@@ -62,7 +60,7 @@ export interface Ref {
 
 export interface WriteOptions {
   /** Who asks; the kinds that record it find it here. */
-  readonly user?: User;
+  readonly user?: Requester;
   readonly dryRun?: boolean;
   readonly fieldValidation?: FieldValidation;
   readonly preconditions?: Preconditions | undefined;
@@ -118,6 +116,8 @@ export interface DeleteQuery {
   readonly preconditions?: Preconditions | undefined;
   readonly gracePeriodSeconds?: number | undefined;
   readonly propagationPolicy?: string;
+  /** What came before `propagationPolicy`. */
+  readonly orphanDependents?: boolean | undefined;
   readonly dryRun?: boolean;
 }
 
@@ -142,6 +142,8 @@ const LIST_PAGE_ROWS = 500;
 /** Who does not say who it is. */
 const UNKNOWN_MANAGER = 'unknown';
 const MANAGER_LENGTH_MAX = 128;
+/** Subresources through which an object is written. */
+const WRITTEN_PARTS: readonly Subresource[] = ['status', 'scale', 'finalize', 'approval', 'ephemeralcontainers'];
 /** Deleting one of these would leave the cluster without its own place. */
 const IMMORTAL_NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease']);
 
@@ -237,7 +239,7 @@ export class Registry {
       object = cache.get(key)?.object;
     }
     if (object === undefined) throw notFound(kind.info, ref.name);
-    this.#checkSubresource(kind, ref, 'get', ['status', 'scale']);
+    this.#checkSubresource(kind, ref, 'get', ['status', 'scale', 'approval', 'ephemeralcontainers']);
     return ref.subresource === 'scale' ? scaleOf(object) : object;
   }
 
@@ -355,14 +357,15 @@ export class Registry {
     const namespace = this.#namespaceFor(kind, ref, sent);
     if (ref.name !== '' && sent.metadata.name !== '' && ref.name !== sent.metadata.name) throw nameMismatch(sent.metadata.name, ref.name);
     const givenName = sent.metadata.name;
+    await kind.resolve?.(sent, namespace, this.#lookup);
     for (let attempt = 1; ; attempt++) {
       const name = givenName !== '' || generateName === '' ? givenName : this.#generatedName(generateName);
-      const birth = { name, namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()) };
+      const birth = this.#birth(name, namespace, options);
       const place = kind.info.namespaced ? await this.#livingNamespace(kind, namespace, name) : undefined;
       const draft = draftNew(kind, sent, birth);
       const object = this.#tracked(kind, { before: undefined, draft, sent }, ref, options);
       const created = await this.#insert({ kind, ref: { ...ref, namespace, name }, key: keyOf(kind.info, namespace, name) }, object, place, options);
-      if (created !== undefined) return { object: created, warnings };
+      if (created !== undefined) return { object: created, warnings: [...warnings, ...(kind.warnings?.(created) ?? [])] };
       if (givenName !== '' || attempt === NAME_ATTEMPTS_MAX) throw alreadyExists(kind.info, name);
     }
   }
@@ -394,7 +397,7 @@ export class Registry {
     const target = this.#target(ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'update', ['status', 'scale', 'finalize']);
+    const part = this.#checkSubresource(kind, ref, 'update', WRITTEN_PARTS);
     if (part === 'scale') {
       const scale = decodeScale(body, validation);
       checkName(scale, ref);
@@ -407,19 +410,21 @@ export class Registry {
     const { object: sent, warnings } = decodeObject(kind, body, validation);
     checkName(sent, ref);
     this.#namespaceFor(kind, ref, sent);
+    let advice: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
       checkVersion(kind, sent, current);
-      const draft = draftUpdate(kind, sent, current, partOf(part));
+      const draft = this.#updated(kind, sent, current, part);
+      advice = adviceOn(kind, draft, current);
       return this.#tracked(kind, { before: current, draft, sent }, ref, options);
     });
-    return { object, warnings };
+    return { object, warnings: [...warnings, ...advice] };
   }
 
   async patch(ref: Ref, patch: { readonly type: PatchType; readonly body: unknown }, options: WriteOptions = {}): Promise<Written> {
     const target = this.#target(ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'patch', ['status', 'scale', 'finalize']);
+    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
     if (patch.type !== 'json' && !isRecord(patch.body)) throw badRequest('the patch is not an object');
     let warnings: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
@@ -429,11 +434,11 @@ export class Registry {
         return this.#scaled(target, current, scale, options);
       }
       const { object: sent, warnings: found } = decodeObject(kind, patched(kind, kind.model, current, patch), validation);
-      warnings = found;
       checkName(sent, ref);
       this.#namespaceFor(kind, ref, sent);
       checkVersion(kind, sent, current);
-      const draft = draftUpdate(kind, sent, current, partOf(part));
+      const draft = this.#updated(kind, sent, current, part);
+      warnings = [...found, ...adviceOn(kind, draft, current)];
       return this.#tracked(kind, { before: current, draft, sent }, ref, options);
     });
     return { object: part === 'scale' ? scaleOf(object) : object, warnings };
@@ -446,7 +451,7 @@ export class Registry {
     if (!options.fieldManager) {
       throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
     }
-    const part = this.#checkSubresource(kind, ref, 'patch', ['status', 'scale', 'finalize']);
+    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
     const validation = options.fieldValidation ?? 'Strict';
     const { object: config, warnings } =
       part === 'scale' ? { object: configOfScale(kind, decodeScale(body, validation)), warnings: [] } : decodeConfig(kind, body, validation);
@@ -466,28 +471,41 @@ export class Registry {
       const { uid = '', resourceVersion = '' } = config.metadata;
       if (uid !== '' || resourceVersion !== '') throw conflict(kind.info, ref.name, 'the object to be changed does not exist');
       const place = kind.info.namespaced ? await this.#livingNamespace(kind, ref.namespace, ref.name) : undefined;
-      const created = await this.#insert(target, this.#applied(kind, config, undefined, ref, options), place, options);
+      const created = await this.#insert(target, await this.#applied(kind, config, undefined, ref, options), place, options);
       if (created !== undefined) return { object: created, warnings, isNew: true };
       // Somebody was quicker: now it is there to be changed.
       if (attempt === NAME_ATTEMPTS_MAX) throw tooManyRaces(kind, ref.name);
     }
   }
 
-  #applied(kind: Kind, config: KubeObject, current: KubeObject | undefined, ref: Ref, options: ApplyOptions): KubeObject {
+  async #applied(kind: Kind, config: KubeObject, current: KubeObject | undefined, ref: Ref, options: ApplyOptions): Promise<KubeObject> {
     const hasStatus = kind.subresources.includes('status');
     const { object, managedFields } = applyConfig(
       { model: kind.model, current, config, force: options.force ?? false, hasStatus },
       this.#writer(kind, ref, options),
     );
     const { object: sent } = decodeObject(kind, object, 'Ignore');
-    if (current !== undefined) return withManagers(draftUpdate(kind, sent, current, partOf(ref.subresource)), managedFields);
-    const birth = { name: ref.name, namespace: ref.namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()) };
-    return withManagers(draftNew(kind, sent, birth), managedFields);
+    if (current !== undefined) {
+      const part = kind.subresources.find((name) => name === ref.subresource) ?? '';
+      return withManagers(this.#updated(kind, sent, current, part), managedFields);
+    }
+    await kind.resolve?.(sent, ref.namespace, this.#lookup);
+    return withManagers(draftNew(kind, sent, this.#birth(ref.name, ref.namespace, options)), managedFields);
+  }
+
+  #birth(name: string, namespace: string, { user }: WriteOptions): Birth {
+    return { name, namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()), user };
+  }
+
+  #updated(kind: Kind, sent: KubeObject, current: KubeObject, part: Subresource | ''): KubeObject {
+    // A scale is written as the object that it makes.
+    const changed = part === '' || part === 'scale' ? 'object' : part;
+    return draftUpdate(kind, sent, current, { part: changed, now: formatTime(this.#clock.wall()) });
   }
 
   #scaled({ kind, ref }: Target, current: KubeObject, scale: KubeObject, options: WriteOptions): KubeObject {
     const sent = withScale(kind, current, scale);
-    return this.#tracked(kind, { before: current, draft: draftUpdate(kind, sent, current, 'object'), sent }, ref, options);
+    return this.#tracked(kind, { before: current, draft: this.#updated(kind, sent, current, ''), sent }, ref, options);
   }
 
   /** The draft with the fields that this write changes in its writer's name. */
@@ -525,8 +543,8 @@ export class Registry {
     const target = this.#target(ref);
     const { kind } = target;
     if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'delete');
-    const { gracePeriodSeconds, propagationPolicy = '', dryRun = false } = query;
-    checkDeletion({ gracePeriodSeconds, propagationPolicy });
+    const { gracePeriodSeconds, propagationPolicy = '', orphanDependents, dryRun = false } = query;
+    checkDeletion({ gracePeriodSeconds, propagationPolicy, orphanDependents });
     if (kind === this.#namespaceKind && IMMORTAL_NAMESPACES.has(ref.name)) {
       throw forbidden(kind.info, ref.name, 'this namespace may not be deleted');
     }
@@ -543,7 +561,7 @@ export class Registry {
         continue;
       }
       const wallMs = this.#clock.wall();
-      const plan = planDeletion(kind, current.object, { gracePeriodSeconds, propagationPolicy, wallMs, formatTime });
+      const plan = planDeletion(kind, current.object, { gracePeriodSeconds, propagationPolicy, orphanDependents, wallMs, formatTime });
       if (plan.step === 'none' && isGuess) {
         ({ stored, isGuess } = await this.#read(target));
         continue;
@@ -642,6 +660,29 @@ export class Registry {
     return kind.info.kind === 'Service' && kind.info.group === '' ? this.#allocator.releases(object) : [];
   }
 
+  // --- other kinds
+
+  readonly #lookup: Lookup = {
+    get: async (resource, namespace, name) => {
+      const kind = this.#kindCalled(resource);
+      const key = keyOf(kind.info, namespace, name);
+      // What is not known here may have been created a moment ago.
+      return this.#cache(kind).get(key)?.object ?? (await this.#storage.get(key)).stored?.object;
+    },
+    list: async (resource) => {
+      const kind = this.#kindCalled(resource);
+      const cache = this.#cache(kind);
+      await cache.fresh(0);
+      return cache.list(prefixOf(kind.info)).map(({ object }) => object);
+    },
+  };
+
+  #kindCalled(resource: string): Kind {
+    const kind = this.kinds.find(({ info }) => info.resource === resource);
+    assert(kind !== undefined, `there is a kind called ${resource}`);
+    return kind;
+  }
+
   // --- places and names
 
   #cache(kind: Kind, from = 0): WatchCache {
@@ -724,8 +765,10 @@ function checkManager(fieldManager: string): void {
   if (problem !== '') throw new ApiError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: fieldManager: ${problem}`);
 }
 
-function partOf(part: string): UpdateOf {
-  return part === 'status' || part === 'finalize' ? part : 'object';
+/** Warnings are for who writes what they are about. */
+function adviceOn(kind: Kind, draft: KubeObject, old: KubeObject): readonly string[] {
+  if (kind.warnings === undefined || equalJson(draft['spec'], old['spec'])) return [];
+  return kind.warnings(draft);
 }
 
 function patched(kind: Kind, model: string, target: KubeObject, { type, body }: { readonly type: PatchType; readonly body: unknown }): unknown {

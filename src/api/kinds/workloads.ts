@@ -9,6 +9,7 @@ import { immutableField, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, numberAt, shown, textAt, type Kind } from './kind.ts';
 import { validatePodSpec } from './pod-template.ts';
+import { templateWarnings } from './pod-warnings.ts';
 import { imageColumns, templateColumns } from './workload-columns.ts';
 
 interface WorkloadSpec {
@@ -23,6 +24,7 @@ export const deployments: Kind = {
   model: 'V1Deployment',
   subresources: ['status', 'scale'],
   hasGeneration: true,
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = {}),
   validate: (object) => {
@@ -46,6 +48,7 @@ export const replicaSets: Kind = {
   model: 'V1ReplicaSet',
   subresources: ['status', 'scale'],
   hasGeneration: true,
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => validateWorkload(typed<ReplicaSet>(object).spec!),
@@ -67,6 +70,7 @@ export const statefulSets: Kind = {
   subresources: ['status', 'scale'],
   hasGeneration: true,
   // Pods are named after it, with a number behind, and their names are host names.
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsLabel,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => {
@@ -99,6 +103,7 @@ export const daemonSets: Kind = {
   model: 'V1DaemonSet',
   subresources: ['status'],
   hasGeneration: true,
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }),
   validate: (object) => {
@@ -132,6 +137,8 @@ export const replicationControllers: Kind = {
   model: 'V1ReplicationController',
   subresources: ['status', 'scale'],
   hasGeneration: true,
+  defaultPropagation: 'Orphan',
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => {
