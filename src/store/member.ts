@@ -40,7 +40,7 @@ import { Flusher } from './mvcc/flusher.ts';
 import { openSnapshot, restoreSnapshot, type OpenSnapshot } from './mvcc/snapshot.ts';
 import { Raft, type RaftStatus } from './raft/core/raft.ts';
 import type { ConfChange, ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState, Term } from './raft/core/types.ts';
-import { RaftNode, type PreparedState, type StateSnapshot } from './raft/node.ts';
+import { RaftNode, type LogBytes, type PreparedState, type StateSnapshot } from './raft/node.ts';
 import type { RaftTransport } from './raft/transport.ts';
 import { StoreError } from './rpc/errors.ts';
 import { StateMachine, type CommandOutcome } from './state-machine.ts';
@@ -73,6 +73,8 @@ export interface MemberConfig {
   readonly catchUpEntries?: number;
   /** Of a snapshot on its way to another member. */
   readonly snapshotChunkBytes?: number;
+  /** What the log may take in memory before it is compacted, however few its entries; see raft/node.ts. */
+  readonly logBytes?: LogBytes;
   /** Of each file of the log, the first included. */
   readonly walSegmentBytes?: number;
   /** Within it a proposal or a read is answered, or fails. */
@@ -199,6 +201,7 @@ export class Member {
       faults: world.faults,
       snapshotEntries: config.snapshotEntries ?? SNAPSHOT_ENTRIES,
       catchUpEntries: config.catchUpEntries ?? CATCH_UP_ENTRIES,
+      ...(config.logBytes === undefined ? {} : { logBytes: config.logBytes }),
       onSoftState: (state) => this.#onSoftState(state),
       onRemoved: () => this.membership.removed(),
       onFatal: (error) => this.#fatal(error),

@@ -33,7 +33,7 @@ const SIZES = [
   { snapshotEntries: 4, catchUpEntries: 1, walSegmentBytes: 4 * 1024 },
   { snapshotEntries: 10, catchUpEntries: 3, walSegmentBytes: 4 * 1024 },
   { snapshotEntries: 30, catchUpEntries: 15, walSegmentBytes: 16 * 1024 },
-  { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024 },
+  { snapshotEntries: 80, catchUpEntries: 20, walSegmentBytes: 8 * 1024, logBytes: { max: 3000, catchUp: 1000, maxWhileSending: 9000 } },
 ] as const;
 /** So that a snapshot travels in many. */
 const SNAPSHOT_CHUNK_BYTES = 512;
