@@ -7,7 +7,7 @@ import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector 
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { immutableField, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
-import { age, column, integer, numberAt, shown, textAt, type Kind } from './kind.ts';
+import { age, column, integer, numberAt, type Kind } from './kind.ts';
 import { validatePodSpec } from './pod-template.ts';
 import { templateWarnings } from './pod-warnings.ts';
 import { imageColumns, templateColumns } from './workload-columns.ts';
@@ -64,6 +64,17 @@ export const replicaSets: Kind = {
   hasAgeColumn: false,
 };
 
+/** What may change of a StatefulSet. */
+const STATEFUL_SET_FREE: ReadonlySet<string> = new Set([
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+  'revisionHistoryLimit',
+]);
+
 export const statefulSets: Kind = {
   info: infoOf('statefulsets'),
   model: 'V1StatefulSet',
@@ -85,10 +96,7 @@ export const statefulSets: Kind = {
     return errors;
   },
   validateUpdate: (object, old) => {
-    const fixed = ({ spec }: StatefulSet) => {
-      const { replicas, ordinals, template, updateStrategy, persistentVolumeClaimRetentionPolicy, minReadySeconds, revisionHistoryLimit, ...rest } = spec as NonNullable<typeof spec> & { ordinals?: unknown };
-      return rest;
-    };
+    const fixed = ({ spec }: StatefulSet) => Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !STATEFUL_SET_FREE.has(field)));
     if (equalJson(fixed(typed<StatefulSet>(object)), fixed(typed<StatefulSet>(old)))) return [];
     const free = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'";
     return [forbiddenField('spec', `updates to statefulset spec for fields other than ${free} are forbidden`)];
