@@ -46,7 +46,7 @@ import { tableOf, type Table } from './core/table.ts';
 import { evict } from './eviction.ts';
 import type { Birth, Kind, Lookup, Requester, Subresource } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
-import { WatchCache, type CacheWatch } from './watch-cache.ts';
+import { WatchCache, type CacheWatch, type WatchLimits } from './watch-cache.ts';
 
 export interface Ref {
   readonly group: string;
@@ -128,6 +128,7 @@ export interface RegistryOptions {
   readonly random: Random;
   readonly log: Log;
   readonly allocation: AllocationRules;
+  readonly watchLimits?: WatchLimits | undefined;
 }
 
 /** A write that loses so many races in a row is refused: the client may try again. */
@@ -173,7 +174,7 @@ export class Registry {
   readonly #namespaceKind: Kind;
   #isStarted = false;
 
-  constructor({ kinds, storage, clock, random, log, allocation }: RegistryOptions) {
+  constructor({ kinds, storage, clock, random, log, allocation, watchLimits }: RegistryOptions) {
     this.#storage = storage;
     this.#clock = clock;
     this.#names = random.fork('names');
@@ -184,7 +185,7 @@ export class Registry {
       this.#kinds.set(`${group}/${version}/${resource}`, kind);
       const indexField = kind.selectableFields['spec.nodeName'];
       const facts = log.child({ kind: kind.info.kind });
-      this.#caches.set(kind, new WatchCache({ storage, prefix: prefixOf(kind.info), indexField, clock, log: facts }));
+      this.#caches.set(kind, new WatchCache({ ...watchLimits, storage, prefix: prefixOf(kind.info), indexField, clock, log: facts }));
     }
     const namespaces = this.#kinds.get('/v1/namespaces');
     assert(namespaces !== undefined, 'namespaces are among the kinds');

@@ -29,6 +29,7 @@ import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
 import { Registry, type Ref } from './registry.ts';
 import { Reviews } from './reviews.ts';
 import { Storage } from './storage.ts';
+import type { WatchLimits } from './watch-cache.ts';
 
 export interface ApiServerConfig {
   /** Cluster addresses of Services. */
@@ -53,6 +54,7 @@ export interface ApiServerOptions {
   readonly connectToNode: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
+  readonly watchLimits?: WatchLimits;
 }
 
 /** Who may come in, and what is written down of it. By default: by certificate, and nothing. */
@@ -82,13 +84,13 @@ export class ApiServer {
   readonly #ready = deferred<void>();
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, connectToNode, config, access = {} }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, connectToNode, config, access = {}, watchLimits }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
     const kinds = builtInKinds({ evictionTolerationSeconds });
-    this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation });
+    this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation, watchLimits });
     this.logs = podLogs(this.registry, connectToNode);
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
