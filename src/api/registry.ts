@@ -35,6 +35,7 @@ import {
   draftUpdate,
   isDone,
   planDeletion,
+  type Draft,
   type FieldValidation,
   type Preconditions,
 } from './core/draft.ts';
@@ -44,8 +45,9 @@ import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, 
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
 import { evict } from './eviction.ts';
-import type { Birth, Kind, Lookup, Requester, Subresource } from './kinds/kind.ts';
+import type { Birth, Kind, Lookup, Requester, Subresource, View } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
+import { isView, selectionThrough, sentThrough, shownAs, watchThrough } from './view.ts';
 import { WatchCache, type CacheWatch, type WatchLimits } from './watch-cache.ts';
 
 export interface Ref {
@@ -183,6 +185,7 @@ export class Registry {
     for (const kind of kinds) {
       const { group, version, resource } = kind.info;
       this.#kinds.set(`${group}/${version}/${resource}`, kind);
+      if (isView(kind)) continue;
       const indexField = kind.selectableFields['spec.nodeName'];
       const facts = log.child({ kind: kind.info.kind });
       this.#caches.set(kind, new WatchCache({ ...watchLimits, storage, prefix: prefixOf(kind.info), indexField, clock, log: facts }));
@@ -230,6 +233,8 @@ export class Registry {
   // --- reading
 
   async get(ref: Ref, resourceVersion = ''): Promise<KubeObject> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) return shownAs(asked, await this.get(storedRef(asked, ref), resourceVersion));
     const { kind, key } = this.#target(ref);
     const wanted = parseResourceVersion(resourceVersion);
     let object: KubeObject | undefined;
@@ -246,7 +251,7 @@ export class Registry {
 
   async list(ref: Ref, query: ListQuery = {}): Promise<Listed> {
     const kind = this.kindOf(ref);
-    const selection = selectionOf(kind, query.labelSelector, query.fieldSelector);
+    const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, query.fieldSelector));
     const prefix = this.#prefix(kind, ref);
     const limit = checkLimit(query.limit ?? 0);
     const wanted = parseResourceVersion(query.resourceVersion ?? '');
@@ -264,7 +269,7 @@ export class Registry {
     }
     const cache = this.#cache(kind);
     await cache.fresh(wanted);
-    const items = cache.list(prefix).map(({ object }) => object).filter(selection.matches);
+    const items = cache.list(prefix).map(({ object }) => object).filter(selection.matches).map((stored) => shownAs(kind, stored));
     return { kind, resourceVersion: String(cache.revision), continue: '', items, remainingItemCount: undefined };
   }
 
@@ -291,7 +296,7 @@ export class Registry {
         if (limit !== 0 && items.length === limit) break;
         taken++;
         next = `${stored.key}\0`;
-        if (selection.matches(stored.object)) items.push(stored.object);
+        if (selection.matches(stored.object)) items.push(shownAs(kind, stored.object));
       }
       const hasMore = page.hasMore || taken < page.items.length;
       if (hasMore && limit !== 0 && items.length < limit) continue;
@@ -320,7 +325,7 @@ export class Registry {
     const kind = this.kindOf(ref);
     const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
     const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
-    const selection = selectionOf(kind, query.labelSelector, fieldSelector);
+    const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, fieldSelector));
     const wanted = parseResourceVersion(query.resourceVersion ?? '');
     const sendsInitial = query.sendInitialEvents === true;
     if (sendsInitial && query.resourceVersionMatch !== 'NotOlderThan') {
@@ -332,7 +337,7 @@ export class Registry {
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
     await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
     const startsWithState = sendsInitial || ((wanted === undefined || wanted === 0) && query.sendInitialEvents !== false);
-    return cache.watch({
+    const events = cache.watch({
       prefix: this.#prefix(kind, ref),
       matches: selection.matches,
       indexed: kind.selectableFields['spec.nodeName'] === undefined ? undefined : selection.exact.get('spec.nodeName'),
@@ -343,6 +348,7 @@ export class Registry {
       timeoutMs: (query.timeoutSeconds ?? 0) * 1000,
       onSlow: query.onSlow,
     });
+    return isView(kind) ? watchThrough(kind, events) : events;
   }
 
   // --- writing
@@ -352,6 +358,9 @@ export class Registry {
     if (ref.subresource === 'binding') return this.#bind(kind, ref, body, options);
     if (ref.subresource === 'eviction') return this.#evict(kind, ref, body, options);
     if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'create');
+    if (isView(kind)) {
+      return this.#writeThrough(kind, ref, { body, isNew: true, isConfig: false }, options, (stored, sent, rest) => this.create(stored, sent, rest));
+    }
     const { object: sent, warnings } = decodeObject(kind, body, options.fieldValidation ?? 'Strict');
     const { generateName = '', resourceVersion = '' } = sent.metadata;
     if (resourceVersion !== '') throw badRequest('resourceVersion should not be set on objects to be created');
@@ -395,6 +404,10 @@ export class Registry {
   }
 
   async update(ref: Ref, body: unknown, options: WriteOptions = {}): Promise<Written> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) {
+      return this.#writeThrough(asked, ref, { body, isNew: false, isConfig: false }, options, (stored, sent, rest) => this.update(stored, sent, rest));
+    }
     const target = this.#target(ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
@@ -422,7 +435,8 @@ export class Registry {
   }
 
   async patch(ref: Ref, patch: { readonly type: PatchType; readonly body: unknown }, options: WriteOptions = {}): Promise<Written> {
-    const target = this.#target(ref);
+    const shown = this.kindOf(ref);
+    const target = this.#target(isView(shown) ? storedRef(shown, ref) : ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
     const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
@@ -434,7 +448,7 @@ export class Registry {
         checkVersion(kind, scale, current);
         return this.#scaled(target, current, scale, options);
       }
-      const { object: sent, warnings: found } = decodeObject(kind, patched(kind, kind.model, current, patch), validation);
+      const { object: sent, warnings: found } = this.#patchedThrough(shown, kind, { current, patch, validation });
       checkName(sent, ref);
       this.#namespaceFor(kind, ref, sent);
       checkVersion(kind, sent, current);
@@ -442,11 +456,15 @@ export class Registry {
       warnings = [...found, ...adviceOn(kind, draft, current)];
       return this.#tracked(kind, { before: current, draft, sent }, ref, options);
     });
-    return { object: part === 'scale' ? scaleOf(object) : object, warnings };
+    return { object: part === 'scale' ? scaleOf(object) : shownAs(shown, object), warnings };
   }
 
   /** Server-side apply: creates the object, or makes it what the config says and leaves the rest to its owners. */
   async apply(ref: Ref, body: unknown, options: ApplyOptions): Promise<Written> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) {
+      return this.#writeThrough(asked, ref, { body, isNew: false, isConfig: true }, options, (stored, sent, rest) => this.apply(stored, sent, { ...options, ...rest }));
+    }
     const target = this.#target(ref);
     const { kind } = target;
     if (!options.fieldManager) {
@@ -477,6 +495,30 @@ export class Registry {
       // Somebody was quicker: now it is there to be changed.
       if (attempt === NAME_ATTEMPTS_MAX) throw tooManyRaces(kind, ref.name);
     }
+  }
+
+  async #writeThrough(
+    kind: Kind & { readonly view: View },
+    ref: Ref,
+    { body, isNew, isConfig }: { readonly body: unknown; readonly isNew: boolean; readonly isConfig: boolean },
+    options: WriteOptions,
+    write: (stored: Ref, sent: KubeObject, options: WriteOptions) => Promise<Written>,
+  ): Promise<Written> {
+    const { object: sent, warnings } = sentThrough(kind, body, { validation: options.fieldValidation ?? 'Strict', isNew, isConfig });
+    const written = await write(storedRef(kind, ref), sent, { ...options, fieldValidation: 'Ignore' });
+    return { object: shownAs(kind, written.object), warnings: [...warnings, ...written.warnings] };
+  }
+
+  /** What is stored, patched as the kind shows it. */
+  #patchedThrough(
+    shown: Kind,
+    kind: Kind,
+    { current, patch, validation }: { readonly current: KubeObject; readonly patch: { readonly type: PatchType; readonly body: unknown }; readonly validation: FieldValidation },
+  ): Draft {
+    const body = patched(shown, shown.model, shownAs(shown, current), patch);
+    if (!isView(shown)) return decodeObject(kind, body, validation);
+    const sent = sentThrough(shown, body, { validation, isNew: false, isConfig: false });
+    return { object: decodeObject(kind, sent.object, 'Ignore').object, warnings: sent.warnings };
   }
 
   async #applied(kind: Kind, config: KubeObject, current: KubeObject | undefined, ref: Ref, options: ApplyOptions): Promise<KubeObject> {
@@ -541,6 +583,8 @@ export class Registry {
 
   /** Answers the object as it now is: gone, or with a deletion timestamp. */
   async delete(ref: Ref, query: DeleteQuery = {}): Promise<KubeObject> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) return shownAs(asked, await this.delete(storedRef(asked, ref), query));
     const target = this.#target(ref);
     const { kind } = target;
     if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'delete');
@@ -686,7 +730,8 @@ export class Registry {
 
   // --- places and names
 
-  #cache(kind: Kind, from = 0): WatchCache {
+  #cache(asked: Kind, from = 0): WatchCache {
+    const kind = isView(asked) ? this.kindOf(asked.view.of) : asked;
     const cache = this.#caches.get(kind);
     assert(cache !== undefined, 'every kind has its cache');
     if (this.#isStarted) cache.start(from);
@@ -703,7 +748,8 @@ export class Registry {
     return { kind, ref, key: keyOf(kind.info, ref.namespace, ref.name) };
   }
 
-  #prefix(kind: Kind, { namespace }: Ref): string {
+  #prefix(asked: Kind, { namespace }: Ref): string {
+    const kind = isView(asked) ? this.kindOf(asked.view.of) : asked;
     if (namespace === '' || !kind.info.namespaced) return prefixOf(kind.info);
     checkSegment(namespace, 'namespace');
     return prefixOf(kind.info, namespace);
@@ -749,6 +795,11 @@ export class Registry {
     if (!allowed.includes(known)) throw methodNotAllowed({ ...kind.info, resource: `${kind.info.resource}/${subresource}` }, verb);
     return known;
   }
+}
+
+/** Where the objects of a view are stored. */
+function storedRef({ view }: Kind & { readonly view: View }, ref: Ref): Ref {
+  return { ...ref, ...view.of };
 }
 
 function withManagers(object: KubeObject, managedFields: ManagedFieldsEntry[] | undefined): KubeObject {

@@ -41,6 +41,14 @@ export interface Part {
   readonly validate?: (object: KubeObject, old: KubeObject) => readonly FieldError[];
 }
 
+/** How a kind shows the stored objects of another. Both ways keep what they have no field for, or name it elsewhere. */
+export interface View {
+  /** The kind that is stored; its `Kind` is served as well. */
+  readonly of: { readonly group: string; readonly version: string; readonly resource: string };
+  readonly show: (stored: KubeObject) => KubeObject;
+  readonly store: (shown: KubeObject) => KubeObject;
+}
+
 /** Objects of other kinds, as the server just knows them. */
 export interface Lookup {
   get(resource: string, namespace: string, name: string): Promise<KubeObject | undefined>;
@@ -54,6 +62,8 @@ export interface Kind {
   readonly info: ResourceInfo;
   /** Of the generated schemas. */
   readonly model: string;
+  /** The kind has no objects of its own: rules for what is stored are those of the kind that it shows. */
+  readonly view?: View;
   readonly subresources: readonly Subresource[];
   /** `metadata.generation` counts changes of everything but metadata and status. */
   readonly hasGeneration: boolean;
