@@ -186,6 +186,8 @@ export class World {
 
   start(machine: Machine): void {
     if (machine.process !== undefined || machine.isLost || machine.isRetired) return;
+    // Whoever damages it starts it, and not before its damage is noted (seed 20549).
+    if (machine.isAtRisk) return;
     const clock = machine.clock.view();
     const number = ++machine.starts;
     const process: Process = {
@@ -253,7 +255,7 @@ export class World {
   /** To whoever serves at this place of the list that clients have, when they call. */
   channelToPlace(place: number, random: Random): Channel {
     return this.#channel(random, () => {
-      const voters = this.machines.filter(({ process }) => process?.member?.membership.isLearner !== true);
+      const voters = this.machines.filter((machine) => !servesNobody(machine));
       return voters[place % voters.length];
     });
   }
@@ -443,6 +445,14 @@ export class World {
     this.network.detach(machine.id, how);
     for (const tell of process.onDeath) tell(how);
   }
+}
+
+/** A learner, or one that was exchanged through a joint configuration, which its row does not show yet (seed 20462). */
+function servesNobody({ id, process }: Machine): boolean {
+  const member = process?.member;
+  const row = member?.machine.members.get(id);
+  if (member === undefined || row === undefined) return false;
+  return row.isLearner || !member.status().confState.voters.includes(id);
 }
 
 function infoOf({ id, name, peerUrl }: Machine): MemberInfo {
