@@ -62,6 +62,7 @@ export class Peers {
         cluster: async () => {
           // The caller may be who makes the quorum: without one it is told what is known here, and that.
           const confirmed = await member.isCurrent(CONFIRM_TIMEOUT_MS);
+          if (member.isStopped) throw new StoreError('stopped');
           const { clusterId: cluster, machine } = member;
           return { cluster, confirmed, applied: machine.applied.index, rows: rowsOf(member) };
         },
