@@ -216,9 +216,10 @@ export class Member {
     return this.#machine.leases.remainingSeconds(lease, this.#world.clock.monotonic());
   }
 
-  /** Resolves when the space of all compactions so far was given back. */
-  scrubbed(): Promise<void> {
-    return this.#flusher.scrubbed();
+  /** Resolves when the space of all compactions so far was given back; fails where the member ends before. */
+  async scrubbed(): Promise<void> {
+    await this.#flusher.scrubbed();
+    if (this.#isStopped) throw new StoreError('stopped');
   }
 
   sizeBytes(): Promise<number> {
@@ -332,9 +333,21 @@ export class Member {
 
   /** Resolves when the state machine shows all that was acknowledged before the call; fails like `propose`. */
   linearizable(): Promise<void> {
+    return this.#linearizable(this.requestTimeoutMs);
+  }
+
+  /** Whether it shows all that was acknowledged before the call, by a majority's word; false without one in time. */
+  isCurrent(withinMs: Millis): Promise<boolean> {
+    return this.#linearizable(withinMs).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #linearizable(timeoutMs: Millis): Promise<void> {
     const read = this.#node.linearizable();
     return new Promise((resolve, reject) => {
-      const timer = this.#world.clock.setTimer(this.requestTimeoutMs, () =>
+      const timer = this.#world.clock.setTimer(timeoutMs, () =>
         reject(new StoreError(this.leader === 0n ? 'no-leader' : 'timeout')),
       );
       read.then(resolve, reject).finally(() => timer.cancel());
