@@ -57,7 +57,10 @@ test.each<StoreKind>(['podium', 'etcd'])('watchers of API servers that are kille
     ...streaming.views.map((seen, at) => ({ who: `watch-list ${at}`, seen })),
     ...node.map(({ seen }, at) => ({ who: `client-node ${at}`, seen })),
   ];
-  const problems = views.flatMap(({ who, seen }) => problemOf(seen, history) ?? []).map(String);
+  const problems = views.flatMap(({ who, seen }) => {
+    const problem = problemOf(seen, history);
+    return problem === undefined ? [] : [`${who}: ${problem}`];
+  });
   const facts = { kind, kills, ...written, events: history.length, last, lists: { listing: listing.lists, streaming: streaming.lists }, restarts: node.map(({ restarts }) => restarts) };
   process.stderr.write(`  ${JSON.stringify(facts)}\n`);
   expect(problems, JSON.stringify(facts)).toEqual([]);
