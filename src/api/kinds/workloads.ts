@@ -7,7 +7,7 @@ import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector 
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { immutableField, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
-import { age, column, integer, numberAt, shown, textAt, type Kind } from './kind.ts';
+import { age, column, integer, numberAt, type Kind } from './kind.ts';
 import { validatePodSpec } from './pod-template.ts';
 import { templateWarnings } from './pod-warnings.ts';
 import { imageColumns, templateColumns } from './workload-columns.ts';
@@ -86,8 +86,8 @@ export const statefulSets: Kind = {
   },
   validateUpdate: (object, old) => {
     const fixed = ({ spec }: StatefulSet) => {
-      const { replicas, ordinals, template, updateStrategy, persistentVolumeClaimRetentionPolicy, minReadySeconds, revisionHistoryLimit, ...rest } = spec as NonNullable<typeof spec> & { ordinals?: unknown };
-      return rest;
+      const free = ['replicas', 'ordinals', 'template', 'updateStrategy', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds', 'revisionHistoryLimit'];
+      return Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !free.includes(field)));
     };
     if (equalJson(fixed(typed<StatefulSet>(object)), fixed(typed<StatefulSet>(old)))) return [];
     const free = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'";
