@@ -28,6 +28,7 @@ export async function identify(
     return { clusterId: flags.clusterId, id: flags.id, initialMembers };
   }
   if (found !== undefined) return { clusterId: found.clusterId, id: found.memberId, initialMembers: [] };
+  await Wal.requireNone(world.disk, WAL_DIR);
   return askCluster(flags, world.dial);
 }
 
