@@ -206,8 +206,13 @@ export class WatchCache {
 
   /** Everything up to the cache's revision has been pushed before: the client may resume from there. */
   #timeOut(watcher: Watcher, leave: () => void): void {
-    if (watcher.bookmarks && this.#revision > 0) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+    if (watcher.bookmarks) this.#bookmark(watcher);
     leave();
+  }
+
+  /** A watcher that came from a server that had seen more would be told to go back, and see twice what it has seen. */
+  #bookmark({ pipe, after }: Watcher): void {
+    if (this.#revision > 0 && this.#revision >= after) pipe.push({ type: 'BOOKMARK', revision: this.#revision });
   }
 
   #sendInitial(watcher: Watcher, { bookmarkAfterInitial }: CacheWatchOptions): void {
@@ -386,7 +391,7 @@ export class WatchCache {
       this.#bookmarkTimer = undefined;
       if (this.#watchers.size === 0) return;
       for (const set of this.#watchers.values()) {
-        for (const { bookmarks, pipe } of set) if (bookmarks) pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+        for (const watcher of set) if (watcher.bookmarks) this.#bookmark(watcher);
       }
       this.#armTimers();
     });

@@ -114,14 +114,16 @@ export class ApiServers {
 /** A request that is not answered in time fails with its connection. */
 export async function bounded<T>(answer: Promise<T>, client: RestClient): Promise<T> {
   const timer = setTimeout(() => client.session.destroy(new Error('no answer in time')), REQUEST_TIMEOUT_MS);
+  let hear = () => {};
   const gone = new Promise<never>((_, reject) => {
-    client.session.once('close', () => reject(new Error('the connection is closed')));
-    client.session.once('error', reject);
+    hear = () => reject(new Error('the connection is closed'));
+    client.session.once('close', hear);
   });
   try {
     return await Promise.race([answer, gone]);
   } finally {
     clearTimeout(timer);
+    client.session.off('close', hear);
   }
 }
 

@@ -51,7 +51,8 @@ export class Writers {
       client = client === undefined || client.session.destroyed || client.session.closed ? this.#api.client() : client;
       try {
         const { status } = await bounded(this.#write(client, random, name, String(turn)), client);
-        if (status < 300) this.#acknowledged++;
+        // 0: the connection broke before the answer.
+        if (status >= 200 && status < 300) this.#acknowledged++;
         else this.#count(status);
       } catch {
         this.#count(0);
