@@ -10,7 +10,7 @@ import { assert } from '../base/assert.ts';
 import type { Clock, Millis, Timer } from '../base/clock.ts';
 import { deferred, type Deferred } from '../base/deferred.ts';
 import type { Disk } from '../base/disk.ts';
-import { describeError, isNoSpace } from '../base/errors.ts';
+import { isNoSpace } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Trace } from '../base/trace.ts';
