@@ -1,0 +1,30 @@
+/**
+ * Sessions of kubectl against any API server: prints each command of a file with what came of it, masked (mask.ts).
+ *
+ *   node dist/test/kubectl/main.js --kubeconfig .podium/kubeconfig [--kubectl PATH] test/kubectl/sessions/get.txt
+ *
+ * With the kubeconfig of a kube-apiserver, a diff of the two shows where they answer differently. What is printed is not
+ * compared with anything yet: it is read by a person.
+ */
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findTool } from '../processes.ts';
+import { Shell } from './shell.ts';
+import { formatCommand, parseTranscript } from './transcript.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { kubeconfig: { type: 'string' }, kubectl: { type: 'string' } },
+});
+for (const file of positionals) {
+  const namespace = basename(file, '.txt');
+  const kubectl = values.kubectl ?? findTool('kubectl') ?? 'kubectl';
+  const shell = new Shell({ kubectl, kubeconfig: values.kubeconfig ?? '.podium/kubeconfig', namespace });
+  await shell.run(`kubectl create namespace ${namespace}`);
+  for (const command of parseTranscript(readFileSync(file, 'utf8'))) {
+    process.stdout.write(formatCommand({ ...command, output: await shell.run(command.line) }));
+  }
+  await shell.run(`kubectl delete namespace ${namespace} --wait=false`);
+  shell.remove();
+}
