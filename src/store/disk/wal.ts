@@ -12,6 +12,7 @@
 import { assert } from '../../base/assert.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { readWhole, writeZeros, type Disk, type DiskFile } from '../../base/disk.ts';
+import { isNoSpace } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { FaultHooks } from '../faults/fault-hooks.ts';
 import type { Entry, HardState, LogIndex, SnapshotMeta } from '../raft/core/types.ts';
@@ -342,8 +343,10 @@ async function beginSegment(options: WalOptions, start: SegmentStart, bytes: num
     await file.datasync();
     await disk.syncDir(dir);
   } catch (error) {
-    // Nobody waits for it: a member whose log cannot be synced ends at once (simulator, seed 1859).
-    void file.close().catch(() => undefined);
+    // A member whose log cannot be synced ends at once (simulator, seed 1859); what finds no room may be tried again, and
+    // gives back what it has first.
+    const closed = file.close().catch(() => undefined);
+    if (isNoSpace(error)) await closed;
     throw error;
   }
   const segment: Segment = { path, number: start.number, lastIndex: 0 };
