@@ -1,0 +1,51 @@
+/**
+ * What differs from run to run, replaced by its name: the one place for all transcripts. A mask hides what a value is,
+ * never that it is there; and where its width varies, the padding of the table around it goes too.
+ */
+
+export interface Place {
+  /** Such as `https://127.0.0.1:6443`. */
+  readonly server: string;
+  /** Where the commands run. */
+  readonly folder: string;
+}
+
+type Mask = readonly [pattern: RegExp, name: string];
+
+/** apimachinery's alphabet of generated names: no vowels, so that no words come of it. */
+const RANDOM = '[bcdfghjklmnpqrstvwxz2456789]';
+
+/** Of one width each: what stands behind them in a table stays in its place. */
+const fixed: readonly Mask[] = [
+  [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<uid>'],
+  [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g, '<time>'],
+  [/\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g, '<time>'],
+  [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{8,10}-${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<hash>-<pod>'],
+  [new RegExp(`(?<=[a-z0-9]-)(?=${RANDOM}*[2-9])${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
+  [new RegExp(`(?<=pod-template-hash[=:] ?"?)${RANDOM}{8,10}`, 'g'), '<hash>'],
+  [/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g, '<token>'],
+];
+
+const varying: readonly Mask[] = [
+  [/(?<=resourceVersion"?: ?")\d+(?=")/g, '<version>'],
+  [/(?<=resource ?version[^\d\n]{0,20})\d+/gi, '<version>'],
+  [/\b127\.\d+\.\d+\.\d+(?!\d)(?<!127\.0\.0\.1)/g, '<ip>'],
+  [/(?<=127\.0\.0\.1:)\d+/g, '<port>'],
+];
+
+/** An age as kubectl prints it, standing for itself: no part of a word, a path, an assignment or a list. */
+const AGE = /(?<=^|[ (])(?:\d+d(?:\d+h)?|\d+h(?:\d+m)?|\d+m(?:\d+s)?|\d+s|<invalid>)(?= ago\)|\)| \(x|\s|$)/gm;
+
+export function masked(output: string, { server, folder }: Place): string {
+  let text = output.replaceAll(server, '<server>').replaceAll(server.replace('https://', ''), '<address>').replaceAll(folder, '<folder>');
+  for (const [pattern, name] of fixed) text = text.replace(pattern, name);
+  return text.split(/(\n\n+)/).map(maskedBlock).join('').replace(/[ \t]+$/gm, '');
+}
+
+/** Lines that belong together, as those of a table do. */
+function maskedBlock(block: string): string {
+  let text = block;
+  for (const [pattern, name] of varying) text = text.replace(pattern, name);
+  text = text.replace(AGE, '<age>');
+  return text === block ? text : text.replace(/(?<=\S) {2,}/g, '   ');
+}
