@@ -14,6 +14,7 @@ import { systemClock } from '../src/base/system-clock.ts';
 import { channelStoreClient } from '../src/etcd/channel-store-client.ts';
 import type { StoreClient } from '../src/etcd/store-client.ts';
 import { connect } from '../src/grpc/channel.ts';
+import { Cluster } from '../src/proto/etcd.ts';
 
 /** The clone, whether this file runs as source or compiled below dist/. */
 export const ROOT = rootOf(dirname(fileURLToPath(import.meta.url)));
@@ -34,6 +35,10 @@ export interface StoreClusterOptions {
   readonly args?: readonly string[];
   /** Of members, by their number; one of its own below the cluster's directory if absent. */
   readonly dataDirs?: readonly (string | undefined)[];
+  /** Of an etcd: another than the one that is installed. */
+  readonly program?: string | undefined;
+  /** Before the whole command line, such as a shell that sets limits. */
+  readonly prefix?: readonly string[];
 }
 
 /** Where the program of this name is: of the test clients built in .cache/bin, else on the PATH. */
@@ -147,35 +152,41 @@ export interface StoreCluster {
   clientOf(member: number): StoreClient;
   /** The index of the leader, by what the members say. */
   leader(): Promise<number>;
+  /** One more, as a learner that has nothing yet; not started, and none of `members`. */
+  addLearner(name: string): Promise<{ readonly member: MemberProcess; readonly client: StoreClient }>;
   /** Ends all members and removes their data. */
   stop(): Promise<void>;
 }
 
+interface MemberPlace {
+  /** One of its own below the cluster's directory if absent. */
+  readonly dataDir?: string | undefined;
+  readonly client: number;
+  readonly peer: number;
+  readonly initialCluster: readonly string[];
+}
+
 /** Resolves when every member serves. */
 export async function startStoreCluster(options: StoreClusterOptions = {}): Promise<StoreCluster> {
-  const { kind = 'podium', members: size = 1, nodeArgs = V8_FLAGS_STORE, args = [] } = options;
+  const { kind = 'podium', members: size = 1 } = options;
   const dir = mkdtempSync(join(tmpdir(), `${kind}-`));
   const ports = await freePorts(size * 2);
-  const url = (port: number) => `http://127.0.0.1:${port}`;
   const names = Array.from({ length: size }, (_, at) => `m${at + 1}`);
-  const initialCluster = names.map((name, at) => `${name}=${url(ports[2 * at + 1]!)}`).join(',');
-  const members = names.map((name, at) => {
-    const client = ports[2 * at]!;
-    const dataDir = options.dataDirs?.[at] ?? join(dir, name);
-    const flags = [
-      ...['--name', name, '--data-dir', dataDir, '--log-level', 'warn'],
-      ...['--listen-client-urls', url(client), '--advertise-client-urls', url(client)],
-      ...['--listen-peer-urls', url(ports[2 * at + 1]!), '--initial-advertise-peer-urls', url(ports[2 * at + 1]!)],
-      ...['--initial-cluster', initialCluster, '--initial-cluster-state', 'new', '--initial-cluster-token', dir],
-      ...args,
-    ];
-    const main = join(ROOT, 'dist', 'src', 'main.js');
-    const [command, all] =
-      kind === 'etcd'
-        ? [findTool('etcd') ?? 'etcd', flags]
-        : [process.execPath, [...nodeArgs, main, 'store', ...flags]];
-    return new MemberProcess({ name, clientAddress: `127.0.0.1:${client}`, dataDir, command, args: all });
-  });
+  const initialCluster = names.map((name, at) => `${name}=${urlOf(ports[2 * at + 1]!)}`).join(',');
+  const newMember = (name: string, at: MemberPlace) => {
+    const { dataDir = join(dir, name) } = at;
+    const flags = memberFlags({ name, ...at, dataDir, token: dir });
+    const { command, args } = memberCommand(options, flags);
+    return new MemberProcess({ name, clientAddress: `127.0.0.1:${at.client}`, dataDir, command, args });
+  };
+  const members = names.map((name, at) =>
+    newMember(name, {
+      dataDir: options.dataDirs?.[at],
+      client: ports[2 * at]!,
+      peer: ports[2 * at + 1]!,
+      initialCluster: ['--initial-cluster', initialCluster, '--initial-cluster-state', 'new'],
+    }),
+  );
   const clients: StoreClient[] = [];
   const clientTo = (addresses: readonly string[], requestTimeoutMs?: number) => {
     const client = channelStoreClient({
@@ -197,6 +208,17 @@ export async function startStoreCluster(options: StoreClusterOptions = {}): Prom
       ),
     clientOf: (member) => single[member]!,
     leader: () => leaderOf(single),
+    addLearner: async (name) => {
+      const [client, peer] = await freePorts(2);
+      await addToCluster(members[0]!.clientAddress, urlOf(peer!));
+      const known = `${initialCluster},${name}=${urlOf(peer!)}`;
+      const member = newMember(name, {
+        client: client!,
+        peer: peer!,
+        initialCluster: ['--initial-cluster', known, '--initial-cluster-state', 'existing'],
+      });
+      return { member, client: clientTo([member.clientAddress]) };
+    },
     stop: async () => {
       for (const client of clients) client.close();
       await Promise.all(members.filter((member) => member.isRunning).map((member) => member.stop()));
@@ -211,6 +233,56 @@ export async function startStoreCluster(options: StoreClusterOptions = {}): Prom
     throw error;
   }
   return cluster;
+}
+
+function urlOf(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}
+
+interface MemberFlags {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly client: number;
+  readonly peer: number;
+  readonly initialCluster: readonly string[];
+  readonly token: string;
+}
+
+function memberFlags({ name, dataDir, client, peer, initialCluster, token }: MemberFlags): string[] {
+  return [
+    ...['--name', name, '--data-dir', dataDir, '--log-level', 'warn'],
+    ...['--listen-client-urls', urlOf(client), '--advertise-client-urls', urlOf(client)],
+    ...['--listen-peer-urls', urlOf(peer), '--initial-advertise-peer-urls', urlOf(peer)],
+    ...initialCluster,
+    ...['--initial-cluster-token', token],
+  ];
+}
+
+function memberCommand(options: StoreClusterOptions, flags: readonly string[]) {
+  const { kind = 'podium', nodeArgs = V8_FLAGS_STORE, program, prefix = [], args = [] } = options;
+  const podium = [process.execPath, ...nodeArgs, join(ROOT, 'dist', 'src', 'main.js'), 'store'];
+  const start = kind === 'etcd' ? [program ?? findTool('etcd') ?? 'etcd'] : podium;
+  const [command, ...all] = [...prefix, ...start, ...flags, ...args];
+  return { command: command!, args: all };
+}
+
+/** A member is refused until all have been connected for five seconds. */
+async function addToCluster(address: string, peerUrl: string): Promise<void> {
+  const channel = connect({ addresses: [address] });
+  const deadline = systemClock.monotonic() + START_TIMEOUT_MS;
+  try {
+    for (;;) {
+      try {
+        await channel.unary(Cluster.methods.memberAdd, { peerUrls: [peerUrl], isLearner: true });
+        return;
+      } catch (error) {
+        if (systemClock.monotonic() > deadline) throw error;
+        await sleep(systemClock, 200);
+      }
+    }
+  } finally {
+    channel.close();
+  }
 }
 
 /** Resolves when this member answers a linearizable read. */

@@ -64,7 +64,9 @@ const all = sources('src').filter((path) => !path.startsWith('src/proto/'));
 
 test('cores decide and do nothing else', () => {
   expect(all.some(isCore)).toBe(true);
-  expect(violations(all.filter(isCore), bannedInCores)).toEqual([]);
+  // Texts that are read out of other people's documents speak of processes.
+  const written = all.filter((path) => !path.endsWith('.generated.ts'));
+  expect(violations(written.filter(isCore), bannedInCores)).toEqual([]);
 });
 
 test('only the named bindings touch the real clock, timers and randomness', () => {

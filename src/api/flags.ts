@@ -146,7 +146,7 @@ function valuesOf(argv: readonly string[]): Values {
     const meant = flag === undefined ? undefined : nearest(flag, Object.keys(FLAGS));
     const hint = meant === undefined ? 'see podium apiserver --help' : `did you mean --${meant}?`;
     const what = flag === undefined ? (cause instanceof Error ? cause.message : String(cause)) : `there is no flag --${flag}`;
-    throw new UserError(`podium apiserver: ${what}: ${hint}`, { cause });
+    throw new UserError(`podium apiserver: ${what}: ${hint}`);
   }
 }
 
@@ -170,7 +170,7 @@ class Reader {
   file(flag: string, need?: 'required'): string | undefined {
     const path = this.text(flag);
     if (path === undefined) {
-      if (need !== undefined) this.#problems.push(`--${flag} is required: ${FLAGS[flag]!.help}`);
+      if (need !== undefined) this.#problems.push(`--${flag} is required: ${FLAGS[flag]!.help.replace(' (required)', '')}`);
       return undefined;
     }
     this.#checkReadable(flag, path);
@@ -203,7 +203,7 @@ class Reader {
 
   store(): ApiServerSettings['store'] {
     const urls = list(this.text('etcd-servers'));
-    if (urls.length === 0) this.#problems.push(`--etcd-servers is required: ${FLAGS['etcd-servers']!.help}`);
+    if (urls.length === 0) this.#problems.push(`--etcd-servers is required: ${FLAGS['etcd-servers']!.help.replace(' (required)', '')}`);
     const matches = urls.map((url) => ({ url, match: /^(https?):\/\/([^/:]+:\d+|\[[^\]]+\]:\d+)\/?$/.exec(url) }));
     for (const { url, match } of matches) if (match === null) this.#problems.push(`--etcd-servers ${url}: must be such as https://127.0.0.1:2379`);
     const schemes = new Set(matches.map(({ match }) => match?.[1]));

@@ -35,20 +35,20 @@ import {
   draftUpdate,
   isDone,
   planDeletion,
+  type Draft,
   type FieldValidation,
   type Preconditions,
-  type UpdateOf,
 } from './core/draft.ts';
 import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts';
 import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
-import type { User } from './access.ts';
 import { evict } from './eviction.ts';
-import type { Kind, Subresource } from './kinds/kind.ts';
+import type { Birth, Kind, Lookup, Requester, Subresource, View } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
-import { WatchCache, type CacheWatch } from './watch-cache.ts';
+import { isView, selectionThrough, sentThrough, shownAs, watchThrough } from './view.ts';
+import { WatchCache, type CacheWatch, type WatchLimits } from './watch-cache.ts';
 
 export interface Ref {
   readonly group: string;
@@ -62,7 +62,7 @@ export interface Ref {
 
 export interface WriteOptions {
   /** Who asks; the kinds that record it find it here. */
-  readonly user?: User;
+  readonly user?: Requester;
   readonly dryRun?: boolean;
   readonly fieldValidation?: FieldValidation;
   readonly preconditions?: Preconditions | undefined;
@@ -118,6 +118,8 @@ export interface DeleteQuery {
   readonly preconditions?: Preconditions | undefined;
   readonly gracePeriodSeconds?: number | undefined;
   readonly propagationPolicy?: string;
+  /** What came before `propagationPolicy`. */
+  readonly orphanDependents?: boolean | undefined;
   readonly dryRun?: boolean;
 }
 
@@ -128,6 +130,7 @@ export interface RegistryOptions {
   readonly random: Random;
   readonly log: Log;
   readonly allocation: AllocationRules;
+  readonly watchLimits?: WatchLimits | undefined;
 }
 
 /** A write that loses so many races in a row is refused: the client may try again. */
@@ -142,6 +145,8 @@ const LIST_PAGE_ROWS = 500;
 /** Who does not say who it is. */
 const UNKNOWN_MANAGER = 'unknown';
 const MANAGER_LENGTH_MAX = 128;
+/** Subresources through which an object is written. */
+const WRITTEN_PARTS: readonly Subresource[] = ['status', 'scale', 'finalize', 'approval', 'ephemeralcontainers'];
 /** Deleting one of these would leave the cluster without its own place. */
 const IMMORTAL_NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease']);
 
@@ -171,7 +176,7 @@ export class Registry {
   readonly #namespaceKind: Kind;
   #isStarted = false;
 
-  constructor({ kinds, storage, clock, random, log, allocation }: RegistryOptions) {
+  constructor({ kinds, storage, clock, random, log, allocation, watchLimits }: RegistryOptions) {
     this.#storage = storage;
     this.#clock = clock;
     this.#names = random.fork('names');
@@ -180,9 +185,10 @@ export class Registry {
     for (const kind of kinds) {
       const { group, version, resource } = kind.info;
       this.#kinds.set(`${group}/${version}/${resource}`, kind);
+      if (isView(kind)) continue;
       const indexField = kind.selectableFields['spec.nodeName'];
       const facts = log.child({ kind: kind.info.kind });
-      this.#caches.set(kind, new WatchCache({ storage, prefix: prefixOf(kind.info), indexField, clock, log: facts }));
+      this.#caches.set(kind, new WatchCache({ ...watchLimits, storage, prefix: prefixOf(kind.info), indexField, clock, log: facts }));
     }
     const namespaces = this.#kinds.get('/v1/namespaces');
     assert(namespaces !== undefined, 'namespaces are among the kinds');
@@ -227,6 +233,8 @@ export class Registry {
   // --- reading
 
   async get(ref: Ref, resourceVersion = ''): Promise<KubeObject> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) return shownAs(asked, await this.get(storedRef(asked, ref), resourceVersion));
     const { kind, key } = this.#target(ref);
     const wanted = parseResourceVersion(resourceVersion);
     let object: KubeObject | undefined;
@@ -237,13 +245,13 @@ export class Registry {
       object = cache.get(key)?.object;
     }
     if (object === undefined) throw notFound(kind.info, ref.name);
-    this.#checkSubresource(kind, ref, 'get', ['status', 'scale']);
+    this.#checkSubresource(kind, ref, 'get', ['status', 'scale', 'approval', 'ephemeralcontainers']);
     return ref.subresource === 'scale' ? scaleOf(object) : object;
   }
 
   async list(ref: Ref, query: ListQuery = {}): Promise<Listed> {
     const kind = this.kindOf(ref);
-    const selection = selectionOf(kind, query.labelSelector, query.fieldSelector);
+    const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, query.fieldSelector));
     const prefix = this.#prefix(kind, ref);
     const limit = checkLimit(query.limit ?? 0);
     const wanted = parseResourceVersion(query.resourceVersion ?? '');
@@ -261,7 +269,7 @@ export class Registry {
     }
     const cache = this.#cache(kind);
     await cache.fresh(wanted);
-    const items = cache.list(prefix).map(({ object }) => object).filter(selection.matches);
+    const items = cache.list(prefix).map(({ object }) => object).filter(selection.matches).map((stored) => shownAs(kind, stored));
     return { kind, resourceVersion: String(cache.revision), continue: '', items, remainingItemCount: undefined };
   }
 
@@ -288,7 +296,7 @@ export class Registry {
         if (limit !== 0 && items.length === limit) break;
         taken++;
         next = `${stored.key}\0`;
-        if (selection.matches(stored.object)) items.push(stored.object);
+        if (selection.matches(stored.object)) items.push(shownAs(kind, stored.object));
       }
       const hasMore = page.hasMore || taken < page.items.length;
       if (hasMore && limit !== 0 && items.length < limit) continue;
@@ -317,7 +325,7 @@ export class Registry {
     const kind = this.kindOf(ref);
     const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
     const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
-    const selection = selectionOf(kind, query.labelSelector, fieldSelector);
+    const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, fieldSelector));
     const wanted = parseResourceVersion(query.resourceVersion ?? '');
     const sendsInitial = query.sendInitialEvents === true;
     if (sendsInitial && query.resourceVersionMatch !== 'NotOlderThan') {
@@ -329,7 +337,7 @@ export class Registry {
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
     await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
     const startsWithState = sendsInitial || ((wanted === undefined || wanted === 0) && query.sendInitialEvents !== false);
-    return cache.watch({
+    const events = cache.watch({
       prefix: this.#prefix(kind, ref),
       matches: selection.matches,
       indexed: kind.selectableFields['spec.nodeName'] === undefined ? undefined : selection.exact.get('spec.nodeName'),
@@ -340,6 +348,7 @@ export class Registry {
       timeoutMs: (query.timeoutSeconds ?? 0) * 1000,
       onSlow: query.onSlow,
     });
+    return isView(kind) ? watchThrough(kind, events) : events;
   }
 
   // --- writing
@@ -349,20 +358,24 @@ export class Registry {
     if (ref.subresource === 'binding') return this.#bind(kind, ref, body, options);
     if (ref.subresource === 'eviction') return this.#evict(kind, ref, body, options);
     if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'create');
+    if (isView(kind)) {
+      return this.#writeThrough(kind, ref, { body, isNew: true, isConfig: false }, options, (stored, sent, rest) => this.create(stored, sent, rest));
+    }
     const { object: sent, warnings } = decodeObject(kind, body, options.fieldValidation ?? 'Strict');
     const { generateName = '', resourceVersion = '' } = sent.metadata;
     if (resourceVersion !== '') throw badRequest('resourceVersion should not be set on objects to be created');
     const namespace = this.#namespaceFor(kind, ref, sent);
     if (ref.name !== '' && sent.metadata.name !== '' && ref.name !== sent.metadata.name) throw nameMismatch(sent.metadata.name, ref.name);
     const givenName = sent.metadata.name;
+    await kind.resolve?.(sent, namespace, this.#lookup);
     for (let attempt = 1; ; attempt++) {
       const name = givenName !== '' || generateName === '' ? givenName : this.#generatedName(generateName);
-      const birth = { name, namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()) };
+      const birth = this.#birth(name, namespace, options);
       const place = kind.info.namespaced ? await this.#livingNamespace(kind, namespace, name) : undefined;
       const draft = draftNew(kind, sent, birth);
       const object = this.#tracked(kind, { before: undefined, draft, sent }, ref, options);
       const created = await this.#insert({ kind, ref: { ...ref, namespace, name }, key: keyOf(kind.info, namespace, name) }, object, place, options);
-      if (created !== undefined) return { object: created, warnings };
+      if (created !== undefined) return { object: created, warnings: [...warnings, ...(kind.warnings?.(created) ?? [])] };
       if (givenName !== '' || attempt === NAME_ATTEMPTS_MAX) throw alreadyExists(kind.info, name);
     }
   }
@@ -391,10 +404,14 @@ export class Registry {
   }
 
   async update(ref: Ref, body: unknown, options: WriteOptions = {}): Promise<Written> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) {
+      return this.#writeThrough(asked, ref, { body, isNew: false, isConfig: false }, options, (stored, sent, rest) => this.update(stored, sent, rest));
+    }
     const target = this.#target(ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'update', ['status', 'scale', 'finalize']);
+    const part = this.#checkSubresource(kind, ref, 'update', WRITTEN_PARTS);
     if (part === 'scale') {
       const scale = decodeScale(body, validation);
       checkName(scale, ref);
@@ -407,19 +424,22 @@ export class Registry {
     const { object: sent, warnings } = decodeObject(kind, body, validation);
     checkName(sent, ref);
     this.#namespaceFor(kind, ref, sent);
+    let advice: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
       checkVersion(kind, sent, current);
-      const draft = draftUpdate(kind, sent, current, partOf(part));
+      const draft = this.#updated(kind, sent, current, part);
+      advice = adviceOn(kind, draft, current);
       return this.#tracked(kind, { before: current, draft, sent }, ref, options);
     });
-    return { object, warnings };
+    return { object, warnings: [...warnings, ...advice] };
   }
 
   async patch(ref: Ref, patch: { readonly type: PatchType; readonly body: unknown }, options: WriteOptions = {}): Promise<Written> {
-    const target = this.#target(ref);
+    const shown = this.kindOf(ref);
+    const target = this.#target(isView(shown) ? storedRef(shown, ref) : ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'patch', ['status', 'scale', 'finalize']);
+    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
     if (patch.type !== 'json' && !isRecord(patch.body)) throw badRequest('the patch is not an object');
     let warnings: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
@@ -428,25 +448,29 @@ export class Registry {
         checkVersion(kind, scale, current);
         return this.#scaled(target, current, scale, options);
       }
-      const { object: sent, warnings: found } = decodeObject(kind, patched(kind, kind.model, current, patch), validation);
-      warnings = found;
+      const { object: sent, warnings: found } = this.#patchedThrough(shown, kind, { current, patch, validation });
       checkName(sent, ref);
       this.#namespaceFor(kind, ref, sent);
       checkVersion(kind, sent, current);
-      const draft = draftUpdate(kind, sent, current, partOf(part));
+      const draft = this.#updated(kind, sent, current, part);
+      warnings = [...found, ...adviceOn(kind, draft, current)];
       return this.#tracked(kind, { before: current, draft, sent }, ref, options);
     });
-    return { object: part === 'scale' ? scaleOf(object) : object, warnings };
+    return { object: part === 'scale' ? scaleOf(object) : shownAs(shown, object), warnings };
   }
 
   /** Server-side apply: creates the object, or makes it what the config says and leaves the rest to its owners. */
   async apply(ref: Ref, body: unknown, options: ApplyOptions): Promise<Written> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) {
+      return this.#writeThrough(asked, ref, { body, isNew: false, isConfig: true }, options, (stored, sent, rest) => this.apply(stored, sent, { ...options, ...rest }));
+    }
     const target = this.#target(ref);
     const { kind } = target;
     if (!options.fieldManager) {
       throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
     }
-    const part = this.#checkSubresource(kind, ref, 'patch', ['status', 'scale', 'finalize']);
+    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
     const validation = options.fieldValidation ?? 'Strict';
     const { object: config, warnings } =
       part === 'scale' ? { object: configOfScale(kind, decodeScale(body, validation)), warnings: [] } : decodeConfig(kind, body, validation);
@@ -466,28 +490,65 @@ export class Registry {
       const { uid = '', resourceVersion = '' } = config.metadata;
       if (uid !== '' || resourceVersion !== '') throw conflict(kind.info, ref.name, 'the object to be changed does not exist');
       const place = kind.info.namespaced ? await this.#livingNamespace(kind, ref.namespace, ref.name) : undefined;
-      const created = await this.#insert(target, this.#applied(kind, config, undefined, ref, options), place, options);
+      const created = await this.#insert(target, await this.#applied(kind, config, undefined, ref, options), place, options);
       if (created !== undefined) return { object: created, warnings, isNew: true };
       // Somebody was quicker: now it is there to be changed.
       if (attempt === NAME_ATTEMPTS_MAX) throw tooManyRaces(kind, ref.name);
     }
   }
 
-  #applied(kind: Kind, config: KubeObject, current: KubeObject | undefined, ref: Ref, options: ApplyOptions): KubeObject {
+  async #writeThrough(
+    kind: Kind & { readonly view: View },
+    ref: Ref,
+    { body, isNew, isConfig }: { readonly body: unknown; readonly isNew: boolean; readonly isConfig: boolean },
+    options: WriteOptions,
+    write: (stored: Ref, sent: KubeObject, options: WriteOptions) => Promise<Written>,
+  ): Promise<Written> {
+    const { object: sent, warnings } = sentThrough(kind, body, { validation: options.fieldValidation ?? 'Strict', isNew, isConfig });
+    const written = await write(storedRef(kind, ref), sent, { ...options, fieldValidation: 'Ignore' });
+    return { object: shownAs(kind, written.object), warnings: [...warnings, ...written.warnings] };
+  }
+
+  /** What is stored, patched as the kind shows it. */
+  #patchedThrough(
+    shown: Kind,
+    kind: Kind,
+    { current, patch, validation }: { readonly current: KubeObject; readonly patch: { readonly type: PatchType; readonly body: unknown }; readonly validation: FieldValidation },
+  ): Draft {
+    const body = patched(shown, shown.model, shownAs(shown, current), patch);
+    if (!isView(shown)) return decodeObject(kind, body, validation);
+    const sent = sentThrough(shown, body, { validation, isNew: false, isConfig: false });
+    return { object: decodeObject(kind, sent.object, 'Ignore').object, warnings: sent.warnings };
+  }
+
+  async #applied(kind: Kind, config: KubeObject, current: KubeObject | undefined, ref: Ref, options: ApplyOptions): Promise<KubeObject> {
     const hasStatus = kind.subresources.includes('status');
     const { object, managedFields } = applyConfig(
       { model: kind.model, current, config, force: options.force ?? false, hasStatus },
       this.#writer(kind, ref, options),
     );
     const { object: sent } = decodeObject(kind, object, 'Ignore');
-    if (current !== undefined) return withManagers(draftUpdate(kind, sent, current, partOf(ref.subresource)), managedFields);
-    const birth = { name: ref.name, namespace: ref.namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()) };
-    return withManagers(draftNew(kind, sent, birth), managedFields);
+    if (current !== undefined) {
+      const part = kind.subresources.find((name) => name === ref.subresource) ?? '';
+      return withManagers(this.#updated(kind, sent, current, part), managedFields);
+    }
+    await kind.resolve?.(sent, ref.namespace, this.#lookup);
+    return withManagers(draftNew(kind, sent, this.#birth(ref.name, ref.namespace, options)), managedFields);
+  }
+
+  #birth(name: string, namespace: string, { user }: WriteOptions): Birth {
+    return { name, namespace, uid: this.#uids.uuid(), now: formatTime(this.#clock.wall()), user };
+  }
+
+  #updated(kind: Kind, sent: KubeObject, current: KubeObject, part: Subresource | ''): KubeObject {
+    // A scale is written as the object that it makes.
+    const changed = part === '' || part === 'scale' ? 'object' : part;
+    return draftUpdate(kind, sent, current, { part: changed, now: formatTime(this.#clock.wall()) });
   }
 
   #scaled({ kind, ref }: Target, current: KubeObject, scale: KubeObject, options: WriteOptions): KubeObject {
     const sent = withScale(kind, current, scale);
-    return this.#tracked(kind, { before: current, draft: draftUpdate(kind, sent, current, 'object'), sent }, ref, options);
+    return this.#tracked(kind, { before: current, draft: this.#updated(kind, sent, current, ''), sent }, ref, options);
   }
 
   /** The draft with the fields that this write changes in its writer's name. */
@@ -522,11 +583,13 @@ export class Registry {
 
   /** Answers the object as it now is: gone, or with a deletion timestamp. */
   async delete(ref: Ref, query: DeleteQuery = {}): Promise<KubeObject> {
+    const asked = this.kindOf(ref);
+    if (isView(asked)) return shownAs(asked, await this.delete(storedRef(asked, ref), query));
     const target = this.#target(ref);
     const { kind } = target;
     if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'delete');
-    const { gracePeriodSeconds, propagationPolicy = '', dryRun = false } = query;
-    checkDeletion({ gracePeriodSeconds, propagationPolicy });
+    const { gracePeriodSeconds, propagationPolicy = '', orphanDependents, dryRun = false } = query;
+    checkDeletion({ gracePeriodSeconds, propagationPolicy, orphanDependents });
     if (kind === this.#namespaceKind && IMMORTAL_NAMESPACES.has(ref.name)) {
       throw forbidden(kind.info, ref.name, 'this namespace may not be deleted');
     }
@@ -543,7 +606,7 @@ export class Registry {
         continue;
       }
       const wallMs = this.#clock.wall();
-      const plan = planDeletion(kind, current.object, { gracePeriodSeconds, propagationPolicy, wallMs, formatTime });
+      const plan = planDeletion(kind, current.object, { gracePeriodSeconds, propagationPolicy, orphanDependents, wallMs, formatTime });
       if (plan.step === 'none' && isGuess) {
         ({ stored, isGuess } = await this.#read(target));
         continue;
@@ -642,9 +705,33 @@ export class Registry {
     return kind.info.kind === 'Service' && kind.info.group === '' ? this.#allocator.releases(object) : [];
   }
 
+  // --- other kinds
+
+  readonly #lookup: Lookup = {
+    get: async (resource, namespace, name) => {
+      const kind = this.#kindCalled(resource);
+      const key = keyOf(kind.info, namespace, name);
+      // What is not known here may have been created a moment ago.
+      return this.#cache(kind).get(key)?.object ?? (await this.#storage.get(key)).stored?.object;
+    },
+    list: async (resource) => {
+      const kind = this.#kindCalled(resource);
+      const cache = this.#cache(kind);
+      await cache.fresh(0);
+      return cache.list(prefixOf(kind.info)).map(({ object }) => object);
+    },
+  };
+
+  #kindCalled(resource: string): Kind {
+    const kind = this.kinds.find(({ info }) => info.resource === resource);
+    assert(kind !== undefined, `there is a kind called ${resource}`);
+    return kind;
+  }
+
   // --- places and names
 
-  #cache(kind: Kind, from = 0): WatchCache {
+  #cache(asked: Kind, from = 0): WatchCache {
+    const kind = isView(asked) ? this.kindOf(asked.view.of) : asked;
     const cache = this.#caches.get(kind);
     assert(cache !== undefined, 'every kind has its cache');
     if (this.#isStarted) cache.start(from);
@@ -661,7 +748,8 @@ export class Registry {
     return { kind, ref, key: keyOf(kind.info, ref.namespace, ref.name) };
   }
 
-  #prefix(kind: Kind, { namespace }: Ref): string {
+  #prefix(asked: Kind, { namespace }: Ref): string {
+    const kind = isView(asked) ? this.kindOf(asked.view.of) : asked;
     if (namespace === '' || !kind.info.namespaced) return prefixOf(kind.info);
     checkSegment(namespace, 'namespace');
     return prefixOf(kind.info, namespace);
@@ -709,6 +797,11 @@ export class Registry {
   }
 }
 
+/** Where the objects of a view are stored. */
+function storedRef({ view }: Kind & { readonly view: View }, ref: Ref): Ref {
+  return { ...ref, ...view.of };
+}
+
 function withManagers(object: KubeObject, managedFields: ManagedFieldsEntry[] | undefined): KubeObject {
   const { managedFields: _old, ...metadata } = object.metadata;
   return { ...object, metadata: managedFields === undefined ? metadata : { ...metadata, managedFields } };
@@ -724,8 +817,10 @@ function checkManager(fieldManager: string): void {
   if (problem !== '') throw new ApiError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: fieldManager: ${problem}`);
 }
 
-function partOf(part: string): UpdateOf {
-  return part === 'status' || part === 'finalize' ? part : 'object';
+/** Warnings are for who writes what they are about. */
+function adviceOn(kind: Kind, draft: KubeObject, old: KubeObject): readonly string[] {
+  if (kind.warnings === undefined || equalJson(draft['spec'], old['spec'])) return [];
+  return kind.warnings(draft);
 }
 
 function patched(kind: Kind, model: string, target: KubeObject, { type, body }: { readonly type: PatchType; readonly body: unknown }): unknown {

@@ -3,6 +3,7 @@
  * has handlers and no sockets; `main.ts` binds them to gRPC, tests and the simulator call them straight. It keeps
  * nothing: any number of them may run on one store.
  */
+import { assert } from '../base/assert.ts';
 import { sleep, type Clock } from '../base/clock.ts';
 import { AbortedError, describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -11,6 +12,8 @@ import { Tasks } from '../base/tasks.ts';
 import { deferred } from '../base/deferred.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
 import { isReason } from '../kube/errors.ts';
+import { findKind } from '../kube/resources.ts';
+import type { KubeObject } from '../kube/types.ts';
 import type { BoundService } from '../proto/rpc.ts';
 import { systemAuthorizer, type Authorizer } from './access.ts';
 import { Authenticator, type TokenAuthenticator } from './access/authenticator.ts';
@@ -20,11 +23,13 @@ import { Audit } from './audit.ts';
 import { Admission } from './grpc/admission.ts';
 import { podsService } from './grpc/pods.ts';
 import { resourcesService } from './grpc/resources.ts';
+import { firstObjects } from './first-objects.ts';
 import { builtInKinds } from './kinds/kinds.ts';
 import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
 import { Registry, type Ref } from './registry.ts';
 import { Reviews } from './reviews.ts';
 import { Storage } from './storage.ts';
+import type { WatchLimits } from './watch-cache.ts';
 
 export interface ApiServerConfig {
   /** Cluster addresses of Services. */
@@ -49,6 +54,7 @@ export interface ApiServerOptions {
   readonly connectToNode: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
+  readonly watchLimits?: WatchLimits;
 }
 
 /** Who may come in, and what is written down of it. By default: by certificate, and nothing. */
@@ -60,7 +66,6 @@ export interface AccessOptions {
   readonly writeAudit?: (line: string) => void;
 }
 
-const DEFAULT_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 const RETRY_MS = 200;
 
 export class ApiServer {
@@ -79,13 +84,13 @@ export class ApiServer {
   readonly #ready = deferred<void>();
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, connectToNode, config, access = {} }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, connectToNode, config, access = {}, watchLimits }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
     const kinds = builtInKinds({ evictionTolerationSeconds });
-    this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation });
+    this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation, watchLimits });
     this.logs = podLogs(this.registry, connectToNode);
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
@@ -127,7 +132,7 @@ export class ApiServer {
     while (!signal.aborted) {
       try {
         await this.registry.ready();
-        for (const name of DEFAULT_NAMESPACES) await this.#ensureNamespace(name);
+        for (const object of firstObjects()) await this.#ensure(object);
         this.#isReady = true;
         this.#ready.resolve();
         this.#log.info({}, 'api server: ready');
@@ -140,13 +145,16 @@ export class ApiServer {
     }
   }
 
-  async #ensureNamespace(name: string): Promise<void> {
-    const ref = { group: '', version: 'v1', resource: 'namespaces', namespace: '', name, subresource: '' };
+  async #ensure(object: KubeObject): Promise<void> {
+    const info = findKind(object.apiVersion, object.kind);
+    assert(info !== undefined, `there is a kind ${object.kind}`);
+    const { group, version, resource } = info;
+    const ref = { group, version, resource, namespace: object.metadata.namespace ?? '', name: object.metadata.name, subresource: '' };
     try {
       await this.registry.get(ref, '0');
     } catch (error) {
       if (!isReason(error, 'NotFound')) throw error;
-      await this.registry.create(ref, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }).catch((late: unknown) => {
+      await this.registry.create(ref, object).catch((late: unknown) => {
         // Another API server was quicker.
         if (!isReason(late, 'AlreadyExists')) throw late;
       });

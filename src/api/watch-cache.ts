@@ -80,15 +80,19 @@ interface Watcher extends Interest {
   readonly onSlow: (() => void) | undefined;
 }
 
-export interface WatchCacheOptions {
+/** In the place of the maxima above. */
+export interface WatchLimits {
+  readonly historyMax?: number;
+  readonly watcherMax?: number;
+}
+
+export interface WatchCacheOptions extends WatchLimits {
   readonly storage: Storage;
   readonly prefix: string;
   /** The field that watchers are found by. */
   readonly indexField?: ((object: KubeObject) => string) | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  readonly historyMax?: number;
-  readonly watcherMax?: number;
 }
 
 export class WatchCache {
@@ -202,8 +206,13 @@ export class WatchCache {
 
   /** Everything up to the cache's revision has been pushed before: the client may resume from there. */
   #timeOut(watcher: Watcher, leave: () => void): void {
-    if (watcher.bookmarks && this.#revision > 0) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+    if (watcher.bookmarks) this.#bookmark(watcher);
     leave();
+  }
+
+  /** A watcher that came from a server that had seen more would be told to go back, and see twice what it has seen. */
+  #bookmark({ pipe, after }: Watcher): void {
+    if (this.#revision > 0 && this.#revision >= after) pipe.push({ type: 'BOOKMARK', revision: this.#revision });
   }
 
   #sendInitial(watcher: Watcher, { bookmarkAfterInitial }: CacheWatchOptions): void {
@@ -213,9 +222,11 @@ export class WatchCache {
     if (bookmarkAfterInitial) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision });
   }
 
+  /** However much it is, it is let in: a watcher that came back for it must get on. */
   #sendHistory(watcher: Watcher, after: number): void {
     for (const change of this.#history) {
-      if (change.revision > after) this.#send(watcher, change);
+      const event = change.revision > after ? this.#eventFor(watcher, change) : undefined;
+      if (event !== undefined) watcher.pipe.push(event);
     }
   }
 
@@ -328,22 +339,23 @@ export class WatchCache {
   }
 
   #send(watcher: Watcher, change: Change): void {
-    const { revision, now, before, events } = change;
-    if (revision <= watcher.after) return;
+    const event = this.#eventFor(watcher, change);
+    if (event === undefined || watcher.pipe.push(event)) return;
+    this.#options.log.info({ prefix: watcher.prefix }, 'watch cache: a slow watcher is let go');
+    this.#remove(watcher);
+    watcher.onSlow?.();
+    watcher.pipe.end();
+  }
+
+  /** What the change is to the watcher, if anything. */
+  #eventFor(watcher: Watcher, { revision, now, before, events }: Change): CacheEvent | undefined {
+    if (revision <= watcher.after) return undefined;
     const isNow = now !== undefined && isOf(watcher, now, this.#indexOf(now));
     const wasBefore = before !== undefined && isOf(watcher, before, this.#indexOf(before));
-    let event: CacheEvent;
-    if (isNow && wasBefore) event = events.MODIFIED ??= { type: 'MODIFIED', revision, cached: now };
-    else if (isNow) event = events.ADDED ??= { type: 'ADDED', revision, cached: now };
+    if (isNow && wasBefore) return (events.MODIFIED ??= { type: 'MODIFIED', revision, cached: now });
+    if (isNow) return (events.ADDED ??= { type: 'ADDED', revision, cached: now });
     // What leaves the selection is deleted for this watcher, as it last was, at the revision at which it left.
-    else if (wasBefore) event = events.DELETED ??= { type: 'DELETED', revision, cached: atRevision(before, revision) };
-    else return;
-    if (!watcher.pipe.push(event)) {
-      this.#options.log.info({ prefix: watcher.prefix }, 'watch cache: a slow watcher is let go');
-      this.#remove(watcher);
-      watcher.onSlow?.();
-      watcher.pipe.end();
-    }
+    return wasBefore ? (events.DELETED ??= { type: 'DELETED', revision, cached: atRevision(before, revision) }) : undefined;
   }
 
   #advance(revision: number): void {
@@ -379,7 +391,7 @@ export class WatchCache {
       this.#bookmarkTimer = undefined;
       if (this.#watchers.size === 0) return;
       for (const set of this.#watchers.values()) {
-        for (const { bookmarks, pipe } of set) if (bookmarks) pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+        for (const watcher of set) if (watcher.bookmarks) this.#bookmark(watcher);
       }
       this.#armTimers();
     });

@@ -7,7 +7,7 @@ import { sleep } from '../base/clock.ts';
 import { describeError, systemErrorCode, UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { parseConfig, type ReadConfig } from '../cluster/config.ts';
-import { isStoreMember, logFile, makeDataDir, readCluster } from '../cluster/data-dir.ts';
+import { logFile, makeDataDir, readCluster } from '../cluster/data-dir.ts';
 import { launch, PORT_BASE_MAX, type RunningCluster, takeDown } from '../cluster/launcher.ts';
 import type { SupervisorEvent } from '../cluster/supervisor.ts';
 import { storeAddresses } from './admin.ts';

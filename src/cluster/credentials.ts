@@ -7,13 +7,8 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { tlsFiles } from '../base/pki.ts';
-import { pkiDir, writeJson } from './data-dir.ts';
+import { adminTokenFile, pkiDir, serviceAccountKeyFile, tokensFile, writeJson } from './data-dir.ts';
 import { ADMIN } from './parts.ts';
-
-export const adminTokenFile = (dataDir: string) => join(pkiDir(dataDir), 'admin.token');
-/** The same token, as --token-auth-file reads it. */
-export const tokensFile = (dataDir: string) => join(pkiDir(dataDir), 'tokens.csv');
-export const serviceAccountKeyFile = (dataDir: string) => join(pkiDir(dataDir), 'service-accounts.key');
 
 const TOKEN_BYTES = 32;
 

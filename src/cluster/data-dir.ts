@@ -45,6 +45,10 @@ export interface Fault {
 export const clusterFile = (dataDir: string) => join(dataDir, 'cluster.json');
 export const faultsFile = (dataDir: string) => join(dataDir, 'faults.json');
 export const pkiDir = (dataDir: string) => join(dataDir, 'pki');
+export const adminTokenFile = (dataDir: string) => join(pkiDir(dataDir), 'admin.token');
+/** The same token, as --token-auth-file reads it. */
+export const tokensFile = (dataDir: string) => join(pkiDir(dataDir), 'tokens.csv');
+export const serviceAccountKeyFile = (dataDir: string) => join(pkiDir(dataDir), 'service-accounts.key');
 export const logFile = (dataDir: string, part: string) => join(dataDir, 'logs', `${part}.log`);
 
 export function makeDataDir(dataDir: string): void {

@@ -5,8 +5,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { API_SERVER_PORT_STEP, type ClusterConfig, type Timings } from './config.ts';
-import { serviceAccountKeyFile, tokensFile } from './credentials.ts';
-import { isApiServer, logFile, pkiDir } from './data-dir.ts';
+import { isApiServer, logFile, pkiDir, serviceAccountKeyFile, tokensFile } from './data-dir.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
 import type { WantedPort } from './ports.ts';
 import type { PartSpec } from './supervisor.ts';

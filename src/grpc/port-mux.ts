@@ -5,11 +5,13 @@
  *   TLS:    ALPN h2 ─► gRPC      ALPN http/1.1 ─► HTTP      neither ─► as in plain text
  *   plain:  the first bytes are those of an HTTP/1.1 method ─► HTTP      anything else ─► gRPC, which answers noise
  *
- * A connection that says nothing, or too slowly, is ended: it must not cost a socket for ever.
+ * A connection that says nothing, or too slowly, is ended: it must not cost a socket for ever. So is one too many: the
+ * process needs files for other things.
  */
 import { createServer as createHttpServer, type RequestListener, type Server as HttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type SecureContextOptions } from 'node:tls';
+import { connectionsMax } from './connections-max.ts';
 import type { GrpcServerOptions } from './server.ts';
 
 export type PortMuxTls = NonNullable<GrpcServerOptions['tls']>;
@@ -21,6 +23,8 @@ export interface PortMuxOptions {
   readonly http: RequestListener;
   /** For tests; HEADERS_MS otherwise. */
   readonly headersMs?: number;
+  /** On all addresses together; one more is hung up on. Absent: as many as the system lets this process have. */
+  readonly connectionsMax?: number;
 }
 
 /** The handshake, and then the first request's headers, have so long each: whoever is slower is not a client. */
@@ -41,10 +45,13 @@ export class PortMux {
   readonly #listeners: Server[] = [];
   /** Connections that have not yet said what they are. */
   readonly #undecided = new Set<Socket>();
+  readonly #connectionsMax: number;
+  #connections = 0;
   #httpConnections = 0;
 
   constructor(options: PortMuxOptions) {
     this.#options = options;
+    this.#connectionsMax = options.connectionsMax ?? connectionsMax();
     const headersTimeout = options.headersMs ?? HEADERS_MS;
     this.#http = createHttpServer(
       {
@@ -62,7 +69,7 @@ export class PortMux {
   /** "127.0.0.1:2379"; answers the port. Rejects with what the system says. */
   listen(address: string): Promise<number> {
     const { hostname, port } = new URL(`tcp://${address}`);
-    const server = this.#newServer();
+    const server = this.#newServer().on('connection', (socket: Socket) => this.#admit(socket));
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), exclusive: true }, () => {
@@ -103,6 +110,13 @@ export class PortMux {
       if (socket.alpnProtocol === 'h2') this.#toGrpc(socket);
       else this.#peek(socket);
     });
+  }
+
+  /** Before anybody has read from it; a handshake that has begun on it ends with it. */
+  #admit(socket: Socket): void {
+    if (this.#connections >= this.#connectionsMax) return void socket.destroy();
+    this.#connections++;
+    socket.once('close', () => this.#connections--);
   }
 
   /** Waits for the bytes that tell. They are put back: whoever is handed the socket reads them first. */

@@ -29,6 +29,7 @@ export interface DirectChannelOptions {
   /** What handlers see as the caller. */
   readonly peer?: string;
   readonly identity?: string;
+  readonly organizations?: readonly string[];
 }
 
 /** Messages of a stream that wait for their reader before `send` answers false, or the handler is not asked for more. */
@@ -63,6 +64,7 @@ class Call {
       metadata: { get: (name) => metadata.get(name.toLowerCase()) },
       peer: options.peer ?? 'direct',
       identity: options.identity,
+      organizations: options.organizations ?? [],
       deadlineMs: call.timeoutMs,
     };
     if (call.timeoutMs !== undefined) {

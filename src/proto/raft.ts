@@ -104,6 +104,8 @@ export const ClusterRequest: MessageCodec<ClusterRequest> = codec<ClusterRequest
 export interface ClusterResponse {
   cluster: bigint;
   rows: MemberRows | undefined;
+  confirmed: boolean;
+  applied: number;
 }
 
 export const ClusterResponse: MessageCodec<ClusterResponse> = codec<ClusterResponse>(
@@ -117,9 +119,15 @@ export const ClusterResponse: MessageCodec<ClusterResponse> = codec<ClusterRespo
       MemberRows.write(w, m.rows);
       w.close(start);
     }
+    if (m.confirmed) {
+      w.uint32(24).bool(m.confirmed);
+    }
+    if (m.applied) {
+      w.uint32(32).uint64(m.applied);
+    }
   },
   (r, end) => {
-    const m: ClusterResponse = { cluster: 0n, rows: undefined };
+    const m: ClusterResponse = { cluster: 0n, rows: undefined, confirmed: false, applied: 0 };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -133,13 +141,26 @@ export const ClusterResponse: MessageCodec<ClusterResponse> = codec<ClusterRespo
           r.leave(to);
           break;
         }
+        case 24: {
+          m.confirmed = r.bool();
+          break;
+        }
+        case 32: {
+          m.applied = r.uint64();
+          break;
+        }
         default:
           r.skip(tag);
       }
     }
     return m;
   },
-  (m) => ({ cluster: m.cluster ?? 0n, rows: m.rows === undefined ? undefined : MemberRows.create(m.rows) }),
+  (m) => ({
+    cluster: m.cluster ?? 0n,
+    rows: m.rows === undefined ? undefined : MemberRows.create(m.rows),
+    confirmed: m.confirmed ?? false,
+    applied: m.applied ?? 0,
+  }),
 );
 
 export interface Member {

@@ -8,7 +8,7 @@ import { Peer, type ClusterResponse } from '../proto/raft.ts';
 import type { Channel } from '../proto/rpc.ts';
 import { Wal } from './disk/wal.ts';
 import type { InitialMember, StoreFlags } from './flags.ts';
-import { WAL_DIR, type MemberConfig } from './member.ts';
+import { WAL_DIR, type MemberConfig } from './member-config.ts';
 import type { MemberInfo } from './membership/core/members.ts';
 
 const ASK_TIMEOUT_MS = 5_000;
@@ -28,6 +28,7 @@ export async function identify(
     return { clusterId: flags.clusterId, id: flags.id, initialMembers };
   }
   if (found !== undefined) return { clusterId: found.clusterId, id: found.memberId, initialMembers: [] };
+  await Wal.requireNone(world.disk, WAL_DIR);
   return askCluster(flags, world.dial);
 }
 
@@ -46,26 +47,53 @@ export function asMember({ id, name, peerUrls }: InitialMember): MemberInfo {
   return { id, name, peerUrls: [...peerUrls], clientUrls: [], isLearner: false };
 }
 
-/** The first answer in which this member is listed: one that is behind does not know of it yet. */
+/**
+ * All are asked at once. The first answer that a majority has confirmed counts: by another, of a member that is behind,
+ * this one might take the id of one that was removed and whose address it has (simulator, seed 20379). Without a majority,
+ * which may be for want of this member, it is what the furthest one knows; then only who has never run may begin.
+ */
 async function askCluster(flags: IdentityFlags, dial: (member: InitialMember) => Channel): Promise<Identity> {
-  const why: string[] = [];
-  let stranger: UserError | undefined;
-  for (const member of flags.members.filter((other) => other.name !== flags.name)) {
-    const channel = dial(member);
-    try {
-      const answer = await channel.unary(Peer.methods.cluster, {}, { timeoutMs: ASK_TIMEOUT_MS });
-      return identityIn(flags, answer);
-    } catch (error) {
-      if (error instanceof UserError) stranger = error;
-      why.push(`${member.name}: ${describeError(error)}`);
-    } finally {
-      channel.close();
-    }
-  }
-  if (stranger !== undefined) throw stranger;
+  const asked = flags.members.filter(({ name }) => name !== flags.name).map((member) => ask(member, dial));
+  const confirmed = await Promise.any(asked.map(async (answering) => requireConfirmed(await answering))).catch(() => undefined);
+  if (confirmed !== undefined) return identityIn(flags, confirmed);
+  const outcomes = await Promise.allSettled(asked);
+  const answers = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const [furthest] = answers.sort((one, other) => other.applied - one.applied);
+  if (furthest !== undefined) return unconfirmedIn(flags, furthest);
+  const why = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [describeError(outcome.reason)] : []));
   throw new UserError(
     `--initial-cluster-state "existing": no member of --initial-cluster tells which cluster it is (${why.join('; ') || 'it names no other'}): ` +
       'name members that run',
+  );
+}
+
+async function ask(member: InitialMember, dial: (member: InitialMember) => Channel): Promise<ClusterResponse> {
+  const channel = dial(member);
+  try {
+    return await channel.unary(Peer.methods.cluster, {}, { timeoutMs: ASK_TIMEOUT_MS });
+  } catch (error) {
+    throw new Error(`${member.name}: ${describeError(error)}`, { cause: error });
+  } finally {
+    channel.close();
+  }
+}
+
+function requireConfirmed(answer: ClusterResponse): ClusterResponse {
+  if (!answer.confirmed) throw new Error('not confirmed');
+  return answer;
+}
+
+/**
+ * One that has run may have been removed since by those that do not answer, and would come back without its votes: a
+ * second vote of it could undo what was acknowledged. Who has run has told its name.
+ */
+function unconfirmedIn(flags: IdentityFlags, answer: ClusterResponse): Identity {
+  const identity = identityIn(flags, answer);
+  const name = identity.joined?.find(({ id }) => id === identity.id)?.name ?? '';
+  if (name === '') return identity;
+  throw new UserError(
+    `--initial-cluster-state "existing": ${name} has run before, its data is not here, and no majority of the cluster confirms ` +
+      'that it is still a member: start the other members first, then remove this one and add it again',
   );
 }
 

@@ -7,19 +7,12 @@
  *                                         └─► Flusher ─► Backend (a generation)
  */
 import { assert } from '../base/assert.ts';
-import type { Clock, Millis, Timer } from '../base/clock.ts';
-import { deferred, type Deferred } from '../base/deferred.ts';
-import type { Disk } from '../base/disk.ts';
-import { describeError, isNoSpace } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import type { Random } from '../base/random.ts';
-import type { Trace } from '../base/trace.ts';
+import type { Millis } from '../base/clock.ts';
+import { isNoSpace } from '../base/errors.ts';
 import type { Credentials } from '../proto/auth.ts';
 import { AlarmAction, AlarmType, type ResponseHeader } from '../proto/etcd.ts';
 import { MemberChange } from '../proto/raft.ts';
-import { DiskFullError, Reserve } from './disk/room.ts';
 import { Wal } from './disk/wal.ts';
-import type { FaultHooks } from './faults/fault-hooks.ts';
 import { Generations, type Generation } from './generations.ts';
 import { LeaderWait } from './leader-wait.ts';
 import { LeaseKeeper } from './lease/lease-keeper.ts';
@@ -31,86 +24,20 @@ import { FullDisk } from './maintenance/full-disk.ts';
 import { hashKv, hashWhole, type KvHash } from './maintenance/hash-kv.ts';
 import { moveLeader } from './maintenance/move-leader.ts';
 import { Quota } from './maintenance/quota.ts';
-import { confChangeOf, LEARNERS_MAX, type MemberInfo } from './membership/core/members.ts';
+import { confChangeOf, LEARNERS_MAX } from './membership/core/members.ts';
+import { boot, newRaft, type Boot } from './member-boot.ts';
+import { MEMBER_DEFAULTS, type MemberConfig, type MemberWorld } from './member-config.ts';
 import { MemberRemovedError, Membership } from './membership/membership.ts';
-import type { BackendFactory } from './mvcc/backend.ts';
 import { AS_STORE, encodeProposal, type Command } from './mvcc/command.ts';
 import type { Revision } from './mvcc/core/revision.ts';
 import { Flusher } from './mvcc/flusher.ts';
 import { openSnapshot, restoreSnapshot, type OpenSnapshot } from './mvcc/snapshot.ts';
-import { Raft, type RaftStatus } from './raft/core/raft.ts';
+import { type RaftStatus } from './raft/core/raft.ts';
 import type { ConfChange, ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState, Term } from './raft/core/types.ts';
+import { Proposals } from './proposals.ts';
 import { RaftNode, type PreparedState, type StateSnapshot } from './raft/node.ts';
-import type { RaftTransport } from './raft/transport.ts';
 import { StoreError } from './rpc/errors.ts';
 import { StateMachine, type CommandOutcome } from './state-machine.ts';
-
-export interface MemberWorld {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly disk: Disk;
-  readonly backends: BackendFactory;
-  readonly transport: RaftTransport;
-  readonly trace?: Trace;
-  /** Points at which it may be made to fail; see faults/core/points.ts. */
-  readonly faults?: FaultHooks | undefined;
-}
-
-export interface MemberConfig {
-  readonly clusterId: bigint;
-  readonly id: MemberId;
-  /** What the cluster begins with, or, of one that this member joins, began with; ignored by a member that has a log. */
-  readonly initialMembers: readonly MemberInfo[];
-  /** The members of the cluster that this one joins: by them it finds the others until its log tells. */
-  readonly joined?: readonly MemberInfo[];
-  /** Refuse changes of members that endanger the quorum (default true). */
-  readonly strictReconfigCheck?: boolean;
-  readonly tickMs?: Millis;
-  readonly heartbeatMs?: Millis;
-  readonly electionMs?: Millis;
-  readonly snapshotEntries?: number;
-  readonly catchUpEntries?: number;
-  /** Of a snapshot on its way to another member. */
-  readonly snapshotChunkBytes?: number;
-  /** Of each file of the log, the first included. */
-  readonly walSegmentBytes?: number;
-  /** Within it a proposal or a read is answered, or fails. */
-  readonly requestTimeoutMs?: Millis;
-  /** Size of the backend past which this member raises NOSPACE. 0: etcd's default; negative: none. */
-  readonly quotaBytes?: number;
-  /** Kept on the disk for the day that it is full, beside a sixteenth of it for the log. 0, the default: none. */
-  readonly reserveBytes?: number;
-  /** What the cluster forgets by itself; of no effect unless all members have the same. */
-  readonly autoCompaction?: AutoCompactionOptions;
-  /** As leader it has what is left of long leases written down, for the next one (default true). */
-  readonly leaseCheckpoints?: boolean;
-  /** Hash what each compaction leaves, to be compared between members (default false). */
-  readonly hashCompactions?: boolean;
-  /** How many members may learn at a time; the leader's counts (default 1). */
-  readonly learnersMax?: number;
-  /** The member cannot go on; its process should end. */
-  readonly onFatal: (error: unknown) => void;
-}
-
-const TICK_MS = 10;
-/** Longer than etcd’s 100: the end of a leader is told by its connections, and an idle cluster shall be idle. */
-const HEARTBEAT_MS = 400;
-const ELECTION_MS = 1000;
-const SNAPSHOT_ENTRIES = 10_000;
-const CATCH_UP_ENTRIES = 5_000;
-/** etcd's: five seconds, and two elections. */
-const REQUEST_TIMEOUT_MS = 7_000;
-const APPEND_BYTES_MAX = 1024 * 1024;
-const INFLIGHT_MESSAGES_MAX = 256;
-const INFLIGHT_BYTES_MAX = 16 * 1024 * 1024;
-const UNCOMMITTED_BYTES_MAX = 256 * 1024 * 1024;
-
-export const WAL_DIR = 'member/wal';
-export const STATE_DIR = 'member';
-/** Of the reserve, for the log. */
-const RESERVE_SHARE_OF_LOG = 16;
-const REPLACE = 'remove this member from the cluster, delete its data directory, and add it again';
 
 const REFUSED_BY_RAFT = {
   'not-leader': 'not-leader',
@@ -121,33 +48,24 @@ const REFUSED_BY_RAFT = {
   'bad-member': 'member-not-found',
 } as const;
 
-interface Pending {
-  /** When it was proposed. */
-  readonly term: Term;
-  readonly outcome: Deferred<CommandOutcome>;
-  readonly timer: Timer;
-}
-
 export class Member {
   readonly #world: MemberWorld;
   readonly #config: MemberConfig;
   readonly #generations: Generations;
   readonly #wal: Wal;
   readonly #node: RaftNode;
-  readonly #pending = new Map<bigint, Pending>();
+  readonly #proposals: Proposals;
   readonly #leaderWait: LeaderWait;
   readonly membership: Membership;
   readonly compactionHashes: CompactionHashes;
   #generation: Generation;
   #machine: StateMachine;
   #flusher: Flusher;
-  #nextProposal: bigint;
   readonly #quota: Quota;
   readonly #fullDisk: FullDisk;
   readonly #compactor: AutoCompactor | undefined;
   readonly #leases: LeaseKeeper;
   #isStopped = false;
-  #failedProposals = 0;
   /** What else wants to hear of a new role or leader. */
   readonly #roleListeners = new Set<(state: SoftState) => void>();
 
@@ -161,9 +79,8 @@ export class Member {
     this.#fullDisk = boot.fullDisk;
     this.#flusher = this.#newFlusher();
     this.#leaderWait = new LeaderWait(world.clock);
-    // Requests of an earlier run must not be taken for ours: numbers start anew at random, high enough never to meet.
     const random = world.random.fork('requests');
-    this.#nextProposal = random.uint64() >> 1n;
+    this.#proposals = new Proposals(world.clock, random);
     this.#quota = new Quota({
       quotaBytes: config.quotaBytes,
       measure: async () => {
@@ -195,10 +112,11 @@ export class Member {
       },
       confState: boot.snapshot.confState,
       firstReadRequest: random.uint64() >> 1n,
-      tickMs: config.tickMs ?? TICK_MS,
+      tickMs: config.tickMs ?? MEMBER_DEFAULTS.tickMs,
       faults: world.faults,
-      snapshotEntries: config.snapshotEntries ?? SNAPSHOT_ENTRIES,
-      catchUpEntries: config.catchUpEntries ?? CATCH_UP_ENTRIES,
+      snapshotEntries: config.snapshotEntries ?? MEMBER_DEFAULTS.snapshotEntries,
+      catchUpEntries: config.catchUpEntries ?? MEMBER_DEFAULTS.catchUpEntries,
+      ...(config.logBytes === undefined ? {} : { logBytes: config.logBytes }),
       onSoftState: (state) => this.#onSoftState(state),
       onRemoved: () => this.membership.removed(),
       onFatal: (error) => this.#fatal(error),
@@ -233,7 +151,7 @@ export class Member {
     this.compactionHashes.stop();
     this.#fullDisk.stop();
     this.membership.stop();
-    this.#failPending('stopped');
+    this.#proposals.failAll('stopped');
     this.#leaderWait.rejectAll(new StoreError('stopped'));
     await this.#node.stop();
     await this.#flusher.stop();
@@ -255,7 +173,7 @@ export class Member {
   }
 
   get requestTimeoutMs(): Millis {
-    return this.#config.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+    return this.#config.requestTimeoutMs ?? MEMBER_DEFAULTS.requestTimeoutMs;
   }
 
   get isLeader(): boolean {
@@ -277,7 +195,7 @@ export class Member {
 
   /** Those that wait for their entry to be applied, and those that failed since the start. */
   get proposals(): { readonly pending: number; readonly failed: number } {
-    return { pending: this.#pending.size, failed: this.#failedProposals };
+    return this.#proposals;
   }
 
   status(): RaftStatus {
@@ -298,9 +216,10 @@ export class Member {
     return this.#machine.leases.remainingSeconds(lease, this.#world.clock.monotonic());
   }
 
-  /** Resolves when the space of all compactions so far was given back. */
-  scrubbed(): Promise<void> {
-    return this.#flusher.scrubbed();
+  /** Resolves when the space of all compactions so far was given back; fails where the member ends before. */
+  async scrubbed(): Promise<void> {
+    await this.#flusher.scrubbed();
+    if (this.#isStopped) throw new StoreError('stopped');
   }
 
   sizeBytes(): Promise<number> {
@@ -408,28 +327,27 @@ export class Member {
 
   #begin(send: (id: bigint) => void, timeoutMs = this.requestTimeoutMs): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
-    const id = this.#nextProposal++;
-    const outcome = deferred<CommandOutcome>();
-    try {
-      send(id);
-    } catch (error) {
-      this.#failedProposals++;
-      return Promise.reject(error);
-    }
-    const timer = this.#world.clock.setTimer(timeoutMs, () => {
-      this.#pending.delete(id);
-      this.#failedProposals++;
-      outcome.reject(new StoreError(this.leader === 0n ? 'timeout-leader-failure' : 'timeout'));
-    });
-    this.#pending.set(id, { term: this.#node.term, outcome, timer });
-    return outcome.promise;
+    const timeoutCode = () => (this.leader === 0n ? 'timeout-leader-failure' : 'timeout');
+    return this.#proposals.begin(send, { term: this.#node.term, timeoutMs, timeoutCode });
   }
 
   /** Resolves when the state machine shows all that was acknowledged before the call; fails like `propose`. */
   linearizable(): Promise<void> {
+    return this.#linearizable(this.requestTimeoutMs);
+  }
+
+  /** Whether it shows all that was acknowledged before the call, by a majority's word; false without one in time. */
+  isCurrent(withinMs: Millis): Promise<boolean> {
+    return this.#linearizable(withinMs).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #linearizable(timeoutMs: Millis): Promise<void> {
     const read = this.#node.linearizable();
     return new Promise((resolve, reject) => {
-      const timer = this.#world.clock.setTimer(this.requestTimeoutMs, () =>
+      const timer = this.#world.clock.setTimer(timeoutMs, () =>
         reject(new StoreError(this.leader === 0n ? 'no-leader' : 'timeout')),
       );
       read.then(resolve, reject).finally(() => timer.cancel());
@@ -445,27 +363,19 @@ export class Member {
     if (outcome.ok && outcome.result.kind === 'member-change') this.membership.follow();
     if (outcome.ok && outcome.result.kind === 'compaction') this.compactionHashes.compacted();
     if (outcome.ok && outcome.result.kind === 'alarm') this.#fullDisk.alarmed(this.#hasNoSpaceAlarm());
-    this.#answer(id, outcome);
+    this.#proposals.answer(id, outcome);
   }
 
   #changeConf(entry: Entry, change: ConfChange, make: () => ConfState): ConfState {
     const { id, outcome, confState } = this.#machine.applyConfChange(entry, change, make);
     this.membership.follow();
-    if (outcome !== undefined) this.#answer(id, outcome);
+    if (outcome !== undefined) this.#proposals.answer(id, outcome);
     return confState;
-  }
-
-  #answer(id: bigint, outcome: CommandOutcome): void {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    this.#pending.delete(id);
-    pending.timer.cancel();
-    pending.outcome.resolve(outcome);
   }
 
   #skip(index: LogIndex, term: Term): void {
     this.#machine.applyEmpty(index, term);
-    this.#failOlder(term);
+    this.#proposals.failOlder(term);
     if (this.isLeader && term === this.#node.status().term) this.#leases.lead();
   }
 
@@ -555,25 +465,10 @@ export class Member {
       clock: this.#world.clock,
       log: this.#world.log,
       leases: () => this.#machine.leases,
-      extendMs: this.#config.electionMs ?? ELECTION_MS,
+      extendMs: this.#config.electionMs ?? MEMBER_DEFAULTS.electionMs,
       writesCheckpoints: this.#config.leaseCheckpoints ?? true,
       propose: (command) => this.propose(command, AS_STORE),
     });
-  }
-
-  /**
-   * A leader begins its term with an empty entry, behind everything that survived. What was proposed to an earlier leader
-   * and is not applied by now was lost with it: better to say so than to let its caller wait out the timeout. It is no
-   * promise that it never happens: the message may still be on its way.
-   */
-  #failOlder(term: Term): void {
-    for (const [id, pending] of this.#pending) {
-      if (pending.term >= term) continue;
-      this.#pending.delete(id);
-      this.#failedProposals++;
-      pending.timer.cancel();
-      pending.outcome.reject(new StoreError('leader-changed'));
-    }
   }
 
   // ── Maintenance ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -608,14 +503,6 @@ export class Member {
     });
   }
 
-  #failPending(code: 'stopped'): void {
-    for (const { outcome, timer } of this.#pending.values()) {
-      timer.cancel();
-      outcome.reject(new StoreError(code));
-    }
-    this.#pending.clear();
-  }
-
   #fatal(error: unknown): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
@@ -624,158 +511,10 @@ export class Member {
     this.compactionHashes.stop();
     this.#fullDisk.stop();
     this.membership.stop();
-    this.#failPending('stopped');
+    this.#proposals.failAll('stopped');
     this.#leaderWait.rejectAll(new StoreError('stopped'));
     this.#flusher.abandon();
     void this.#node.stop();
     this.#config.onFatal(error);
   }
-}
-
-// ── Boot ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-interface Boot {
-  readonly fullDisk: FullDisk;
-  readonly generations: Generations;
-  readonly generation: Generation;
-  readonly machine: StateMachine;
-  readonly wal: Wal;
-  readonly snapshot: SnapshotMeta;
-  readonly hardState: { readonly term: number; readonly votedFor: MemberId; readonly commit: LogIndex };
-  readonly entries: readonly Entry[];
-}
-
-async function boot(world: MemberWorld, config: MemberConfig): Promise<Boot> {
-  try {
-    return await bootWith(world, config, fullDiskOf(world, config));
-  } catch (error) {
-    throw isNoSpace(error) && !(error instanceof DiskFullError) ? new DiskFullError(error) : error;
-  }
-}
-
-function fullDiskOf({ disk, clock, log }: MemberWorld, { reserveBytes = 0 }: MemberConfig): FullDisk {
-  const reserve = new Reserve(disk, [
-    { dir: STATE_DIR, bytes: reserveBytes },
-    { dir: WAL_DIR, bytes: Math.ceil(reserveBytes / RESERVE_SHARE_OF_LOG) },
-  ]);
-  return new FullDisk({ clock, log, reserve });
-}
-
-async function bootWith(world: MemberWorld, config: MemberConfig, fullDisk: FullDisk): Promise<Boot> {
-  const { disk, backends } = world;
-  await disk.makeDir(STATE_DIR);
-  // Else a power cut takes the folder, and with it every promise in the log (simulator, seed 3).
-  await disk.syncDir('');
-  const generations = new Generations(disk, backends, STATE_DIR, fullDisk.makeRoom);
-  const options = walOptions(world, config, fullDisk);
-  const hasLog = (await disk.list(WAL_DIR)).length > 0;
-  // The state first: a second process on the same folder fails at its lock, before it takes the end of a log that the
-  // first one is just writing for a torn one, and cuts it.
-  const current = await generations.openCurrent();
-  const opening = hasLog ? Wal.open(options) : Promise.resolve(undefined);
-  const opened = await opening.catch(async (error: unknown) => {
-    await current?.backend.close();
-    throw error;
-  });
-  if (opened !== undefined) {
-    const resumed = await resume(world, generations, current, opened).catch(async (error: unknown) => {
-      await opened.wal.close();
-      await current?.backend.close();
-      throw error;
-    });
-    const { machine } = resumed;
-    if (machine.members.list().length === 0) machine.seedMembers({ initial: config.initialMembers, members: [] });
-    return { fullDisk, ...resumed };
-  }
-  if (current !== undefined) await requireUnused(current);
-  return { fullDisk, ...(await beginCluster(world, config, { generations, fullDisk })) };
-}
-
-/** Without a log a member begins anew, and forgets its votes: never one that has applied anything. Closes the state. */
-async function requireUnused({ backend }: Generation): Promise<void> {
-  const { index } = (await StateMachine.open(backend)).applied;
-  await backend.close();
-  if (index > 0) throw new Error(`${WAL_DIR}: the log is gone, and the state has applied ${index} entries of it: ${REPLACE}`);
-}
-
-function walOptions({ disk, log, faults }: MemberWorld, { clusterId, id, walSegmentBytes: bytes }: MemberConfig, fullDisk: FullDisk) {
-  const sizes = bytes === undefined ? {} : { segmentBytes: bytes, firstSegmentBytes: bytes };
-  const room = { makeRoom: fullDisk.makeRoom, isFull: () => fullDisk.isFull };
-  return { disk, dir: WAL_DIR, identity: { clusterId, memberId: id }, log, faults, ...room, ...sizes };
-}
-
-/** The log is made last: a member without one has promised nothing, and begins anew. */
-async function beginCluster(
-  world: MemberWorld,
-  config: MemberConfig,
-  { generations, fullDisk }: Pick<Boot, 'generations' | 'fullDisk'>,
-): Promise<Omit<Boot, 'fullDisk'>> {
-  const confState: ConfState = {
-    voters: config.initialMembers.map(({ id }) => id).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)),
-    votersOutgoing: [],
-    learners: [],
-    learnersNext: [],
-    autoLeave: false,
-  };
-  const generation = await generations.create();
-  const machine = await StateMachine.open(generation.backend);
-  machine.bootstrap(confState, { initial: config.initialMembers, members: config.joined ?? [] });
-  await generation.backend.batch(machine.takeBatch().ops);
-  machine.batchLanded();
-  await generations.makeCurrent(generation);
-  await generations.cleanUp(generation.number);
-  const snapshot: SnapshotMeta = { index: 0, term: 0, confState };
-  const hardState = { term: 0, votedFor: 0n, commit: 0 };
-  const wal = await Wal.create({ ...walOptions(world, config, fullDisk), hardState, snapshot });
-  return { generations, generation, machine, wal, snapshot, hardState, entries: [] };
-}
-
-async function resume(
-  world: MemberWorld,
-  generations: Generations,
-  current: Generation | undefined,
-  { wal, restored }: NonNullable<Awaited<ReturnType<typeof Wal.open>>>,
-): Promise<Omit<Boot, 'fullDisk'>> {
-  const { hardState, snapshot, entries } = restored;
-  let generation = current;
-  if (generation === undefined) throw new Error(`${STATE_DIR}: there is a log but no state: replace this member`);
-  let machine = await StateMachine.open(generation.backend);
-  if (machine.applied.index < snapshot.index) {
-    // The log knows of a peer's snapshot whose folder was about to become the current one.
-    const [whole] = await generations.openWhole(generation.number);
-    if (whole === undefined)
-      throw new Error(
-        `${STATE_DIR}: the state ends at ${machine.applied.index}, the log begins at ${snapshot.index}: replace this member`,
-      );
-    await generation.backend.close();
-    generation = whole;
-    machine = await StateMachine.open(generation.backend);
-    await generations.makeCurrent(generation);
-  }
-  await generations.cleanUp(generation.number);
-  world.log.info(
-    { index: machine.applied.index, revision: machine.revision, entries: entries.length },
-    'store: state restored',
-  );
-  return { generations, generation, machine, wal, snapshot, hardState, entries };
-}
-
-function newRaft(world: MemberWorld, config: MemberConfig, { hardState, snapshot, entries, machine }: Boot): Raft {
-  const tickMs = config.tickMs ?? TICK_MS;
-  return new Raft(
-    {
-      id: config.id,
-      electionTicks: Math.round((config.electionMs ?? ELECTION_MS) / tickMs),
-      heartbeatTicks: Math.round((config.heartbeatMs ?? HEARTBEAT_MS) / tickMs),
-      preVote: true,
-      checkQuorum: true,
-      maxAppendBytes: APPEND_BYTES_MAX,
-      maxInflightMessages: INFLIGHT_MESSAGES_MAX,
-      maxInflightBytes: INFLIGHT_BYTES_MAX,
-      maxUncommittedBytes: UNCOMMITTED_BYTES_MAX,
-      random: world.random.fork('raft'),
-      ...(world.trace === undefined ? {} : { trace: world.trace }),
-    },
-    { hardState, snapshot, entries, applied: machine.applied },
-  );
 }

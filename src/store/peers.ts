@@ -23,6 +23,8 @@ export interface LeaseClock {
 }
 
 const ASK_TIMEOUT_MS = 2_000;
+/** Of a majority, that what a member that joins is told is the newest. Less than that one waits for an answer. */
+const CONFIRM_TIMEOUT_MS = 2_000;
 /** Leaders that are asked for one change, while each says that it leads no more. */
 const CHANGE_ATTEMPTS_MAX = 5;
 /** A peer reads its whole state for it, in slices. */
@@ -57,8 +59,13 @@ export class Peers {
     return bind(
       Peer,
       {
-        // Not by a linearizable read: the caller may be who makes the quorum. One that is behind does not know it yet.
-        cluster: () => ({ cluster: member.clusterId, rows: rowsOf(member) }),
+        cluster: async () => {
+          // The caller may be who makes the quorum: without one it is told what is known here, and that.
+          const confirmed = await member.isCurrent(CONFIRM_TIMEOUT_MS);
+          if (member.isStopped) throw new StoreError('stopped');
+          const { clusterId: cluster, machine } = member;
+          return { cluster, confirmed, applied: machine.applied.index, rows: rowsOf(member) };
+        },
         changeMember: async (request) => {
           const changed = await member.membership.change(request);
           return { member: changed, members: member.machine.members.list() };

@@ -10,7 +10,7 @@ import { UserError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations } from './generations.ts';
-import { STATE_DIR, WAL_DIR } from './member.ts';
+import { STATE_DIR, WAL_DIR } from './member-config.ts';
 import type { BackendFactory } from './mvcc/backend.ts';
 import { applyConfChange, decodeConfChange } from './raft/core/confchange.ts';
 import type { ConfState, Entry, MemberId } from './raft/core/types.ts';

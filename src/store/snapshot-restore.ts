@@ -8,7 +8,7 @@ import { UserError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { Wal } from './disk/wal.ts';
 import { Generations } from './generations.ts';
-import { STATE_DIR, WAL_DIR } from './member.ts';
+import { STATE_DIR, WAL_DIR } from './member-config.ts';
 import type { MemberInfo } from './membership/core/members.ts';
 import type { Backend, BackendFactory } from './mvcc/backend.ts';
 import { restoreSnapshot } from './mvcc/snapshot.ts';

@@ -2,7 +2,8 @@
 import { assert } from '../base/assert.ts';
 import { describeError } from '../base/errors.ts';
 import { MemoryDisk } from '../base/memory-disk.ts';
-import { Member, type MemberConfig } from '../store/member.ts';
+import { Member } from '../store/member.ts';
+import type { MemberConfig } from '../store/member-config.ts';
 import type { MemberInfo } from '../store/membership/core/members.ts';
 import { MemberRemovedError } from '../store/membership/membership.ts';
 import { FaultyBackends } from '../store/mvcc/faulty-backend.ts';

@@ -4,7 +4,7 @@ import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { ApiServer, type AccessOptions, type ApiServerConfig } from '../../src/api/server.ts';
 import type { Ref } from '../../src/api/registry.ts';
-import type { CacheEvent } from '../../src/api/watch-cache.ts';
+import type { CacheEvent, WatchLimits } from '../../src/api/watch-cache.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Channel } from '../../src/proto/rpc.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -24,7 +24,7 @@ export interface Fixture {
   readonly api: ApiServer['registry'];
 }
 
-export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; connectToNode?: (address: string) => Channel } = {}): Promise<Fixture> {
+export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; watchLimits?: WatchLimits; connectToNode?: (address: string) => Channel } = {}): Promise<Fixture> {
   const store = options.store ?? new MemoryStore();
   const clock = new DrivenClock();
   const noNode = () => {
@@ -38,6 +38,7 @@ export async function startServer(options: { store?: MemoryStore; config?: Parti
     connectToNode: options.connectToNode ?? noNode,
     config: options.config ?? {},
     access: options.access ?? {},
+    watchLimits: options.watchLimits ?? {},
   });
   server.start();
   await clock.advanceUntil(() => server.isReady, 5_000, 'the API server is ready');

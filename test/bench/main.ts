@@ -2,14 +2,23 @@
  * `npm run bench [-- store|cluster [part of a measurement's name]]`: what Podium costs on this machine, beside its peer.
  * The figures of a machine that does something else meanwhile are worth little; the ratios a little more.
  */
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { benchCluster } from './cluster.ts';
+import { HELP, parseBenchOptions } from './options.ts';
 import { benchStore } from './store.ts';
 
-const [what = 'all', filter = ''] = process.argv.slice(2);
+const options = parseBenchOptions(process.argv.slice(2));
+if (options === undefined) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+// Members end with this process, which a signal must not end behind its back.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+const { what } = options;
 const [cpu] = cpus();
+const load = () => loadavg()[0]!.toFixed(1);
 console.log(
-  `${cpus().length} × ${cpu?.model.trim() ?? '?'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}, Node.js ${process.version}\n`,
+  `${cpus().length} × ${cpu?.model.trim() ?? '?'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}, Node.js ${process.version}, load ${load()}\n`,
 );
-if (what === 'all' || what === 'store') console.log(`${await benchStore(filter)}\n`);
+if (what === 'all' || what === 'store') console.log(`${await benchStore(options)}\n`);
 if (what === 'all' || what === 'cluster') console.log(await benchCluster());

@@ -1,8 +1,9 @@
 /**
  * A small API server in memory for tests of its clients: versions, watches, selectors by equality, finalizers, graceful
- * deletion of bound pods, bindings. No defaults and no validation. `expireBefore` and `fail` are its faults.
+ * deletion of bound pods, bindings; nothing comes into a namespace that goes. No defaults and no validation. `expireBefore` and `fail` are its faults.
  */
 import { Pipe } from '../../src/base/pipe.ts';
+import { resources } from '../../src/client/api-client.ts';
 import type {
   ApiClient,
   CreateOptions,
@@ -142,6 +143,8 @@ export class FakeApi implements ApiClient {
     const at = { ...ref, ...namespaceOf(object as unknown as ApiObject) };
     const key = storeKey(at, name);
     if (this.#objects.has(key)) throw apiError('AlreadyExists', `${key} already exists`);
+    const namespace = this.find(resources.namespaces, at.namespace ?? '');
+    if (namespace?.metadata.deletionTimestamp !== undefined) throw apiError('Forbidden', `namespace ${at.namespace} is being terminated`);
     const metadata = { ...object.metadata, name, generation: 1, ...this.#identity() };
     return this.#write(key, { ...copy<object>(object), metadata } as unknown as ApiObject) as T;
   }
@@ -221,7 +224,8 @@ export class FakeApi implements ApiClient {
     const generation = (before.metadata.generation ?? 1) + (specOf(before) === specOf(joined) ? 0 : 1);
     const after = { ...joined, metadata: { ...joined.metadata, uid: before.metadata.uid, generation } };
     const isDying = before.metadata.deletionTimestamp !== undefined;
-    if (isDying && (after.metadata.finalizers ?? []).length === 0 && before.kind !== 'Pod') {
+    const ownFinalizers = after.kind === 'Namespace' ? ((after as { spec?: { finalizers?: unknown[] } }).spec?.finalizers ?? []) : [];
+    if (isDying && (after.metadata.finalizers ?? []).length + ownFinalizers.length === 0 && before.kind !== 'Pod') {
       return this.#remove(key, after) as T;
     }
     if (JSON.stringify(after) === JSON.stringify(before)) return copy<T>(before);

@@ -64,6 +64,13 @@ describe('parseConfig()', () => {
     ]);
   });
 
+  test('further API servers have ports of their own, and there must be some left', () => {
+    const { config } = parseConfig('apiServer: { count: 2 }', 'local.yaml');
+    expect(config.apiServer).toEqual({ count: 2, grpcPort: 6444, restPort: 6443 });
+    expect(problemsOf('apiServer: { count: 2, restPort: 60000 }')).toContain("apiServer.count: the last server's port would be 70000");
+    expect(problemsOf('apiServer: { count: 2 }\nscheduler: { port: 16443 }')).toContain('port 16443 is already that of apiServer.restPort');
+  });
+
   test('a grace period must outlast two heartbeats', () => {
     expect(problemsOf('timings:\n  nodeHeartbeatSeconds: 5\n')).toContain('must be at least two heartbeats (10)');
   });

@@ -48,7 +48,8 @@ export const maintenanceCases: readonly Case[] = [
         expect(await refusal(channel.unary(txn, { success: [deleteOp] }))).toBe('ok');
         expect((await channel.unary(deleteRange, { key })).deleted).toBe(0);
         const { errors } = await channel.unary(status, {});
-        expect(errors).toEqual([`memberID:${memberId} alarm:NOSPACE `]);
+        // Where the spaces are is no promise: from etcd 3.7 on it differs from one build to the next.
+        expect(errors.map((error) => error.trim().split(/ +/))).toEqual([[`memberID:${memberId}`, 'alarm:NOSPACE']]);
       });
       expect(await refusal(channel.unary(put, { key }))).toBe('ok');
     },

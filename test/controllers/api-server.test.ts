@@ -14,6 +14,7 @@ import {
   type KubeEvent,
   type Namespace,
   type Pod,
+  type PodDisruptionBudget,
   type Service,
 } from '../../src/client/objects.ts';
 import { ControllerManager } from '../../src/controllers/manager.ts';
@@ -174,6 +175,71 @@ test('a namespace that is deleted is emptied and goes', async () => {
   const isGone = () => client.get(resources.namespaces, 'team').then(() => false, isNotFound);
   await clock.advanceUntil(isGone, 60_000, 'end of the namespace');
   expect(await pods()).toEqual([]);
+});
+
+test('a namespace says what it waits for', async () => {
+  const { client, clock } = await world(1);
+  await client.create<Namespace>(resources.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team' } });
+  const configMaps = { ...resources.configMaps, namespace: 'team' };
+  const held: ApiObject = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'held', namespace: 'team', finalizers: ['example.com/mine'] } };
+  await client.create<ApiObject>(configMaps, held);
+  await client.create<ApiObject>({ group: 'batch', version: 'v1', resource: 'jobs', namespace: 'team' }, jobOf('j', 'team'));
+  await client.delete(resources.namespaces, 'team');
+  await clock.advance(5_000);
+  const { status } = await client.get<Namespace>(resources.namespaces, 'team');
+  expect(status?.phase).toBe('Terminating');
+  expect(status?.conditions?.map(({ type, status: is, reason, message }) => [type, is, reason, message])).toEqual([
+    ['NamespaceDeletionDiscoveryFailure', 'False', 'ResourcesDiscovered', 'All resources successfully discovered'],
+    ['NamespaceDeletionGroupVersionParsingFailure', 'False', 'ParsedGroupVersions', 'All legacy kube types successfully parsed'],
+    ['NamespaceDeletionContentFailure', 'False', 'ContentDeleted', 'All content successfully deleted, may be waiting on finalization'],
+    ['NamespaceContentRemaining', 'True', 'SomeResourcesRemain', 'Some resources are remaining: configmaps. has 1 resource instances'],
+    ['NamespaceFinalizersRemaining', 'True', 'SomeFinalizersRemain', 'Some content in the namespace has finalizers remaining: example.com/mine in 1 resource instances'],
+  ]);
+  await client.patch(configMaps, 'held', { type: 'merge', patch: { metadata: { finalizers: null } } });
+  const isGone = () => client.get(resources.namespaces, 'team').then(() => false, isNotFound);
+  await clock.advanceUntil(isGone, 10_000, 'end of the namespace');
+});
+
+const jobsRef = { group: 'batch', version: 'v1', resource: 'jobs', namespace: 'default' };
+
+function jobOf(name: string, namespace = 'default'): ApiObject {
+  const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i:1' }] } };
+  const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name, namespace }, spec: { template } };
+  return job;
+}
+
+test.each(['Background', 'Foreground', 'Orphan'] as const)('dependents of a kind that no controller acts on: %s', async (propagationPolicy) => {
+  const { client, clock, all } = await world(1);
+  const owner = await client.create<ApiObject>(jobsRef, jobOf('j'));
+  const ownerReferences = [{ apiVersion: 'batch/v1', kind: 'Job', name: 'j', uid: owner.metadata.uid!, controller: true, blockOwnerDeletion: true }];
+  const claimsRef = { group: '', version: 'v1', resource: 'persistentvolumeclaims' };
+  const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'own', namespace: 'default', ownerReferences }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } };
+  await client.create<ApiObject>(inDefault(claimsRef), claim);
+  await clock.advance(12_000);
+  await client.delete(jobsRef, 'j', { propagationPolicy });
+  await clock.advanceUntil(async () => (await all(jobsRef)).length === 0, 15_000, 'end of the job');
+  if (propagationPolicy !== 'Orphan') return clock.advanceUntil(async () => (await all(claimsRef)).length === 0, 15_000, 'end of the claim');
+  await clock.advance(15_000);
+  expect((await all(claimsRef)).map(({ metadata }) => metadata.ownerReferences ?? [])).toEqual([[]]);
+});
+
+test('a budget is worked out from the deployment, and evictions keep to it', async () => {
+  const { client, clock, pods, rolledOut } = await world(2);
+  const budgets = inDefault(resources.podDisruptionBudgets);
+  const budget: PodDisruptionBudget = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata: { name: 'web', namespace: 'default' }, spec: { maxUnavailable: 1, selector: { matchLabels: { app: 'web' } } } };
+  await client.create<PodDisruptionBudget>(budgets, budget);
+  await client.create<Deployment>(inDefault(resources.deployments), deploymentOf('v1', 3));
+  await rolledOut();
+  const statusOf = async () => (await client.get<PodDisruptionBudget>(budgets, 'web')).status;
+  await clock.advanceUntil(async () => (await statusOf())?.disruptionsAllowed === 1, 5_000, 'the budget');
+  expect(await statusOf()).toMatchObject({ expectedPods: 3, desiredHealthy: 2, currentHealthy: 3, observedGeneration: 1 });
+  const [first, second] = (await pods()).map(({ metadata }) => metadata.name);
+  const evict = (name: string) => client.create(inDefault(resources.pods), { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace: 'default' } }, { name, subresource: 'eviction' });
+  await evict(first!);
+  await expect(evict(second!)).rejects.toMatchObject({ reason: 'TooManyRequests' });
+  await clock.advanceUntil(async () => (await statusOf())?.disruptionsAllowed === 1, 60_000, 'a new pod in place of the evicted one');
+  expect((await statusOf())?.disruptedPods).toBeUndefined();
+  await evict(second!);
 });
 
 test('what does not fit is told why', async () => {

@@ -1,11 +1,12 @@
 /** gRPC and HTTP/1.1 on one port: each gets its own, with its certificate, and whoever is slow or broken hurts nobody. */
 import { request as httpRequest, type RequestListener } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { connect } from '../../src/grpc/channel.ts';
+import { connectionsMax } from '../../src/grpc/connections-max.ts';
 import { PortMux } from '../../src/grpc/port-mux.ts';
 import { GrpcServer } from '../../src/grpc/server.ts';
 import { KV } from '../../src/proto/etcd.ts';
@@ -171,4 +172,26 @@ test('PortMux without gRPC hangs up on anything else', async () => {
   const port = await mux.listen(`${host}:0`);
   expect(await overTcp({ host, port }, Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'))).toHaveLength(0);
   mux.close();
+});
+
+test('PortMux hangs up on one connection too many, and takes the next when there is room', async () => {
+  const mux = new PortMux({ http: echo, connectionsMax: 2 });
+  const port = await mux.listen(`${host}:0`);
+  const open = () =>
+    new Promise<Socket>((resolve, reject) => {
+      const socket = connectTcp({ host, port }, () => resolve(socket));
+      socket.once('error', reject);
+    });
+  const [first] = await Promise.all([open(), open()]);
+  await expect(ask(port, undefined)).rejects.toThrow();
+  first!.destroy();
+  await vi.waitFor(async () => expect(await ask(port, undefined)).toBe('GET / by nobody: 0'));
+  mux.close();
+});
+
+test('connectionsMax() leaves files for the log and the database', () => {
+  expect(connectionsMax(1024)).toBe(646);
+  expect(connectionsMax(20_000)).toBe(13_930);
+  expect(connectionsMax(50)).toBe(1);
+  expect(connectionsMax()).toBeGreaterThan(1);
 });

@@ -303,12 +303,12 @@ export class Faults {
   async #misdirectedWrite(random: Random): Promise<void> {
     const machine = this.#toDamage(random);
     if (machine === undefined) return;
-    const { disk } = machine;
+    const { disk, process } = machine;
     const written: string[] = [];
     disk.faults = {
       ...disk.faults,
       misdirect: (path, offset, length) => {
-        if (!path.endsWith('.log')) return undefined;
+        if (process?.isDead !== false || !path.endsWith('.log')) return undefined;
         written.push(path);
         if (written.length > 1) return undefined;
         const size = disk.contents(path).length;

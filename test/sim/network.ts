@@ -74,6 +74,8 @@ export class Station implements RaftTransport {
   readonly #network: Network;
   #set: PeerSet = { peers: [], isRemoved: () => false };
   #peers: ReadonlySet<MemberId> = new Set();
+  /** Who has a connection to it and is no member, as far as its log tells. */
+  readonly #strangers = new Set<MemberId>();
 
   constructor(network: Network, id: MemberId) {
     this.#network = network;
@@ -81,9 +83,27 @@ export class Station implements RaftTransport {
   }
 
   setPeers(set: PeerSet): void {
-    const before = this.#peers;
     this.#set = set;
-    this.#peers = new Set(set.peers.map(({ id }) => id));
+    for (const { id } of set.peers) this.#strangers.delete(id);
+    for (const id of this.#strangers) if (set.isRemoved(id)) this.#strangers.delete(id);
+    this.#repeer();
+  }
+
+  /** `caller` has a connection to it: it is answered, whether the log tells of it or not. */
+  meet(caller: MemberId): void {
+    if (this.knows(caller)) return;
+    this.#strangers.add(caller);
+    this.#repeer();
+  }
+
+  /** The connection of `caller` is gone. */
+  part(caller: MemberId): void {
+    if (this.#strangers.delete(caller)) this.#repeer();
+  }
+
+  #repeer(): void {
+    const before = this.#peers;
+    this.#peers = new Set([...this.#set.peers.map(({ id }) => id), ...this.#strangers]);
     if (this.receiver !== undefined && !this.isDown) this.#network.repeer(this, before);
   }
 
@@ -356,6 +376,7 @@ export class Network {
     if (!link.isConnected) return;
     link.isConnected = false;
     this.#breakTransfers(link, 'the connection ended');
+    this.#stations.get(link.to)?.part(link.from);
     this.#options.tracer.add(`net ${link.from}>${link.to} closed ${connection}`);
     this.#tell(link, (receiver) => receiver.closed(link.to, connection));
   }
@@ -378,6 +399,7 @@ export class Network {
       const connection = ++link.connection;
       link.isConnected = true;
       tracer.add(`net ${link.from}>${link.to} opened ${connection}`);
+      callee.meet(link.from);
       this.#tell(link, (receiver) => receiver.opened(link.to, connection));
     });
   }

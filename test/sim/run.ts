@@ -88,7 +88,7 @@ class Run {
     this.#faults.heal();
     this.#clients.stop();
     await this.#waitFor('clients to end their calls', () => this.#clients.isIdle);
-    await this.#waitFor('room to be made', () => this.#space.isContent);
+    await this.#waitFor('room to be made', () => this.#space.isContent, WHOLE_MS);
     await this.#progress();
     await this.#waitFor('the members to be whole', () => this.#operator.isContent, WHOLE_MS);
     this.#operator.stop();

@@ -22,8 +22,8 @@ export interface Target {
   /** The process that runs now and is served by, if any. */
   server(): Server | undefined;
   whenAwake(run: () => void): void;
-  /** The process has just answered a call with a success. */
-  onAnswer(): void;
+  /** The process has just answered a call of this method with a success. */
+  onAnswer(method: string): void;
 }
 
 export interface ServerChannelOptions {
@@ -69,7 +69,7 @@ export class ServerChannel implements Channel {
           if (server.isDead) return;
           server.channel.unary(method, init, metadata === undefined ? {} : { metadata }).then(
             (answer) => {
-              if (!server.isDead) target.onAnswer();
+              if (!server.isDead) target.onAnswer(method.path);
               done(() => resolve(answer));
             },
             (error: unknown) => done(() => reject(error)),

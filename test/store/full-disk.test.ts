@@ -5,7 +5,7 @@ import { MemoryDisk } from '../../src/base/memory-disk.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { AlarmAction, AlarmType, KV, Maintenance } from '../../src/proto/etcd.ts';
 import { RpcCode, RpcError } from '../../src/proto/rpc.ts';
-import type { MemberConfig } from '../../src/store/member.ts';
+import type { MemberConfig } from '../../src/store/member-config.ts';
 import { FaultyBackends } from '../../src/store/mvcc/faulty-backend.ts';
 import { FLUSH_DELAY_MS } from '../../src/store/mvcc/flusher.ts';
 import { TestClock } from '../../src/testing/test-clock.ts';

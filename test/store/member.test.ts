@@ -50,3 +50,15 @@ test('a write that finds no leader waits for one; with none in time it is told s
   const { kvs } = await cluster.clock.drive(cluster.store.range({ key: fromUtf8('a'), rangeEnd: fromUtf8('z') }), { what: 'a read' });
   expect(kvs.map(({ key }) => Buffer.from(key).toString())).toEqual(['first', 'waiting']);
 });
+
+test('a physical compaction is not answered as done by a member that ends before its space was given back', async () => {
+  cluster = await startCluster({ members: 1, nodes: 0 });
+  const { member } = cluster.member(1);
+  for (let i = 0; i < 4; i++) await cluster.store.put({ key: fromUtf8('k'), value: fromUtf8(`${i}`) });
+  const { revision } = member.machine;
+  await cluster.clock.drive(member.propose({ kind: 'compaction', request: { revision, physical: true } }), { what: 'the compaction' });
+  expect(member.machine.mvcc.isScrubbing).toBe(true);
+  const outcome = member.scrubbed().then(() => 'done', (error: unknown) => error);
+  await cluster.clock.drive(member.stop(), { what: 'its end' });
+  expect(await outcome).toMatchObject({ code: 'stopped' });
+});

@@ -98,6 +98,21 @@ describe('a change that meets a moving leader', () => {
   });
 });
 
+test('a member that was away catches up with a leader that has joined meanwhile', async () => {
+  const members = await start({ strictReconfigCheck: false });
+  const { cluster } = members;
+  const away = await members.follower();
+  away.kill();
+  const leader = await cluster.leader();
+  const { part, id } = await members.join(leader, true);
+  await cluster.until('it is in', async () => (await failure(members.promote(leader, id))) === 'it did not fail');
+  await cluster.clock.drive(leader.member.moveLeader(id), { what: 'leadership to move' });
+  await cluster.clock.drive(away.start(), { what: 'the one that was away to start' });
+  expect(away.member.machine.members.get(id)).toBeUndefined();
+  await cluster.until('it hears of the new member, from nobody else', () => away.member.machine.members.get(id) !== undefined);
+  expect(part.isLeader).toBe(true);
+});
+
 test('new addresses of a member are there after all have restarted', async () => {
   const members = await start();
   const { cluster } = members;

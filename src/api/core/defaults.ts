@@ -18,14 +18,8 @@ export const DEFAULTS: Readonly<Record<string, (fields: Fields) => void>> = {
     else if (spec['serviceAccount'] !== undefined) spec['serviceAccountName'] = spec['serviceAccount'];
     if (spec['hostNetwork'] === true) for (const container of listOf(spec['containers'])) setHostPorts(container);
   },
-  V1Container: (container) => {
-    setDefaults(container, {
-      imagePullPolicy: isLatest(container['image']) ? 'Always' : 'IfNotPresent',
-      terminationMessagePath: '/dev/termination-log',
-      terminationMessagePolicy: 'File',
-    });
-    container['resources'] ??= {};
-  },
+  V1Container: defaultContainer,
+  V1EphemeralContainer: defaultContainer,
   V1ContainerPort: (port) => setDefaults(port, { protocol: 'TCP' }),
   V1ResourceRequirements: (resources) => {
     if (resources['limits'] === undefined) return;
@@ -139,6 +133,15 @@ export const DEFAULTS: Readonly<Record<string, (fields: Fields) => void>> = {
   V1Namespace: (namespace) => (namespace['spec'] ??= {}),
   V1Node: (node) => (node['spec'] ??= {}),
 };
+
+function defaultContainer(container: Fields): void {
+  setDefaults(container, {
+    imagePullPolicy: isLatest(container['image']) ? 'Always' : 'IfNotPresent',
+    terminationMessagePath: '/dev/termination-log',
+    terminationMessagePolicy: 'File',
+  });
+  container['resources'] ??= {};
+}
 
 function setDefaults(fields: Fields, defaults: Fields): void {
   for (const [name, value] of Object.entries(defaults)) {

@@ -2,10 +2,10 @@
  * From what a client sent to what may be stored: pure functions over plain objects. Nothing here changes its input;
  * refusals are thrown as ApiError with the field's path.
  */
-import { ApiError, badRequest, conflict, invalidObject, type FieldError } from '../../kube/errors.ts';
+import { badRequest, conflict, invalid, invalidObject, notSupported, type FieldError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
-import type { Kind } from '../kinds/kind.ts';
+import type { Birth, Kind, Subresource } from '../kinds/kind.ts';
 import { applyDefaults, decode, missingFields } from './schema.ts';
 import { validateMeta, validateMetaUpdate } from './validate.ts';
 
@@ -65,13 +65,6 @@ function decodeFields(info: Decoded, model: string, body: Record<string, unknown
 
 const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`;
 
-export interface Birth {
-  readonly name: string;
-  readonly namespace: string;
-  readonly uid: string;
-  readonly now: string;
-}
-
 /** A new object: what the server sets is set, what a client may not set is gone; validated. */
 export function draftNew(kind: Kind, sent: KubeObject, birth: Birth): KubeObject {
   const object = cloneJson(sent);
@@ -85,7 +78,7 @@ export function draftNew(kind: Kind, sent: KubeObject, birth: Birth): KubeObject
     ...(kind.hasGeneration ? { generation: 1 } : {}),
     ...present({ labels, annotations, ownerReferences, finalizers }),
   };
-  kind.prepareForCreate?.(object);
+  kind.prepareForCreate?.(object, birth);
   refuse(kind, object, [
     ...missingFields(kind.model, object as Record<string, unknown>),
     ...validateMeta(object.metadata, { namespaced: kind.info.namespaced, checkName: kind.checkName }),
@@ -105,12 +98,14 @@ function refuse(kind: Kind, object: KubeObject, errors: readonly FieldError[]): 
   if (errors.length > 0) throw invalidObject(kind.info, object.metadata.name, errors);
 }
 
-export type UpdateOf = 'object' | 'status' | 'finalize';
+export type UpdateOf = 'object' | Subresource;
 
 /** An update of what is stored: only the part that it is of changes. Preconditions are the caller's. */
-export function draftUpdate(kind: Kind, sent: KubeObject, old: KubeObject, part: UpdateOf): KubeObject {
+export function draftUpdate(kind: Kind, sent: KubeObject, old: KubeObject, { part, now }: { readonly part: UpdateOf; readonly now: string }): KubeObject {
+  const own = part === 'object' ? undefined : kind.parts?.[part];
   const object = cloneJson(part === 'object' ? sent : old);
-  if (part === 'status') setOrDelete(object, 'status', cloneJson(sent['status']));
+  if (own !== undefined) own.take(object, cloneJson(sent), now);
+  else if (part === 'status') setOrDelete(object, 'status', cloneJson(sent['status']));
   else if (part === 'finalize') object['spec'] = cloneJson(sent['spec']);
   else {
     object.metadata = mergedMeta(object.metadata, old.metadata);
@@ -126,6 +121,7 @@ export function draftUpdate(kind: Kind, sent: KubeObject, old: KubeObject, part:
     ...validateMetaUpdate(object.metadata, old.metadata),
   ];
   refuse(kind, object, errors);
+  if (own?.validate !== undefined) refuse(kind, object, own.validate(object, old));
   if (part === 'object') refuse(kind, object, [...(kind.validate?.(object) ?? []), ...(kind.validateUpdate?.(object, old) ?? [])]);
   return object;
 }
@@ -172,6 +168,7 @@ export function checkPreconditions(kind: Kind, { metadata }: KubeObject, { uid, 
 export interface Deletion {
   readonly gracePeriodSeconds: number | undefined;
   readonly propagationPolicy: string;
+  readonly orphanDependents?: boolean | undefined;
   readonly wallMs: number;
   readonly formatTime: (wallMs: number) => string;
 }
@@ -187,7 +184,7 @@ const ORPHAN = 'orphan';
 
 /** What a delete does now: take the object away, mark it and let finalizers or the node agent end it, or nothing. */
 export function planDeletion(kind: Kind, old: KubeObject, deletion: Deletion): DeletionStep {
-  const finalizers = finalizersFor(old.metadata.finalizers ?? [], deletion.propagationPolicy);
+  const finalizers = finalizersFor(kind, old.metadata, deletion);
   const graceSeconds = graceFor(kind, old, deletion);
   const isHeld = finalizers.length > 0 || holdsContent(old);
   if (graceSeconds === 0 && !isHeld) return { step: 'remove' };
@@ -216,7 +213,10 @@ function graceFor(kind: Kind, old: KubeObject, { gracePeriodSeconds }: Deletion)
   return kind.graceSeconds(old, gracePeriodSeconds);
 }
 
-function finalizersFor(old: readonly string[], policy: string): readonly string[] {
+function finalizersFor(kind: Kind, { finalizers: old = [], deletionTimestamp }: ObjectMeta, { propagationPolicy, orphanDependents }: Deletion): readonly string[] {
+  const asked = orphanDependents === undefined ? propagationPolicy : orphanDependents ? 'Orphan' : 'Background';
+  const isSettled = deletionTimestamp !== undefined || old.includes(FOREGROUND) || old.includes(ORPHAN);
+  const policy = asked === '' && !isSettled ? (kind.defaultPropagation ?? '') : asked;
   if (policy === '') return old;
   const others = old.filter((name) => name !== FOREGROUND && name !== ORPHAN);
   if (policy === 'Foreground') return [...others, FOREGROUND];
@@ -236,13 +236,16 @@ export function isDone(object: KubeObject): boolean {
   return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0 && !holdsContent(object);
 }
 
+const DELETE_OPTIONS = { group: 'meta.k8s.io', resource: '', kind: 'DeleteOptions' } as const;
 const POLICIES = ['', 'Background', 'Foreground', 'Orphan'];
 
-export function checkDeletion({ gracePeriodSeconds, propagationPolicy }: Pick<Deletion, 'gracePeriodSeconds' | 'propagationPolicy'>): void {
-  if (!POLICIES.includes(propagationPolicy)) {
-    const field = `propagationPolicy: Unsupported value: ${JSON.stringify(propagationPolicy)}`;
-    throw new ApiError('Invalid', `DeleteOptions is invalid: ${field}: supported values: "Background", "Foreground", "Orphan"`);
+export function checkDeletion({ gracePeriodSeconds, propagationPolicy, orphanDependents }: Pick<Deletion, 'gracePeriodSeconds' | 'propagationPolicy' | 'orphanDependents'>): void {
+  const errors: FieldError[] = [];
+  if (orphanDependents !== undefined && propagationPolicy !== '') {
+    errors.push(invalid('propagationPolicy', propagationPolicy, 'orphanDependents and deletionPropagation cannot be both set'));
   }
+  if (!POLICIES.includes(propagationPolicy)) errors.push(notSupported('propagationPolicy', propagationPolicy, POLICIES.filter((policy) => policy !== '')));
+  if (errors.length > 0) throw invalidObject(DELETE_OPTIONS, '', errors);
   if (gracePeriodSeconds !== undefined && !Number.isSafeInteger(gracePeriodSeconds)) {
     throw badRequest(`gracePeriodSeconds: Invalid value: ${gracePeriodSeconds}`);
   }

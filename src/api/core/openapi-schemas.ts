@@ -54,7 +54,7 @@ const SCALARS: Readonly<Record<string, Schema>> = {
 
 /** What these are filled in with depends on other fields, which a schema cannot say. */
 const CONDITIONAL: ReadonlySet<string> = new Set([
-  'V1Container.imagePullPolicy', 'V1JobSpec.backoffLimit', 'V1JobSpec.completions', 'V1JobSpec.podReplacementPolicy', 'RbacV1Subject.apiGroup',
+  'V1Container.imagePullPolicy', 'V1EphemeralContainer.imagePullPolicy', 'V1JobSpec.backoffLimit', 'V1JobSpec.completions', 'V1JobSpec.podReplacementPolicy', 'RbacV1Subject.apiGroup',
   'V1ServiceSpec.internalTrafficPolicy',
 ]);
 

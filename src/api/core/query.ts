@@ -36,9 +36,16 @@ function readersOf(kind: Kind, query: FieldQuery): readonly ((object: KubeObject
   return query.map(({ field }) => {
     const reader = Object.hasOwn(known, field) ? known[field] : undefined;
     if (reader !== undefined) return reader;
-    const names = Object.keys(known).map((name) => JSON.stringify(name)).join(', ');
-    throw badRequest(`${JSON.stringify(field)} is not a known field selector: only ${names}`);
+    throw badRequest(unknownField(kind, field));
   });
+}
+
+/** Kinds that have fields of their own refuse others in other words than kinds that have none. */
+function unknownField({ info, selectableFields }: Kind, field: string): string {
+  if (info.kind === 'Job') return `field label ${JSON.stringify(field)} not supported for Job`;
+  if (Object.keys(selectableFields).length > 0) return `field label not supported: ${field}`;
+  const names = ['metadata.name', ...(info.namespaced ? ['metadata.namespace'] : [])].map((name) => JSON.stringify(name));
+  return `${JSON.stringify(field)} is not a known field selector: only ${names.join(', ')}`;
 }
 
 /** undefined: none was given. */

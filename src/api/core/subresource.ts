@@ -13,7 +13,9 @@ const BINDING = { group: '', version: 'v1', kind: 'Binding' } as const;
 
 export function scaleOf(object: KubeObject): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
-  const spec = object['spec'] as { replicas?: number; selector?: LabelSelector } | undefined; // of a kind that scales
+  const spec = object['spec'] as { replicas?: number; selector?: unknown } | undefined; // of a kind that scales
+  // The eldest of them selects by labels alone.
+  const selector = (object.kind === 'ReplicationController' ? { matchLabels: spec?.selector } : spec?.selector) as LabelSelector | undefined;
   const status = object['status'] as { replicas?: number } | undefined;
   const metadata = Object.fromEntries(
     Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).filter(([, value]) => value !== undefined),
@@ -23,7 +25,7 @@ export function scaleOf(object: KubeObject): KubeObject {
     kind: 'Scale',
     metadata,
     spec: { replicas: spec?.replicas ?? 0 },
-    status: { replicas: status?.replicas ?? 0, selector: formatSelector(spec?.selector) },
+    status: { replicas: status?.replicas ?? 0, selector: selector === undefined ? '' : formatSelector(selector) },
   };
 }
 

@@ -8,6 +8,7 @@ import { immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, shown, textAt, type Kind } from './kind.ts';
 import { validatePodSpec } from './pod-template.ts';
+import { templateWarnings } from './pod-warnings.ts';
 import { templateColumns } from './workload-columns.ts';
 
 const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid';
@@ -20,6 +21,8 @@ export const jobs: Kind = {
   model: 'V1Job',
   subresources: ['status'],
   hasGeneration: true,
+  defaultPropagation: 'Orphan',
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => {
     draft['status'] = {};
@@ -102,6 +105,7 @@ export const cronJobs: Kind = {
   model: 'V1CronJob',
   subresources: ['status'],
   hasGeneration: true,
+  warnings: templateWarnings('spec', 'jobTemplate', 'spec', 'template'),
   checkName: (name) => [...checkDnsSubdomain(name), ...(name.length > CRON_NAME_MAX ? [`must be no more than ${CRON_NAME_MAX} characters`] : [])],
   prepareForCreate: (draft) => (draft['status'] = {}),
   validate: (object) => {

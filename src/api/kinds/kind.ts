@@ -15,7 +15,45 @@ export interface Column {
   readonly value: (object: KubeObject, wallMs: number) => string | number;
 }
 
-export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize' | 'approval';
+export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize' | 'approval' | 'ephemeralcontainers';
+
+/** Who asks, as a face knows him. */
+export interface Requester {
+  readonly name: string;
+  readonly uid: string;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What is known of a new object besides what was sent. */
+export interface Birth {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly now: string;
+  readonly user?: Requester | undefined;
+}
+
+/** A part of the object that is written through a subresource. */
+export interface Part {
+  /** The draft is what is stored: takes into it what was sent of this part. */
+  readonly take: (draft: KubeObject, sent: KubeObject, now: string) => void;
+  readonly validate?: (object: KubeObject, old: KubeObject) => readonly FieldError[];
+}
+
+/** How a kind shows the stored objects of another. Both ways keep what they have no field for, or name it elsewhere. */
+export interface View {
+  /** The kind that is stored; its `Kind` is served as well. */
+  readonly of: { readonly group: string; readonly version: string; readonly resource: string };
+  readonly show: (stored: KubeObject) => KubeObject;
+  readonly store: (shown: KubeObject) => KubeObject;
+}
+
+/** Objects of other kinds, as the server just knows them. */
+export interface Lookup {
+  get(resource: string, namespace: string, name: string): Promise<KubeObject | undefined>;
+  list(resource: string): Promise<readonly KubeObject[]>;
+}
 
 /** How long an object that is deleted may still live, in seconds. */
 export type GraceOf = (object: KubeObject, asked: number | undefined) => number;
@@ -24,18 +62,28 @@ export interface Kind {
   readonly info: ResourceInfo;
   /** Of the generated schemas. */
   readonly model: string;
+  /** The kind has no objects of its own: rules for what is stored are those of the kind that it shows. */
+  readonly view?: View;
   readonly subresources: readonly Subresource[];
   /** `metadata.generation` counts changes of everything but metadata and status. */
   readonly hasGeneration: boolean;
   readonly checkName: (name: string) => readonly string[];
   /** Resets what a user may not set. */
-  readonly prepareForCreate?: (draft: KubeObject) => void;
+  readonly prepareForCreate?: (draft: KubeObject, birth: Birth) => void;
   readonly prepareForUpdate?: (draft: KubeObject, old: KubeObject) => void;
+  /** Puts into a new object what follows from objects of other kinds; refuses it where they do not allow it. */
+  readonly resolve?: (draft: KubeObject, namespace: string, lookup: Lookup) => Promise<void>;
+  /** Subresources that write a part of the object, other than `status` and `finalize` of ordinary kinds. */
+  readonly parts?: Partial<Record<Subresource, Part>>;
+  /** What is accepted and not wise, in Kubernetes' words. */
+  readonly warnings?: (object: KubeObject) => readonly string[];
   readonly validate?: (object: KubeObject) => readonly FieldError[];
   /** Runs besides `validate`. */
   readonly validateUpdate?: (object: KubeObject, old: KubeObject) => readonly FieldError[];
   /** What field selectors may ask for, besides metadata.name and metadata.namespace. */
   readonly selectableFields: Readonly<Record<string, (object: KubeObject) => string>>;
+  /** What becomes of dependents where a deletion does not say: they go, or, with `Orphan`, stay. */
+  readonly defaultPropagation?: 'Orphan';
   /** Only kinds that end gracefully have it. */
   readonly graceSeconds?: GraceOf;
   /** What stands in the name column, where it is more than the name. */

@@ -28,6 +28,7 @@ import {
   volumeAttachments,
   volumeAttributesClasses,
 } from './storage-kinds.ts';
+import { newEvents, olderAutoscalers } from './views.ts';
 import { controllerRevisions, daemonSets, deployments, podTemplates, replicaSets, replicationControllers, statefulSets } from './workloads.ts';
 
 export function builtInKinds(rules: PodRules): readonly Kind[] {
@@ -39,5 +40,5 @@ export function builtInKinds(rules: PodRules): readonly Kind[] {
   const rbac = [clusterRoleBindings, clusterRoles, roleBindings, roles];
   const storage = [csiDrivers, csiNodes, csiStorageCapacities, storageClasses, volumeAttachments, volumeAttributesClasses];
   const others = [horizontalPodAutoscalers, certificateSigningRequests, leases, runtimeClasses, podDisruptionBudgets, priorityClasses];
-  return [...core, ...coreStorage, ...apps, ...batch, ...network, ...rbac, ...storage, ...others];
+  return [...core, ...coreStorage, ...apps, ...batch, ...network, ...rbac, ...storage, ...others, newEvents, olderAutoscalers];
 }

@@ -1,11 +1,13 @@
 import type { ContainerStatus, Pod, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js';
-import { type FieldError, forbiddenField } from '../../kube/errors.ts';
+import { type FieldError, forbidden, forbiddenField } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge } from '../core/age.ts';
-import { column, textAt, wide, type Kind } from './kind.ts';
+import { ephemeralContainers } from './ephemeral-containers.ts';
+import { column, textAt, wide, type Kind, type Lookup } from './kind.ts';
 import { infoOf } from './info.ts';
 import { validatePodSpec } from './pod-template.ts';
+import { podAnnotationWarnings, podSpecWarnings } from './pod-warnings.ts';
 
 export interface PodRules {
   /** How long a pod stays bound to a node that is not ready or not reachable, unless it says otherwise: 300 in Kubernetes. */
@@ -15,7 +17,7 @@ export interface PodRules {
 export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   info: infoOf('pods'),
   model: 'V1Pod',
-  subresources: ['status', 'binding', 'eviction'],
+  subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers'],
   hasGeneration: true,
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => {
@@ -26,6 +28,9 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     spec.preemptionPolicy ??= 'PreemptLowerPriority';
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
+  resolve: resolvePod,
+  parts: { ephemeralcontainers: ephemeralContainers },
+  warnings: (object) => [...podSpecWarnings(typed<Pod>(object).spec!, 'spec'), ...podAnnotationWarnings(object.metadata.annotations, 'metadata')],
   validate: (object) => validatePodSpec(typed<Pod>(object).spec!, 'spec'),
   validateUpdate: validatePodUpdate,
   selectableFields: {
@@ -57,6 +62,38 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   ],
   hasAgeColumn: false,
 });
+
+/** Its priority is that of its class; its service account must be there. */
+async function resolvePod(draft: KubeObject, namespace: string, lookup: Lookup): Promise<void> {
+  const { spec } = typed<Pod>(draft);
+  if (spec === undefined) return;
+  const refuse = (why: string) => forbidden(infoOf('pods'), draft.metadata.name || (draft.metadata.generateName ?? ''), why);
+  const account = spec.serviceAccountName ?? '';
+  // Every namespace gets its default one in time.
+  if (account !== '' && account !== 'default' && (await lookup.get('serviceaccounts', namespace, account)) === undefined) {
+    throw refuse(`error looking up service account ${namespace}/${account}: serviceaccount ${JSON.stringify(account)} not found`);
+  }
+  const chosen = await priorityClassOf(spec, lookup);
+  if (chosen === undefined && spec.priorityClassName) throw refuse(`no PriorityClass with name ${spec.priorityClassName} was found`);
+  const priority = Number(chosen?.['value'] ?? 0);
+  const preemptionPolicy = textAt(chosen, 'preemptionPolicy') || 'PreemptLowerPriority';
+  const given = 'must not be provided in pod spec; priority admission controller computed';
+  if (spec.priority !== undefined && spec.priority !== priority) {
+    throw refuse(`the integer value of priority (${spec.priority}) ${given} ${priority} from the given PriorityClass name`);
+  }
+  if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== preemptionPolicy) {
+    throw refuse(`the string value of PreemptionPolicy (${spec.preemptionPolicy}) ${given} ${preemptionPolicy} from the given PriorityClass name`);
+  }
+  if (chosen !== undefined) spec.priorityClassName = chosen.metadata.name;
+  Object.assign(spec, { priority, preemptionPolicy });
+}
+
+async function priorityClassOf({ priorityClassName }: PodSpec, lookup: Lookup): Promise<KubeObject | undefined> {
+  if (priorityClassName) return lookup.get('priorityclasses', '', priorityClassName);
+  const standard = (await lookup.list('priorityclasses')).filter((one) => one['globalDefault'] === true);
+  // There should be one; of several the lowest counts.
+  return standard.sort((a, b) => Number(a['value']) - Number(b['value']))[0];
+}
 
 /** Only this much of a pod's spec may change: it describes processes that already run. */
 function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {

@@ -4,13 +4,14 @@ import type { CertificateSigningRequest } from 'kubernetes-types/certificates/v1
 import type { ResourceQuota } from 'kubernetes-types/core/v1.js';
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1.js';
 import type { ClusterRole, RoleBinding } from 'kubernetes-types/rbac/v1.js';
-import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
+import { type FieldError, forbidden, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDnsSubdomain, checkPathSegment } from '../../kube/names.ts';
 import { validateSelector } from '../../kube/selector.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
 import { formatDuration } from '../core/age.ts';
 import { immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
+import { csrApproval, csrStatus, setRequester } from './csr-parts.ts';
 import { age, column, createdAt, integer, shown, textAt, wide, type Kind } from './kind.ts';
 
 const plain = { subresources: [], hasGeneration: false, checkName: checkDnsSubdomain, selectableFields: {} } as const;
@@ -118,6 +119,12 @@ export const priorityClasses: Kind = {
     if (name.startsWith('system-')) return ['system-cluster-critical', 'system-node-critical'].includes(name) ? [] : [forbiddenField('metadata.name', 'priority class names with `system-` prefix are reserved for system use only')];
     return value > USER_PRIORITY_MAX ? [forbiddenField('value', `maximum allowed value of a user defined priority is ${USER_PRIORITY_MAX}`)] : [];
   },
+  resolve: async (draft, _namespace, lookup) => {
+    if (draft['globalDefault'] !== true) return;
+    const standard = (await lookup.list('priorityclasses')).find((one) => one['globalDefault'] === true && one.metadata.name !== draft.metadata.name);
+    if (standard === undefined) return;
+    throw forbidden(infoOf('priorityclasses'), draft.metadata.name, `PriorityClass ${standard.metadata.name} is already marked as default. Only one default can exist`);
+  },
   validateUpdate: (object, old) => ['value', 'preemptionPolicy'].flatMap((field) => (immutableField(field, object[field], old[field]).length === 0 ? [] : [forbiddenField(field, 'may not be changed in an update.')])),
   columns: [
     integer('Value', 'value'),
@@ -205,7 +212,11 @@ export const certificateSigningRequests: Kind = {
   model: 'V1CertificateSigningRequest',
   subresources: ['status', 'approval'],
   checkName: checkPathSegment,
-  prepareForCreate: (draft) => (draft['status'] = {}),
+  prepareForCreate: (draft, { user }) => {
+    draft['status'] = {};
+    setRequester(typed<CertificateSigningRequest>(draft).spec, user);
+  },
+  parts: { approval: csrApproval, status: csrStatus },
   validate: (object) => {
     const { signerName, usages = [], expirationSeconds } = typed<CertificateSigningRequest>(object).spec;
     const errors: FieldError[] = [];

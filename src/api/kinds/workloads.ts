@@ -7,8 +7,9 @@ import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector 
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { immutableField, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
-import { age, column, integer, numberAt, shown, textAt, type Kind } from './kind.ts';
+import { age, column, integer, numberAt, type Kind } from './kind.ts';
 import { validatePodSpec } from './pod-template.ts';
+import { templateWarnings } from './pod-warnings.ts';
 import { imageColumns, templateColumns } from './workload-columns.ts';
 
 interface WorkloadSpec {
@@ -23,6 +24,7 @@ export const deployments: Kind = {
   model: 'V1Deployment',
   subresources: ['status', 'scale'],
   hasGeneration: true,
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = {}),
   validate: (object) => {
@@ -46,6 +48,7 @@ export const replicaSets: Kind = {
   model: 'V1ReplicaSet',
   subresources: ['status', 'scale'],
   hasGeneration: true,
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => validateWorkload(typed<ReplicaSet>(object).spec!),
@@ -61,12 +64,24 @@ export const replicaSets: Kind = {
   hasAgeColumn: false,
 };
 
+/** What may change of a StatefulSet. */
+const STATEFUL_SET_FREE: ReadonlySet<string> = new Set([
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+  'revisionHistoryLimit',
+]);
+
 export const statefulSets: Kind = {
   info: infoOf('statefulsets'),
   model: 'V1StatefulSet',
   subresources: ['status', 'scale'],
   hasGeneration: true,
   // Pods are named after it, with a number behind, and their names are host names.
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsLabel,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => {
@@ -81,10 +96,7 @@ export const statefulSets: Kind = {
     return errors;
   },
   validateUpdate: (object, old) => {
-    const fixed = ({ spec }: StatefulSet) => {
-      const { replicas, ordinals, template, updateStrategy, persistentVolumeClaimRetentionPolicy, minReadySeconds, revisionHistoryLimit, ...rest } = spec as NonNullable<typeof spec> & { ordinals?: unknown };
-      return rest;
-    };
+    const fixed = ({ spec }: StatefulSet) => Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !STATEFUL_SET_FREE.has(field)));
     if (equalJson(fixed(typed<StatefulSet>(object)), fixed(typed<StatefulSet>(old)))) return [];
     const free = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'";
     return [forbiddenField('spec', `updates to statefulset spec for fields other than ${free} are forbidden`)];
@@ -99,6 +111,7 @@ export const daemonSets: Kind = {
   model: 'V1DaemonSet',
   subresources: ['status'],
   hasGeneration: true,
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }),
   validate: (object) => {
@@ -132,6 +145,8 @@ export const replicationControllers: Kind = {
   model: 'V1ReplicationController',
   subresources: ['status', 'scale'],
   hasGeneration: true,
+  defaultPropagation: 'Orphan',
+  warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => {

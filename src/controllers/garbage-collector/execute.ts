@@ -1,16 +1,23 @@
 /**
  * Follows owner references over all kinds that the controllers' informers know. A key is `resource|namespace/name`.
  * That an owner is absent is asked of the server: its informer may be behind that of the dependent.
+ *
+ * Kinds that no controller acts on are looked through now and then, which costs less than watching some thirty kinds that
+ * mostly have no objects. The first of a kind's objects that owns, is owned or waits for its dependents makes it followed
+ * like the others.
  */
 import { unreachable } from '../../base/assert.ts';
 import { inNamespace, type ResourceRef } from '../../client/api-client.ts';
 import { isNotFound } from '../../client/api-error.ts';
 import { Controller, DONE, type Outcome, type WatchedInformer } from '../../client/controller.ts';
+import { sleep, type Millis } from '../../base/clock.ts';
+import { describeError } from '../../base/errors.ts';
+import { Tasks } from '../../base/tasks.ts';
 import type { Change } from '../../client/core/object-cache.ts';
-import { resourceName } from '../../client/informer.ts';
+import { Informer, resourceName } from '../../client/informer.ts';
 import type { ApiObject, OwnerReference } from '../../client/objects.ts';
 import type { OwnWrites } from '../../client/own-writes.ts';
-import { findKind } from '../../kube/resources.ts';
+import { RESOURCES, findKind } from '../../kube/resources.ts';
 import type { ControllerContext } from '../context.ts';
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER, planGarbage, type GarbageAction, type Known, type OwnerState } from './plan.ts';
 
@@ -18,6 +25,13 @@ import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER, planGarbage, type GarbageAction
 interface Followed extends WatchedInformer {
   listen(listener: { changed?(change: Change<ApiObject>): void; progressed?(): void }): void;
 }
+
+/** How often the kinds that are not followed are looked through. */
+const SWEEP_MS: Millis = 10_000;
+/** Objects of one kind that a sweep looks at; with as many it is followed. */
+const SWEPT_MAX = 500;
+/** Events own nothing and are owned by nobody; leases change all the time, and whoever needs one makes it anew. */
+const NOT_SWEPT: ReadonlySet<string> = new Set(['events', 'leases']);
 
 export class GarbageCollector {
   readonly #context: ControllerContext;
@@ -27,6 +41,8 @@ export class GarbageCollector {
   readonly #dependents = new Map<string, Set<string>>();
   /** uid → key of what is there. */
   readonly #present = new Map<string, string>();
+  readonly #tasks: Tasks;
+  #signal: AbortSignal | undefined;
 
   constructor(context: ControllerContext) {
     this.#context = context;
@@ -40,15 +56,49 @@ export class GarbageCollector {
       informers,
       reconcile: (key, writes) => this.#reconcile(key, writes),
     });
-    for (const informer of informers) {
-      const resource = resourceName(informer.ref);
-      this.#byResource.set(resource, informer);
-      informer.listen({ changed: (change) => this.#changed(resource, change) });
+    for (const informer of informers) this.#listen(informer);
+    this.#tasks = new Tasks((error) => context.log.error({ error: describeError(error) }, 'garbage collector: a task failed'));
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
+    this.#tasks.run(this.#sweepAll(signal));
+    await this.#controller.run(signal);
+    await this.#tasks.idle();
+  }
+
+  #listen(informer: Followed): void {
+    const resource = resourceName(informer.ref);
+    this.#byResource.set(resource, informer);
+    informer.listen({ changed: (change) => this.#changed(resource, change) });
+  }
+
+  async #sweepAll(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const info of RESOURCES) {
+        if (signal.aborted) return;
+        await this.#sweep({ group: info.group, version: info.version, resource: info.resource }, signal).catch((error: unknown) => {
+          this.#context.log.debug({ resource: info.resource, error: describeError(error) }, 'garbage collector: not looked through');
+        });
+      }
+      await sleep(this.#context.clock, SWEEP_MS, signal).catch(() => undefined);
     }
   }
 
-  run(signal: AbortSignal): Promise<void> {
-    return this.#controller.run(signal);
+  async #sweep(ref: ResourceRef, signal: AbortSignal): Promise<void> {
+    if (this.#byResource.has(resourceName(ref)) || NOT_SWEPT.has(ref.resource)) return;
+    // What is a little old will do: it is looked at again.
+    const { items } = await this.#context.client.list<ApiObject>(ref, { limit: SWEPT_MAX, resourceVersion: '0', signal });
+    if (items.length >= SWEPT_MAX || items.some(concernsOthers)) this.#follow(ref);
+  }
+
+  #follow(ref: ResourceRef): void {
+    const resource = resourceName(ref);
+    if (this.#signal === undefined || this.#signal.aborted || this.#byResource.has(resource)) return;
+    const { client, clock, log } = this.#context;
+    const informer = new Informer<ApiObject>({ client, clock, log, ref });
+    this.#listen(informer);
+    this.#tasks.run(informer.run(this.#signal));
   }
 
   #changed(resource: string, { key: name, before, after }: Change<ApiObject>): void {
@@ -137,6 +187,9 @@ export class GarbageCollector {
     if (cached !== undefined) return stateOfPresent(cached.object);
     const info = findKind(owner.apiVersion, owner.kind);
     if (info === undefined) return 'unknown';
+    // Of what it owns, the owner's end shall be seen at once.
+    const { group, version, resource } = info;
+    this.#follow({ group, version, resource });
     const ref = inNamespace(info, info.namespaced ? namespace : undefined);
     try {
       const object = await this.#context.client.get<ApiObject>(ref, owner.name);
@@ -177,6 +230,11 @@ export class GarbageCollector {
         unreachable(action);
     }
   }
+}
+
+function concernsOthers({ metadata }: ApiObject): boolean {
+  const finalizers = metadata.finalizers ?? [];
+  return (metadata.ownerReferences ?? []).length > 0 || finalizers.includes(FOREGROUND_FINALIZER) || finalizers.includes(ORPHAN_FINALIZER);
 }
 
 function stateOfPresent({ metadata }: ApiObject): OwnerState {

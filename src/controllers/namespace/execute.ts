@@ -6,7 +6,7 @@ import { Controller, DONE, requeueAfter, type Outcome } from '../../client/contr
 import type { ApiObject, Namespace } from '../../client/objects.ts';
 import { RESOURCES, qualifiedResource } from '../../kube/resources.ts';
 import type { ControllerContext } from '../context.ts';
-import { planNamespace } from './plan.ts';
+import { planNamespace, terminationConditions, type Remaining, type TerminationInput } from './plan.ts';
 
 /** Objects of one kind that are looked at in one round. */
 const COUNTED_MAX = 500;
@@ -31,32 +31,60 @@ async function reconcile(context: ControllerContext, name: string): Promise<Outc
   const kinds = RESOURCES.filter(({ namespaced }) => namespaced);
   const refs = new Map(
     kinds.map((info): [string, ResourceRef] => [
-      qualifiedResource(info),
+      `${info.resource}.${info.group}`,
       { group: info.group, version: info.version, resource: info.resource, namespace: name },
     ]),
   );
-  const remaining = new Map<string, { total: number; notDeleted: number }>();
+  const remaining = new Map<string, Remaining>();
   for (const [resource, ref] of refs) remaining.set(resource, await count(context, ref));
   const { actions, requeueAfterMs } = planNamespace({ namespace, remaining });
+  const failures: string[] = [];
   for (const action of actions) {
     switch (action.kind) {
       case 'delete-content':
-        for (const resource of action.resources) await context.client.deleteCollection(refs.get(resource)!);
+        for (const resource of action.resources) failures.push(...(await deleteContent(context, refs.get(resource)!)));
         break;
       case 'finalize':
         await finalize(context, namespace, action.finalizers);
-        break;
+        return requeueAfter(requeueAfterMs);
       default:
         unreachable(action);
     }
   }
+  // What has gone at once need not be spoken of.
+  for (const [resource, { total }] of remaining) if (total > 0) remaining.set(resource, await count(context, refs.get(resource)!));
+  await tell(context, { namespace, remaining, failures });
   return requeueAfter(requeueAfterMs);
 }
 
-async function count(context: ControllerContext, ref: ResourceRef): Promise<{ total: number; notDeleted: number }> {
+/** Dependents are deleted as whatever else is in the namespace, so nothing is kept for them. */
+async function deleteContent({ client }: ControllerContext, ref: ResourceRef): Promise<string[]> {
+  try {
+    await client.deleteCollection(ref, { propagationPolicy: 'Background' });
+    return [];
+  } catch (error) {
+    return [`failed to delete ${qualifiedResource(ref)}: ${error instanceof Error ? error.message : String(error)}`];
+  }
+}
+
+async function count(context: ControllerContext, ref: ResourceRef): Promise<Remaining> {
   const { items } = await context.client.list<ApiObject>(ref, { limit: COUNTED_MAX });
   const notDeleted = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length;
-  return { total: items.length, notDeleted };
+  const finalizers = new Map<string, number>();
+  for (const { metadata } of items) for (const name of metadata.finalizers ?? []) finalizers.set(name, (finalizers.get(name) ?? 0) + 1);
+  return { total: items.length, notDeleted, finalizers };
+}
+
+async function tell(context: ControllerContext, input: TerminationInput): Promise<void> {
+  const conditions = terminationConditions(input, context.clock.wall());
+  if (conditions === undefined) return;
+  const { namespace } = input;
+  try {
+    await context.client.updateStatus<Namespace>(resources.namespaces, { ...namespace, status: { ...namespace.status, conditions } });
+  } catch (error) {
+    // Changed meanwhile: the news of that brings the key back.
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
 }
 
 async function finalize({ client }: ControllerContext, namespace: Namespace, finalizers: readonly string[]): Promise<void> {

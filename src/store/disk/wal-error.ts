@@ -24,13 +24,14 @@ export interface WalDamage {
   /** Its sequence number, counted over all segments. */
   readonly batch: number;
   readonly what: string;
-  readonly memberId: bigint;
+  /** Undefined where only the log would have said it. */
+  readonly memberId: bigint | undefined;
 }
 
-function remedy(member: bigint): string {
+function remedy(member: bigint | undefined): string {
   return (
     'This member must not run on a log it cannot trust. Replace it: "etcdctl member remove ' +
-    `${member.toString(16)}", "etcdctl member add <name> --learner --peer-urls=<url>", then start it with an empty data ` +
+    `${member?.toString(16) ?? '<its id>'}", "etcdctl member add <name> --learner --peer-urls=<url>", then start it with an empty data ` +
     'directory and --initial-cluster-state=existing, and promote it; the others still have every acknowledged write. Of a ' +
     'cluster of one, restore a snapshot (podium store snapshot restore).'
   );

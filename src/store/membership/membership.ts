@@ -88,7 +88,8 @@ export class Membership {
     const known = now.get(self) === undefined && !now.isRemoved(self) ? bootstrapRows().members : [];
     const more = known.filter(({ id }) => now.get(id) === undefined && !now.isRemoved(id));
     const peers = [...now.list(), ...more].filter(({ id }) => id !== self);
-    transport.setPeers({ peers, isRemoved: (id) => now.isRemoved(id) });
+    const ownUrls = (now.get(self) ?? known.find(({ id }) => id === self))?.peerUrls ?? [];
+    transport.setPeers({ peers, ownUrls, isRemoved: (id) => now.isRemoved(id) });
     if (now.isRemoved(self)) this.removed();
   }
 

@@ -80,7 +80,7 @@ export class Flusher {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Resolves when the space of all compactions so far was given back. */
+  /** Resolves when the space of all compactions so far was given back, or when nothing more is written. */
   scrubbed(): Promise<void> {
     if (!this.#options.machine.mvcc.isScrubbing) return Promise.resolve();
     this.#scrubbed ??= deferred();

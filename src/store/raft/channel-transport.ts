@@ -6,6 +6,10 @@
  *            ◄───────── Stream (its messages) ──                that the peer is gone
  *
  * A message that finds no connection, or a queue that is full, is dropped: Raft sends what matters again.
+ *
+ * A member that was away while another joined does not know that one, which may lead by now, and could not say what it
+ * lacks (simulator, seed 20487). So whoever opens a stream says where it is reached; for as long as the stream stands it
+ * is answered there, member or not. Who was removed is refused.
  */
 import { crc32 } from 'node:zlib';
 import { sleep, type Clock } from '../../base/clock.ts';
@@ -25,6 +29,7 @@ import {
 } from '../../proto/rpc.ts';
 import { type Init, WireError } from '../../proto/wire.ts';
 import { NO_MEMBER, type MemberId, type Message } from './core/types.ts';
+import { peerUrlsOf } from '../membership/identity.ts';
 import { messageFromWire, messageToWire } from './message-codec.ts';
 import { SnapshotInbox, SnapshotPartError, type SnapshotPart, type SnapshotProgress } from './snapshot-inbox.ts';
 import {
@@ -56,12 +61,17 @@ const PROGRESS_TIMEOUT_MS = 5_000;
 
 const CLUSTER_HEADER = 'podium-cluster-id';
 const MEMBER_HEADER = 'podium-member-id';
+const URLS_HEADER = 'podium-peer-urls';
+/** Callers at a time that the log does not know; further ones are heard and not answered. */
+const STRANGERS_MAX = 16;
 
 export class ChannelTransport implements RaftTransport {
   /** For the member's peer server. */
   readonly service: BoundService;
   readonly #options: ChannelTransportOptions;
   readonly #peers = new Map<MemberId, Peer>();
+  /** Those of the peers that are no members as far as the log tells. */
+  readonly #strangers = new Set<MemberId>();
   /** Per peer, over all of its connections. */
   readonly #connections = new Map<MemberId, ConnectionNumber>();
   readonly #abort = new AbortController();
@@ -100,9 +110,10 @@ export class ChannelTransport implements RaftTransport {
   setPeers(set: PeerSet): void {
     this.#set = set;
     for (const [id, peer] of this.#peers) {
-      if (set.peers.some((address) => isSame(address, peer.address))) continue;
-      this.#peers.delete(id);
-      peer.close();
+      const isMember = set.peers.some((address) => address.id === id);
+      if (!isMember && this.#strangers.has(id) && !set.isRemoved(id)) continue;
+      this.#strangers.delete(id);
+      if (!set.peers.some((address) => isSame(address, peer.address))) this.#drop(id);
     }
     for (const address of set.peers) if (!this.#peers.has(address.id)) this.#add(address);
     // A member that counts no more, and missed why, may have nothing to send: with its stream it is told (simulator, seed 25).
@@ -146,6 +157,21 @@ export class ChannelTransport implements RaftTransport {
     await this.#tasks.idle();
   }
 
+  /** Who calls and is no member yet gets a way back. */
+  #meet(id: MemberId, { metadata }: CallContext): void {
+    if (id === NO_MEMBER || id === this.#options.self || this.#peers.has(id)) return;
+    const peerUrls = peerUrlsOf((metadata.get(URLS_HEADER) ?? '').split(','));
+    if (peerUrls === undefined || this.#strangers.size >= STRANGERS_MAX) return;
+    this.#strangers.add(id);
+    this.#add({ id, peerUrls });
+  }
+
+  #drop(id: MemberId): void {
+    this.#strangers.delete(id);
+    this.#peers.get(id)?.close();
+    this.#peers.delete(id);
+  }
+
   #add(address: PeerAddress): void {
     if (this.#abort.signal.aborted) return;
     const { id } = address;
@@ -155,14 +181,19 @@ export class ChannelTransport implements RaftTransport {
       return number;
     };
     const channel = this.#options.dial(address);
-    const peer = new Peer({ ...this.#options, address, channel, nextConnection, metadata: this.#metadata() });
+    const peer = new Peer({ ...this.#options, address, channel, nextConnection, metadata: () => this.#metadata() });
     this.#peers.set(id, peer);
     if (this.#receiver !== undefined) this.#tasks.run(peer.run(this.#receiver));
   }
 
   #metadata(): Record<string, string> {
     const { clusterId, self } = this.#options;
-    return { [CLUSTER_HEADER]: clusterId.toString(16), [MEMBER_HEADER]: self.toString(16) };
+    const { ownUrls = [] } = this.#set;
+    return {
+      [CLUSTER_HEADER]: clusterId.toString(16),
+      [MEMBER_HEADER]: self.toString(16),
+      ...(ownUrls.length === 0 ? {} : { [URLS_HEADER]: ownUrls.join() }),
+    };
   }
 
   async *#receiveStream(requests: AsyncIterable<Envelope>, context: CallContext): AsyncIterable<Init<Envelope>> {
@@ -172,6 +203,7 @@ export class ChannelTransport implements RaftTransport {
     const end = () => void iterator.return?.();
     const ends = this.#callers.get(caller) ?? new Set();
     this.#callers.set(caller, ends.add(end));
+    this.#meet(caller, context);
     try {
       yield {};
       for await (const envelope of { [Symbol.asyncIterator]: () => iterator }) {
@@ -182,7 +214,10 @@ export class ChannelTransport implements RaftTransport {
       this.#checkMember(caller);
     } finally {
       ends.delete(end);
-      if (ends.size === 0 && this.#callers.get(caller) === ends) this.#callers.delete(caller);
+      if (ends.size === 0 && this.#callers.get(caller) === ends) {
+        this.#callers.delete(caller);
+        if (this.#strangers.has(caller)) this.#drop(caller);
+      }
     }
   }
 
@@ -246,7 +281,7 @@ interface PeerOptions extends ChannelTransportOptions {
   readonly address: PeerAddress;
   readonly channel: Channel;
   readonly nextConnection: () => ConnectionNumber;
-  readonly metadata: Readonly<Record<string, string>>;
+  readonly metadata: () => Readonly<Record<string, string>>;
 }
 
 /** The stream of our messages to one peer, dialled again whenever it ends. */
@@ -309,7 +344,7 @@ class Peer {
     const { id } = this.address;
     const { signal } = this.#abort;
     const connection = nextConnection();
-    const call = channel.bidi(RaftService.methods.stream, { signal, metadata });
+    const call = channel.bidi(RaftService.methods.stream, { signal, metadata: metadata() });
     let isOpen = false;
     try {
       for await (const _ of call.responses) {

@@ -85,6 +85,14 @@ export interface PreparedState {
   discard(): Promise<void>;
 }
 
+/** Of the log in memory, which is compacted past `max`, however few its entries, and then keeps `catchUp`. */
+export interface LogBytes {
+  readonly max: number;
+  readonly catchUp: number;
+  /** In place of `max` while a peer is sent a snapshot: without the sequel it would need another. */
+  readonly maxWhileSending: number;
+}
+
 export interface RaftNodeOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -102,6 +110,8 @@ export interface RaftNodeOptions {
   readonly snapshotEntries: number;
   /** … and keeps so many for followers that are a little behind. */
   readonly catchUpEntries: number;
+  /** LOG_BYTES if absent. */
+  readonly logBytes?: LogBytes;
   readonly onSoftState: (state: SoftState) => void;
   /** A peer says that this member was removed. */
   readonly onRemoved: () => void;
@@ -109,6 +119,9 @@ export interface RaftNodeOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** All of the log lies in memory, and a restart reads it. What is kept is some seconds of a busy cluster. */
+const MIB = 1024 * 1024;
+const LOG_BYTES: LogBytes = { max: 128 * MIB, catchUp: 64 * MIB, maxWhileSending: 1024 * MIB };
 /** Batches that may be on their way to the disk; proposals gather in the core meanwhile. */
 const WAL_BATCHES_MAX = 2;
 /** Proposals that wait for a leader or for the loop; one more is refused with `too-many-requests`. */
@@ -163,6 +176,8 @@ export class RaftNode implements RaftReceiver {
   #tickDueAt: Millis = 0;
   #lastTickAt: Millis;
   #compactedTo: LogIndex;
+  /** The durable index for which the log was weighed last: once for each is enough. */
+  #weighedAt: LogIndex = 0;
 
   constructor(options: RaftNodeOptions) {
     this.#options = options;
@@ -565,20 +580,33 @@ export class RaftNode implements RaftReceiver {
   // ── Compaction ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   #compactIfDue(): void {
-    const { stateMachine, snapshotEntries, catchUpEntries } = this.#limits();
-    const durable = Math.min(stateMachine.durableIndex(), this.#raft.appliedIndex);
-    if (this.#isCompacting || durable - this.#compactedTo < snapshotEntries + catchUpEntries) return;
+    if (this.#isCompacting) return;
+    const durable = Math.min(this.#options.stateMachine.durableIndex(), this.#raft.appliedIndex);
+    const index = this.#compactionIndex(durable);
+    if (index <= this.#compactedTo) return;
     // The core's log begins behind a snapshot as soon as it has accepted one (simulator, seed 1789).
     if (this.#isInstalling || this.#raft.hasPendingSnapshot) return;
     this.#isCompacting = true;
-    this.#tasks.run(this.#compact(durable - catchUpEntries).finally(() => (this.#isCompacting = false)));
+    this.#tasks.run(this.#compact(index).finally(() => (this.#isCompacting = false)));
   }
 
-  #limits(): Pick<RaftNodeOptions, 'stateMachine' | 'snapshotEntries' | 'catchUpEntries'> {
+  /** Up to where the log is to go now; the compaction point itself if nothing is due. */
+  #compactionIndex(durable: LogIndex): LogIndex {
+    const { logBytes = LOG_BYTES } = this.#options;
+    const { snapshotEntries, catchUpEntries } = this.#entryLimits();
+    const isLong = durable - this.#compactedTo >= snapshotEntries + catchUpEntries;
+    const bytesMax = this.#sendingSnapshot.size > 0 ? logBytes.maxWhileSending : logBytes.max;
+    if (this.#raft.logBytes <= bytesMax || durable === this.#weighedAt) return isLong ? durable - catchUpEntries : this.#compactedTo;
+    // What is not durable yet is weighed again when it is.
+    this.#weighedAt = durable;
+    return Math.max(isLong ? durable - catchUpEntries : 0, Math.min(durable, this.#raft.indexBefore(logBytes.catchUp)));
+  }
+
+  /** A disk without room wants a short log. */
+  #entryLimits(): Pick<RaftNodeOptions, 'snapshotEntries' | 'catchUpEntries'> {
     const { stateMachine, snapshotEntries, catchUpEntries } = this.#options;
-    if (stateMachine.isShortOfRoom?.() !== true) return { stateMachine, snapshotEntries, catchUpEntries };
+    if (stateMachine.isShortOfRoom?.() !== true) return { snapshotEntries, catchUpEntries };
     return {
-      stateMachine,
       snapshotEntries: Math.min(snapshotEntries, ENTRIES_SHORT_OF_ROOM),
       catchUpEntries: Math.min(catchUpEntries, ENTRIES_SHORT_OF_ROOM),
     };

@@ -49,6 +49,8 @@ export interface PeerAddress {
 export interface PeerSet {
   /** All others, by id. */
   readonly peers: readonly PeerAddress[];
+  /** Where this member is reached: others may have to answer it before their log tells them. */
+  readonly ownUrls?: readonly string[];
   isRemoved(id: MemberId): boolean;
 }
 

@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 import { parseTokenFile } from '../../../src/api/access/token-file.ts';
 import { RestFace } from '../../../src/api/rest/face.ts';
 import type { RestLimits } from '../../../src/api/rest/limits.ts';
-import type { OpenApi } from '../../../src/api/rest/documents.ts';
+import type { WatchLimits } from '../../../src/api/watch-cache.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import type { Channel } from '../../../src/proto/rpc.ts';
 import { authority, type Issued } from '../../grpc/authority.ts';
@@ -54,8 +54,8 @@ export interface ClientIdentity {
 
 export interface RestOptions {
   readonly limits?: Partial<RestLimits>;
+  readonly watchLimits?: WatchLimits;
   readonly store?: MemoryStore;
-  readonly openApi?: OpenApi;
   readonly connectToNode?: (address: string) => Channel;
 }
 
@@ -67,6 +67,7 @@ export async function startRest(options: RestOptions = {}): Promise<RestFixture>
   const fixture = await startServer({
     ...(options.store === undefined ? {} : { store: options.store }),
     ...(options.connectToNode === undefined ? {} : { connectToNode: options.connectToNode }),
+    watchLimits: options.watchLimits ?? {},
     access: {
       tokens: [parseTokenFile(TOKENS, 'tokens.csv')],
       serviceAccounts: { issuer: 'https://issuer.test', keys: [], signingKey: Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' })) },
@@ -80,7 +81,6 @@ export async function startRest(options: RestOptions = {}): Promise<RestFixture>
     random: seededRandom('rest'),
     log: quiet,
     programVersion: '0.1.0',
-    ...(options.openApi === undefined ? {} : { openApi: options.openApi }),
     limits: options.limits ?? {},
   });
   const port = await face.listen('127.0.0.1:0');

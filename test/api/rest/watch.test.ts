@@ -92,7 +92,7 @@ test('a version that the store no longer knows is 410, before or in the stream',
   rest.store.breakWatches();
   await create(rest, 'b');
   const { resourceVersion } = (await client.get(PATH)).body.metadata;
-  rest.store.compact({ revision: Number(resourceVersion) });
+  await rest.store.compact({ revision: Number(resourceVersion) });
   const next = watch.next();
   await rest.clock.advance(3_000);
   expect(await next).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
@@ -127,7 +127,30 @@ test('a client that takes nothing is let go, and costs no more than its buffer u
   await until(() => rest.api.watchers === 0, 'the stalled watch is let go');
   watch.stream.resume();
   expect((await watch.rest()).length).toBeLessThan(60);
-  expect(rest.face.metrics.registry.text()).toContain('apiserver_longrunning_requests 0');
+  expect(await rest.face.metrics.registry.text()).toContain('apiserver_longrunning_requests 0');
+});
+
+test('a client that is too slow is told so, and resumes behind what it has', async () => {
+  const rest = await startRest({ watchLimits: { watcherMax: 60 } });
+  const client = rest.client();
+  const watch = client.watch(`${PATH}?watch=1`);
+  await watch.open();
+  watch.stream.pause();
+  for (let n = 0; n < 40; n++) await create(rest, `c${n}`, { text: 'x'.repeat(100_000) });
+  await create(rest, 'busy');
+  for (let n = 0; n < 100; n++) await rest.api.patch(at('busy'), { type: 'merge', body: { data: { n: String(n) } } });
+  expect(rest.api.watchers).toBe(0);
+  watch.stream.resume();
+  let [last, version, count] = ['', '', 0];
+  for (let frame = await watch.next(); frame !== undefined; frame = await watch.next()) {
+    last = frame.type === 'ERROR' ? `ERROR ${frame.object.code} ${frame.object.reason}` : frame.type;
+    if (frame.type !== 'ERROR') version = frame.object.metadata.resourceVersion;
+    count++;
+  }
+  expect([last, count < 140]).toEqual(['ERROR 429 TooManyRequests', true]);
+  // What it missed is more than may wait for one that is behind, and all the same it comes.
+  const resumed = await client.watch(`${PATH}?watch=1&resourceVersion=${version}`).take(120);
+  expect([resumed[0]?.split(' ')[0], resumed.filter((line) => line === 'MODIFIED busy').length > 70]).toEqual(['ADDED', true]);
 });
 
 test('watchers of one kind are told the same bytes, however many there are', async () => {

@@ -337,6 +337,8 @@ test('the oldest segment is never taken for one just begun, however high its num
   expect(parseInt(names[0]!, 16)).toBeGreaterThan(1);
   disk.flipBits(path, 25, 1);
   await expect(open()).rejects.toThrow(/\.log is damaged at byte 0 .*header is not readable.*etcdctl member remove 1/);
+  // Nor does a member that would ask others who it is take it for a directory without a log.
+  await expect(Wal.requireNone(disk.incarnation(), 'wal')).rejects.toThrow(/header is not readable.*etcdctl member remove <its id>/);
   expect(disk.names('wal')).toContain(names[0]);
 });
 

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { AlarmAction, AlarmType, DowngradeAction, KV, Lease, Maintenance } from '../../../src/proto/etcd.ts';
 import { RpcCode, RpcError } from '../../../src/proto/rpc.ts';
-import type { MemberConfig } from '../../../src/store/member.ts';
+import type { MemberConfig } from '../../../src/store/member-config.ts';
 import { bytes } from '../mvcc/requests.ts';
 import { LONE_ID, loneWorld, startLoneMember, type LoneMember } from './lone-member.ts';
 

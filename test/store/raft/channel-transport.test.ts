@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { DrivenClock } from '../../../src/base/driven-clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
@@ -47,10 +47,8 @@ function pair(clock: DrivenClock, clusterIds: readonly [bigint, bigint] = [9n, 9
   const services: [BoundService[], BoundService[]] = [[], []];
   const make = (self: 0 | 1) => {
     const other = self === 0 ? 1 : 0;
-    const channel = directChannel({ services: services[other], clock, log: silentLog });
     return {
-      channel,
-      dial: () => channel,
+      dial: () => directChannel({ services: services[other], clock, log: silentLog }),
       self: BigInt(self + 1),
       clusterId: clusterIds[self],
     };
@@ -170,6 +168,52 @@ test('a member that is removed while its stream stands is told, though it sends 
   two.setPeers({ peers: [], isRemoved: (id) => id === 1n });
   await clock.advance(1);
   expect(told).toEqual(['removed']);
+});
+
+describe('a caller that the log does not know', () => {
+  const ownUrls = ['http://one:1'];
+  const answer: Message = { type: 'heartbeat', from: 2n, to: 1n, term: 3, commit: 4, round: 5 };
+
+  /** One calls two, which knows nobody. */
+  async function called(from = ownUrls) {
+    const clock = new DrivenClock();
+    const [one, two] = pair(clock);
+    const first = new Recorder();
+    one.setPeers({ ...peersOf(2n), ownUrls: from });
+    two.setPeers({ peers: [], isRemoved: () => false });
+    await two.start(new Recorder());
+    await one.start(first);
+    await clock.advance(3000);
+    return { clock, one, two, first };
+  }
+
+  test('is answered where it says it is reached, for as long as it is there', async () => {
+    const { clock, one, two, first } = await called();
+    two.send([answer]);
+    await clock.advance(1);
+    expect(first.seen.at(-1)).toBe('heartbeat 2->1');
+    // Other news of the members do not end that.
+    two.setPeers({ peers: [], isRemoved: (id) => id === 9n });
+    expect(two.channel(1n)).toBeDefined();
+    await one.close();
+    await clock.advance(1);
+    expect(two.channel(1n)).toBeUndefined();
+  });
+
+  test('is a member when the log says so, and not answered any more when it was removed', async () => {
+    const { clock, one, two } = await called();
+    two.setPeers({ peers: [{ id: 1n, peerUrls: ownUrls }], isRemoved: () => false });
+    await one.close();
+    await clock.advance(1);
+    expect(two.channel(1n)).toBeDefined();
+    const removed = await called();
+    removed.two.setPeers({ peers: [], isRemoved: (id) => id === 1n });
+    expect(removed.two.channel(1n)).toBeUndefined();
+  });
+
+  test('is heard and not answered where it says nothing of use', async () => {
+    for (const urls of [[], ['nonsense']]) expect((await called(urls)).two.channel(1n)).toBeUndefined();
+  });
 });
 
 test('a member of another cluster is refused', async () => {

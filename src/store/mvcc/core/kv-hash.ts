@@ -45,7 +45,7 @@ export class KvHashWalk {
 
   #hash(write: Write): void {
     const { key, main, sub, create, version, lease } = write;
-    const value = this.#mvcc.value(write);
+    const value = this.#mvcc.storedValue(write);
     this.#update(JSON.stringify([key, main, sub, create, version, String(lease), value.length]));
     this.#update(value);
   }

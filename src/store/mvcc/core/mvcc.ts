@@ -23,6 +23,7 @@ import {
   type Revision,
   type Write,
 } from './revision.ts';
+import { ValueCache } from './value-cache.ts';
 
 /** The backend with what is not yet flushed to it on top. */
 export interface Rows {
@@ -44,6 +45,7 @@ export type RevisionRefusal =
 export class Mvcc {
   readonly index = new KeyIndex();
   readonly #rows: Rows;
+  readonly #values: ValueCache;
   #revision: Revision = FIRST_REVISION;
   #compactRevision: Revision = 0;
   /** Every write with main >= compactRevision, oldest first: what a watch reads history from. */
@@ -51,8 +53,9 @@ export class Mvcc {
   #changes: Change[] | undefined;
   #scrub: Scrub | undefined;
 
-  constructor(rows: Rows) {
+  constructor(rows: Rows, values = new ValueCache()) {
     this.#rows = rows;
+    this.#values = values;
   }
 
   /** The revision of the last write transaction. */
@@ -107,6 +110,16 @@ export class Mvcc {
   }
 
   value(write: Write): Uint8Array {
+    if (isTombstone(write)) return EMPTY_BYTES;
+    const known = this.#values.get(write);
+    if (known !== undefined) return known;
+    const value = this.storedValue(write);
+    this.#values.put(write, value);
+    return value;
+  }
+
+  /** As its row has it: for who looks at everything once, and for who wants to know what the disk holds. */
+  storedValue(write: Write): Uint8Array {
     if (isTombstone(write)) return EMPTY_BYTES;
     return this.#rows.get(valueRowKey(write.main, write.sub)) ?? EMPTY_BYTES;
   }
@@ -184,7 +197,9 @@ export class Mvcc {
   /** One slice of the space that a compaction gives back; false when nothing is left to do. */
   scrub(keysMax: number): boolean {
     if (this.#scrub === undefined) return false;
-    for (const { main, sub } of this.#scrub.step(this.index, keysMax)) {
+    for (const write of this.#scrub.step(this.index, keysMax)) {
+      const { main, sub } = write;
+      this.#values.forget(write);
       this.#rows.delete(indexRowKey(main, sub));
       this.#rows.delete(valueRowKey(main, sub));
     }
@@ -233,6 +248,7 @@ export class Mvcc {
     this.#changes!.push({ write, value });
     this.#rows.put(indexRowKey(write.main, write.sub), encodeIndexRow(write));
     if (value.length > 0) this.#rows.put(valueRowKey(write.main, write.sub), value);
+    if (!isTombstone(write)) this.#values.put(write, value);
   }
 
   /** At the compacted revision itself only a key's last write is left: a transaction may put and then delete it. */

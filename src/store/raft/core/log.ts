@@ -27,6 +27,10 @@ export function entryBytes(entry: Entry): number {
   return entry.data.length + ENTRY_OVERHEAD_BYTES;
 }
 
+function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+}
+
 export class RaftLog {
   /** The last compacted entry: its index and term are still known, its data is not. */
   #baseIndex: LogIndex;
@@ -43,11 +47,14 @@ export class RaftLog {
   #outstanding: { readonly ready: number; lastIndex: LogIndex }[] = [];
 
   #truncations = 0;
+  /** Of `#entries`. */
+  #bytes: number;
 
   constructor({ snapshot, entries, commit, applied }: RestoredLog) {
     this.#baseIndex = snapshot?.index ?? 0;
     this.#baseTerm = snapshot?.term ?? 0;
     this.#entries = [...entries];
+    this.#bytes = bytesOf(entries);
     this.#entries.forEach((entry, i) => {
       assert(entry.index === this.#baseIndex + 1 + i, 'restored entries follow the snapshot without a gap');
       assert(entry.term >= (this.#entries[i - 1]?.term ?? this.#baseTerm), 'terms in the log never decrease');
@@ -91,6 +98,21 @@ export class RaftLog {
     return this.#stable;
   }
 
+  /** What its entries take in memory, about. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The lowest index behind which entries of no more than `bytesMax` lie. */
+  indexBefore(bytesMax: number): LogIndex {
+    let at = this.#entries.length;
+    for (let bytes = 0; at > 0; at--) {
+      bytes += entryBytes(this.#entries[at - 1]!);
+      if (bytes > bytesMax) break;
+    }
+    return this.#baseIndex + at;
+  }
+
   /** How often uncommitted entries gave way to a leader's. */
   get truncations(): number {
     return this.#truncations;
@@ -128,6 +150,7 @@ export class RaftLog {
       assert(entry.index === this.lastIndex + 1, 'entries are appended without a gap');
       assert(entry.term >= this.lastTerm, 'terms in the log never decrease');
       this.#entries.push(entry);
+      this.#bytes += entryBytes(entry);
     }
   }
 
@@ -169,6 +192,7 @@ export class RaftLog {
     this.#baseIndex = snapshot.index;
     this.#baseTerm = snapshot.term;
     this.#entries = [];
+    this.#bytes = 0;
     this.#commit = snapshot.index;
     // Not yet durable, but every later entry becomes stable only with a later Ready, in order.
     this.#stable = snapshot.index;
@@ -230,7 +254,7 @@ export class RaftLog {
     if (index <= this.#baseIndex) return false;
     assert(index <= this.#applied, 'only what is applied is compacted');
     const term = this.term(index)!;
-    this.#entries.splice(0, index - this.#baseIndex);
+    this.#bytes -= bytesOf(this.#entries.splice(0, index - this.#baseIndex));
     this.#baseIndex = index;
     this.#baseTerm = term;
     return true;
@@ -239,7 +263,7 @@ export class RaftLog {
   #truncateFrom(index: LogIndex): void {
     assert(index > this.#commit, 'log matching: a committed entry is never overwritten');
     this.#truncations++;
-    this.#entries.length = index - this.#baseIndex - 1;
+    this.#bytes -= bytesOf(this.#entries.splice(index - this.#baseIndex - 1));
     this.#stable = Math.min(this.#stable, index - 1);
     this.#offered = Math.min(this.#offered, index - 1);
     for (const ready of this.#outstanding) ready.lastIndex = Math.min(ready.lastIndex, index - 1);

@@ -382,6 +382,16 @@ export class Raft {
     return outcome.confState;
   }
 
+  /** What the entries above the compaction point take in memory, about. */
+  get logBytes(): number {
+    return this.#log.bytes;
+  }
+
+  /** The lowest index behind which entries of no more than `bytesMax` lie. */
+  indexBefore(bytesMax: number): LogIndex {
+    return this.#log.indexBefore(bytesMax);
+  }
+
   /** Forgets the log up to `index`, which a durable snapshot of the state machine covers. */
   compact(index: LogIndex, confState: ConfState): void {
     if (this.#log.compact(index)) this.#snapshotConf = confState;

@@ -1,0 +1,202 @@
+/** The server beside its resources: documents, health, limits, HTTP/1.1, slow senders, and its stop. */
+import { request as httpsRequest } from 'node:https';
+import { expect, test } from 'vitest';
+import { bind } from '../../../src/proto/rpc.ts';
+import { Node } from '../../../src/proto/node.ts';
+import { directChannel } from '../../../src/proto/direct-channel.ts';
+import { DrivenClock } from '../../../src/base/driven-clock.ts';
+import { fromUtf8 } from '../../../src/base/bytes.ts';
+import { configMap, pod, quiet, ref } from '../fixture.ts';
+import { MemoryStore } from '../memory-store.ts';
+import { ADMIN_TOKEN, answerOf, refusalOf, startRest, type Answer } from './fixture.ts';
+
+const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
+
+test('version, health with its checks, discovery, and what is not served yet', async () => {
+  const { client: connect } = await startRest();
+  const client = connect();
+  expect((await client.get('/version')).body).toMatchObject({ major: '1', minor: '34', gitVersion: 'v1.34.0+podium.0.1.0' });
+  expect((await client.get('/readyz')).text).toBe('ok');
+  expect((await client.get('/readyz?verbose')).text).toBe('[+]ping ok\n[+]log ok\n[+]informer-sync ok\n[+]shutdown ok\nreadyz check passed\n');
+  expect([(await client.get('/livez/ping')).text, (await client.get('/livez/nope')).status]).toEqual(['ok', 404]);
+  expect((await client.get('/api')).body).toMatchObject({ kind: 'APIVersions', versions: ['v1'] });
+  const aggregated = await client.get('/apis', { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json' });
+  expect(aggregated.headers['content-type']).toBe('application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList');
+  expect((JSON.parse(aggregated.text) as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name)).toContain('authorization.k8s.io');
+  expect((await client.get('/apis/apps/v1')).body).toMatchObject({ kind: 'APIResourceList', groupVersion: 'apps/v1' });
+  expect(refusalOf(await client.request('POST', '/version', { body: {} }))).toContain('405 MethodNotAllowed');
+});
+
+test('schemas are served, each at the address that the index names', async () => {
+  const client = (await startRest()).client();
+  const { paths } = JSON.parse((await client.get('/openapi/v3')).text) as { paths: Record<string, { serverRelativeURL: string }> };
+  expect(Object.keys(paths)).toContain('apis/apps/v1');
+  const { body } = await client.get(paths['apis/apps/v1']!.serverRelativeURL);
+  expect(body).toMatchObject({ openapi: '3.0.0', components: { schemas: { 'io.k8s.api.apps.v1.Deployment': {} } } });
+  expect((await client.get('/openapi/v3/apis/x')).status).toBe(404);
+});
+
+test('metrics count requests by what was asked and what came of it', async () => {
+  const client = (await startRest()).client();
+  await client.get(CONFIG_MAPS);
+  await client.get(`${CONFIG_MAPS}/nope`);
+  await client.get('/no/such/path');
+  const { text, headers } = await client.get('/metrics');
+  expect(headers['content-type']).toContain('text/plain; version=0.0.4');
+  expect(text).toContain('apiserver_request_total{verb="LIST",group="",version="v1",resource="configmaps",subresource="",scope="namespace",code="200"} 1');
+  expect(text).toContain('apiserver_request_total{verb="GET",group="",version="v1",resource="configmaps",subresource="",scope="resource",code="404"} 1');
+  expect(text).toContain('apiserver_request_duration_seconds_bucket{verb="LIST",group="",version="v1",resource="configmaps",subresource="",scope="namespace",le="+Inf"} 1');
+  expect(text).toMatch(/apiserver_current_inflight_requests\{request_kind="readOnly"\} \d/);
+  expect(text).toMatch(/process_resident_memory_bytes \d+/);
+  expect(text).not.toContain('such');
+});
+
+/** A store whose reads wait until they are let go. */
+class HeldStore extends MemoryStore {
+  held = false;
+  readonly #waiting: (() => void)[] = [];
+
+  override async range(...request: Parameters<MemoryStore['range']>): ReturnType<MemoryStore['range']> {
+    if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return super.range(...request);
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  release(): void {
+    this.held = false;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let turn = 0; turn < 5_000; turn++) {
+    if (condition()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  throw new Error(`not so: ${what}`);
+}
+
+test('more requests at work than are allowed are 429; writes and reads are counted apart', async () => {
+  const store = new HeldStore();
+  const { client: connect } = await startRest({ store, limits: { readOnlyInFlightMax: 2, mutatingInFlightMax: 1 } });
+  const client = connect();
+  store.held = true;
+  const reads = [client.get(`${CONFIG_MAPS}/a`), client.get(`${CONFIG_MAPS}/b`)];
+  await until(() => store.waiting === 2, 'two reads wait for the store');
+  const third = await client.get(`${CONFIG_MAPS}/c`);
+  expect([refusalOf(third), third.headers['retry-after']]).toEqual(['429 TooManyRequests: the server has received too many requests and has asked us to try again later', '1']);
+  expect((await client.get('/readyz')).status).toBe(200);
+  const write = client.request('DELETE', `${CONFIG_MAPS}/a`);
+  await until(() => store.waiting >= 3, 'a write waits too');
+  expect((await client.request('DELETE', `${CONFIG_MAPS}/b`)).status).toBe(429);
+  store.release();
+  expect((await Promise.all([...reads, write])).map(({ status }) => status)).toEqual([404, 404, 404]);
+  expect((await client.get(`${CONFIG_MAPS}/c`)).status).toBe(404);
+});
+
+test('a request that takes too long is 504, by the server`s time or the client`s', async () => {
+  const store = new HeldStore();
+  const { client: connect, clock } = await startRest({ store, limits: { requestTimeoutMs: 20_000 } });
+  const client = connect();
+  store.held = true;
+  const [own, asked] = [client.get(`${CONFIG_MAPS}/a`), client.get(`${CONFIG_MAPS}/a?timeout=5s`)];
+  await until(() => store.waiting === 2, 'both wait for the store');
+  await clock.advance(5_001);
+  expect(refusalOf(await asked)).toContain('504 Timeout: Timeout: request did not complete within the allotted timeout');
+  await clock.advance(15_000);
+  expect((await own).status).toBe(504);
+  store.release();
+});
+
+test('a sender that does not send is answered, and the stream closed', async () => {
+  const { client: connect, clock } = await startRest({ limits: { bodyTimeoutMs: 3_000 } });
+  const client = connect();
+  const stream = client.session.request({ ':method': 'POST', ':path': CONFIG_MAPS, authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' });
+  stream.write('{"apiVersion":');
+  let answer: Answer | undefined;
+  void answerOf(stream).then((got) => (answer = got));
+  stream.once('response', () => stream.end());
+  // The time runs from when the server begins to wait for the body.
+  for (let round = 0; round < 100 && answer === undefined; round++) await clock.advance(1_000);
+  if (answer === undefined) throw new Error('the sender was not answered');
+  expect(refusalOf(answer)).toBe('504 Timeout: the body of the request did not arrive within 3 s');
+});
+
+test('a body that is too large is refused before it has come, and the connection goes on', async () => {
+  const client = (await startRest({ limits: { bodyBytesMax: 10_000 } })).client();
+  const big = await client.request('POST', CONFIG_MAPS, { body: configMap('x', { a: 'x'.repeat(5_000_000) }) });
+  expect(big.status).toBe(413);
+  expect((await client.get(CONFIG_MAPS)).status).toBe(200);
+});
+
+test('HTTP/1.1 on the same port: requests, a watch, and connections that stay', async () => {
+  const { port, certificates, api } = await startRest();
+  const options = { host: '127.0.0.1', port, ca: Buffer.from(certificates.ca), headers: { authorization: `Bearer ${ADMIN_TOKEN}` } };
+  const get = (path: string) =>
+    new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
+      httpsRequest({ ...options, path }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve({ status: response.statusCode, text }));
+      }).on('error', reject).end();
+    });
+  expect((await get('/api/v1/namespaces')).text).toContain('"kind":"NamespaceList"');
+  expect((await get(`${CONFIG_MAPS}/x`)).status).toBe(404);
+  const line = new Promise<string>((resolve, reject) => {
+    httpsRequest({ ...options, path: `${CONFIG_MAPS}?watch=1` }, (response) => {
+      response.once('data', (chunk: Buffer) => {
+        resolve(chunk.toString());
+        response.destroy();
+      });
+      void api.create(ref('configmaps'), configMap('x'));
+    }).on('error', reject).end();
+  });
+  expect(JSON.parse(await line)).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'x' } } });
+});
+
+test('logs pass through with every option, and what goes wrong first is a Status', async () => {
+  const asked: unknown[] = [];
+  const clock = new DrivenClock();
+  const agent = bind(Node, {
+    logs: async function* (request) {
+      asked.push(request);
+      yield { data: fromUtf8('one\n') };
+      yield { data: fromUtf8('two\n') };
+    },
+  });
+  const { client: connect, api } = await startRest({ connectToNode: () => directChannel({ services: [agent], clock, log: quiet }) });
+  const client = connect();
+  await api.create(ref('pods'), pod('p'));
+  const path = '/api/v1/namespaces/default/pods/p/log';
+  expect(refusalOf(await client.get(path))).toBe('400 BadRequest: pod p does not have a host assigned');
+  await api.create(ref('nodes'), { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
+  const status = { addresses: [{ type: 'InternalIP', address: '127.0.0.1' }], daemonEndpoints: { kubeletEndpoint: { Port: 10250 } } };
+  await api.patch(ref('nodes', 'n1', '', 'status'), { type: 'merge', body: { status } });
+  await api.create(ref('pods', 'p', 'default', 'binding'), { metadata: { name: 'p' }, target: { name: 'n1' } });
+  const read = await client.get(`${path}?follow=true&tailLines=5&timestamps=1&previous=0&sinceSeconds=60&limitBytes=100`);
+  expect([read.status, read.headers['content-type'], read.text]).toEqual([200, 'text/plain', 'one\ntwo\n']);
+  expect(asked[0]).toMatchObject({ container: 'main', follow: true, tailLines: 5, timestamps: true, previous: false, sinceSeconds: 60, limitBytes: 100 });
+  expect(refusalOf(await client.get(`${path}?container=nope`))).toBe('400 BadRequest: container nope is not valid for pod p');
+  expect(refusalOf(await client.get(`${path}?tailLines=-1`))).toContain('422 Invalid');
+  expect(refusalOf(await client.request('DELETE', path))).toContain('405 MethodNotAllowed');
+});
+
+test('a server that stops fails readyz first, and lets what is at work finish', async () => {
+  const store = new HeldStore();
+  const { client: connect, face, clock } = await startRest({ store });
+  const client = connect();
+  const stopping = face.stop(5_000);
+  const ready = await client.get('/readyz');
+  expect([ready.status, ready.text]).toEqual([500, expect.stringContaining('[-]shutdown failed: reason withheld')]);
+  expect((await client.get('/livez')).status).toBe(200);
+  store.held = true;
+  const last = client.get(`${CONFIG_MAPS}/x`);
+  await until(() => store.waiting === 1, 'a request is at work');
+  await clock.advance(5_001);
+  store.release();
+  expect((await last).status).toBe(404);
+  await stopping;
+});

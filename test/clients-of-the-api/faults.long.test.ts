@@ -1,0 +1,93 @@
+/**
+ * Two API servers on one store, killed at random, one or both, under 50 watchers and 20 writers: nothing is lost, doubled
+ * or out of order in any watcher's view. Watchers are client-go's reflectors, typed and dynamic, with and without
+ * watch-list, and informers of client-node; the truth is the store's own watch. PODIUM_FAULT_SECONDS for longer,
+ * PODIUM_SEED for other moments.
+ */
+import { expect, onTestFinished, test } from 'vitest';
+import { sleep } from '../../src/base/clock.ts';
+import { seededRandom, type Random } from '../../src/base/random.ts';
+import { systemClock } from '../../src/base/system-clock.ts';
+import { requireTool, type StoreKind } from '../processes.ts';
+import { ApiServers } from './api-servers.ts';
+import { GoWatchers } from './go-watchers.ts';
+import { NodeWatcher } from './node-watchers.ts';
+import { differenceOf, historyOf, problemOf, stateAt } from './views.ts';
+import { Writers } from './writers.ts';
+
+const SECONDS = Number(process.env['PODIUM_FAULT_SECONDS'] ?? 25);
+const SEED = process.env['PODIUM_SEED'] ?? '1';
+const PREFIX = '/registry/core/configmaps/default/';
+const SETTLE_MS = 60_000;
+
+test.for<StoreKind>(['podium', 'etcd'])('watchers of API servers that are killed see what happened, on %s', { timeout: (SECONDS + 150) * 1000 }, async (kind, { skip }) => {
+  if (kind === 'etcd') requireTool('etcd', skip);
+  const seconds = kind === 'podium' ? SECONDS : Math.min(SECONDS, 10);
+  const program = requireTool('informers', skip);
+  const random = seededRandom(`api faults ${SEED}`);
+  const api = await ApiServers.start({ count: 2, store: kind });
+  onTestFinished(() => api.stop());
+  const options = { program, kubeconfig: api.kubeconfig, namespace: 'default', count: 20 };
+  const listing = new GoWatchers({ ...options, watchList: false });
+  const streaming = new GoWatchers({ ...options, watchList: true });
+  const node = Array.from({ length: 10 }, () => new NodeWatcher(api.kubeconfig, 'default'));
+  onTestFinished(async () => {
+    listing.kill();
+    streaming.kill();
+    await Promise.all(node.map((watcher) => watcher.stop()));
+  });
+  await Promise.all(node.map((watcher) => watcher.start()));
+  await until('every watcher has begun', () => listing.haveStarted && streaming.haveStarted);
+  const writers = new Writers(api, { count: 20, random });
+  const kills = await killAtRandom(api, random, seconds);
+  const written = await writers.stop();
+  expect(written.acknowledged, JSON.stringify(written)).toBeGreaterThan(seconds * 5);
+
+  const client = api.store.clientOf(0);
+  const last = (await client.range({ key: Buffer.from(PREFIX), rangeEnd: Buffer.from('/registry/core/configmaps/default0') })).header!.revision;
+  const marker = await writers.mark();
+  const history = await historyOf(client, PREFIX, marker);
+  expect(history.length).toBeGreaterThanOrEqual(written.acknowledged);
+  const lastSeen = (seen: NodeWatcher) => Number(seen.seen.at(-1)?.version ?? 0);
+  await until(`every watcher has seen revision ${marker}`, () => listing.haveSeen(marker) && streaming.haveSeen(marker) && node.every((one) => lastSeen(one) >= marker));
+  await Promise.all([listing.finish(), streaming.finish()]);
+
+  const views = [
+    ...listing.views.map((seen, at) => ({ who: `list-watch ${at}`, seen })),
+    ...streaming.views.map((seen, at) => ({ who: `watch-list ${at}`, seen })),
+    ...node.map(({ seen }, at) => ({ who: `client-node ${at}`, seen })),
+  ];
+  const problems = views.flatMap(({ who, seen }) => {
+    const problem = problemOf(seen, history);
+    return problem === undefined ? [] : [`${who}: ${problem}`];
+  });
+  const facts = { kind, kills, ...written, events: history.length, last, lists: { listing: listing.lists, streaming: streaming.lists }, restarts: node.map(({ restarts }) => restarts) };
+  process.stderr.write(`  ${JSON.stringify(facts)}\n`);
+  expect(problems, JSON.stringify(facts)).toEqual([]);
+  const final = stateAt(history, marker);
+  for (const held of [listing.held, streaming.held, ...node.map((one) => one.held())]) expect(differenceOf(held ?? new Map(), final)).toBeUndefined();
+});
+
+/** One at a time, and every fourth time both; each is started again at once or after a while. */
+async function killAtRandom(api: ApiServers, random: Random, seconds: number): Promise<number> {
+  const end = systemClock.monotonic() + seconds * 1000;
+  let kills = 0;
+  for (let turn = 1; systemClock.monotonic() < end; turn++) {
+    await sleep(systemClock, random.between(300, 2_000));
+    const victims = turn % 4 === 0 ? api.servers : [random.pick(api.servers)];
+    await Promise.all(victims.map((victim) => victim.kill()));
+    kills += victims.length;
+    await sleep(systemClock, random.between(0, 500));
+    for (const victim of victims) victim.start();
+    await Promise.all(victims.map((victim) => api.untilReady(victim)));
+  }
+  return kills;
+}
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  const deadline = systemClock.monotonic() + SETTLE_MS;
+  while (!isSo()) {
+    if (systemClock.monotonic() > deadline) throw new Error(`not in time: ${what}`);
+    await sleep(systemClock, 50);
+  }
+}
