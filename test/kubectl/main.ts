@@ -24,6 +24,7 @@ for (const file of positionals) {
   for (const command of parseTranscript(readFileSync(file, 'utf8'))) {
     process.stdout.write(formatCommand({ ...command, output: await shell.run(command.line) }));
   }
+  // An API server alone ends no namespace: there, each run needs files of other names.
   await shell.run(`kubectl delete namespace ${namespace} --wait=false`);
   shell.remove();
 }

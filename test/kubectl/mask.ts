@@ -23,6 +23,7 @@ const fixed: readonly Mask[] = [
   [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{8,10}-${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<hash>-<pod>'],
   [new RegExp(`(?<=[a-z0-9]-)(?=${RANDOM}*[2-9])${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
   [new RegExp(`(?<=pod-template-hash[=:] ?"?)${RANDOM}{8,10}`, 'g'), '<hash>'],
+  [/(?<=kubectl-edit-)\d+/g, '<number>'],
   [/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g, '<token>'],
 ];
 

@@ -95,20 +95,22 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
       return decodeOne(walk, place, value);
     case 'list': {
       if (!Array.isArray(value)) return refuse(walk, place, value);
-      const items = value.map((item: unknown, index) => decodeOne(walk, { ...place, path: `${place.path}[${index}]` }, item));
+      const items = value.map((item: unknown, index) => decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}[${index}]` }, item));
       return items.filter((item) => item !== undefined);
     }
     case 'map': {
       if (!isRecord(value)) return refuse(walk, place, value);
       const output: Fields = {};
       for (const [key, item] of Object.entries(value)) {
-        const decoded = decodeOne(walk, { ...place, path: `${place.path}.${key}` }, item);
+        const decoded = decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}[${key}]` }, item);
         if (decoded !== undefined) setField(output, key, decoded);
       }
       return output;
     }
   }
 }
+
+const elementOf = (type: FieldType): FieldType => ({ ...type, container: 'one' });
 
 function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
   const { base } = place.type;
@@ -175,7 +177,9 @@ function isNumberOf(base: string, value: unknown): boolean {
 
 function refuse(walk: Walk, { type, owner, path }: Place, value: unknown): undefined {
   const struct = owner.replace(/^(Core|Discovery|Events)?V1/, '');
-  walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${path} of type ${goType(type)}`);
+  // Go's decoder knows fields, not items nor keys.
+  const fields = path.replace(/\[[^\]]*\]/g, '');
+  walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${fields} of type ${goType(type)}`);
   return undefined;
 }
 
@@ -190,6 +194,20 @@ function goType({ container, base }: FieldType): string {
   const names: Readonly<Record<string, string>> = { boolean: 'bool', double: 'float64', bytes: '[]uint8', intOrString: 'intstr.IntOrString' };
   const name = names[base] ?? base.replace(/^(Core|Discovery|Events)?V1/, 'v1.');
   return container === 'list' ? `[]${name}` : container === 'map' ? `map[string]${name}` : name;
+}
+
+/** Takes out, in place, lists and maps without entries that need not be there: Kubernetes' storage does not keep them. */
+export function dropEmpty(model: string, value: Fields): void {
+  for (const [name, { base, container, isRequired }] of models.get(model)!) {
+    const field = value[name];
+    if (typeof field !== 'object' || field === null) continue;
+    if (container === 'one') {
+      if (models.has(base)) dropEmpty(base, field as Fields); // decoded: a model's field is a record
+      continue;
+    }
+    if (models.has(base)) for (const item of Object.values(field as Fields)) dropEmpty(base, item as Fields);
+    if (!isRequired && Object.keys(field).length === 0) delete value[name];
+  }
 }
 
 /** Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. */
