@@ -31,7 +31,7 @@ import {
   checkPreconditions,
   decodeConfig,
   decodeObject,
-  WrongTypes,
+  UnfitBody,
   draftNew,
   draftUpdate,
   isDone,
@@ -43,7 +43,7 @@ import {
 import { EMPTY } from './core/field-set.ts';
 import { KUBECTL, lastAppliedFields, withLastApplied } from './core/last-applied.ts';
 import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts';
-import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
+import { goText, inConversionsWords, jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
@@ -443,7 +443,7 @@ export class Registry {
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
     const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
-    if (patch.type !== 'json' && !isRecord(patch.body)) throw badRequest('the patch is not an object');
+    checkPatch(patch);
     let warnings: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
       if (part === 'scale') {
@@ -830,7 +830,15 @@ function patched(model: string, target: KubeObject, { type, body }: { readonly t
   const result: Patched = type === 'json' ? jsonPatch(target, body) : strategicPatch(model, target, body);
   if (result.ok) return result.value;
   // A patch that makes sense but does not fit this object is Invalid, as Kubernetes answers it.
-  throw new ApiError('Invalid', `the server rejected our request due to an error in our request: ${result.message}`, { details: {} });
+  throw new ApiError('Invalid', 'the server rejected our request due to an error in our request', { details: {}, cause: result.message });
+}
+
+function checkPatch({ type, body }: { readonly type: PatchType; readonly body: unknown }): void {
+  const isFit = type === 'json' ? Array.isArray(body) : isRecord(body);
+  if (isFit) return;
+  const found = Array.isArray(body) ? 'array' : body === null ? 'null' : typeof body === 'boolean' ? 'bool' : typeof body;
+  const wanted = type === 'json' ? '[]handlers.jsonPatchOp' : 'map[string]interface {}';
+  throw badRequest(`error decoding patch: json: cannot unmarshal ${found} into Go value of type ${wanted}`);
 }
 
 /** What does not fit the kind's types is the patch's fault, not its body's. */
@@ -838,9 +846,11 @@ function decodePatched(kind: Kind, { body, patch }: { readonly body: unknown; re
   try {
     return decodeObject(kind, body, validation);
   } catch (error) {
-    if (!(error instanceof WrongTypes)) throw error;
-    const value = patch.type === 'strategic' ? JSON.stringify(patch.body) : JSON.stringify(body);
-    throw invalidObject({ group: '', resource: '', kind: '' }, '', [invalid('patch', value, error.problems.join(', '))]);
+    if (!(error instanceof UnfitBody)) throw error;
+    const isStrategic = patch.type === 'strategic';
+    const problems = isStrategic ? error.problems.map(inConversionsWords) : error.problems;
+    const value = isStrategic ? goText(patch.body) : JSON.stringify(body);
+    throw invalidObject({ group: '', resource: '', kind: '' }, '', [invalid('patch', value, problems.join(', '))]);
   }
 }
 

@@ -17,7 +17,7 @@ const { values, positionals } = parseArgs({
   options: { kubeconfig: { type: 'string' }, kubectl: { type: 'string' } },
 });
 for (const file of positionals) {
-  const namespace = basename(file, '.txt');
+  const namespace = basename(file, '.txt').split('@')[0]!;
   const kubectl = values.kubectl ?? findTool('kubectl') ?? 'kubectl';
   const shell = new Shell({ kubectl, kubeconfig: values.kubeconfig ?? '.podium/kubeconfig', namespace });
   await shell.run(`kubectl create namespace ${namespace}`);

@@ -46,8 +46,8 @@ export function decodeAs(info: Decoded, model: string, body: Record<string, unkn
   return object;
 }
 
-/** A patch says the same of its own document. */
-export class WrongTypes extends ApiError {
+/** The body's fields or values are not the model's. A patch says the same of its own document. */
+export class UnfitBody extends ApiError {
   readonly problems: readonly string[];
 
   constructor(prefix: string, problems: readonly string[]) {
@@ -64,9 +64,9 @@ interface Decoded {
 function decodeFields(info: Decoded, model: string, body: Record<string, unknown>, validation: FieldValidation): Draft {
   const { value, unknown, wrong } = decode(model, body);
   const prefix = `${info.kind} in version ${JSON.stringify(info.version)} cannot be handled as a ${info.kind}: `;
-  if (wrong.length > 0) throw new WrongTypes(prefix, wrong);
+  if (wrong.length > 0) throw new UnfitBody(prefix, wrong);
   if (validation === 'Strict' && unknown.length > 0) {
-    throw badRequest(`${prefix}strict decoding error: ${unknown.map(unknownField).join(', ')}`);
+    throw new UnfitBody(prefix, [`strict decoding error: ${unknown.map(unknownField).join(', ')}`]);
   }
   value['metadata'] ??= {};
   const object = value as unknown as KubeObject; // the walker has seen to the types

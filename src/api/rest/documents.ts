@@ -93,7 +93,7 @@ export class Documents {
     const accepted = parseAccept(headers['accept'] ?? '').find(({ type }) => OPENAPI_V2_PROTOBUF.has(type) || type === 'application/json' || type === '*/*');
     if (accepted === undefined) throw notAcceptable();
     if (!OPENAPI_V2_PROTOBUF.has(accepted.type)) return reply.send(200, { swagger: '2.0', info, paths: {}, definitions: {} }, 'json');
-    await reply.sendBytes(200, emptyDocument(info), { 'Content-Type': accepted.type });
+    await reply.sendBytes(200, emptyDocument(info), { 'Content-Type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' });
   }
 
   async #discovery({ reply, headers }: Exchange, { group, version }: Extract<Route, { kind: 'discovery' }>): Promise<void> {
