@@ -59,7 +59,7 @@ export function modelOfField(model: string, field: string): string | undefined {
 /** A pruned copy, with nulls left out. */
 export function decode(model: string, input: Fields): Decoded {
   const walk: Walk = { unknown: [], wrong: [] };
-  const value = decodeModel(walk, model, input, '');
+  const value = decodeModel(walk, model, input, { path: '', fields: '' });
   return { value, ...walk };
 }
 
@@ -68,7 +68,7 @@ interface Walk {
   readonly wrong: string[];
 }
 
-function decodeModel(walk: Walk, model: string, input: Fields, path: string): Fields {
+function decodeModel(walk: Walk, model: string, input: Fields, { path, fields: names }: Pick<Place, 'path' | 'fields'>): Fields {
   const fields = models.get(model)!;
   const output: Fields = {};
   for (const [name, value] of Object.entries(input)) {
@@ -76,7 +76,8 @@ function decodeModel(walk: Walk, model: string, input: Fields, path: string): Fi
     const type = fields.get(name);
     if (type === undefined) walk.unknown.push(at);
     else if (value !== null && value !== undefined) {
-      const decoded = decodeField(walk, { type, owner: model, path: at }, value);
+      const below = names === '' ? name : `${names}.${name}`;
+      const decoded = decodeField(walk, { type, owner: model, path: at, fields: below }, value);
       if (decoded !== undefined) output[name] = decoded;
     }
   }
@@ -87,6 +88,8 @@ interface Place {
   readonly type: FieldType;
   readonly owner: string;
   readonly path: string;
+  /** The path without items and keys: Go's decoder knows fields alone. */
+  readonly fields: string;
 }
 
 function decodeField(walk: Walk, place: Place, value: unknown): unknown {
@@ -102,7 +105,7 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
       if (!isRecord(value)) return refuse(walk, place, value);
       const output: Fields = {};
       for (const [key, item] of Object.entries(value)) {
-        const decoded = decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}[${key}]` }, item);
+        const decoded = decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}.${key}` }, item);
         if (decoded !== undefined) setField(output, key, decoded);
       }
       return output;
@@ -116,7 +119,7 @@ function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
   const { base } = place.type;
   if (models.has(base)) {
     if (!isRecord(value)) return refuse(walk, place, value);
-    return decodeModel(walk, base, value, place.path);
+    return decodeModel(walk, base, value, place);
   }
   switch (base) {
     case 'string':
@@ -175,10 +178,8 @@ function isNumberOf(base: string, value: unknown): boolean {
   return Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31;
 }
 
-function refuse(walk: Walk, { type, owner, path }: Place, value: unknown): undefined {
+function refuse(walk: Walk, { type, owner, fields }: Place, value: unknown): undefined {
   const struct = owner.replace(/^(Core|Discovery|Events)?V1/, '');
-  // Go's decoder knows fields, not items nor keys.
-  const fields = path.replace(/\[[^\]]*\]/g, '');
   walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${fields} of type ${goType(type)}`);
   return undefined;
 }
