@@ -39,11 +39,11 @@ stops() {
   kill $pid 2>/dev/null; wait $pid 2>/dev/null; true
 }
 watching() {
-  local lines=$1 change=$2; shift 2
+  local lines=$1 change=$2; shift 2; rm -f .home/watch
   coproc OUT { exec kubectl "$@" -v=6 2>.home/watch; }
   local pid=$OUT_PID line from; exec {from}<&"$OUT"
   local end=$((SECONDS + 30))
-  until grep -q 'watch=true.* 200\|watch=true.*"200' .home/watch || [ $SECONDS -ge $end ]; do sleep 0.05; done
+  until grep -sq 'watch=true.* 200\|watch=true.*"200' .home/watch || [ $SECONDS -ge $end ]; do sleep 0.05; done
   eval "$change" > /dev/null
   while [ $lines -gt 0 ] && IFS= read -r -t 30 line <&$from; do echo "$line"; lines=$((lines - 1)); done
   if [ $lines -gt 0 ]; then wait $pid; echo "[ended with $?]"; fi
