@@ -31,6 +31,7 @@ import {
   checkPreconditions,
   decodeConfig,
   decodeObject,
+  UnfitBody,
   draftNew,
   draftUpdate,
   isDone,
@@ -39,8 +40,10 @@ import {
   type FieldValidation,
   type Preconditions,
 } from './core/draft.ts';
+import { EMPTY } from './core/field-set.ts';
+import { KUBECTL, lastAppliedFields, withLastApplied } from './core/last-applied.ts';
 import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts';
-import { jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
+import { goText, inConversionsWords, jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
@@ -440,11 +443,11 @@ export class Registry {
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
     const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
-    if (patch.type !== 'json' && !isRecord(patch.body)) throw badRequest('the patch is not an object');
+    checkPatch(patch);
     let warnings: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
       if (part === 'scale') {
-        const scale = decodeScale(patched(kind, 'V1Scale', scaleOf(current), patch), validation);
+        const scale = decodeScale(patched('V1Scale', scaleOf(current), patch), validation);
         checkVersion(kind, scale, current);
         return this.#scaled(target, current, scale, options);
       }
@@ -487,8 +490,8 @@ export class Registry {
       } catch (error) {
         if (!isReason(error, 'NotFound') || part !== '') throw error;
       }
-      const { uid = '', resourceVersion = '' } = config.metadata;
-      if (uid !== '' || resourceVersion !== '') throw conflict(kind.info, ref.name, 'the object to be changed does not exist');
+      const { uid = '' } = config.metadata;
+      if (uid !== '') throw conflict(kind.info, ref.name, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`);
       const place = kind.info.namespaced ? await this.#livingNamespace(kind, ref.namespace, ref.name) : undefined;
       const created = await this.#insert(target, await this.#applied(kind, config, undefined, ref, options), place, options);
       if (created !== undefined) return { object: created, warnings, isNew: true };
@@ -515,19 +518,18 @@ export class Registry {
     kind: Kind,
     { current, patch, validation }: { readonly current: KubeObject; readonly patch: { readonly type: PatchType; readonly body: unknown }; readonly validation: FieldValidation },
   ): Draft {
-    const body = patched(shown, shown.model, shownAs(shown, current), patch);
-    if (!isView(shown)) return decodeObject(kind, body, validation);
+    const body = patched(shown.model, shownAs(shown, current), patch);
+    if (!isView(shown)) return decodePatched(kind, { body, patch }, validation);
     const sent = sentThrough(shown, body, { validation, isNew: false, isConfig: false });
     return { object: decodeObject(kind, sent.object, 'Ignore').object, warnings: sent.warnings };
   }
 
   async #applied(kind: Kind, config: KubeObject, current: KubeObject | undefined, ref: Ref, options: ApplyOptions): Promise<KubeObject> {
     const hasStatus = kind.subresources.includes('status');
-    const { object, managedFields } = applyConfig(
-      { model: kind.model, current, config, force: options.force ?? false, hasStatus },
-      this.#writer(kind, ref, options),
-    );
-    const { object: sent } = decodeObject(kind, object, 'Ignore');
+    const writer = this.#writer(kind, ref, options);
+    const takesOver = writer.manager === KUBECTL ? lastAppliedFields(kind.model, current) : EMPTY;
+    const { object, managedFields } = applyConfig({ model: kind.model, current, config, force: options.force ?? false, hasStatus, takesOver }, writer);
+    const { object: sent } = decodeObject(kind, writer.manager === KUBECTL ? withLastApplied(object, config) : object, 'Ignore');
     if (current !== undefined) {
       const part = kind.subresources.find((name) => name === ref.subresource) ?? '';
       return withManagers(this.#updated(kind, sent, current, part), managedFields);
@@ -790,7 +792,7 @@ export class Registry {
     if (subresource === '') return '';
     const known = kind.subresources.find((name) => name === subresource);
     if (known === undefined) {
-      throw new ApiError('NotFound', `the server could not find the requested resource ${JSON.stringify(`${kind.info.resource}/${subresource}`)}`);
+      throw new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
     }
     if (!allowed.includes(known)) throw methodNotAllowed({ ...kind.info, resource: `${kind.info.resource}/${subresource}` }, verb);
     return known;
@@ -823,14 +825,33 @@ function adviceOn(kind: Kind, draft: KubeObject, old: KubeObject): readonly stri
   return kind.warnings(draft);
 }
 
-function patched(kind: Kind, model: string, target: KubeObject, { type, body }: { readonly type: PatchType; readonly body: unknown }): unknown {
+function patched(model: string, target: KubeObject, { type, body }: { readonly type: PatchType; readonly body: unknown }): unknown {
   if (type === 'merge') return mergePatch(target, body);
   const result: Patched = type === 'json' ? jsonPatch(target, body) : strategicPatch(model, target, body);
   if (result.ok) return result.value;
   // A patch that makes sense but does not fit this object is Invalid, as Kubernetes answers it.
-  throw new ApiError('Invalid', `the server rejected our request due to an error in our request: ${result.message}`, {
-    details: { name: target.metadata.name, kind: kind.info.kind, causes: [{ message: result.message }] },
-  });
+  throw new ApiError('Invalid', 'the server rejected our request due to an error in our request', { details: {}, cause: result.message });
+}
+
+function checkPatch({ type, body }: { readonly type: PatchType; readonly body: unknown }): void {
+  const isFit = type === 'json' ? Array.isArray(body) : isRecord(body);
+  if (isFit) return;
+  const found = Array.isArray(body) ? 'array' : body === null ? 'null' : typeof body === 'boolean' ? 'bool' : typeof body;
+  const wanted = type === 'json' ? '[]handlers.jsonPatchOp' : 'map[string]interface {}';
+  throw badRequest(`error decoding patch: json: cannot unmarshal ${found} into Go value of type ${wanted}`);
+}
+
+/** What does not fit the kind's types is the patch's fault, not its body's. */
+function decodePatched(kind: Kind, { body, patch }: { readonly body: unknown; readonly patch: { readonly type: PatchType; readonly body: unknown } }, validation: FieldValidation): Draft {
+  try {
+    return decodeObject(kind, body, validation);
+  } catch (error) {
+    if (!(error instanceof UnfitBody)) throw error;
+    const isStrategic = patch.type === 'strategic';
+    const problems = isStrategic ? error.problems.map(inConversionsWords) : error.problems;
+    const value = isStrategic ? goText(patch.body) : JSON.stringify(body);
+    throw invalidObject({ group: '', resource: '', kind: '' }, '', [invalid('patch', value, problems.join(', '))]);
+  }
 }
 
 function checkVersion(kind: Kind, sent: KubeObject, current: KubeObject): void {
@@ -860,9 +881,10 @@ function checkSegment(text: string, what: string): void {
   }
 }
 
+/** Fewer than none is no limit, as in Kubernetes. */
 function checkLimit(limit: number): number {
-  if (Number.isSafeInteger(limit) && limit >= 0) return limit;
-  throw badRequest(`limit: Invalid value: ${limit}: must be a number that is not negative`);
+  if (Number.isSafeInteger(limit)) return Math.max(limit, 0);
+  throw badRequest(`limit: Invalid value: ${limit}: must be a whole number`);
 }
 
 function checkMatch(match: string, wanted: number | undefined, token: string): void {

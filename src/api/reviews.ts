@@ -2,6 +2,7 @@
  * What is only ever created: questions that are answered at once and kept nowhere. Who am I, may I, may he, whose token is
  * this; and a token for a service account, which is a subresource of it. Both faces answer them here.
  */
+import { formatTime, type Clock } from '../base/clock.ts';
 import { ApiError, badRequest, invalid, invalidObject } from '../kube/errors.ts';
 import { apiVersionOf, type ResourceInfo } from '../kube/resources.ts';
 import { isRecord, type KubeObject } from '../kube/types.ts';
@@ -12,6 +13,7 @@ import type { ServedResource } from './core/discovery.ts';
 import type { Ref } from './registry.ts';
 
 export interface ReviewsOptions {
+  readonly clock: Clock;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   /** undefined: there are no tokens of service accounts. */
@@ -78,7 +80,9 @@ export class Reviews {
     const metadata = isRecord(sent['metadata']) ? sent['metadata'] : {};
     const name = typeof metadata['name'] === 'string' ? metadata['name'] : '';
     const status = await row.answer({ user, spec, ref });
-    return { kind: row.info.kind, apiVersion, metadata: { ...metadata, name }, ...(sent['spec'] === undefined ? {} : { spec }), status };
+    const isDated = row.info.kind === 'SelfSubjectReview';
+    const created = isDated ? { creationTimestamp: formatTime(this.#options.clock.wall()) } : {};
+    return { kind: row.info.kind, apiVersion, metadata: { ...metadata, name, ...created }, ...(sent['spec'] === undefined ? {} : { spec }), status };
   }
 
   async #reviewToken({ spec }: Asked): Promise<object> {

@@ -98,7 +98,7 @@ export class ApiServer {
     const authenticator = new Authenticator([...tokens, ...(this.tokens === undefined ? [] : [this.tokens])]);
     const audit = writeAudit === undefined ? undefined : new Audit(clock, writeAudit);
     this.guard = new Guard({ authenticator, authorizer, audit, random });
-    this.reviews = new Reviews({ authenticator, authorizer, tokens: this.tokens });
+    this.reviews = new Reviews({ clock, authenticator, authorizer, tokens: this.tokens });
     const admission = new Admission(this.guard);
     this.services = [resourcesService({ registry: this.registry, reviews: this.reviews, admission }), podsService(this.logs, admission)];
     // Who does not wait for readiness must not die of its failure.

@@ -131,57 +131,6 @@ export function validateSelector(selector: LabelSelector, path: string): FieldEr
   return errors;
 }
 
-/** `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`. */
-export function parseLabelSelector(text: string): Parsed<LabelQuery> {
-  const requirements: LabelRequirement[] = [];
-  for (const part of splitOutsideParentheses(text)) {
-    const parsed = parseRequirement(part.trim());
-    if (typeof parsed === 'string') return { ok: false, message: parsed };
-    requirements.push(parsed);
-  }
-  return { ok: true, value: requirements };
-}
-
-function splitOutsideParentheses(text: string): string[] {
-  if (text.trim() === '') return [];
-  const parts: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let i = 0; i < text.length; i++) {
-    if (text[i] === '(') depth++;
-    else if (text[i] === ')') depth--;
-    else if (text[i] === ',' && depth === 0) {
-      parts.push(text.slice(start, i));
-      start = i + 1;
-    }
-  }
-  parts.push(text.slice(start));
-  return parts;
-}
-
-function parseRequirement(part: string): LabelRequirement | string {
-  const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(part);
-  const pair = /^([^\s=!<>()]+)\s*(==|=|!=|>|<)\s*([^\s=!<>()]*)$/.exec(part);
-  const bare = /^(!?)\s*([^\s=!<>()]+)$/.exec(part);
-  let requirement: LabelRequirement;
-  if (set !== null) {
-    const values = set[3]!.split(',').map((value) => value.trim());
-    requirement = { key: set[1]!, operator: set[2] === 'in' ? 'In' : 'NotIn', values };
-  } else if (pair !== null) {
-    const operator = ({ '=': 'In', '==': 'In', '!=': 'NotIn', '>': 'Gt', '<': 'Lt' } as const)[pair[2] as '='];
-    requirement = { key: pair[1]!, operator, values: [pair[3]!] };
-  } else if (bare !== null) {
-    requirement = { key: bare[2]!, operator: bare[1] === '!' ? 'DoesNotExist' : 'Exists', values: [] };
-  } else return `unable to parse requirement: found '${part}', expected: !, identifier, or 'end of string'`;
-  const badKey = checkQualifiedName(requirement.key)[0];
-  if (badKey !== undefined) return `unable to parse requirement: <nil>: Invalid value: "${requirement.key}": ${badKey}`;
-  for (const value of requirement.values) {
-    const badValue = checkLabelValue(value)[0];
-    if (badValue !== undefined) return `unable to parse requirement: values[0][${requirement.key}]: Invalid value: "${value}": ${badValue}`;
-  }
-  return requirement;
-}
-
 /** `metadata.name=a,spec.nodeName!=b`; `\,`, `\=` and `\\` stand for themselves in values. */
 export function parseFieldSelector(text: string): Parsed<FieldQuery> {
   const requirements: FieldRequirement[] = [];

@@ -28,7 +28,7 @@ test.each([
   [
     'a wrong type in a list',
     () => api.create(ref('pods'), pod('x', { containers: [{ name: 'a', image: 'b', ports: [{ containerPort: 'http' }] }] })),
-    '400 BadRequest: Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field ContainerPort.spec.containers[0].ports[0].containerPort of type int32',
+    '400 BadRequest: Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32',
   ],
   [
     'a quantity that is none',
@@ -58,7 +58,7 @@ test.each([
   ['a resourceVersion on create', () => api.create(ref('pods'), pod('x', {}, { resourceVersion: '7' })), '400 BadRequest: resourceVersion should not be set on objects to be created'],
   ['a missing object', () => api.get(ref('deployments', 'ghost')), '404 NotFound: deployments.apps "ghost" not found'],
   ['a name that is a path', () => api.get(ref('pods', '../kube-system/x')), `400 BadRequest: invalid name "../kube-system/x": may not be '.', '..' or contain '/' or '%'`],
-  ['a bad label selector', () => api.list(ref('pods'), { labelSelector: 'a in b' }), "400 BadRequest: unable to parse requirement: found 'a in b', expected: !, identifier, or 'end of string'"],
+  ['a bad label selector', () => api.list(ref('pods'), { labelSelector: 'a in b' }), "400 BadRequest: unable to parse requirement: found 'b' expected: '('"],
   [
     'an unknown field selector',
     () => api.list(ref('configmaps'), { fieldSelector: 'data.a=1' }),

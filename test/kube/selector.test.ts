@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { formatSelector, matchesLabels, parseFieldSelector, parseLabelSelector, selectorMatches } from '../../src/kube/selector.ts';
+import { parseLabelSelector } from '../../src/kube/label-parser.ts';
+import { formatSelector, matchesLabels, parseFieldSelector, selectorMatches } from '../../src/kube/selector.ts';
 
 const labels = { app: 'web', tier: 'front', version: '3' };
 

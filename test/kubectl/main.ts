@@ -1,10 +1,9 @@
 /**
- * Sessions of kubectl against any API server: prints each command of a file with what came of it, masked (mask.ts).
+ * Transcripts by hand, against any API server: prints each command with what came of it, masked, as the goldens have it.
  *
- *   node dist/test/kubectl/main.js --kubeconfig .podium/kubeconfig [--kubectl PATH] test/kubectl/sessions/get.txt
+ *   node dist/test/kubectl/main.js --kubeconfig .podium/kubeconfig [--kubectl PATH] FILE...
  *
- * With the kubeconfig of a kube-apiserver, a diff of the two shows where they answer differently. What is printed is not
- * compared with anything yet: it is read by a person.
+ * With the kubeconfig of a kube-apiserver, a diff with the golden shows where the two answer differently.
  */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -18,13 +17,14 @@ const { values, positionals } = parseArgs({
   options: { kubeconfig: { type: 'string' }, kubectl: { type: 'string' } },
 });
 for (const file of positionals) {
-  const namespace = basename(file, '.txt');
+  const namespace = basename(file, '.txt').split('@')[0]!;
   const kubectl = values.kubectl ?? findTool('kubectl') ?? 'kubectl';
   const shell = new Shell({ kubectl, kubeconfig: values.kubeconfig ?? '.podium/kubeconfig', namespace });
   await shell.run(`kubectl create namespace ${namespace}`);
   for (const command of parseTranscript(readFileSync(file, 'utf8'))) {
     process.stdout.write(formatCommand({ ...command, output: await shell.run(command.line) }));
   }
+  // An API server alone ends no namespace: there, each run needs files of other names.
   await shell.run(`kubectl delete namespace ${namespace} --wait=false`);
   shell.remove();
 }

@@ -20,15 +20,21 @@ const fixed: readonly Mask[] = [
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<uid>'],
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g, '<time>'],
   [/\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g, '<time>'],
-  [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{8,10}-${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<hash>-<pod>'],
+  [/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC/g, '<time>'],
+  [/(?<=[a-z0-9]\.)[0-9a-f]{16}\b/g, '<suffix>'],
+  [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{8,10}-${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<hash>-<suffix>'],
+  [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<suffix>'],
   [new RegExp(`(?<=[a-z0-9]-)(?=${RANDOM}*[2-9])${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
   [new RegExp(`(?<=pod-template-hash[=:] ?"?)${RANDOM}{8,10}`, 'g'), '<hash>'],
+  [/^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ /gm, '<log> '],
+  [/(?<=kubectl-edit-)\d+/g, '<number>'],
   [/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g, '<token>'],
 ];
 
 const varying: readonly Mask[] = [
   [/(?<=resourceVersion"?: ?")\d+(?=")/g, '<version>'],
   [/(?<=resource ?version[^\d\n]{0,20})\d+/gi, '<version>'],
+  [/(?<=resource version to be \S+, was )\d+/g, '<version>'],
   [/\b127\.\d+\.\d+\.\d+(?!\d)(?<!127\.0\.0\.1)/g, '<ip>'],
   [/(?<=127\.0\.0\.1:)\d+/g, '<port>'],
 ];

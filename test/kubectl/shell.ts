@@ -16,8 +16,9 @@ export interface ShellOptions {
 const COMMAND_DEADLINE_MS = 60_000;
 
 /**
- * `eventually PATTERN COMMAND...` repeats a command until what it prints matches, and prints that; `stops N COMMAND...`
- * ends a command that would go on for ever as soon as it has printed N lines, and prints those.
+ * `eventually PATTERN COMMAND...` repeats a command until what it prints matches, and prints that. `stops N COMMAND...`
+ * ends a command that would go on for ever as soon as it has printed N lines, and prints those. `watching N CHANGE ARGS...`
+ * does so with a kubectl that watches: as soon as the watch stands, the change is made.
  */
 const FUNCTIONS = String.raw`
 eventually() {
@@ -33,11 +34,22 @@ stops() {
   local lines=$1; shift
   coproc OUT { exec "$@" 2>&1; }
   local pid=$OUT_PID line
-  while [ $lines -gt 0 ] && IFS= read -r -t 30 line <&"\${OUT[0]}"; do echo "$line"; lines=$((lines - 1)); done
+  while [ $lines -gt 0 ] && IFS= read -r -t 30 line <&"$OUT"; do echo "$line"; lines=$((lines - 1)); done
   [ $lines -eq 0 ] || echo "ended, or silent for 30 s, before it had printed all lines"
   kill $pid 2>/dev/null; wait $pid 2>/dev/null; true
 }
-`.replaceAll('\\${', '${');
+watching() {
+  local lines=$1 change=$2; shift 2; rm -f .home/watch
+  coproc OUT { exec kubectl "$@" -v=6 2>.home/watch; }
+  local pid=$OUT_PID line from; exec {from}<&"$OUT"
+  local end=$((SECONDS + 30))
+  until grep -sq 'watch=true.* 200\|watch=true.*"200' .home/watch || [ $SECONDS -ge $end ]; do sleep 0.05; done
+  eval "$change" > /dev/null
+  while [ $lines -gt 0 ] && IFS= read -r -t 30 line <&$from; do echo "$line"; lines=$((lines - 1)); done
+  if [ $lines -gt 0 ]; then wait $pid; echo "[ended with $?]"; fi
+  kill $pid 2>/dev/null; wait $pid 2>/dev/null; true
+}
+`;
 
 export class Shell {
   readonly folder = mkdtempSync(join(tmpdir(), 'podium-kubectl-'));

@@ -50,7 +50,7 @@ export function resolveInvocation(input: EnvironmentInput): Resolved<Invocation>
   const env = resolveEnvironment(input);
   if (!env.ok) return env;
   const { command = [], args = [] } = input.container;
-  if (command.length === 0 && input.ignoresImages) {
+  if (command.length + args.length === 0 && input.ignoresImages) {
     const message = `container ${input.container.name}: command is required: the machine's own programs have no default one`;
     return { ok: false, message };
   }

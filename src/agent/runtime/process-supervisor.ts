@@ -16,7 +16,8 @@ dir=$1
 cwd=$2
 shift 2
 started() {
-  read -r stat <"/proc/$1/stat" || return 1
+  # A program may have ended already; that is no line of its log.
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   set -- \${stat##*) }
   echo "\${20}"
 }

@@ -102,7 +102,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     const sign = this.#signer?.sign;
     if (sign === undefined) throw new ApiError('ServiceUnavailable', 'this API server has no key to sign tokens of service accounts with');
     const account = await this.#options.get({ ...ref, subresource: '' }, '');
-    const { audiences, expirationSeconds, boundObjectRef } = decodeRequest(body, ref);
+    const { audiences, expirationSeconds, boundObjectRef } = decodeRequest(body);
     const bound = boundObjectRef === undefined ? undefined : await this.#boundObject(ref, boundObjectRef);
     const iat = Math.floor(this.#options.clock.wall() / 1000);
     const exp = iat + expirationSeconds;
@@ -119,7 +119,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       sub: `${PREFIX}${ref.namespace}:${ref.name}`,
     };
     const token = sign(claims, { kid: this.#signer?.publicJwk?.kid });
-    const metadata = { name: ref.name, namespace: ref.namespace, creationTimestamp: formatTime(iat * 1000) };
+    const metadata = { name: ref.name, namespace: ref.namespace, uid: this.#options.random.uuid(), creationTimestamp: formatTime(iat * 1000) };
     const spec = { audiences: aud, expirationSeconds, boundObjectRef: boundObjectRef ?? null };
     const status = { token, expirationTimestamp: formatTime(exp * 1000) };
     return { kind: INFO.kind, apiVersion: 'authentication.k8s.io/v1', metadata, spec, status };
@@ -216,15 +216,15 @@ interface BoundObjectRef {
   readonly uid: string;
 }
 
-function decodeRequest(body: unknown, ref: Ref) {
+function decodeRequest(body: unknown) {
   if (!isRecord(body)) throw badRequest('the body of the request is not an object');
   const spec = isRecord(body['spec']) ? body['spec'] : {};
   const { audiences = [], expirationSeconds = LIFETIME_SECONDS, boundObjectRef } = spec;
   if (!Array.isArray(audiences) || audiences.some((one) => typeof one !== 'string')) throw badRequest('TokenRequest.spec.audiences: expected a list of strings');
   if (typeof expirationSeconds !== 'number' || !Number.isInteger(expirationSeconds)) throw badRequest('TokenRequest.spec.expirationSeconds: expected a whole number');
   const field = 'spec.expirationSeconds';
-  if (expirationSeconds < LIFETIME_SECONDS_MIN) throw invalidObject(INFO, ref.name, [invalid(field, expirationSeconds, 'may not specify a duration less than 10 minutes')]);
-  if (expirationSeconds > LIFETIME_SECONDS_MAX) throw invalidObject(INFO, ref.name, [invalid(field, expirationSeconds, 'may not specify a duration larger than 2^32 seconds')]);
+  if (expirationSeconds < LIFETIME_SECONDS_MIN) throw invalidObject(INFO, '', [invalid(field, expirationSeconds, 'may not specify a duration less than 10 minutes')]);
+  if (expirationSeconds > LIFETIME_SECONDS_MAX) throw invalidObject(INFO, '', [invalid(field, expirationSeconds, 'may not specify a duration larger than 2^32 seconds')]);
   const texts: readonly string[] = audiences.map(String);
   return { audiences: texts, expirationSeconds, boundObjectRef: boundObjectRef === undefined || boundObjectRef === null ? undefined : decodeBound(boundObjectRef) };
 }

@@ -2,11 +2,11 @@
  * From what a client sent to what may be stored: pure functions over plain objects. Nothing here changes its input;
  * refusals are thrown as ApiError with the field's path.
  */
-import { badRequest, conflict, invalid, invalidObject, notSupported, type FieldError } from '../../kube/errors.ts';
+import { ApiError, badRequest, conflict, invalid, invalidObject, notSupported, type FieldError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
 import type { Birth, Kind, Subresource } from '../kinds/kind.ts';
-import { applyDefaults, decode, missingFields } from './schema.ts';
+import { applyDefaults, decode, dropEmpty, missingFields } from './schema.ts';
 import { validateMeta, validateMetaUpdate } from './validate.ts';
 
 /** What becomes of a field that the kind does not have. */
@@ -20,6 +20,7 @@ export interface Draft {
 /** Checks the envelope and the types, drops what the kind does not have, fills in defaults. */
 export function decodeObject(kind: Kind, body: unknown, validation: FieldValidation): Draft {
   const draft = decodeConfig(kind, body, validation);
+  dropEmpty(kind.model, draft.object as Record<string, unknown>);
   applyDefaults(kind.model, draft.object as Record<string, unknown>);
   return draft;
 }
@@ -45,6 +46,16 @@ export function decodeAs(info: Decoded, model: string, body: Record<string, unkn
   return object;
 }
 
+/** The body's fields or values are not the model's. A patch says the same of its own document. */
+export class UnfitBody extends ApiError {
+  readonly problems: readonly string[];
+
+  constructor(prefix: string, problems: readonly string[]) {
+    super('BadRequest', prefix + problems.join(', '));
+    this.problems = problems;
+  }
+}
+
 interface Decoded {
   readonly kind: string;
   readonly version: string;
@@ -53,9 +64,9 @@ interface Decoded {
 function decodeFields(info: Decoded, model: string, body: Record<string, unknown>, validation: FieldValidation): Draft {
   const { value, unknown, wrong } = decode(model, body);
   const prefix = `${info.kind} in version ${JSON.stringify(info.version)} cannot be handled as a ${info.kind}: `;
-  if (wrong.length > 0) throw badRequest(prefix + wrong.join(', '));
+  if (wrong.length > 0) throw new UnfitBody(prefix, wrong);
   if (validation === 'Strict' && unknown.length > 0) {
-    throw badRequest(`${prefix}strict decoding error: ${unknown.map(unknownField).join(', ')}`);
+    throw new UnfitBody(prefix, [`strict decoding error: ${unknown.map(unknownField).join(', ')}`]);
   }
   value['metadata'] ??= {};
   const object = value as unknown as KubeObject; // the walker has seen to the types

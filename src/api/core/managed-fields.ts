@@ -147,6 +147,8 @@ export interface Application {
   /** As the client sent it, without defaults. */
   readonly config: KubeObject;
   readonly force: boolean;
+  /** Where no conflict is one. */
+  readonly takesOver?: FieldSet;
   readonly hasStatus: boolean;
 }
 
@@ -157,7 +159,7 @@ export interface Applied {
 }
 
 /** Throws Conflict where another manager owns a field with another value, unless forced. */
-export function applyConfig({ model, current, config, force, hasStatus }: Application, writer: Writer): Applied {
+export function applyConfig({ model, current, config, force, hasStatus, takesOver = EMPTY }: Application, writer: Writer): Applied {
   const shape = structShape(model);
   const owner: Omit<Owner, 'set'> = { ...writer, operation: 'Apply', time: writer.now };
   const identity = identityOf(owner);
@@ -172,7 +174,7 @@ export function applyConfig({ model, current, config, force, hasStatus }: Applic
     const owned = [...owners.values()].reduce((set, other) => union(set, other.set), applied);
     const pruned = prune(shape, { merged, owned, last: stored.get(identity)?.set ?? EMPTY });
     const changes = compare(shape, live, pruned);
-    if (!force) refuseConflicts(owners, changes, identity);
+    if (!force) refuseConflicts(owners, difference(union(changes.modified, changes.added), takesOver), identity);
     const object = pruned as KubeObject; // both are of the kind, and its envelope is never pruned
     return { object, managedFields: encodeOwners(withoutChanges(owners, changes, identity)) };
   } catch (error) {
@@ -212,8 +214,7 @@ function prune(shape: Shape, { merged, owned, last }: Pruning): unknown {
   return removeItems(shape, merged, gone) ?? {};
 }
 
-function refuseConflicts(owners: Owners, { added, modified }: Comparison, applier: string): void {
-  const changed = union(modified, added);
+function refuseConflicts(owners: Owners, changed: FieldSet, applier: string): void {
   const conflicts: { owner: Owner; path: string }[] = [];
   for (const [identity, owner] of owners) {
     if (identity === applier) continue;

@@ -162,7 +162,7 @@ export class Components {
     const defaults = defaultsOf(model);
     const properties: Schema = {};
     for (const [field, type] of fields) {
-      setField(properties, field, this.#property(model, field, { type: type.replace(/!$/, ''), description: texts[field], fallback: defaults[field] }));
+      setField(properties, field, this.#property(model, field, { type: type.replace(/!$/, ''), description: texts[field] ?? this.#textOf(type), fallback: defaults[field] }));
     }
     const required = fields.filter(([, type]) => type.endsWith('!')).map(([field]) => field);
     return {
@@ -172,6 +172,11 @@ export class Components {
       properties,
       ...(ATOMIC.has(model) ? { 'x-kubernetes-map-type': 'atomic' } : {}),
     };
+  }
+
+  /** Of a field of which nothing is said: what its type is. */
+  #textOf(type: string): string | undefined {
+    return this.#vocabulary.descriptions[type.replace(/!$/, '')]?.[''];
   }
 
   #property(model: string, field: string, { type, description, fallback }: { readonly type: string; readonly description: string | undefined; readonly fallback: unknown }): Schema {

@@ -227,3 +227,21 @@ function withoutDirectives(patch: Fields): Fields {
       .map(([key, value]) => [key, cloneJson(value)]),
   );
 }
+
+// --- what is said of a patch that does not fit
+
+/** As Go prints a value of any type: `map[a:1 b:[x y]]`. */
+export function goText(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
+  if (isRecord(value)) return `map[${Object.keys(value).sort().map((key) => `${key}:${goText(value[key])}`).join(' ')}]`;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** A strategic patch is not decoded but converted, which says less: what was found, or what was wanted. */
+export function inConversionsWords(problem: string): string {
+  const match = /cannot unmarshal (\w+) into .* of type (\S+)$/.exec(problem);
+  if (match === null) return problem;
+  const [, found, wanted = ''] = match;
+  return found === 'number' ? `cannot convert int64 to ${wanted}` : `unrecognized type: ${wanted}`;
+}

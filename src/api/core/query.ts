@@ -1,6 +1,7 @@
 /** What a list or a watch asks for: selectors, resourceVersions and continue tokens, from text to something that works. */
 import { ApiError, badRequest, expired } from '../../kube/errors.ts';
-import { matchesLabels, parseFieldSelector, parseLabelSelector, type FieldQuery } from '../../kube/selector.ts';
+import { parseLabelSelector } from '../../kube/label-parser.ts';
+import { matchesLabels, parseFieldSelector, type FieldQuery } from '../../kube/selector.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 

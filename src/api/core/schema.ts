@@ -59,7 +59,7 @@ export function modelOfField(model: string, field: string): string | undefined {
 /** A pruned copy, with nulls left out. */
 export function decode(model: string, input: Fields): Decoded {
   const walk: Walk = { unknown: [], wrong: [] };
-  const value = decodeModel(walk, model, input, '');
+  const value = decodeModel(walk, model, input, { path: '', fields: '' });
   return { value, ...walk };
 }
 
@@ -68,7 +68,7 @@ interface Walk {
   readonly wrong: string[];
 }
 
-function decodeModel(walk: Walk, model: string, input: Fields, path: string): Fields {
+function decodeModel(walk: Walk, model: string, input: Fields, { path, fields: names }: Pick<Place, 'path' | 'fields'>): Fields {
   const fields = models.get(model)!;
   const output: Fields = {};
   for (const [name, value] of Object.entries(input)) {
@@ -76,7 +76,8 @@ function decodeModel(walk: Walk, model: string, input: Fields, path: string): Fi
     const type = fields.get(name);
     if (type === undefined) walk.unknown.push(at);
     else if (value !== null && value !== undefined) {
-      const decoded = decodeField(walk, { type, owner: model, path: at }, value);
+      const below = names === '' ? name : `${names}.${name}`;
+      const decoded = decodeField(walk, { type, owner: model, path: at, fields: below }, value);
       if (decoded !== undefined) output[name] = decoded;
     }
   }
@@ -87,6 +88,8 @@ interface Place {
   readonly type: FieldType;
   readonly owner: string;
   readonly path: string;
+  /** The path without items and keys: Go's decoder knows fields alone. */
+  readonly fields: string;
 }
 
 function decodeField(walk: Walk, place: Place, value: unknown): unknown {
@@ -95,14 +98,14 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
       return decodeOne(walk, place, value);
     case 'list': {
       if (!Array.isArray(value)) return refuse(walk, place, value);
-      const items = value.map((item: unknown, index) => decodeOne(walk, { ...place, path: `${place.path}[${index}]` }, item));
+      const items = value.map((item: unknown, index) => decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}[${index}]` }, item));
       return items.filter((item) => item !== undefined);
     }
     case 'map': {
       if (!isRecord(value)) return refuse(walk, place, value);
       const output: Fields = {};
       for (const [key, item] of Object.entries(value)) {
-        const decoded = decodeOne(walk, { ...place, path: `${place.path}.${key}` }, item);
+        const decoded = decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}.${key}` }, item);
         if (decoded !== undefined) setField(output, key, decoded);
       }
       return output;
@@ -110,11 +113,13 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
   }
 }
 
+const elementOf = (type: FieldType): FieldType => ({ ...type, container: 'one' });
+
 function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
   const { base } = place.type;
   if (models.has(base)) {
     if (!isRecord(value)) return refuse(walk, place, value);
-    return decodeModel(walk, base, value, place.path);
+    return decodeModel(walk, base, value, place);
   }
   switch (base) {
     case 'string':
@@ -173,9 +178,9 @@ function isNumberOf(base: string, value: unknown): boolean {
   return Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31;
 }
 
-function refuse(walk: Walk, { type, owner, path }: Place, value: unknown): undefined {
+function refuse(walk: Walk, { type, owner, fields }: Place, value: unknown): undefined {
   const struct = owner.replace(/^(Core|Discovery|Events)?V1/, '');
-  walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${path} of type ${goType(type)}`);
+  walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${fields} of type ${goType(type)}`);
   return undefined;
 }
 
@@ -190,6 +195,20 @@ function goType({ container, base }: FieldType): string {
   const names: Readonly<Record<string, string>> = { boolean: 'bool', double: 'float64', bytes: '[]uint8', intOrString: 'intstr.IntOrString' };
   const name = names[base] ?? base.replace(/^(Core|Discovery|Events)?V1/, 'v1.');
   return container === 'list' ? `[]${name}` : container === 'map' ? `map[string]${name}` : name;
+}
+
+/** Takes out, in place, lists and maps without entries that need not be there: Kubernetes' storage does not keep them. */
+export function dropEmpty(model: string, value: Fields): void {
+  for (const [name, { base, container, isRequired }] of models.get(model)!) {
+    const field = value[name];
+    if (typeof field !== 'object' || field === null) continue;
+    if (container === 'one') {
+      if (models.has(base)) dropEmpty(base, field as Fields); // decoded: a model's field is a record
+      continue;
+    }
+    if (models.has(base)) for (const item of Object.values(field as Fields)) dropEmpty(base, item as Fields);
+    if (!isRequired && Object.keys(field).length === 0) delete value[name];
+  }
 }
 
 /** Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. */

@@ -24,7 +24,8 @@ export function scaleOf(object: KubeObject): KubeObject {
     apiVersion: 'autoscaling/v1',
     kind: 'Scale',
     metadata,
-    spec: { replicas: spec?.replicas ?? 0 },
+    // As Go writes it: a 0 is left out.
+    spec: spec?.replicas ? { replicas: spec.replicas } : {},
     status: { replicas: status?.replicas ?? 0, selector: selector === undefined ? '' : formatSelector(selector) },
   };
 }

@@ -1,6 +1,6 @@
 /** `meta.k8s.io/v1 Table`: objects as kubectl prints them. Names, order and texts of the columns are kubectl's. */
 import type { KubeObject } from '../../kube/types.ts';
-import { age, type Column, type Kind } from '../kinds/kind.ts';
+import { age, integer, type Column, type Kind } from '../kinds/kind.ts';
 
 export interface TableColumn {
   readonly name: string;
@@ -25,6 +25,13 @@ export function columnsOf(kind: Kind): readonly Column[] {
   const isEvent = kind.info.kind === 'Event';
   const name: Column = kind.nameText === undefined ? NAME : { ...NAME, value: kind.nameText };
   return [...(isEvent ? [] : [name]), ...kind.columns, ...(kind.hasAgeColumn === false ? [] : [age])];
+}
+
+/** A scale is no kind, and yet has a table. */
+const SCALE_COLUMNS: readonly Column[] = [NAME, integer('Desired', 'spec', 'replicas'), integer('Available', 'status', 'replicas'), age];
+
+export function columnsOfAnswer(kind: Kind, subresource: string): readonly Column[] {
+  return subresource === 'scale' ? SCALE_COLUMNS : columnsOf(kind);
 }
 
 export function tableOf(

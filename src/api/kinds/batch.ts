@@ -111,7 +111,8 @@ export const cronJobs: Kind = {
   validate: (object) => {
     const spec = typed<CronJob>(object).spec!;
     const errors = validateJobSpec(spec.jobTemplate.spec!, 'spec.jobTemplate.spec');
-    if (!isSchedule(spec.schedule)) errors.push(invalid('spec.schedule', spec.schedule, 'expected exactly 5 fields, or a name such as @hourly'));
+    const problem = scheduleProblem(spec.schedule);
+    if (problem !== undefined) errors.push(invalid('spec.schedule', spec.schedule, problem));
     if (spec.schedule.includes('TZ')) errors.push(invalid('spec.schedule', spec.schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'));
     if (spec.timeZone !== undefined && !isTimeZone(spec.timeZone)) errors.push(invalid('spec.timeZone', spec.timeZone, `unknown time zone ${spec.timeZone}`));
     if (!['Allow', 'Forbid', 'Replace'].includes(spec.concurrencyPolicy ?? '')) {
@@ -142,10 +143,12 @@ export const cronJobs: Kind = {
 const NAMED_SCHEDULE = /^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every \S+)$/;
 const SCHEDULE_FIELD = /^[\d*?/,\-A-Za-z]+$/;
 
-function isSchedule(text: string): boolean {
-  if (text.startsWith('@')) return NAMED_SCHEDULE.test(text);
+function scheduleProblem(text: string): string | undefined {
+  if (text.startsWith('@')) return NAMED_SCHEDULE.test(text) ? undefined : `unrecognized descriptor: ${text}`;
   const fields = text.trim().split(/\s+/);
-  return fields.length === 5 && fields.every((field) => SCHEDULE_FIELD.test(field));
+  if (fields.length !== 5) return `expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`;
+  const bad = fields.find((field) => !SCHEDULE_FIELD.test(field));
+  return bad === undefined ? undefined : `failed to parse ${bad}`;
 }
 
 function isTimeZone(name: string): boolean {

@@ -188,12 +188,20 @@ export const limitRanges: Kind = {
   hasAgeColumn: false,
 };
 
+const QUOTA_SCOPES: ReadonlySet<string> = new Set([
+  'BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass',
+]);
+
 export const resourceQuotas: Kind = {
   ...plain,
   info: infoOf('resourcequotas'),
   model: 'V1ResourceQuota',
   subresources: ['status'],
   prepareForCreate: (draft) => (draft['status'] = {}),
+  validate: (object) => {
+    const { scopes = [] } = typed<ResourceQuota>(object).spec ?? {};
+    return scopes.filter((scope) => !QUOTA_SCOPES.has(scope)).map(() => invalid('spec.scopes', scopes, 'unsupported scope'));
+  },
   columns: [column('Request', (object) => quotaText(object, false)), column('Limit', (object) => quotaText(object, true)), age],
   hasAgeColumn: false,
 };

@@ -206,12 +206,13 @@ export const podTemplates: Kind = {
 
 function validateWorkload({ replicas = 1, minReadySeconds = 0, selector, template }: WorkloadSpec): FieldError[] {
   const errors = validateSelector(selector, 'spec.selector');
+  const isSound = errors.length === 0 && !isEmptySelector(selector);
   if (replicas < 0) errors.push(invalid('spec.replicas', replicas, 'must be greater than or equal to 0'));
   if (minReadySeconds < 0) errors.push(invalid('spec.minReadySeconds', minReadySeconds, 'must be greater than or equal to 0'));
   if (isEmptySelector(selector)) errors.push(invalid('spec.selector', selector, 'empty selector is invalid for deployment'));
   if (template === undefined) return errors;
   const labels = template.metadata?.labels ?? {};
-  if (errors.length === 0 && !selectorMatches(selector, labels)) {
+  if (isSound && !selectorMatches(selector, labels)) {
     errors.push(invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
   }
   errors.push(...validateLabels(labels, 'spec.template.labels'));

@@ -1,14 +1,21 @@
 /** What is asked beside resources: discovery, schemas, version, health, metrics and the keys of tokens. */
-import { ApiError } from '../../kube/errors.ts';
+import { assert } from '../../base/assert.ts';
 import { fromUtf8 } from '../../base/bytes.ts';
+import { ApiError } from '../../kube/errors.ts';
 import type { ServiceAccountTokens } from '../access/service-accounts.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, type ServedResource } from '../core/discovery.ts';
-import { aggregatedVersion, negotiate } from './core/negotiation.ts';
+import { aggregatedVersion, negotiate, notAcceptable, parseAccept } from './core/negotiation.ts';
 import type { HealthCheck, Route } from './core/routes.ts';
 import type { Exchange } from './exchange.ts';
 import type { RestMetrics } from './metrics.ts';
 import type { OpenApiDocuments } from '../openapi.ts';
 import { notFoundPath } from './resources.ts';
+
+/** kubectl asks in this form alone, under the older or the newer name. */
+const OPENAPI_V2_PROTOBUF: ReadonlySet<string> = new Set([
+  'application/com.github.proto-openapi.spec.v2@v1.0+protobuf',
+  'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+]);
 
 export interface Check {
   readonly name: string;
@@ -58,6 +65,8 @@ export class Documents {
         if (document === undefined) throw notFoundPath();
         return reply.send(200, document, 'json');
       }
+      case 'openapi-v2':
+        return this.#openApiV2(exchange);
       case 'version':
         return reply.send(200, version, 'json');
       case 'health':
@@ -73,6 +82,18 @@ export class Documents {
       case 'root':
         return reply.send(200, { paths: this.#paths() }, 'json');
     }
+  }
+
+  /**
+   * There are no schemas in the older form: it says so by naming none. kubectl looks here for kinds that the newer one does
+   * not have, and understands that there are none, where it would take a 404 for a failure.
+   */
+  async #openApiV2({ reply, headers }: Exchange): Promise<void> {
+    const info = { title: 'Podium', version: this.#options.version.gitVersion };
+    const accepted = parseAccept(headers['accept'] ?? '').find(({ type }) => OPENAPI_V2_PROTOBUF.has(type) || type === 'application/json' || type === '*/*');
+    if (accepted === undefined) throw notAcceptable();
+    if (!OPENAPI_V2_PROTOBUF.has(accepted.type)) return reply.send(200, { swagger: '2.0', info, paths: {}, definitions: {} }, 'json');
+    await reply.sendBytes(200, emptyDocument(info), { 'Content-Type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' });
   }
 
   async #discovery({ reply, headers }: Exchange, { group, version }: Extract<Route, { kind: 'discovery' }>): Promise<void> {
@@ -111,6 +132,17 @@ export class Documents {
     const health = Object.entries(this.#options.checks).flatMap(([check, all]) => [`/${check}`, ...all.map(({ name }) => `/${check}/${name}`)]);
     return [...new Set(['/.well-known/openid-configuration', '/api', '/api/v1', '/apis', ...groups, ...health, '/metrics', '/openapi/v3', '/openid/v1/jwks', '/version'])].sort();
   }
+}
+
+/** OpenAPI's own message for a document of version 2: `swagger` is its field 1, `info` 2, `paths` 8. */
+function emptyDocument({ title, version }: { readonly title: string; readonly version: string }): Uint8Array {
+  const field = (number: number, content: Uint8Array) => Buffer.concat([Uint8Array.of(number * 8 + 2, content.length), content]);
+  assert(version.length < 100, 'a length of one byte is enough');
+  return Buffer.concat([
+    field(1, fromUtf8('2.0')),
+    field(2, Buffer.concat([field(1, fromUtf8(title)), field(2, fromUtf8(version))])),
+    field(8, new Uint8Array()),
+  ]);
 }
 
 /** For routes that only read. */

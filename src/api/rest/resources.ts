@@ -8,7 +8,7 @@ import type { PodLogs } from '../pod-logs.ts';
 import type { Ref, Registry, WriteOptions } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
 import { jsonBytes } from '../watch-cache.ts';
-import { columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
+import { columnDefinitionsOf, columnsOfAnswer, partialOf } from '../core/table.ts';
 import { parseBody } from './body.ts';
 import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
 import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, writeOptions } from './core/query.ts';
@@ -204,8 +204,7 @@ export class ResourceFace {
     const { shape, includeObject: include, wallMs } = this.#showing(exchange, negotiated);
     if (shape.as === 'partial') return partialOf(object, shape.version);
     if (shape.as === 'object') return object;
-    // A scale has no columns of its own.
-    const columns = columnsOf(this.#options.registry.kindOf(ref));
+    const columns = columnsOfAnswer(this.#options.registry.kindOf(ref), ref.subresource);
     const metadata = { resourceVersion: object.metadata.resourceVersion };
     const rows = [rowOf(columns, include, { wallMs, version: shape.version })(object)];
     return { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: columnDefinitionsOf(columns), rows };

@@ -21,6 +21,7 @@ export type Route =
   /** `/api`, `/apis`, `/apis/apps`, `/apis/apps/v1`; absent parts are undefined, the core group is ''. */
   | { readonly kind: 'discovery'; readonly group: string | undefined; readonly version: string | undefined }
   | { readonly kind: 'openapi'; readonly groupVersion: string }
+  | { readonly kind: 'openapi-v2' }
   | { readonly kind: 'health'; readonly check: HealthCheck; readonly one: string }
   | { readonly kind: 'version' | 'metrics' | 'jwks' | 'issuer' | 'root' }
   | { readonly kind: 'none' };
@@ -44,6 +45,7 @@ export function parsePath(path: string): Route | undefined {
       if (parts.length === 0) return { kind: 'discovery', group: undefined, version: undefined };
       return inGroup(parts[0]!, parts.slice(1));
     case 'openapi':
+      if (parts.join('/') === 'v2') return { kind: 'openapi-v2' };
       return parts[0] === 'v3' ? { kind: 'openapi', groupVersion: parts.slice(1).join('/') } : openIdOr(first, parts);
     case 'healthz':
     case 'livez':

@@ -37,7 +37,7 @@ test.each([
   ['/readyz/ping', 'health readyz ping'],
   ['/openapi/v3', 'openapi'],
   ['/openapi/v3/apis/apps/v1', 'openapi apis/apps/v1'],
-  ['/openapi/v2', 'none'],
+  ['/openapi/v2', 'openapi-v2'],
   ['/openid/v1/jwks', 'jwks'],
   ['/.well-known/openid-configuration', 'issuer'],
   ['/version', 'version'],

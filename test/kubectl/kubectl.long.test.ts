@@ -1,0 +1,46 @@
+/**
+ * Stock kubectl on a real cluster: test/golden/kubectl/*.txt, each a session in a namespace of its own. `-u` writes what
+ * was printed anew: read the diff, for an expectation is what Kubernetes prints.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, test, type ExpectStatic } from 'vitest';
+import { ProcessCluster } from '../e2e/cluster.ts';
+import { requireTool, ROOT } from '../processes.ts';
+import { Shell } from './shell.ts';
+import { formatCommand, parseTranscript, type Command } from './transcript.ts';
+
+const FOLDER = join(ROOT, 'test', 'golden', 'kubectl');
+/** Sessions drain a node only when nobody else has pods there. */
+const ALONE = 'nodes.txt';
+const NODES = 2;
+
+const cluster = new ProcessCluster();
+
+beforeAll(async () => {
+  await cluster.up();
+});
+
+afterAll(async () => {
+  await cluster.remove();
+});
+
+async function play(file: string, { expect, skip }: { readonly expect: ExpectStatic; readonly skip: (reason: string) => void }): Promise<void> {
+  // The session of an older kubectl has its version behind an @.
+  const [namespace = '', version] = file.replace(/\.txt$/, '').split('@');
+  const kubectl = requireTool(version === undefined ? 'kubectl' : `kubectl-${version}`, skip);
+  const shell = new Shell({ kubectl, kubeconfig: join(cluster.dataDir, 'kubeconfig'), namespace });
+  const path = join(FOLDER, file);
+  const commands = parseTranscript(readFileSync(path, 'utf8'));
+  await cluster.until('the nodes are ready', 30_000, async () => (await shell.run('kubectl get nodes')).match(/ Ready /g)?.length === NODES);
+  await shell.run(`kubectl create namespace ${namespace}`);
+  const found: Command[] = [];
+  for (const command of commands) found.push({ ...command, output: await shell.run(command.line) });
+  await shell.run(`kubectl delete namespace ${namespace}`);
+  shell.remove();
+  await expect(`${found.map(formatCommand).join('').trimEnd()}\n`).toMatchFileSnapshot(path);
+}
+
+const files = readdirSync(FOLDER).sort();
+test.concurrent.for(files.filter((file) => file !== ALONE))('%s', (file, context) => play(file, context));
+test(ALONE, (context) => play(ALONE, context));
