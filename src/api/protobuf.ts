@@ -11,6 +11,7 @@ import { toUtf8 } from '../base/bytes.ts';
 import { formatMicroTime, formatTime } from '../base/clock.ts';
 import { badRequest } from '../kube/errors.ts';
 import { setField } from '../kube/types.ts';
+import { checkDepth } from './core/json-body.ts';
 import { Reader, WireError } from '../proto/wire.ts';
 import { MESSAGES } from './protobuf.generated.ts';
 
@@ -182,11 +183,13 @@ function textOf(part: number | Uint8Array | undefined): string {
 
 function jsonOf(text: string): unknown {
   if (text === '') return undefined;
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw new WireError('an embedded object that is not JSON', { cause });
   }
+  return checkDepth(value);
 }
 
 const tables = new Map<string, ReadonlyMap<number, Field>>();

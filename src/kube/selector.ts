@@ -186,7 +186,8 @@ function parseRequirement(part: string): LabelRequirement | string {
 export function parseFieldSelector(text: string): Parsed<FieldQuery> {
   const requirements: FieldRequirement[] = [];
   if (text.trim() === '') return { ok: true, value: requirements };
-  for (const part of text.split(/(?<!\\),/)) {
+  // A comma behind an escaped backslash parts, one behind a bare backslash does not.
+  for (const part of text.match(/(?:[^\\,]|\\[^]?)+/g) ?? []) {
     if (part === '') continue;
     const match = /^([^=!]+)(==|=|!=)((?:[^\\=,]|\\[\\=,])*)$/.exec(part);
     if (match === null) return { ok: false, message: `invalid selector: '${part}'; can't understand '${part}'` };

@@ -114,6 +114,8 @@ export function equalJson(a: unknown, b: unknown): boolean {
   }
   if (!isRecord(a) || !isRecord(b)) return false;
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  for (const key of keys) if (!equalJson(a[key], b[key])) return false;
+  // What every object inherits (`constructor`) is no field.
+  const own = (record: Record<string, unknown>, key: string) => (Object.hasOwn(record, key) ? record[key] : undefined);
+  for (const key of keys) if (!equalJson(own(a, key), own(b, key))) return false;
   return true;
 }

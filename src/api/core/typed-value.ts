@@ -110,7 +110,7 @@ function addDifferences(shape: Shape, before: unknown, after: unknown, to: Diffe
   if (isGranularMap(shape) && hasEntries(before, after)) {
     const [old, now] = [entriesOf(before), entriesOf(after)];
     for (const name of new Set([...Object.keys(old), ...Object.keys(now)])) {
-      addDifferences(entryShape(shape, name).shape, old[name], now[name], below(to, `f:${name}`));
+      addDifferences(entryShape(shape, name).shape, ownField(old, name), ownField(now, name), below(to, `f:${name}`));
     }
   } else if (isKeyedList(shape) && hasItems(before, after)) {
     const [old, now] = [itemsByElement(shape, itemsOf(before)), itemsByElement(shape, itemsOf(after))];

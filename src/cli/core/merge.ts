@@ -6,7 +6,7 @@
  * kubectl sends the difference as a strategic merge patch; here the merged object is sent as an update that names the
  * version it was made from. Both are refused when another writer came between, and tried again.
  */
-import { equalJson } from '../../kube/types.ts';
+import { equalJson, setField } from '../../kube/types.ts';
 import { record, type View } from './view.ts';
 
 export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -77,14 +77,19 @@ function mergeObjects(
 ): Record<string, unknown> {
   const merged: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(live)) {
-    const isGivenUp = field in original && !(field in modified);
+    const isGivenUp = Object.hasOwn(original, field) && !Object.hasOwn(modified, field);
     // null in a manifest asks for a field's removal.
-    if (!isGivenUp && modified[field] !== null) merged[field] = value;
+    if (!isGivenUp && own(modified, field) !== null) setField(merged, field, value);
   }
   for (const [field, value] of Object.entries(modified)) {
-    if (value !== null && value !== undefined) merged[field] = merge(live[field], original[field], value, field);
+    if (value !== null && value !== undefined) setField(merged, field, merge(own(live, field), own(original, field), value, field));
   }
   return merged;
+}
+
+/** A label may be called `constructor`, which every object inherits. */
+function own(fields: Readonly<Record<string, unknown>>, field: string): unknown {
+  return Object.hasOwn(fields, field) ? fields[field] : undefined;
 }
 
 function mergeLists(live: readonly unknown[], original: readonly unknown[], modified: readonly unknown[], key: string): unknown[] {
@@ -110,7 +115,7 @@ function mergeKeyOf(field: string, ...lists: readonly (readonly unknown[])[]): s
     const ids = items.map((item) => record(item)[key]);
     return !ids.includes(undefined) && new Set(ids).size === ids.length;
   };
-  return MERGE_KEYS[field]?.find((key) => lists.every(tellsApart(key)));
+  return (Object.hasOwn(MERGE_KEYS, field) ? MERGE_KEYS[field] : undefined)?.find((key) => lists.every(tellsApart(key)));
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

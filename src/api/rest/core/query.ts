@@ -102,7 +102,7 @@ export function writeOptions(query: Parameters, what: 'CreateOptions' | 'UpdateO
 export function deleteOptions(query: Parameters, body: Readonly<Record<string, unknown>> | undefined): DeleteOptions {
   const refused = (detail: string) => new ApiError('Invalid', `DeleteOptions.meta.k8s.io "" is invalid: ${detail}`);
   const sent = body ?? {};
-  const dryRun = Array.isArray(sent['dryRun']) ? sent['dryRun'].map(String) : query.getAll('dryRun');
+  const dryRun = Array.isArray(sent['dryRun']) ? sent['dryRun'].map((one: unknown) => (typeof one === 'string' ? one : JSON.stringify(one))) : query.getAll('dryRun');
   const preconditions = recordOf(sent['preconditions'], 'preconditions');
   const orphans = sent['orphanDependents'] ?? (query.has('orphanDependents') ? flag(query, 'orphanDependents') : undefined);
   const policy = textField(sent, 'propagationPolicy') ?? query.get('propagationPolicy') ?? '';
