@@ -1,5 +1,5 @@
 /** What the API server parses before it knows a kind: bodies, paths, queries, headers, selectors, quantities, tokens. */
-import { generateKeyPairSync } from 'node:crypto';
+import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { assert } from '../../src/base/assert.ts';
 import { fromUtf8, toUtf8 } from '../../src/base/bytes.ts';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
@@ -67,6 +67,7 @@ const jsonBody: FuzzTarget = {
 
 const yamlBody: FuzzTarget = {
   name: 'yaml-body',
+  shortInputs: 500,
   seeds: texts(
     'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {x: "y", on: yes}}\ndata:\n  text: |\n    one\n    two\n  folded: >-\n    a\n    b\n',
     'base: &base\n  a: 1\n  b: [x, y]\nother:\n  <<: *base\n  c: *base\nlist: &l [*base, ~, 0x10, 1e3, .inf]\n',
@@ -228,8 +229,14 @@ const there: KubeObject = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: 
 const bearer: FuzzTarget = {
   name: 'jws',
   seeds: async () => [CLAIMS, { ...CLAIMS, 'kubernetes.io': BOUND }].map((claims) => fromUtf8(jws.sign!(claims, { kid: 'k' }))),
+  repair: (bytes, random) => (random.chance(0.7) ? signedAnew(bytes) : bytes),
   run: (bytes) => jws.verify(toUtf8(bytes)) !== undefined,
 };
+
+function signedAnew(bytes: Uint8Array): Uint8Array {
+  const signed = toUtf8(bytes).split('.').slice(0, 2).join('.');
+  return fromUtf8(`${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`);
+}
 
 const PRIVATE_KEY = Buffer.from(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
 const issuerKey = createJwsKey({ privateKey: PRIVATE_KEY });

@@ -3,6 +3,8 @@ import type { Random } from '../../src/base/random.ts';
 
 export interface FuzzTarget {
   readonly name: string;
+  /** Of a parser that takes its time: how many the unit test tries. */
+  readonly shortInputs?: number;
   /** Valid inputs. */
   seeds(): Promise<readonly Uint8Array[]>;
   /** Damage that fits the input better than that of bytes; undefined: none this time. */

@@ -8,7 +8,7 @@ import { asBuffer, equalBytes, fromUtf8 } from '../../src/base/bytes.ts';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { MemoryDisk } from '../../src/base/memory-disk.ts';
-import { seededRandom, type Random } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import * as apiMessages from '../../src/proto/api.ts';
 import * as etcdMessages from '../../src/proto/etcd.ts';
 import * as nodeMessages from '../../src/proto/node.ts';
