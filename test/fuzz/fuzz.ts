@@ -1,7 +1,7 @@
 /** Damaged inputs, one after the other; which one is damaged how is drawn from the seed and the input's number alone. */
 import { seededRandom } from '../../src/base/random.ts';
 import { mutate } from './mutate.ts';
-import type { FuzzTarget } from './targets.ts';
+import type { FuzzTarget } from './target.ts';
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -33,7 +33,7 @@ export async function fuzz(target: FuzzTarget, { seed, inputs, from = 1 }: FuzzO
   let read = 0;
   for (let input = from; input < from + inputs && failures.length < FAILURES_MAX; input++) {
     const random = parent.fork(String(input));
-    const mutated = mutate(random.pick(valid), { random, other: random.pick(valid) });
+    const mutated = target.damage?.(random.pick(valid), random) ?? mutate(random.pick(valid), { random, other: random.pick(valid) });
     const bytes = target.repair?.(mutated, random) ?? mutated;
     const startedAt = performance.now();
     try {

@@ -8,7 +8,7 @@ import { asBuffer, equalBytes, fromUtf8 } from '../../src/base/bytes.ts';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { MemoryDisk } from '../../src/base/memory-disk.ts';
-import { seededRandom, type Random } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import * as apiMessages from '../../src/proto/api.ts';
 import * as etcdMessages from '../../src/proto/etcd.ts';
 import * as nodeMessages from '../../src/proto/node.ts';
@@ -25,23 +25,11 @@ import type { Entry, Message } from '../../src/store/raft/core/types.ts';
 import { decodeConfChange, encodeConfChange } from '../../src/store/raft/core/confchange.ts';
 import { messageFromWire, messageToWire } from '../../src/store/raft/message-codec.ts';
 import { StateMachine } from '../../src/store/state-machine.ts';
-
-export interface FuzzTarget {
-  readonly name: string;
-  /** Valid inputs. */
-  seeds(): Promise<readonly Uint8Array[]>;
-  /** After the mutation: makes checksums fit again, so that what lies behind them is reached. */
-  readonly repair?: (bytes: Uint8Array, random: Random) => Uint8Array;
-  /** True: it was read. False: refused as it should. Throws what it must not. */
-  run(bytes: Uint8Array): boolean | Promise<boolean>;
-}
+import { API_TARGETS } from './api-targets.ts';
+import { OBJECT_TARGETS } from './object-targets.ts';
+import { refuses, type FuzzTarget } from './target.ts';
 
 const confState = { voters: [1n, 2n, 3n], votersOutgoing: [], learners: [4n], learnersNext: [], autoLeave: false };
-
-function refuses(error: unknown, ...expected: ReadonlyArray<abstract new (...args: never[]) => Error>): false {
-  if (!expected.some((kind) => error instanceof kind)) throw error;
-  return false;
-}
 
 // ── Protobuf messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,4 +291,4 @@ function openBackend(): Promise<Backend> {
   return memoryBackends().open('fuzz');
 }
 
-export const TARGETS: readonly FuzzTarget[] = [proto, message, proposal, confChange, wal, snapshot];
+export const TARGETS: readonly FuzzTarget[] = [proto, message, proposal, confChange, wal, snapshot, ...API_TARGETS, ...OBJECT_TARGETS];

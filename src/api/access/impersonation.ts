@@ -45,6 +45,15 @@ function askedOf(headers: IncomingHttpHeaders): Asked | undefined {
   };
   const name = headers['impersonate-user'];
   if (typeof name !== 'string' || name === '') throw badRequest('groups, a uid or extra fields cannot be impersonated without a user: Impersonate-User is missing');
-  const extras = names.filter((each) => each.startsWith(EXTRA)).map((each) => [decodeURIComponent(each.slice(EXTRA.length)), values(each)] as const);
+  const extras = names.filter((each) => each.startsWith(EXTRA)).map((each) => [unescaped(each.slice(EXTRA.length)), values(each)] as const);
   return { name, uid: values('impersonate-uid')[0] ?? '', groups: values('impersonate-group'), extra: Object.fromEntries(extras) };
+}
+
+/** A broken escape sequence stands for itself, as in Kubernetes. */
+function unescaped(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }

@@ -33,7 +33,9 @@ export function decodeConfig(kind: Kind, body: unknown, validation: FieldValidat
   if (body['kind'] === undefined || body['kind'] === '') throw badRequest("Object 'Kind' is missing");
   if (body['apiVersion'] === undefined || body['apiVersion'] === '') throw badRequest("Object 'apiVersion' is missing");
   if (body['kind'] !== info.kind || body['apiVersion'] !== apiVersion) {
-    const found = `${String(body['apiVersion'])}, Kind=${String(body['kind'])}`;
+    // An object with a toString of its own is no text.
+    const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+    const found = `${text(body['apiVersion'])}, Kind=${text(body['kind'])}`;
     throw badRequest(`the object provided is unrecognized (must be of type ${info.kind} in ${apiVersion}, not ${found})`);
   }
   return decodeFields(info, model, body, validation);

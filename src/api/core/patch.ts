@@ -146,7 +146,7 @@ function mergeRecord(model: string | undefined, target: Fields, patch: Fields): 
   const directive = patch['$patch'];
   if (directive === 'replace') return withoutDirectives(patch);
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw new PatchProblem(`Unknown patch type: ${String(directive)}`);
+  if (directive !== undefined && directive !== 'merge') throw new PatchProblem(`Unknown patch type: ${typeof directive === 'string' ? directive : JSON.stringify(directive)}`);
   const result: Fields = { ...target };
   retainKeys(result, patch['$retainKeys']);
   for (const [key, value] of Object.entries(patch)) {
