@@ -1,5 +1,5 @@
 /** The `Disk` of real files, below one root directory. Used by processes; tests that need faults use `MemoryDisk`. */
-import { constants } from 'node:fs';
+import { constants, writevSync } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { assert } from './assert.ts';
@@ -9,6 +9,8 @@ import { systemErrorCode } from './errors.ts';
 
 /** POSIX promises no more buffers than this in one writev (IOV_MAX on Linux). */
 const PARTS_PER_WRITE_MAX = 1024;
+/** So little goes to the page cache at once: the way to a thread and back takes longer than the copy. */
+const WRITTEN_AT_ONCE_MAX = 16 * 1024;
 
 class RealFile implements DiskFile {
   readonly path: string;
@@ -36,9 +38,11 @@ class RealFile implements DiskFile {
 
   async writeAt(offset: number, parts: readonly Uint8Array[]): Promise<void> {
     let left = parts.filter((part) => part.length > 0);
+    const isSmall = left.reduce((sum, part) => sum + part.length, 0) <= WRITTEN_AT_ONCE_MAX;
     let at = offset;
     while (left.length > 0) {
-      const { bytesWritten } = await this.#handle.writev(left.slice(0, PARTS_PER_WRITE_MAX), at);
+      const some = left.slice(0, PARTS_PER_WRITE_MAX);
+      const bytesWritten = isSmall ? writevSync(this.#handle.fd, some, at) : (await this.#handle.writev(some, at)).bytesWritten;
       // A write may stop short (a signal, a nearly full disk); the next call says why, or goes on.
       at += bytesWritten;
       left = withoutFirst(left, bytesWritten);

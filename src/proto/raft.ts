@@ -1080,6 +1080,7 @@ export interface Append {
   prevTerm: number;
   entries: Entry[];
   commit: number;
+  unanswered: boolean;
 }
 
 export const Append: MessageCodec<Append> = codec<Append>(
@@ -1100,9 +1101,12 @@ export const Append: MessageCodec<Append> = codec<Append>(
     if (m.commit) {
       w.uint32(32).uint64(m.commit);
     }
+    if (m.unanswered) {
+      w.uint32(40).bool(m.unanswered);
+    }
   },
   (r, end) => {
-    const m: Append = { prevIndex: 0, prevTerm: 0, entries: [], commit: 0 };
+    const m: Append = { prevIndex: 0, prevTerm: 0, entries: [], commit: 0, unanswered: false };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -1124,6 +1128,10 @@ export const Append: MessageCodec<Append> = codec<Append>(
           m.commit = r.uint64();
           break;
         }
+        case 40: {
+          m.unanswered = r.bool();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -1135,6 +1143,7 @@ export const Append: MessageCodec<Append> = codec<Append>(
     prevTerm: m.prevTerm ?? 0,
     entries: (m.entries ?? []).map((item) => Entry.create(item)),
     commit: m.commit ?? 0,
+    unanswered: m.unanswered ?? false,
   }),
 );
 

@@ -156,6 +156,7 @@ export function newRaft(world: MemberWorld, config: MemberConfig, { hardState, s
       heartbeatTicks: Math.round((config.heartbeatMs ?? MEMBER_DEFAULTS.heartbeatMs) / tickMs),
       preVote: true,
       checkQuorum: true,
+      holdsCommits: true,
       maxAppendBytes: APPEND_BYTES_MAX,
       maxInflightMessages: INFLIGHT_MESSAGES_MAX,
       maxInflightBytes: INFLIGHT_BYTES_MAX,

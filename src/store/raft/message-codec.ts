@@ -33,8 +33,8 @@ function bodyToWire(message: Message): Init<wire.Envelope>['message'] {
       return { case: 'vote', value: { preVote, granted, commit, commitTerm } };
     }
     case 'append': {
-      const { prevIndex, prevTerm, commit } = message;
-      return { case: 'append', value: { prevIndex, prevTerm, commit, entries: message.entries.map(entryToWire) } };
+      const { prevIndex, prevTerm, commit, unanswered } = message;
+      return { case: 'append', value: { prevIndex, prevTerm, commit, unanswered, entries: message.entries.map(entryToWire) } };
     }
     case 'append-answer': {
       const { accepted, index, hintIndex, hintTerm } = message;
@@ -73,11 +73,12 @@ export function messageFromWire({ from, to, term, message }: wire.Envelope): Mes
       return { from, to, term, type: 'vote', preVote, granted, commit, commitTerm };
     }
     case 'append': {
-      const { prevIndex, prevTerm, commit } = message.value;
+      const { prevIndex, prevTerm, commit, unanswered } = message.value;
       const entries = message.value.entries.map(entryFromWire);
       const isGapless = entries.every((entry, at) => entry.index === prevIndex + 1 + at);
       if (!isGapless) throw new WireError('entries that do not follow each other');
-      return { from, to, term, type: 'append', prevIndex, prevTerm, commit, entries };
+      if (!unanswered) return { from, to, term, type: 'append', prevIndex, prevTerm, commit, entries };
+      return { from, to, term, type: 'append', prevIndex, prevTerm, commit, unanswered, entries };
     }
     case 'appendAnswer': {
       const { accepted, index, hintIndex, hintTerm } = message.value;

@@ -84,8 +84,9 @@ function corruptAsMuch({ machine: { mvcc } }: Member, revision: number): void {
 
 describe('by what a compaction left', () => {
   /** At one revision on all members, but of another value on one: as a flipped bit would leave it. */
-  function flip(member: Member): void {
+  async function flip(member: Member): Promise<void> {
     const { members } = cluster;
+    await cluster.until('all are at one revision', () => new Set(members.map((each) => each.member.machine.revision)).size === 1);
     for (const { member: each } of members) {
       each.machine.mvcc.begin();
       each.machine.mvcc.put('flipped', bytes(each === member ? 'wrong' : 'right'), 0n);
@@ -105,7 +106,7 @@ describe('by what a compaction left', () => {
 
   test('a member whose state was altered gets a CORRUPT alarm within a minute of the next', async () => {
     const { leader, followers } = await start(true);
-    flip(followers[1]!);
+    await flip(followers[1]!);
     const check = checkOf(leader, 0, 60_000);
     check.start();
     await compact();
@@ -117,7 +118,7 @@ describe('by what a compaction left', () => {
 
   test('a leader of altered state names itself, and only a leader looks', async () => {
     const { leader, followers } = await start(true);
-    flip(leader);
+    await flip(leader);
     await compact();
     expect(await drive(checkOf(followers[0]!).checkCompactions())).toEqual([]);
     expect(await drive(checkOf(leader).checkCompactions())).toEqual([leader.id]);
@@ -128,7 +129,7 @@ describe('by what a compaction left', () => {
     const check = checkOf(leader);
     await compact();
     expect(await drive(check.checkCompactions())).toEqual([]);
-    flip(followers[0]!);
+    await flip(followers[0]!);
     await compact();
     followers[1]!.machine.mvcc.compact(leader.machine.revision);
     leader.machine.mvcc.compact(leader.machine.revision);

@@ -63,6 +63,7 @@ class Network {
       random: seededRandom(`network ${seed} member ${id}`),
       preVote: this.faults.preVote,
       checkQuorum: this.faults.preVote,
+      holdsCommits: seed % 2 === 0,
       maxAppendBytes: 100,
       maxInflightBytes: 300,
       trace: (event) => this.#onTrace(id, event.type),
@@ -70,6 +71,12 @@ class Network {
     const member = new Member(options, { snapshot: bootstrap(FIRST_VOTERS) });
     member.onReady = (ready) => this.#check(member, ready);
     return member;
+  }
+
+  /** And what the shell's timer for held commits would do. */
+  #tick(member: Member): void {
+    member.raft.tick();
+    member.raft.tellCommits();
   }
 
   #onTrace(id: MemberId, type: string): void {
@@ -208,7 +215,7 @@ class Network {
     const member = random.pick(up);
     const choice = random.float();
     const { tick, sync } = this.faults;
-    if (choice < tick) member.raft.tick();
+    if (choice < tick) this.#tick(member);
     else if (choice < tick + sync) this.send(member.sync());
     else if (choice < 0.85) this.deliver();
     else this.#ask(member);
@@ -253,7 +260,7 @@ class Network {
     Object.assign(this.faults, { drop: 0, duplicate: 0, crash: 0 });
     for (let round = 0; round < 400; round++) {
       for (const member of this.members.values()) {
-        member.raft.tick();
+        this.#tick(member);
         this.#drain();
       }
       if (this.#hasConverged()) return;

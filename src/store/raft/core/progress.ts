@@ -65,6 +65,8 @@ export class Progress {
   recentActive = false;
   /** The highest commit index that an append has told it. */
   sentCommit: LogIndex = 0;
+  /** The last index that somebody there waits to see committed: of what it proposed, or of a read. */
+  awaited: LogIndex = 0;
   /** In `snapshot`: the index that was sent. */
   pendingSnapshot: LogIndex = 0;
   /** A periodic heartbeat left and its answer is awaited: that answer may move a stalled follower, others (of ReadIndex

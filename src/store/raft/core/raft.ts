@@ -79,6 +79,8 @@ export interface RaftOptions {
   readonly quickDelayTicks?: number;
   /** A split quick round is tried again after a random number of ticks between these (default 3, 6). */
   readonly quickRetryTicks?: readonly [low: number, high: number];
+  /** A commit index that nobody waits for leaves with the next entries, or when `tellCommits` says so (default false). */
+  readonly holdsCommits?: boolean;
   /** Let `timeout-now` of a leader start an election here (default true). */
   readonly allowTransfer?: boolean;
 }
@@ -159,6 +161,8 @@ export class Raft {
   #transferee: MemberId = NO_MEMBER;
   /** The newest change of configuration in the log may be here; none is proposed before it is applied. */
   #pendingConfIndex: LogIndex = 0;
+  #holdsCommit = false;
+  #tellsCommits = false;
   #uncommittedBytes = 0;
 
   #electionElapsed = 0;
@@ -305,6 +309,16 @@ export class Raft {
     if (!ok) progress.pendingSnapshot = 0;
     progress.becomeProbe();
     progress.probeSent = true; // Its answer, or one to a heartbeat, lets the next append go.
+  }
+
+  /** A commit index waits for entries to leave with. */
+  get holdsCommit(): boolean {
+    return this.#role === 'leader' && this.#holdsCommit;
+  }
+
+  /** The next `ready` tells the commit index to all who do not know it. */
+  tellCommits(): void {
+    this.#tellsCommits = true;
   }
 
   // ── What the shell takes, and reports ────────────────────────────────────────────────────────────────────────────
@@ -462,7 +476,7 @@ export class Raft {
       case 'timeout-now':
         return this.#onTimeoutNow();
       case 'propose':
-        if (this.#role === 'leader') this.#proposeAsLeader(message.data);
+        if (this.#role === 'leader' && this.#proposeAsLeader(message.data).ok) this.#noteAwaited(message.from, this.#log.lastIndex);
         return; // Nobody forwards twice: a proposal is sent once by its origin, and here it ends.
       case 'read-index':
         if (this.#role === 'leader') this.#reads.add({ request: message.request, from: message.from });
@@ -587,6 +601,7 @@ export class Raft {
         this.#trace({ type: 'raft: replaced conflicting entries', term: this.#term, lastBefore, matched });
       }
       this.#log.commitTo(Math.min(commit, matched));
+      if (message.unanswered === true) return;
       return this.#answerAppend(from, { accepted: true, index: matched, hintIndex: 0, hintTerm: 0 });
     }
     // Raft paper §5.3, last paragraph: skip all entries that cannot match, rather than one a round trip.
@@ -742,10 +757,23 @@ export class Raft {
 
   /** Per `ready`, not per proposal: what arrived since the last one travels in one append. */
   #sendAppends(): void {
+    this.#holdsCommit = false;
     for (const [member, progress] of this.#progress) {
       if (member === this.id) continue;
       while (this.#sendAppend(member, progress, false));
     }
+    this.#tellsCommits = false;
+  }
+
+  /** What nobody there waits for; a change of configuration concerns everybody, above all those that it removes. */
+  #mayHoldCommit(progress: Progress): boolean {
+    if (this.#options.holdsCommits !== true || this.#tellsCommits) return false;
+    return Math.max(progress.awaited, this.#pendingConfIndex) <= progress.sentCommit;
+  }
+
+  #noteAwaited(member: MemberId, index: LogIndex): void {
+    const progress = this.#progress.get(member);
+    if (progress !== undefined) progress.awaited = Math.max(progress.awaited, index);
   }
 
   /** True if something was sent and more may be. `evenIfEmpty` sends into a full window too, but no entries then. */
@@ -756,7 +784,13 @@ export class Raft {
     const owesCommit =
       progress.state === 'replicate' && Math.min(log.commit, progress.next - 1) > progress.sentCommit;
     const isProbe = isOpen && progress.state === 'probe';
-    if (!hasEntries && !owesCommit && !isProbe && !evenIfEmpty) return false;
+    if (!hasEntries && !isProbe && !evenIfEmpty) {
+      if (!owesCommit) return false;
+      if (this.#mayHoldCommit(progress)) {
+        this.#holdsCommit = true;
+        return false;
+      }
+    }
     const prevTerm = log.term(progress.next - 1);
     if (prevTerm === undefined) return this.#sendSnapshot(member, progress);
     const entries = hasEntries ? log.slice(progress.next, this.#options.maxAppendBytes) : [];
@@ -768,6 +802,7 @@ export class Raft {
       prevTerm,
       entries,
       commit: log.commit,
+      ...(this.#options.holdsCommits === true && entries.length === 0 && !isProbe && !evenIfEmpty ? { unanswered: true } : {}),
     });
     progress.sent(
       prevIndex + entries.length,
@@ -816,8 +851,12 @@ export class Raft {
   }
 
   #serveRead({ request, from }: PendingRead, index: LogIndex): void {
-    if (from === this.id) this.#readStates.push({ request, index });
-    else this.#messages.push({ type: 'read-index-answer', ...this.#envelope(from), request, index });
+    if (from === this.id) {
+      this.#readStates.push({ request, index });
+      return;
+    }
+    this.#noteAwaited(from, index);
+    this.#messages.push({ type: 'read-index-answer', ...this.#envelope(from), request, index });
   }
 
   // ── Roles and elections ──────────────────────────────────────────────────────────────────────────────────────────

@@ -82,6 +82,8 @@ export type Message =
       readonly prevTerm: Term;
       readonly entries: readonly Entry[];
       readonly commit: LogIndex;
+      /** It tells the commit index alone: accepted, it is not answered. */
+      readonly unanswered?: boolean;
     })
   /** On refusal `index` is the refused prevIndex and (`hintIndex`, `hintTerm`) the follower's best guess where the logs
    *  meet; on success `index` is the last index now known to match and durable. */
