@@ -29,6 +29,7 @@ import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
 import { Registry, type Ref } from './registry.ts';
 import { Reviews } from './reviews.ts';
 import { Storage } from './storage.ts';
+import { Usages } from './usage.ts';
 import type { WatchLimits } from './watch-cache.ts';
 
 export interface ApiServerConfig {
@@ -50,7 +51,7 @@ export interface ApiServerOptions {
   readonly log: Log;
   /** The caller's to close. */
   readonly storeClient: StoreClient;
-  /** For logs. */
+  /** For logs and for what nodes use. */
   readonly connectToNode: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
@@ -73,6 +74,7 @@ export class ApiServer {
   readonly logs: PodLogs;
   readonly guard: Guard;
   readonly reviews: Reviews;
+  readonly usages: Usages;
   /** undefined: this server knows no key of service accounts. */
   readonly tokens: ServiceAccountTokens | undefined;
   /** podium.api.v1.Resources and Pods, for any transport. */
@@ -92,6 +94,7 @@ export class ApiServer {
     const kinds = builtInKinds({ evictionTolerationSeconds });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation, watchLimits });
     this.logs = podLogs(this.registry, connectToNode);
+    this.usages = new Usages({ registry: this.registry, connectToNode, clock, log });
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
     this.tokens = serviceAccounts === undefined ? undefined : new ServiceAccountTokens({ ...serviceAccounts, clock, random: random.fork('tokens'), get });
@@ -100,7 +103,8 @@ export class ApiServer {
     this.guard = new Guard({ authenticator, authorizer, audit, random });
     this.reviews = new Reviews({ clock, authenticator, authorizer, tokens: this.tokens });
     const admission = new Admission(this.guard);
-    this.services = [resourcesService({ registry: this.registry, reviews: this.reviews, admission }), podsService(this.logs, admission)];
+    const { registry, reviews, usages } = this;
+    this.services = [resourcesService({ registry, reviews, usages, admission }), podsService(this.logs, admission)];
     // Who does not wait for readiness must not die of its failure.
     this.#ready.promise.catch(() => undefined);
   }

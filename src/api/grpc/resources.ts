@@ -25,6 +25,7 @@ import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
+import type { Usages } from '../usage.ts';
 import type { CacheEvent } from '../watch-cache.ts';
 import type { Admission } from './admission.ts';
 
@@ -65,10 +66,12 @@ export function mapApiError(error: unknown): RpcError | undefined {
 export interface ResourcesOptions {
   readonly registry: Registry;
   readonly reviews: Reviews;
+  readonly usages: Usages;
   readonly admission: Admission;
 }
 
-export function resourcesService({ registry, reviews, admission }: ResourcesOptions): BoundService {
+export function resourcesService({ registry, reviews, usages, admission }: ResourcesOptions): BoundService {
+  const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (usages.has(ref) ? usages : registry);
   const written = ({ object, warnings }: Written, encoding: number) => ({
     object: encodeObject(object, encoding),
     warnings: [...warnings],
@@ -79,9 +82,9 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
       get: (request, context) => {
         const ref = refOf(request.ref);
         return admission.unary(context, 'get', ref, async () => {
-          const object = await registry.get(ref, request.resourceVersion);
+          const object = await sourceOf(ref).get(ref, request.resourceVersion);
           if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
-          const kind = registry.kindOf(ref);
+          const kind = sourceOf(ref).kindOf(ref);
           const resourceVersion = object.metadata.resourceVersion ?? '';
           const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
           return { object: encodeJson(table, request.encoding) };
@@ -90,7 +93,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
       list: (request, context) => {
         const ref = refOf(request.ref);
         return admission.unary(context, 'list', ref, async () => {
-          const listed = await registry.list(ref, request);
+          const listed = await sourceOf(ref).list(ref, request);
           const items = request.asTable
             ? [encodeJson(registry.tableOf(listed), request.encoding)]
             : listed.items.map((object) => encodeObject(object, request.encoding));

@@ -50,19 +50,20 @@ export class RestFace {
       readOnly: () => counts.readOnly,
       longRunning: () => counts.longRunning,
     });
-    const { registry, logs, reviews, guard, tokens } = apiServer;
+    const { registry, logs, reviews, usages, guard, tokens } = apiServer;
     const ticks = new Ticks(clock, () => counts.longRunning);
     const resources = new ResourceFace({
       registry,
       logs,
       reviews,
+      usages,
       world: { clock, limits, ticks },
       random: random.fork('watches'),
       onWatchEnd: ({ resource, namespace }, end) => {
         if (end === 'slow' || end === 'stalled') log.info({ resource, namespace, end }, 'rest: a watch is closed');
       },
     });
-    const served = memo(() => servedResources(registry.kinds, reviews.served));
+    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...usages.served]));
     const version = versionInfo(options.programVersion);
     const documents = new Documents({
       served,
