@@ -3,7 +3,7 @@
  * metav1.Status in their details. Decides nothing.
  */
 import { fromUtf8, toUtf8 } from '../../base/bytes.ts';
-import { ApiError, badRequest, type Reason } from '../../kube/errors.ts';
+import { ApiError, badRequest, methodNotAllowed, type Reason } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import {
@@ -72,6 +72,11 @@ export interface ResourcesOptions {
 
 export function resourcesService({ registry, reviews, usages, admission }: ResourcesOptions): BoundService {
   const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (usages.has(ref) ? usages : registry);
+  const refToChange = (sent: ResourceRef | undefined, verb: string): Ref => {
+    const ref = refOf(sent);
+    if (usages.has(ref)) throw methodNotAllowed(usages.kindOf(ref).info, verb);
+    return ref;
+  };
   const written = ({ object, warnings }: Written, encoding: number) => ({
     object: encodeObject(object, encoding),
     warnings: [...warnings],
@@ -102,12 +107,12 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         });
       },
       watch: (request, context) => {
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'watch');
         return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
       },
       create: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'create');
         return admission.unary(context, 'create', ref, async (user) => {
           const body = decodeObject(object);
           if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
@@ -116,7 +121,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       update: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'update');
         return admission.unary(context, 'update', ref, async (user) => {
           const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
           return written(await registry.update(ref, decodeObject(object), options), encoding);
@@ -124,7 +129,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       patch: (request, context) => {
         const { encoding, dryRun, fieldManager } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'patch');
         return admission.unary(context, 'patch', ref, async (user) => {
           const type = PATCH_TYPES[request.patchType];
           if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
@@ -134,14 +139,14 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       apply: (request, context) => {
         const { object, encoding, dryRun, fieldManager, force } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'patch');
         return admission.unary(context, 'patch', ref, async (user) =>
           written(await registry.apply(ref, decodeObject(object), { user, dryRun, fieldManager, force }), encoding),
         );
       },
       delete: (request, context) => {
         const { encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'delete');
         return admission.unary(context, 'delete', ref, async () => {
           const preconditions = preconditionsOf(request.preconditions);
           const object = await registry.delete(ref, { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
@@ -149,7 +154,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         });
       },
       deleteCollection: (request, context) => {
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'deletecollection');
         return admission.unary(context, 'deletecollection', ref, async () => {
           const listed = await registry.deleteCollection(ref, request);
           const items = listed.items.map((object) => encodeObject(object, request.encoding));
