@@ -89,7 +89,8 @@ export class KubernetesService {
         for (const action of actions) await this.#execute(action);
         return;
       } catch (error) {
-        if (!isReason(error, 'AlreadyExists', 'Conflict', 'NotFound') || look === LOOKS_MAX) throw error;
+        // Invalid: the address has just been given out, most likely to the Service that another server has made.
+        if (!isReason(error, 'AlreadyExists', 'Conflict', 'NotFound', 'Invalid') || look === LOOKS_MAX) throw error;
       }
     }
   }

@@ -113,6 +113,17 @@ test('a server that stops is gone at once, and the last one leaves what is there
   await cluster.stop();
 });
 
+test('where the address is another Service\'s, the endpoints are kept all the same', async () => {
+  const cluster = await start();
+  const body = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'old', namespace: 'default' }, spec: { clusterIP: '10.96.0.1', ports: [{ port: 80 }] } };
+  await cluster.client.create({ group: '', version: 'v1', resource: 'services', namespace: 'default' }, body);
+  const one = await startServer(cluster, 6443);
+  await until(cluster, one, ['127.0.0.1:6443'], 2_000);
+  await cluster.client.delete({ group: '', version: 'v1', resource: 'services', namespace: 'default' }, 'old');
+  await cluster.until('the Service', async () => (await cluster.clock.drive(one.api.registry.list(ref('services')), { what: 'Services' })).items[0]?.metadata.name === 'kubernetes', 10_000);
+  await cluster.stop();
+});
+
 test('a lease that was lost, and a key that somebody removed, come back', async () => {
   const cluster = await start();
   const one = await startServer(cluster, 6443);

@@ -43,7 +43,7 @@ export interface ServiceAction {
 
 export function planKubernetesService({ servers, service, endpoints, slices }: KubernetesServiceState, options: ServiceOptions): readonly ServiceAction[] {
   if (servers.length === 0) return [];
-  const actions: ServiceAction[] = service === undefined ? [{ verb: 'create', resource: 'services', object: serviceOf(options) }] : [];
+  const actions: ServiceAction[] = [];
   const groups = byPort(servers);
   const wanted = endpointsOf(groups);
   if (endpoints === undefined) actions.push({ verb: 'create', resource: 'endpoints', object: wanted });
@@ -58,6 +58,8 @@ export function planKubernetesService({ servers, service, endpoints, slices }: K
     else if (!isSame(known, slice, ['endpoints', 'ports'])) actions.push({ verb: 'update', resource: 'endpointslices', object: over(known, slice) });
   }
   for (const object of others.values()) actions.push({ verb: 'delete', resource: 'endpointslices', object });
+  // Last: its address may be another Service's, from a time before this one was kept, and the rest is of use without it.
+  if (service === undefined) actions.push({ verb: 'create', resource: 'services', object: serviceOf(options) });
   return actions;
 }
 

@@ -25,8 +25,8 @@ function after(state: KubernetesServiceState): KubernetesServiceState {
 
 test('a first server makes the Service, its Endpoints and a slice, and then nothing more', () => {
   const actions = plan({});
-  expect(shown(actions)).toEqual(['create Service kubernetes', 'create Endpoints kubernetes', 'create EndpointSlice kubernetes']);
-  const [service, endpoints, slice] = actions.map(({ object }) => object);
+  expect(shown(actions)).toEqual(['create Endpoints kubernetes', 'create EndpointSlice kubernetes', 'create Service kubernetes']);
+  const [endpoints, slice, service] = actions.map(({ object }) => object);
   expect(service).toMatchObject({ metadata: { namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } }, spec: { clusterIP: '10.96.0.1', ports: [{ name: 'https', port: 443, targetPort: 6443, protocol: 'TCP' }] } });
   expect(service!['spec']).not.toHaveProperty('selector');
   expect(endpoints!['subsets']).toEqual([{ addresses: [{ ip: '10.0.0.1' }], ports: [{ name: 'https', port: 6443, protocol: 'TCP' }] }]);
