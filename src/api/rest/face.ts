@@ -45,10 +45,13 @@ export class RestFace {
     this.#apiServer = apiServer;
     this.#limits = limits;
     this.#clock = clock;
-    this.metrics = new RestMetrics(clock, {
+    const version = versionInfo(options.programVersion);
+    this.metrics = new RestMetrics({
+      clock,
       mutating: () => counts.mutating,
       readOnly: () => counts.readOnly,
-      longRunning: () => counts.longRunning,
+      caches: () => apiServer.registry.caches,
+      version,
     });
     const { registry, logs, reviews, usages, guard, tokens } = apiServer;
     const ticks = new Ticks(clock, () => counts.longRunning);
@@ -64,7 +67,6 @@ export class RestFace {
       },
     });
     const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...usages.served]));
-    const version = versionInfo(options.programVersion);
     const documents = new Documents({
       served,
       openApi: new OpenApiDocuments({ served, serverVersion: version.gitVersion }),
