@@ -54,7 +54,7 @@ test('containers by their pods, and a node that is their sum and its agent', asy
 });
 
 test('a pod is left out until each of its running containers has been there for a moment', async () => {
-  const { clock, run, ask, runtime } = world({ late: { cpuCores: 0.2 } });
+  const { clock, run, ask, runtime, stats } = world({ late: { cpuCores: 0.2 } });
   await run('pod', 'early');
   await clock.advance(20_000);
   expect(shown(await ask())).toEqual(['pod: early 10m 16Mi']);
@@ -62,6 +62,16 @@ test('a pod is left out until each of its running containers has been there for 
   await run('pod', 'late');
   const patient = await ask();
   expect([patient.tookMs, shown(patient)]).toEqual([1_000, ['pod: early 10m 16Mi, late 200m 16Mi']]);
+  // One that begins while it is measured is not waited for, and its pod is not half shown.
+  await clock.advance(20_000);
+  await run('other', 'early');
+  await clock.advance(20_000);
+  const asked = stats.answer();
+  await clock.advance(500);
+  await run('other', 'newborn');
+  await clock.advance(499);
+  expect(shown(await asked)).toEqual(['pod: early 10m 16Mi, late 200m 16Mi']);
+  await runtime.removePodSandbox('other');
   // What has ended is none of it, and a pod of which nothing runs neither.
   runtime.exit('pod/late/0', 1);
   await clock.advance(2_000);

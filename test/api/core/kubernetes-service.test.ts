@@ -6,6 +6,7 @@ const OPTIONS = { clusterIp: '10.96.0.1', targetPort: 6443 };
 const A = { address: '10.0.0.1', port: 6443 };
 const B = { address: '10.0.0.2', port: 6443 };
 const ELSEWHERE = { address: '10.0.0.1', port: 16443 };
+const OTHER = { address: '10.0.0.3', port: 16443 };
 
 const nothing: KubernetesServiceState = { servers: [A], service: undefined, endpoints: undefined, slices: [] };
 const plan = (state: Partial<KubernetesServiceState>) => planKubernetesService({ ...nothing, ...state }, OPTIONS);
@@ -48,8 +49,12 @@ test('servers come and go: one slice for all that share a port, whoever looks an
 });
 
 test('servers on one address have a slice for each port, and what is too much goes', () => {
-  const two = after({ ...nothing, servers: [ELSEWHERE, A] });
-  expect(two.endpoints!['subsets']).toMatchObject([{ ports: [{ port: 6443 }] }, { ports: [{ port: 16443 }] }]);
+  const two = after({ ...nothing, servers: [OTHER, ELSEWHERE, A] });
+  expect(two.endpoints!['subsets']).toMatchObject([
+    { addresses: [{ ip: '10.0.0.1' }], ports: [{ port: 6443 }] },
+    { addresses: [{ ip: '10.0.0.1' }, { ip: '10.0.0.3' }], ports: [{ port: 16443 }] },
+  ]);
+  expect(two.slices.map((slice) => slice['endpoints'])).toMatchObject([[{ addresses: ['10.0.0.1'] }], [{ addresses: ['10.0.0.1'] }, { addresses: ['10.0.0.3'] }]]);
   expect(two.slices.map((slice) => [slice.metadata.name, slice['ports']])).toEqual([
     ['kubernetes', [{ name: 'https', port: 6443, protocol: 'TCP' }]],
     ['kubernetes-2', [{ name: 'https', port: 16443, protocol: 'TCP' }]],
