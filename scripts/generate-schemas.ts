@@ -50,6 +50,46 @@ const ROOTS: Readonly<Record<string, readonly string[]>> = {
   'io.k8s.api.authorization.v1': ['V1SelfSubjectAccessReview', 'V1SelfSubjectRulesReview', 'V1SubjectAccessReview', 'V1LocalSubjectAccessReview'],
 };
 
+interface WrittenModel {
+  readonly fields: Readonly<Record<string, string>>;
+  /** Under the empty name that of the model. */
+  readonly texts: Readonly<Record<string, string>>;
+}
+
+const API_VERSION = 'The group and version of the schema that this object follows.';
+const KIND = 'What this object is.';
+
+/** Not of Kubernetes' own document: it is metrics-server that serves them. */
+const WRITTEN: Readonly<Record<string, WrittenModel>> = {
+  V1beta1ContainerMetrics: {
+    fields: { name: 'string!', usage: '{}quantity!' },
+    texts: { '': 'What a container uses.', name: 'The name of the container, as its pod has it.', usage: 'How much it uses: of cpu on the average of the window, of memory at its end.' },
+  },
+  V1beta1NodeMetrics: {
+    fields: { apiVersion: 'string', kind: 'string', metadata: 'V1ObjectMeta', timestamp: 'time!', usage: '{}quantity!', window: 'string!' },
+    texts: {
+      '': 'What a node uses: its containers together and what runs them.',
+      apiVersion: API_VERSION,
+      kind: KIND,
+      timestamp: 'When the window ended.',
+      usage: 'How much it uses: of cpu on the average of the window, of memory at its end.',
+      window: 'How long was measured.',
+    },
+  },
+  V1beta1PodMetrics: {
+    fields: { apiVersion: 'string', containers: '[]V1beta1ContainerMetrics!', kind: 'string', metadata: 'V1ObjectMeta', timestamp: 'time!', window: 'string!' },
+    texts: {
+      '': 'What the containers of a pod use.',
+      apiVersion: API_VERSION,
+      containers: 'Those that run, each by itself.',
+      kind: KIND,
+      timestamp: 'When the window ended.',
+      window: 'How long was measured.',
+    },
+  },
+};
+const WRITTEN_HOME = 'io.k8s.metrics.pkg.apis.metrics.v1beta1';
+
 /** The document calls these plain strings. */
 const QUANTITY_FIELDS: Readonly<Record<string, readonly string[]>> = {
   V1ResourceRequirements: ['limits', 'requests'],
@@ -141,6 +181,11 @@ for (const [home, roots] of Object.entries(ROOTS)) {
   }
 }
 
+for (const [model, { fields }] of Object.entries(WRITTEN)) {
+  found.set(model, { ...fields });
+  homes[model] = WRITTEN_HOME;
+}
+
 const names = [...found.keys()].sort();
 const key = (name: string) => (/^[a-zA-Z]\w*$/.test(name) ? name : `'${name}'`);
 const header = '// Written by scripts/generate-schemas.ts from the models of @kubernetes/client-node. Do not edit.\n/* prettier-ignore */\n';
@@ -154,7 +199,7 @@ writeFileSync('src/api/core/schema.generated.ts', `${header}${type}${lines.join(
 
 // Apart from the schema: long, and asked for by `kubectl explain` alone.
 const texts = names.map((model) => {
-  const descriptions = Object.entries(descriptionsOf(model)).map(([name, text]) => `    ${name === '' ? "''" : key(name)}: ${JSON.stringify(text)},\n`);
+  const descriptions = Object.entries(WRITTEN[model]?.texts ?? descriptionsOf(model)).map(([name, text]) => `    ${name === '' ? "''" : key(name)}: ${JSON.stringify(text)},\n`);
   return `  ${model}: {\n${descriptions.join('')}  },\n`;
 });
 const textType = 'export const DESCRIPTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {\n';

@@ -20,6 +20,7 @@ import { admit, type Refusal } from './core/admission.ts';
 import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import type { AgentPod } from './core/pod-spec.ts';
+import { NodeStats, type ProcessUsage } from './node-stats.ts';
 import { nodeLabels, nodeStatus, saysReady, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
 import type { Prober } from './probe.ts';
@@ -37,6 +38,8 @@ export interface NodeAgentOptions {
   /** Quantities, as in the node's status; memory in bytes with a suffix. */
   readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
   readonly machine: MachineFacts;
+  /** Of this process: it belongs to what the node uses. */
+  readonly ownUsage: () => ProcessUsage;
   readonly heartbeatMs: Millis;
   /** The lease's duration: how long the node counts as alive without a heartbeat. */
   readonly leaseDurationMs: Millis;
@@ -75,6 +78,7 @@ export class NodeAgent {
   readonly #node: Informer<AgentNode>;
   readonly #services: Informer<Service>;
   readonly #slices: Informer<EndpointSlice>;
+  readonly #stats: NodeStats;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isRegistered = false;
@@ -101,6 +105,7 @@ export class NodeAgent {
       volumes,
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
     };
+    this.#stats = new NodeStats({ runtime, clock, ownUsage: options.ownUsage, signal: this.#abort.signal });
     const shared = { client: api, clock, log };
     this.#pods = new Informer({ ...shared, ref: resources.pods, fieldSelector: `spec.nodeName=${name}` });
     this.#node = new Informer({ ...shared, ref: resources.nodes, fieldSelector: `metadata.name=${name}` });
@@ -294,6 +299,7 @@ export class NodeAgent {
     return bind(NodeService, {
       logs: (request, context) => this.#logs(request, context),
       listPods: async () => ({ pods: await this.#podStates() }),
+      stats: () => this.#stats.answer(),
     });
   }
 
@@ -373,3 +379,9 @@ export const simulatedMachine: MachineFacts = {
   machineId: '00000000000000000000000000000000',
   bootId: '00000000-0000-0000-0000-000000000000',
 };
+
+/** An agent of such a machine: a hundredth of a core, always. */
+export function simulatedUsage(clock: Clock): ProcessUsage {
+  const ageMs = clock.monotonic();
+  return { cpuMs: ageMs / 100, memoryBytes: 64 * 1024 * 1024, ageMs };
+}

@@ -26,6 +26,11 @@ export interface Claims {
 const ADDRESSES = claimPrefix('serviceips');
 const PORTS = claimPrefix('servicenodeports');
 
+/** What the Service `kubernetes` has of a range. */
+export function firstServiceAddress(serviceCidr: string): string {
+  return addressText(parseCidr(serviceCidr).base + 1);
+}
+
 interface Cidr {
   readonly base: number;
   readonly size: number;
@@ -86,8 +91,11 @@ export class ServiceAllocator {
 
   async #freeAddress(): Promise<string> {
     const taken = new Set(await this.#storage.keys(ADDRESSES));
-    // The first and the last address of a network are its own.
-    const number = this.#pick(this.#cidr.base + 1, this.#cidr.size - 2, (candidate) => !taken.has(ADDRESSES + addressText(candidate)));
+    const isFree = (candidate: number) => !taken.has(ADDRESSES + addressText(candidate));
+    // The first and the last address of a network are its own. The next one is for the Service `kubernetes`: given to
+    // another only where there is nothing else.
+    const first = this.#cidr.base + 1;
+    const number = this.#pick(first + 1, this.#cidr.size - 3, isFree) ?? this.#pick(first, 1, isFree);
     if (number === undefined) throw new ApiError('InternalError', `failed to allocate a serviceIP: range ${this.#rules.serviceCidr} is full`);
     return addressText(number);
   }

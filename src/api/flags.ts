@@ -3,9 +3,12 @@
  * told at once, each with what to write instead.
  */
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { parseArgs } from 'node:util';
 import { systemErrorCode, UserError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
+import { checkIPv4 } from '../kube/names.ts';
+import type { ServerAddress } from './core/kubernetes-service.ts';
 import type { TlsFiles } from '../base/pki.ts';
 import { DEFAULT_API_SERVER_CONFIG, type ApiServerConfig } from './server.ts';
 
@@ -31,6 +34,8 @@ export interface ApiServerSettings {
   readonly config: Partial<ApiServerConfig>;
   readonly auditLogPath: string | undefined;
   readonly shutdownDelayMs: number;
+  /** Where clients in the cluster find it; undefined: they do not. */
+  readonly advertised: ServerAddress | undefined;
 }
 
 export const DEFAULT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -48,6 +53,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   'etcd-certfile': { value: 'file', help: 'the certificate that the store is shown' },
   'etcd-keyfile': { value: 'file', help: 'its key' },
   'bind-address': { value: 'ip', help: 'where to listen', fallback: '127.0.0.1' },
+  'advertise-address': { value: 'ip', help: 'the endpoint of the Service kubernetes, IPv4; by default where it listens, and of all addresses the first of the machine' },
   'secure-port': { value: 'port', help: 'the Kubernetes REST API', fallback: '6443' },
   'grpc-port': { value: 'port', help: 'podium.api.v1 for the parts of a cluster; 0: not served', fallback: '6444' },
   'tls-cert-file': { value: 'file', help: 'the certificate of both ports (required)' },
@@ -106,19 +112,21 @@ export function parseApiServerFlags(argv: readonly string[]): ApiServerSettings 
   const own: TlsFiles = { caFile: clientCa ?? '', certFile: cert ?? '', keyFile: key ?? '' };
   const address = reader.text('bind-address') ?? '';
   const grpcPort = reader.number('grpc-port', { min: 0, max: 65_535 });
+  const store = reader.store();
+  const restPort = reader.number('secure-port', { min: 1, max: 65_535 });
   const signingKeyFile = reader.file('service-account-signing-key-file');
   const keyFiles = reader.files('service-account-key-file');
   const hasAccounts = signingKeyFile !== undefined || keyFiles.length > 0;
   const settings: ApiServerSettings = {
     name: reader.text('name') ?? 'apiserver',
-    store: reader.store(),
+    store,
     nodeTls: {
       caFile: reader.file('kubelet-certificate-authority') ?? own.caFile,
       certFile: reader.file('kubelet-client-certificate') ?? own.certFile,
       keyFile: reader.file('kubelet-client-key') ?? own.keyFile,
     },
     grpc: grpcPort === 0 ? undefined : { address: at(address, grpcPort), tls: own },
-    rest: { address: at(address, reader.number('secure-port', { min: 1, max: 65_535 })), tls: own, clientCaFile: own.caFile },
+    rest: { address: at(address, restPort), tls: own, clientCaFile: own.caFile },
     access: {
       tokenFile: reader.file('token-auth-file'),
       serviceAccounts: hasAccounts
@@ -132,6 +140,7 @@ export function parseApiServerFlags(argv: readonly string[]): ApiServerSettings 
     },
     auditLogPath: reader.text('audit-log-path'),
     shutdownDelayMs: reader.number('shutdown-delay-duration', { min: 0, max: 3_600 }) * 1000,
+    advertised: advertisedOf(reader.address('advertise-address') ?? address, restPort),
   };
   reader.finish();
   return settings;
@@ -175,6 +184,12 @@ class Reader {
     }
     this.#checkReadable(flag, path);
     return path;
+  }
+
+  address(flag: string): string | undefined {
+    const text = this.text(flag);
+    for (const message of text === undefined ? [] : checkIPv4(text)) this.#problems.push(`--${flag} ${text}: ${message}`);
+    return text;
   }
 
   files(flag: string): readonly string[] {
@@ -221,6 +236,14 @@ class Reader {
       this.#problems.push(`--${flag} ${path}: cannot be read (${systemErrorCode(error) ?? String(error)})`);
     }
   }
+}
+
+/** Who listens on all addresses is found by one of them. Services know IPv4 alone. */
+function advertisedOf(address: string, port: number): ServerAddress | undefined {
+  if (checkIPv4(address).length > 0) return undefined;
+  if (address !== '0.0.0.0') return { address, port };
+  const outside = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []).find(({ family, internal }) => family === 'IPv4' && !internal);
+  return { address: outside?.address ?? '127.0.0.1', port };
 }
 
 function list(text: string | undefined): readonly string[] {

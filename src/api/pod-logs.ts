@@ -66,7 +66,7 @@ function containerOf({ container, name }: PodLogRequest, containers: readonly st
   throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${all.join(' ')}]`);
 }
 
-async function agentAddress(registry: Registry, nodeName: string): Promise<string> {
+export async function agentAddress(registry: Registry, nodeName: string): Promise<string> {
   const object = await registry.get({ group: '', version: 'v1', resource: 'nodes', namespace: '', name: nodeName, subresource: '' });
   const { status } = typed<Node>(object);
   const host = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;

@@ -51,7 +51,7 @@ import { evict } from './eviction.ts';
 import type { Birth, Kind, Lookup, Requester, Subresource, View } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
 import { isView, selectionThrough, sentThrough, shownAs, watchThrough } from './view.ts';
-import { WatchCache, type CacheWatch, type WatchLimits } from './watch-cache.ts';
+import { WatchCache, type CacheFigures, type CacheWatch, type WatchLimits } from './watch-cache.ts';
 
 export interface Ref {
   readonly group: string;
@@ -218,6 +218,11 @@ export class Registry {
     let count = 0;
     for (const cache of this.#caches.values()) count += cache.watcherCount;
     return count;
+  }
+
+  /** Of the kinds that somebody has asked for; what nobody asks for is not read. */
+  get caches(): readonly { readonly kind: Kind; readonly figures: CacheFigures }[] {
+    return [...this.#caches].flatMap(([kind, { figures }]) => (figures === undefined ? [] : [{ kind, figures }]));
   }
 
   get kinds(): readonly Kind[] {

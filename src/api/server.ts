@@ -11,6 +11,7 @@ import type { Random } from '../base/random.ts';
 import { Tasks } from '../base/tasks.ts';
 import { deferred } from '../base/deferred.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
+import type { ServerAddress } from './core/kubernetes-service.ts';
 import { isReason } from '../kube/errors.ts';
 import { findKind } from '../kube/resources.ts';
 import type { KubeObject } from '../kube/types.ts';
@@ -19,16 +20,20 @@ import { systemAuthorizer, type Authorizer } from './access.ts';
 import { Authenticator, type TokenAuthenticator } from './access/authenticator.ts';
 import { Guard } from './access/guard.ts';
 import { ServiceAccountTokens, type ServiceAccountKeys } from './access/service-accounts.ts';
+import { firstServiceAddress } from './allocator.ts';
 import { Audit } from './audit.ts';
 import { Admission } from './grpc/admission.ts';
 import { podsService } from './grpc/pods.ts';
 import { resourcesService } from './grpc/resources.ts';
 import { firstObjects } from './first-objects.ts';
 import { builtInKinds } from './kinds/kinds.ts';
+import { KubernetesService, SERVER_LEASE_SECONDS } from './kubernetes-service.ts';
 import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
 import { Registry, type Ref } from './registry.ts';
 import { Reviews } from './reviews.ts';
+import { ServerLeases } from './server-leases.ts';
 import { Storage } from './storage.ts';
+import { Usages } from './usage.ts';
 import type { WatchLimits } from './watch-cache.ts';
 
 export interface ApiServerConfig {
@@ -50,11 +55,13 @@ export interface ApiServerOptions {
   readonly log: Log;
   /** The caller's to close. */
   readonly storeClient: StoreClient;
-  /** For logs. */
+  /** For logs and for what nodes use. */
   readonly connectToNode: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
   readonly watchLimits?: WatchLimits;
+  /** Where its REST face is found; undefined: it has none, and is no endpoint of the Service `kubernetes`. */
+  readonly advertised?: ServerAddress | undefined;
 }
 
 /** Who may come in, and what is written down of it. By default: by certificate, and nothing. */
@@ -73,6 +80,7 @@ export class ApiServer {
   readonly logs: PodLogs;
   readonly guard: Guard;
   readonly reviews: Reviews;
+  readonly usages: Usages;
   /** undefined: this server knows no key of service accounts. */
   readonly tokens: ServiceAccountTokens | undefined;
   /** podium.api.v1.Resources and Pods, for any transport. */
@@ -82,9 +90,10 @@ export class ApiServer {
   readonly #controller = new AbortController();
   readonly #tasks: Tasks;
   readonly #ready = deferred<void>();
+  readonly #kubernetes: KubernetesService | undefined;
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, connectToNode, config, access = {}, watchLimits }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, connectToNode, config, access = {}, watchLimits, advertised }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
@@ -92,6 +101,7 @@ export class ApiServer {
     const kinds = builtInKinds({ evictionTolerationSeconds });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation, watchLimits });
     this.logs = podLogs(this.registry, connectToNode);
+    this.usages = new Usages({ registry: this.registry, connectToNode, clock, log });
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
     this.tokens = serviceAccounts === undefined ? undefined : new ServiceAccountTokens({ ...serviceAccounts, clock, random: random.fork('tokens'), get });
@@ -100,7 +110,18 @@ export class ApiServer {
     this.guard = new Guard({ authenticator, authorizer, audit, random });
     this.reviews = new Reviews({ clock, authenticator, authorizer, tokens: this.tokens });
     const admission = new Admission(this.guard);
-    this.services = [resourcesService({ registry: this.registry, reviews: this.reviews, admission }), podsService(this.logs, admission)];
+    const { registry, reviews, usages } = this;
+    this.services = [resourcesService({ registry, reviews, usages, admission }), podsService(this.logs, admission)];
+    this.#kubernetes =
+      advertised === undefined
+        ? undefined
+        : new KubernetesService({
+            registry,
+            leases: new ServerLeases({ store: storeClient, own: advertised, ttlSeconds: SERVER_LEASE_SECONDS }),
+            service: { clusterIp: firstServiceAddress(allocation.serviceCidr), targetPort: advertised.port },
+            clock,
+            log,
+          });
     // Who does not wait for readiness must not die of its failure.
     this.#ready.promise.catch(() => undefined);
   }
@@ -119,7 +140,13 @@ export class ApiServer {
     return this.#isReady;
   }
 
+  /** Who looks for an API server does not find this one any more. Before its listeners are closed; `stop` does it too. */
+  async leave(): Promise<void> {
+    await this.#kubernetes?.leave();
+  }
+
   async stop(): Promise<void> {
+    await this.leave();
     this.#controller.abort();
     this.#isReady = false;
     this.#ready.reject(new AbortedError('the API server'));
@@ -136,6 +163,7 @@ export class ApiServer {
         this.#isReady = true;
         this.#ready.resolve();
         this.#log.info({}, 'api server: ready');
+        this.#kubernetes?.start();
         return;
       } catch (error) {
         if (signal.aborted) return;

@@ -65,6 +65,17 @@ export interface CacheWatchOptions extends Interest {
 /** To be iterated once; what waits can be taken all at once. */
 export type CacheWatch = AsyncIterable<CacheEvent> & Pick<Pipe<CacheEvent>, 'takeAll'>;
 
+/** What a cache has done since it began, and what it holds. */
+export interface CacheFigures {
+  readonly objects: number;
+  readonly revision: number;
+  readonly watchers: number;
+  readonly received: number;
+  readonly dispatched: number;
+  readonly fills: number;
+  readonly slowWatchers: number;
+}
+
 interface Change {
   readonly revision: number;
   readonly now: CachedObject | undefined;
@@ -112,6 +123,7 @@ export class WatchCache {
   #loop: Promise<void> | undefined;
   #progressTimer: Timer | undefined;
   #bookmarkTimer: Timer | undefined;
+  readonly #counts = { received: 0, dispatched: 0, fills: 0, slowWatchers: 0 };
 
   constructor(options: WatchCacheOptions) {
     this.#options = options;
@@ -144,6 +156,12 @@ export class WatchCache {
     let count = 0;
     for (const set of this.#watchers.values()) count += set.size;
     return count;
+  }
+
+  /** undefined: it is not filled. */
+  get figures(): CacheFigures | undefined {
+    if (this.#revision === 0) return undefined;
+    return { ...this.#counts, objects: this.#objects.size, revision: this.#revision, watchers: this.watcherCount };
   }
 
   get(key: string): CachedObject | undefined {
@@ -272,6 +290,7 @@ export class WatchCache {
     }
     this.#objects.clear();
     for (const cached of objects) this.#objects.set(cached.key, cached);
+    this.#counts.fills++;
     this.#history.length = 0;
     this.#historyStart = revision;
     this.#advance(revision);
@@ -326,6 +345,7 @@ export class WatchCache {
   }
 
   #record(change: Change): void {
+    this.#counts.received++;
     this.#history.push(change);
     if (this.#history.length > this.#historyMax * 1.25) {
       const dropped = this.#history.splice(0, this.#history.length - this.#historyMax);
@@ -340,7 +360,10 @@ export class WatchCache {
 
   #send(watcher: Watcher, change: Change): void {
     const event = this.#eventFor(watcher, change);
-    if (event === undefined || watcher.pipe.push(event)) return;
+    if (event === undefined) return;
+    this.#counts.dispatched++;
+    if (watcher.pipe.push(event)) return;
+    this.#counts.slowWatchers++;
     this.#options.log.info({ prefix: watcher.prefix }, 'watch cache: a slow watcher is let go');
     this.#remove(watcher);
     watcher.onSlow?.();

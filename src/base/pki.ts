@@ -49,7 +49,11 @@ export async function ensurePki(directory: string, identities: readonly Identity
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   chmodSync(directory, 0o700);
   const ca = readValid(directory, 'ca', undefined, now);
-  const missing = identities.filter(({ name }) => ca === undefined || readValid(directory, name, ca, now) === undefined);
+  const isThere = ({ name, hosts = [] }: Identity) => {
+    const certificate = ca === undefined ? undefined : readValid(directory, name, ca, now);
+    return certificate !== undefined && hosts.every((host) => isFor(certificate, host));
+  };
+  const missing = identities.filter((identity) => !isThere(identity));
   if (ca !== undefined && missing.length === 0) return [];
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
@@ -134,6 +138,10 @@ function readValid(directory: string, name: string, ca: X509Certificate | undefi
   } catch {
     return undefined;
   }
+}
+
+function isFor(certificate: X509Certificate, host: string): boolean {
+  return (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined;
 }
 
 /** A positive serial number of 15 random bytes. */

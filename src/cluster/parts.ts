@@ -165,7 +165,9 @@ export function planCluster(options: PlanOptions): ClusterPlan {
       ...restAddress.map((address) => ({ port: Number(address.split(':')[1]), purpose: `REST of ${name}` })),
     ]);
   };
-  const apiServerIdentity = { commonName: 'podium-apiserver', organization: 'system:masters', hosts: API_SERVER_HOSTS };
+  // The address of the Service `kubernetes`: the first of its range.
+  const hosts = [...API_SERVER_HOSTS, `127.${addressSpace.services}.0.1`];
+  const apiServerIdentity = { commonName: 'podium-apiserver', organization: 'system:masters', hosts };
   for (const { name, grpcPort, restPort } of apiServers) {
     const rest = {
       listenAddress: at(restPort),

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseTokenFile } from '../api/access/token-file.ts';
 import { RestFace } from '../api/rest/face.ts';
+import { parseServer } from '../api/core/kubernetes-service.ts';
 import { ApiServer, type AccessOptions } from '../api/server.ts';
 import { AuditFile } from '../api/audit-file.ts';
 import { createLog } from '../base/log.ts';
@@ -46,6 +47,7 @@ function runWith(settings: ApiServerSettings): Promise<number> {
       storeClient,
       connectToNode: (address) => nodes.get(address),
       config: settings.config,
+      advertised: settings.advertised,
       access: { ...accessOf(settings), ...(audit === undefined ? {} : { writeAudit: (line: string) => audit.write(line) }) },
     });
     const { rest } = settings;
@@ -66,6 +68,7 @@ function runWith(settings: ApiServerSettings): Promise<number> {
     stops.push(() => face.stop(settings.shutdownDelayMs));
     apiServer.start();
     await aborted(signal);
+    await apiServer.leave();
     await Promise.all(stops.map((stop) => stop()));
     await apiServer.stop();
     storeClient.close();
@@ -108,6 +111,7 @@ function settingsOf(config: PartConfig): ApiServerSettings {
     config: { serviceCidr, evictionTolerationSeconds: timings.podEvictionSeconds },
     auditLogPath: process.env['PODIUM_AUDIT_LOG_PATH'],
     shutdownDelayMs: 0,
+    advertised: parseServer(rest.listenAddress),
   };
 }
 

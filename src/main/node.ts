@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { NodeAgent } from '../agent/agent.ts';
 import { NetworkProber } from '../agent/probe.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
-import { readMachineFacts } from '../agent/runtime/process-machine.ts';
+import { readMachineFacts, readOwnUsage } from '../agent/runtime/process-machine.ts';
 import { ProcessRuntime } from '../agent/runtime/process.ts';
 import type { Runtime } from '../agent/runtime/runtime.ts';
 import { SimulatedRuntime } from '../agent/runtime/simulated.ts';
@@ -48,6 +48,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     podCidr: node.podCidr,
     capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
     machine: readMachineFacts(),
+    ownUsage: readOwnUsage,
     heartbeatMs: timings.nodeHeartbeatSeconds * 1000,
     leaseDurationMs: timings.nodeGraceSeconds * 1000,
     onContainerFailure,

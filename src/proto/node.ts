@@ -372,6 +372,233 @@ export const ContainerState: MessageCodec<ContainerState> = codec<ContainerState
   }),
 );
 
+export interface StatsRequest {}
+
+export const StatsRequest: MessageCodec<StatsRequest> = codec<StatsRequest>(
+  'podium.node.v1.StatsRequest',
+  () => {},
+  (r, end) => {
+    const m: StatsRequest = {};
+    while (r.position < end) {
+      const tag = r.tag();
+      r.skip(tag);
+    }
+    return m;
+  },
+  () => ({}),
+);
+
+export interface StatsResponse {
+  node: Usage | undefined;
+  pods: PodStats[];
+}
+
+export const StatsResponse: MessageCodec<StatsResponse> = codec<StatsResponse>(
+  'podium.node.v1.StatsResponse',
+  (w, m) => {
+    if (m.node !== undefined) {
+      const start = w.open(10);
+      Usage.write(w, m.node);
+      w.close(start);
+    }
+    if (m.pods !== undefined)
+      for (const item of m.pods) {
+        const start = w.open(18);
+        PodStats.write(w, item);
+        w.close(start);
+      }
+  },
+  (r, end) => {
+    const m: StatsResponse = { node: undefined, pods: [] };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.node = Usage.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 18: {
+          const to = r.enter();
+          m.pods.push(PodStats.read(r, to));
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    node: m.node === undefined ? undefined : Usage.create(m.node),
+    pods: (m.pods ?? []).map((item) => PodStats.create(item)),
+  }),
+);
+
+export interface PodStats {
+  namespace: string;
+  name: string;
+  uid: string;
+  containers: ContainerStats[];
+}
+
+export const PodStats: MessageCodec<PodStats> = codec<PodStats>(
+  'podium.node.v1.PodStats',
+  (w, m) => {
+    if (m.namespace) {
+      w.uint32(10).string(m.namespace);
+    }
+    if (m.name) {
+      w.uint32(18).string(m.name);
+    }
+    if (m.uid) {
+      w.uint32(26).string(m.uid);
+    }
+    if (m.containers !== undefined)
+      for (const item of m.containers) {
+        const start = w.open(34);
+        ContainerStats.write(w, item);
+        w.close(start);
+      }
+  },
+  (r, end) => {
+    const m: PodStats = { namespace: '', name: '', uid: '', containers: [] };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.namespace = r.string();
+          break;
+        }
+        case 18: {
+          m.name = r.string();
+          break;
+        }
+        case 26: {
+          m.uid = r.string();
+          break;
+        }
+        case 34: {
+          const to = r.enter();
+          m.containers.push(ContainerStats.read(r, to));
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    namespace: m.namespace ?? '',
+    name: m.name ?? '',
+    uid: m.uid ?? '',
+    containers: (m.containers ?? []).map((item) => ContainerStats.create(item)),
+  }),
+);
+
+export interface ContainerStats {
+  name: string;
+  usage: Usage | undefined;
+}
+
+export const ContainerStats: MessageCodec<ContainerStats> = codec<ContainerStats>(
+  'podium.node.v1.ContainerStats',
+  (w, m) => {
+    if (m.name) {
+      w.uint32(10).string(m.name);
+    }
+    if (m.usage !== undefined) {
+      const start = w.open(18);
+      Usage.write(w, m.usage);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: ContainerStats = { name: '', usage: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.name = r.string();
+          break;
+        }
+        case 18: {
+          const to = r.enter();
+          m.usage = Usage.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ name: m.name ?? '', usage: m.usage === undefined ? undefined : Usage.create(m.usage) }),
+);
+
+export interface Usage {
+  atMs: number;
+  windowMs: number;
+  cpuNanoCores: number;
+  memoryBytes: number;
+}
+
+export const Usage: MessageCodec<Usage> = codec<Usage>(
+  'podium.node.v1.Usage',
+  (w, m) => {
+    if (m.atMs) {
+      w.uint32(8).int64(m.atMs);
+    }
+    if (m.windowMs) {
+      w.uint32(16).int64(m.windowMs);
+    }
+    if (m.cpuNanoCores) {
+      w.uint32(24).int64(m.cpuNanoCores);
+    }
+    if (m.memoryBytes) {
+      w.uint32(32).int64(m.memoryBytes);
+    }
+  },
+  (r, end) => {
+    const m: Usage = { atMs: 0, windowMs: 0, cpuNanoCores: 0, memoryBytes: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.atMs = r.int64();
+          break;
+        }
+        case 16: {
+          m.windowMs = r.int64();
+          break;
+        }
+        case 24: {
+          m.cpuNanoCores = r.int64();
+          break;
+        }
+        case 32: {
+          m.memoryBytes = r.int64();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({
+    atMs: m.atMs ?? 0,
+    windowMs: m.windowMs ?? 0,
+    cpuNanoCores: m.cpuNanoCores ?? 0,
+    memoryBytes: m.memoryBytes ?? 0,
+  }),
+);
+
 export const Node = {
   typeName: 'podium.node.v1.Node',
   methods: {
@@ -386,6 +613,13 @@ export const Node = {
       path: '/podium.node.v1.Node/ListPods',
       request: ListPodsRequest,
       response: ListPodsResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    stats: {
+      path: '/podium.node.v1.Node/Stats',
+      request: StatsRequest,
+      response: StatsResponse,
       requestStream: false,
       responseStream: false,
     },

@@ -1,5 +1,5 @@
 /** A node in a test: the real agent on the simulated runtime. The runtime stands for the machine and outlives the agent. */
-import { simulatedMachine, NodeAgent } from '../agent/agent.ts';
+import { simulatedMachine, simulatedUsage, NodeAgent } from '../agent/agent.ts';
 import { agreeingProber } from '../agent/probe.ts';
 import type { Runtime } from '../agent/runtime/runtime.ts';
 import { SimulatedRuntime, type SimulatedRuntimeOptions } from '../agent/runtime/simulated.ts';
@@ -55,6 +55,7 @@ export class NodePart extends Part {
       podCidr: this.#podCidr,
       capacity: CAPACITY,
       machine: simulatedMachine,
+      ownUsage: () => simulatedUsage(process.clock),
       heartbeatMs: timings.nodeHeartbeatMs,
       leaseDurationMs: timings.nodeGraceMs,
       onContainerFailure: 'restart',
@@ -93,6 +94,7 @@ function runtimeOf(runtime: SimulatedRuntime, process: TestProcess): Runtime {
     stopContainer: (id, graceMs) => ask(() => runtime.stopContainer(id, graceMs)),
     removeContainer: (id) => ask(() => runtime.removeContainer(id)),
     listContainers: (id) => ask(() => runtime.listContainers(id)),
+    listContainerUsages: () => ask(() => runtime.listContainerUsages()),
     exec: () => ask(() => runtime.exec()),
     logs: (id, options) => runtime.logs(id, options),
     subscribe: (listener) => runtime.subscribe((id) => process.isDead || listener(id)),

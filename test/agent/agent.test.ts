@@ -13,7 +13,7 @@ import { inNamespace, resources } from '../../src/client/api-client.ts';
 import { conditionOf, type ApiObject, type EndpointSlice, type KubeEvent } from '../../src/client/objects.ts';
 import { directChannel } from '../../src/proto/direct-channel.ts';
 import { Node as NodeService } from '../../src/proto/node.ts';
-import { NodeAgent, simulatedMachine } from '../../src/agent/agent.ts';
+import { NodeAgent, simulatedMachine, simulatedUsage } from '../../src/agent/agent.ts';
 import type { AgentContainer, AgentPod, AgentPodSpec } from '../../src/agent/core/pod-spec.ts';
 import type { AgentNode } from '../../src/agent/node-status.ts';
 import { NetworkProber } from '../../src/agent/probe.ts';
@@ -40,6 +40,7 @@ async function startAgent(): Promise<NodeAgent> {
     podCidr: '127.251.16.0/20',
     capacity: { cpu: '2', memory: '1Gi', pods: 10 },
     machine: simulatedMachine,
+    ownUsage: () => simulatedUsage(clock),
     heartbeatMs: 200,
     leaseDurationMs: 4_000,
     onContainerFailure: 'restart',

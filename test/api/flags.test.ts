@@ -52,6 +52,16 @@ test('all problems are told at once, and a flag that was mistyped is named', () 
   expect(refused(...needed, '--etcd-servers=http://a:1', '--service-node-port-range=9-1')).toContain('must be two ports such as 30000-32767');
 });
 
+test('what is advertised is where it listens, unless it is said', () => {
+  const advertised = (...flags: string[]) => parseApiServerFlags([...needed, '--etcd-servers=http://127.0.0.1:2379', ...flags]).advertised;
+  expect(advertised()).toEqual({ address: '127.0.0.1', port: 6443 });
+  expect(advertised('--secure-port=7443', '--advertise-address=10.1.2.3')).toEqual({ address: '10.1.2.3', port: 7443 });
+  // Of all addresses one; which, is the machine's.
+  expect(advertised('--bind-address=0.0.0.0')).toMatchObject({ address: expect.stringMatching(/^(?!0\.)[\d.]+$/), port: 6443 });
+  expect(advertised('--bind-address=::1')).toBeUndefined();
+  expect(refused(...needed, '--etcd-servers=http://127.0.0.1:2379', '--advertise-address=here')).toContain('--advertise-address here: must be a valid IP address');
+});
+
 test('the help names every flag', () => {
   for (const flag of ['etcd-servers', 'secure-port', 'token-auth-file', 'audit-log-path', 'service-account-issuer']) expect(apiServerHelp()).toContain(`--${flag} <`);
 });

@@ -39,6 +39,13 @@ const varying: readonly Mask[] = [
   [/(?<=127\.0\.0\.1:)\d+/g, '<port>'],
 ];
 
+/** What `kubectl top` tells, below its own headings alone: elsewhere the like of it is an age or a request. */
+const USAGE: readonly Mask[] = [
+  [/(?<=\s)\d+m(?=\s|$)/gm, '<cpu>'],
+  [/(?<=\s)\d+Mi(?=\s|$)/gm, '<memory>'],
+  [/(?<=\s)\d+%(?=\s|$)/gm, '<percent>'],
+];
+
 /** An age as kubectl prints it, standing for itself: no part of a word, a path, an assignment or a list. */
 const AGE = /(?<=^|[ (])(?:\d+d(?:\d+h)?|\d+h(?:\d+m)?|\d+m(?:\d+s)?|\d+s|<invalid>)(?= ago\)|\)| \(x|\s|$)/gm;
 
@@ -52,6 +59,7 @@ export function masked(output: string, { server, folder }: Place): string {
 function maskedBlock(block: string): string {
   let text = block;
   for (const [pattern, name] of varying) text = text.replace(pattern, name);
+  if (/ CPU\(cores\) /.test(text)) for (const [pattern, name] of USAGE) text = text.replace(pattern, name);
   text = text.replace(AGE, '<age>');
   return text === block ? text : text.replace(/(?<=\S) {2,}/g, '   ');
 }

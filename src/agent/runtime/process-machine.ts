@@ -1,6 +1,7 @@
-/** What this machine is, for the node's status. */
+/** What this machine is, for the node's status, and what this process uses of it. */
 import { readFileSync } from 'node:fs';
 import { hostname, machine, release } from 'node:os';
+import type { ProcessUsage } from '../node-stats.ts';
 import type { MachineFacts } from '../node-status.ts';
 
 /** Kubernetes' names of the kernel's. */
@@ -16,6 +17,11 @@ export function readMachineFacts(): MachineFacts {
     machineId: readText('/etc/machine-id').trim(),
     bootId: readText('/proc/sys/kernel/random/boot_id').trim(),
   };
+}
+
+export function readOwnUsage(): ProcessUsage {
+  const { user, system } = process.cpuUsage();
+  return { cpuMs: (user + system) / 1_000, memoryBytes: process.memoryUsage.rss(), ageMs: process.uptime() * 1_000 };
 }
 
 function readText(path: string): string {

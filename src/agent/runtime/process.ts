@@ -23,12 +23,14 @@ import { nextAddress, parseCidr, type AddressRange } from '../core/address-pool.
 import { LOG_BYTES_MAX, ProcessLog } from './process-log.ts';
 import { PIN_SCRIPT, SUPERVISOR_SCRIPT, parsePids, type SupervisorPids } from './process-supervisor.ts';
 import { isAlive, processesWith, sendSignal } from './process-table.ts';
+import { ProcessUsages } from './process-usage.ts';
 import {
   RuntimeError,
   containerIdOf,
   type ContainerConfig,
   type ContainerId,
   type ContainerRecord,
+  type ContainerUsage,
   type ExecResult,
   type LogOptions,
   type Runtime,
@@ -95,6 +97,7 @@ export class ProcessRuntime implements Runtime {
   readonly #range: AddressRange;
   readonly #sandboxes = new Map<SandboxId, SandboxEntry>();
   readonly #listeners = new Set<(sandboxId: SandboxId) => void>();
+  readonly #usages = new ProcessUsages();
   #position = 0;
   #allocating: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
@@ -421,6 +424,12 @@ export class ProcessRuntime implements Runtime {
     const order = (a: ContainerRecord, b: ContainerRecord) =>
       a.sandboxId === b.sandboxId && a.name === b.name ? a.attempt - b.attempt : byId(a, b);
     return Promise.resolve(records.sort(order));
+  }
+
+  listContainerUsages(): Promise<readonly ContainerUsage[]> {
+    const running = [...this.#sandboxes.values()].flatMap(({ containers }) => [...containers.values()]).filter(({ record }) => record.state === 'running');
+    const roots = running.flatMap(({ id, pids }) => (pids === undefined ? [] : [{ id, ...pids.child, supervisor: pids.supervisor.pid }]));
+    return Promise.resolve(this.#usages.of(roots));
   }
 
   exec(id: ContainerId, command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {

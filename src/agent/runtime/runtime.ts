@@ -71,6 +71,15 @@ export interface ContainerRecord {
   readonly pid?: number | undefined;
 }
 
+/** What a running container has used; in CRI `ContainerStats`. */
+export interface ContainerUsage {
+  readonly id: ContainerId;
+  /** Of all cores, since it was started. */
+  readonly cpuMs: Millis;
+  /** Resident now. */
+  readonly memoryBytes: number;
+}
+
 export interface ExecResult {
   readonly exitCode: number;
   readonly output: string;
@@ -128,6 +137,8 @@ export interface Runtime {
   removeContainer(id: ContainerId): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */
   listContainers(sandboxId?: SandboxId): Promise<readonly ContainerRecord[]>;
+  /** Of the running ones, with all that descends from them; who has ended while it was measured is left out. */
+  listContainerUsages(): Promise<readonly ContainerUsage[]>;
 
   /** Runs a command beside the container, with its environment and directory. */
   exec(id: ContainerId, command: readonly string[], timeoutMs: Millis): Promise<ExecResult>;

@@ -14,6 +14,7 @@ import {
   type ContainerConfig,
   type ContainerId,
   type ContainerRecord,
+  type ContainerUsage,
   type ExecResult,
   type LogOptions,
   type Runtime,
@@ -30,6 +31,9 @@ export interface Performance {
   readonly exitCode?: number;
   /** How long it takes to end when it is asked to. */
   readonly stopDelayMs?: Millis;
+  /** What it uses while it runs, always the same. */
+  readonly cpuCores?: number;
+  readonly memoryBytes?: number;
 }
 
 export interface SimulatedRuntimeOptions {
@@ -43,6 +47,8 @@ interface SimulatedContainer {
   readonly performance: Performance;
   readonly ended: Deferred<void>;
   timer: Timer | undefined;
+  /** Monotonic. */
+  begunAtMs: Millis;
 }
 
 interface Entry {
@@ -52,6 +58,8 @@ interface Entry {
 }
 
 const START_DELAY_MS = 10;
+const CPU_CORES = 0.01;
+const MEMORY_BYTES = 16 * 1024 * 1024;
 
 export class SimulatedRuntime implements Runtime {
   readonly name = 'simulated';
@@ -139,6 +147,7 @@ export class SimulatedRuntime implements Runtime {
       performance,
       ended: deferred<void>(),
       timer: undefined,
+      begunAtMs: 0,
     });
     return Promise.resolve(id);
   }
@@ -162,6 +171,7 @@ export class SimulatedRuntime implements Runtime {
   #begin(container: SimulatedContainer): void {
     const { runMs, exitCode = 0 } = container.performance;
     container.record = { ...container.record, state: 'running', startedAtMs: this.#options.clock.wall() };
+    container.begunAtMs = this.#options.clock.monotonic();
     if (runMs !== undefined) container.timer = this.#options.clock.setTimer(runMs, () => this.#end(container, exitCode));
   }
 
@@ -200,6 +210,16 @@ export class SimulatedRuntime implements Runtime {
     const order = (a: ContainerRecord, b: ContainerRecord) =>
       a.sandboxId === b.sandboxId && a.name === b.name ? a.attempt - b.attempt : a.id < b.id ? -1 : 1;
     return Promise.resolve(records.sort(order));
+  }
+
+  listContainerUsages(): Promise<readonly ContainerUsage[]> {
+    const now = this.#options.clock.monotonic();
+    const running = [...this.#entries.values()].flatMap(({ containers }) => [...containers.values()]).filter(({ record }) => record.state === 'running');
+    return Promise.resolve(
+      running.map(({ record, begunAtMs, performance: { cpuCores = CPU_CORES, memoryBytes = MEMORY_BYTES } }) => {
+        return { id: record.id, cpuMs: cpuCores * (now - begunAtMs), memoryBytes };
+      }),
+    );
   }
 
   exec(): Promise<ExecResult> {

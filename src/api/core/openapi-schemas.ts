@@ -58,8 +58,9 @@ const CONDITIONAL: ReadonlySet<string> = new Set([
   'V1ServiceSpec.internalTrafficPolicy',
 ]);
 
-/** Groups of packages are called by the first label of the API group's name. */
+/** Groups of packages are called by the first label of the API group's name, but for one that has a home of its own. */
 export function packageOf(group: string, version: string): string {
+  if (group === 'metrics.k8s.io') return `io.k8s.metrics.pkg.apis.metrics.${version}`;
   return `io.k8s.api.${group === '' ? 'core' : group.split('.', 1)[0]!}.${version}`;
 }
 

@@ -3,7 +3,7 @@
  * metav1.Status in their details. Decides nothing.
  */
 import { fromUtf8, toUtf8 } from '../../base/bytes.ts';
-import { ApiError, badRequest, type Reason } from '../../kube/errors.ts';
+import { ApiError, badRequest, methodNotAllowed, type Reason } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import {
@@ -25,6 +25,7 @@ import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
+import type { Usages } from '../usage.ts';
 import type { CacheEvent } from '../watch-cache.ts';
 import type { Admission } from './admission.ts';
 
@@ -65,10 +66,17 @@ export function mapApiError(error: unknown): RpcError | undefined {
 export interface ResourcesOptions {
   readonly registry: Registry;
   readonly reviews: Reviews;
+  readonly usages: Usages;
   readonly admission: Admission;
 }
 
-export function resourcesService({ registry, reviews, admission }: ResourcesOptions): BoundService {
+export function resourcesService({ registry, reviews, usages, admission }: ResourcesOptions): BoundService {
+  const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (usages.has(ref) ? usages : registry);
+  const refToChange = (sent: ResourceRef | undefined, verb: string): Ref => {
+    const ref = refOf(sent);
+    if (usages.has(ref)) throw methodNotAllowed(usages.kindOf(ref).info, verb);
+    return ref;
+  };
   const written = ({ object, warnings }: Written, encoding: number) => ({
     object: encodeObject(object, encoding),
     warnings: [...warnings],
@@ -79,9 +87,9 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
       get: (request, context) => {
         const ref = refOf(request.ref);
         return admission.unary(context, 'get', ref, async () => {
-          const object = await registry.get(ref, request.resourceVersion);
+          const object = await sourceOf(ref).get(ref, request.resourceVersion);
           if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
-          const kind = registry.kindOf(ref);
+          const kind = sourceOf(ref).kindOf(ref);
           const resourceVersion = object.metadata.resourceVersion ?? '';
           const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
           return { object: encodeJson(table, request.encoding) };
@@ -90,7 +98,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
       list: (request, context) => {
         const ref = refOf(request.ref);
         return admission.unary(context, 'list', ref, async () => {
-          const listed = await registry.list(ref, request);
+          const listed = await sourceOf(ref).list(ref, request);
           const items = request.asTable
             ? [encodeJson(registry.tableOf(listed), request.encoding)]
             : listed.items.map((object) => encodeObject(object, request.encoding));
@@ -99,12 +107,12 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
         });
       },
       watch: (request, context) => {
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'watch');
         return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
       },
       create: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'create');
         return admission.unary(context, 'create', ref, async (user) => {
           const body = decodeObject(object);
           if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
@@ -113,7 +121,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
       },
       update: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'update');
         return admission.unary(context, 'update', ref, async (user) => {
           const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
           return written(await registry.update(ref, decodeObject(object), options), encoding);
@@ -121,7 +129,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
       },
       patch: (request, context) => {
         const { encoding, dryRun, fieldManager } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'patch');
         return admission.unary(context, 'patch', ref, async (user) => {
           const type = PATCH_TYPES[request.patchType];
           if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
@@ -131,14 +139,14 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
       },
       apply: (request, context) => {
         const { object, encoding, dryRun, fieldManager, force } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'patch');
         return admission.unary(context, 'patch', ref, async (user) =>
           written(await registry.apply(ref, decodeObject(object), { user, dryRun, fieldManager, force }), encoding),
         );
       },
       delete: (request, context) => {
         const { encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'delete');
         return admission.unary(context, 'delete', ref, async () => {
           const preconditions = preconditionsOf(request.preconditions);
           const object = await registry.delete(ref, { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
@@ -146,7 +154,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
         });
       },
       deleteCollection: (request, context) => {
-        const ref = refOf(request.ref);
+        const ref = refToChange(request.ref, 'deletecollection');
         return admission.unary(context, 'deletecollection', ref, async () => {
           const listed = await registry.deleteCollection(ref, request);
           const items = listed.items.map((object) => encodeObject(object, request.encoding));

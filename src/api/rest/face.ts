@@ -45,25 +45,28 @@ export class RestFace {
     this.#apiServer = apiServer;
     this.#limits = limits;
     this.#clock = clock;
-    this.metrics = new RestMetrics(clock, {
+    const version = versionInfo(options.programVersion);
+    this.metrics = new RestMetrics({
+      clock,
       mutating: () => counts.mutating,
       readOnly: () => counts.readOnly,
-      longRunning: () => counts.longRunning,
+      caches: () => apiServer.registry.caches,
+      version,
     });
-    const { registry, logs, reviews, guard, tokens } = apiServer;
+    const { registry, logs, reviews, usages, guard, tokens } = apiServer;
     const ticks = new Ticks(clock, () => counts.longRunning);
     const resources = new ResourceFace({
       registry,
       logs,
       reviews,
+      usages,
       world: { clock, limits, ticks },
       random: random.fork('watches'),
       onWatchEnd: ({ resource, namespace }, end) => {
         if (end === 'slow' || end === 'stalled') log.info({ resource, namespace, end }, 'rest: a watch is closed');
       },
     });
-    const served = memo(() => servedResources(registry.kinds, reviews.served));
-    const version = versionInfo(options.programVersion);
+    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...usages.served]));
     const documents = new Documents({
       served,
       openApi: new OpenApiDocuments({ served, serverVersion: version.gitVersion }),

@@ -76,7 +76,7 @@ export class RestHandler {
     let counted: ((code: number) => void) | undefined;
     try {
       const understood = understand(request.method ?? '', path, query);
-      outcome.labels = labelsOf(understood);
+      outcome.labels = labelsOf(understood, { isApply: headers['content-type']?.startsWith(APPLY) === true, dryRun: query.get('dryRun') === 'All' ? 'All' : '' });
       outcome.isLongRunning = understood.isLongRunning;
       counted = this.#options.metrics.begin(outcome.labels, understood.isLongRunning);
       const user = await this.#callerOf(understood, headers, subject);
@@ -254,21 +254,24 @@ function classOf({ verb, isLongRunning }: Understood): RequestClass {
   return verb === 'get' || verb === 'list' ? 'readOnly' : 'mutating';
 }
 
-function labelsOf({ attributes, verb }: Understood): RequestLabels {
+const APPLY = 'application/apply-patch';
+
+function labelsOf({ attributes, verb }: Understood, { isApply, dryRun }: { readonly isApply: boolean; readonly dryRun: string }): RequestLabels {
   if ('path' in attributes) return labelsOfPath(attributes.path);
   const { group, version, resource, subresource, namespace, name } = attributes;
   const names: Readonly<Record<Verb, string>> = {
     get: 'GET', list: 'LIST', watch: 'WATCH', create: 'POST', update: 'PUT', patch: 'PATCH', delete: 'DELETE', deletecollection: 'DELETECOLLECTION',
   };
   const scope = name !== '' ? 'resource' : namespace !== '' ? 'namespace' : 'cluster';
-  return { verb: names[verb], group, version, resource, subresource, scope };
+  const shown = verb === 'patch' && isApply ? 'APPLY' : names[verb];
+  return { verb: shown, group, version, resource, subresource, scope, dry_run: dryRun };
 }
 
 /** Paths are many, and most of them nobody's: they count as one. */
 function labelsOfPath(path: string): RequestLabels {
   const [, first = ''] = path.split('/');
   const known = ['api', 'apis', 'openapi', 'healthz', 'livez', 'readyz', 'version', 'metrics', 'openid', '.well-known', ''];
-  return { verb: 'GET', group: '', version: '', resource: '', subresource: known.includes(first) ? `/${first}` : 'other', scope: '' };
+  return { verb: 'GET', group: '', version: '', resource: '', subresource: known.includes(first) ? `/${first}` : 'other', scope: '', dry_run: '' };
 }
 
 function retryAfterOf({ reason, details }: ApiError): number | undefined {

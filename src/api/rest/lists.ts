@@ -79,7 +79,7 @@ export function rowOf(
 
 function listMeta({ resourceVersion, continue: token, remainingItemCount }: Listed): object {
   return {
-    resourceVersion,
+    ...(resourceVersion === '' ? {} : { resourceVersion }),
     ...(token === '' ? {} : { continue: token }),
     ...(remainingItemCount === undefined ? {} : { remainingItemCount }),
   };

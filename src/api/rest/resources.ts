@@ -7,6 +7,7 @@ import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { PodLogs } from '../pod-logs.ts';
 import type { Ref, Registry, WriteOptions } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
+import type { Usages } from '../usage.ts';
 import { jsonBytes } from '../watch-cache.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf } from '../core/table.ts';
 import { parseBody } from './body.ts';
@@ -31,6 +32,7 @@ export interface ResourceFaceOptions {
   readonly registry: Registry;
   readonly logs: PodLogs;
   readonly reviews: Reviews;
+  readonly usages: Usages;
   readonly world: WatchWorld;
   readonly random: { between(low: number, high: number): number };
   readonly onWatchEnd: (ref: Ref, end: WatchEnd) => void;
@@ -46,10 +48,11 @@ export class ResourceFace {
   }
 
   async serve(exchange: Exchange, { ref }: ResourceRoute, verb: Verb): Promise<void> {
-    const { registry, reviews } = this.#options;
+    const { registry, reviews, usages } = this.#options;
     const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
     if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);
+    if (usages.has(ref)) return this.#usage(exchange, ref, verb);
     const kind = registry.kindOf(ref);
     if (!kind.info.namespaced && ref.namespace !== '') throw notFoundPath();
     if (ref.group === '' && path === 'pods/log') return verb === 'get' ? this.#log(exchange, ref) : refuseVerb(path, verb);
@@ -76,7 +79,7 @@ export class ResourceFace {
 
   async #get(exchange: Exchange, ref: Ref): Promise<void> {
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
-    const object = await this.#options.registry.get(ref, exchange.query.get('resourceVersion') ?? '');
+    const object = await this.#source(ref).get(ref, exchange.query.get('resourceVersion') ?? '');
     await this.#answer(exchange, ref, negotiated, { code: 200, object });
   }
 
@@ -84,7 +87,7 @@ export class ResourceFace {
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = listOptions(exchange.query);
     const showing = this.#showing(exchange, negotiated);
-    const listed = await this.#options.registry.list(ref, options);
+    const listed = await this.#source(ref).list(ref, options);
     if (negotiated.format === 'yaml') return exchange.reply.send(200, listDocument(listed, showing), 'yaml');
     await exchange.reply.sendChunks(200, listChunks(listed, showing), negotiated.contentType);
   }
@@ -192,6 +195,21 @@ export class ResourceFace {
     await exchange.reply.send(201, object, format);
   }
 
+  async #usage(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
+    const { info } = this.#options.usages.kindOf(ref);
+    if (!info.namespaced && ref.namespace !== '') throw notFoundPath();
+    if (verb === 'get') return this.#get(exchange, ref);
+    if (verb === 'list') return this.#list(exchange, ref);
+    if (verb === 'watch') throw methodNotAllowed(info, verb);
+    refuseVerb(ref.resource, verb);
+  }
+
+  /** Who knows the objects that are read. */
+  #source(ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> {
+    const { registry, usages } = this.#options;
+    return usages.has(ref) ? usages : registry;
+  }
+
   async #answer(exchange: Exchange, ref: Ref, { format, shape, contentType }: Negotiated, { code, object }: { readonly code: number; readonly object: KubeObject }): Promise<void> {
     const { reply } = exchange;
     const isPlain = shape.as === 'object' || object.kind === 'Status';
@@ -204,7 +222,7 @@ export class ResourceFace {
     const { shape, includeObject: include, wallMs } = this.#showing(exchange, negotiated);
     if (shape.as === 'partial') return partialOf(object, shape.version);
     if (shape.as === 'object') return object;
-    const columns = columnsOfAnswer(this.#options.registry.kindOf(ref), ref.subresource);
+    const columns = columnsOfAnswer(this.#source(ref).kindOf(ref), ref.subresource);
     const metadata = { resourceVersion: object.metadata.resourceVersion };
     const rows = [rowOf(columns, include, { wallMs, version: shape.version })(object)];
     return { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: columnDefinitionsOf(columns), rows };

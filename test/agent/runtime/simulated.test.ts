@@ -5,7 +5,7 @@ import { silentLog } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { inNamespace, resources } from '../../../src/client/api-client.ts';
 import { conditionOf } from '../../../src/client/objects.ts';
-import { NodeAgent, simulatedMachine } from '../../../src/agent/agent.ts';
+import { NodeAgent, simulatedMachine, simulatedUsage } from '../../../src/agent/agent.ts';
 import type { AgentPod } from '../../../src/agent/core/pod-spec.ts';
 import { agreeingProber } from '../../../src/agent/probe.ts';
 import { SimulatedRuntime, type Performance } from '../../../src/agent/runtime/simulated.ts';
@@ -26,6 +26,7 @@ async function world(performance: Performance = { startDelayMs: 100, stopDelayMs
       podCidr: '10.1.0.0/16',
       capacity: { cpu: '64', memory: '64Gi', pods: 500 },
       machine: simulatedMachine,
+      ownUsage: () => simulatedUsage(clock),
       heartbeatMs: 10_000,
       leaseDurationMs: 40_000,
       onContainerFailure: 'restart',

@@ -41,12 +41,26 @@ test('metrics count requests by what was asked and what came of it', async () =>
   await client.get(CONFIG_MAPS);
   await client.get(`${CONFIG_MAPS}/nope`);
   await client.get('/no/such/path');
+  await client.request('PATCH', `${CONFIG_MAPS}/x?fieldManager=me&dryRun=All`, { type: 'application/apply-patch+yaml', body: configMap('x') });
+  await client.request('POST', CONFIG_MAPS, { body: configMap('y') });
+  await client.watch(`${CONFIG_MAPS}?watch=1`).open();
   const { text, headers } = await client.get('/metrics');
   expect(headers['content-type']).toContain('text/plain; version=0.0.4');
-  expect(text).toContain('apiserver_request_total{verb="LIST",group="",version="v1",resource="configmaps",subresource="",scope="namespace",code="200"} 1');
-  expect(text).toContain('apiserver_request_total{verb="GET",group="",version="v1",resource="configmaps",subresource="",scope="resource",code="404"} 1');
-  expect(text).toContain('apiserver_request_duration_seconds_bucket{verb="LIST",group="",version="v1",resource="configmaps",subresource="",scope="namespace",le="+Inf"} 1');
+  const series = (verb: string, scope: string, dryRun = '') => `verb="${verb}",group="",version="v1",resource="configmaps",subresource="",scope="${scope}",dry_run="${dryRun}",component="apiserver"`;
+  expect(text).toContain(`apiserver_request_total{${series('LIST', 'namespace')},code="200"} 1`);
+  expect(text).toContain(`apiserver_request_total{${series('GET', 'resource')},code="404"} 1`);
+  expect(text).toContain(`apiserver_request_total{${series('APPLY', 'resource', 'All')},code="201"} 1`);
+  expect(text).toContain(`apiserver_request_duration_seconds_bucket{${series('LIST', 'namespace')},le="+Inf"} 1`);
+  expect(text).toContain(`apiserver_longrunning_requests{${series('WATCH', 'namespace').replace('dry_run="",', '')}} 1`);
   expect(text).toMatch(/apiserver_current_inflight_requests\{request_kind="readOnly"\} \d/);
+  expect(text).toContain('apiserver_storage_objects{resource="configmaps"} 1');
+  expect(text).toMatch(/apiserver_storage_objects\{resource="namespaces"\} 4/);
+  expect(text).toContain('apiserver_registered_watchers{group="",version="v1",kind="ConfigMap"} 1');
+  for (const name of ['resource_version', 'events_received_total', 'events_dispatched_total', 'initializations_total']) {
+    expect(text).toMatch(new RegExp(`apiserver_watch_cache_${name}\\{group="",resource="configmaps"\\} \\d`));
+  }
+  expect(text).toContain('apiserver_terminated_watchers_total{group="",resource="configmaps"} 0');
+  expect(text).toMatch(/kubernetes_build_info\{major="1",minor="34",git_version="v1.34.0\+podium[^"]*",platform="[^"]+"\} 1/);
   expect(text).toMatch(/process_resident_memory_bytes \d+/);
   expect(text).not.toContain('such');
 });
