@@ -71,6 +71,7 @@ export interface PlanOptions {
 /** A store's loop is helped by a larger young generation; the others are idle most of the time and shall be small. */
 const V8_FLAGS_STORE = ['--max-semi-space-size=8'];
 const V8_FLAGS_SMALL = ['--max-semi-space-size=2', '--optimize-for-size'];
+export const V8_FLAGS_API_SERVER: readonly string[] = V8_FLAGS_SMALL;
 
 /** How pods of any cluster know it. */
 const API_SERVER_HOSTS = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
