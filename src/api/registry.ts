@@ -388,12 +388,12 @@ export class Registry {
     let unchanged = place;
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
       const { draft, claims, releases } = await this.#withClaims(kind, object, undefined);
-      checkSize(kind, draft);
+      const bytes = encodeSized(kind, draft);
       if (dryRun === true) return (await this.#storage.get(key)).stored === undefined ? draft : undefined;
       const outcome = await this.#storage.write({
         key,
         expectedRevision: 0,
-        object: draft,
+        bytes,
         claims,
         releases,
         unchanged: unchanged === undefined ? undefined : { key: unchanged.key, revision: unchanged.revision },
@@ -618,7 +618,7 @@ export class Registry {
       const outcome = await this.#storage.write({
         key: target.key,
         expectedRevision: current.revision,
-        object: plan.step === 'mark' ? plan.object : undefined,
+        bytes: plan.step === 'mark' ? encodeStored(plan.object) : undefined,
         releases: plan.step === 'remove' ? this.#releases(kind, current.object) : [],
       });
       if (outcome.ok) return withRevision(plan.step === 'mark' ? plan.object : current.object, outcome.revision);
@@ -654,10 +654,11 @@ export class Registry {
       if (stored === undefined) throw notFound(kind.info, ref.name);
       const current: Stored = stored;
       let object: KubeObject;
+      let bytes: Uint8Array;
       try {
         checkPreconditions(kind, current.object, preconditions);
         object = await change(current.object);
-        checkSize(kind, object);
+        bytes = encodeSized(kind, object);
       } catch (error) {
         if (!isGuess) throw error;
         ({ stored, isGuess } = await this.#read(target));
@@ -674,7 +675,7 @@ export class Registry {
       const outcome = await this.#storage.write({
         key,
         expectedRevision: current.revision,
-        object: isGone ? undefined : draft,
+        bytes: isGone ? undefined : draft === object ? bytes : encodeStored(draft),
         claims: isGone ? [] : claims,
         releases: isGone ? this.#releases(kind, current.object) : releases,
       });
@@ -902,10 +903,11 @@ function checkMatch(match: string, wanted: number | undefined, token: string): v
   if (problem !== '') throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${problem}`);
 }
 
-function checkSize(kind: Kind, object: KubeObject): void {
-  const bytes = encodeStored(object).length;
-  if (bytes <= OBJECT_BYTES_MAX) return;
-  const message = `${kind.info.kind} ${JSON.stringify(object.metadata.name)} is too large: ${bytes} bytes, at most ${OBJECT_BYTES_MAX}`;
+/** As it is stored. */
+function encodeSized(kind: Kind, object: KubeObject): Uint8Array {
+  const bytes = encodeStored(object);
+  if (bytes.length <= OBJECT_BYTES_MAX) return bytes;
+  const message = `${kind.info.kind} ${JSON.stringify(object.metadata.name)} is too large: ${bytes.length} bytes, at most ${OBJECT_BYTES_MAX}`;
   throw new ApiError('RequestEntityTooLarge', message);
 }
 

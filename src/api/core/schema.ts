@@ -14,6 +14,8 @@ interface FieldType {
   readonly container: 'one' | 'list' | 'map';
   readonly base: string;
   readonly isRequired: boolean;
+  /** Of its items, where it has any. */
+  readonly element?: FieldType;
 }
 
 export interface Decoded {
@@ -24,22 +26,40 @@ export interface Decoded {
   readonly wrong: readonly string[];
 }
 
-type Model = ReadonlyMap<string, FieldType>;
+interface Model {
+  readonly fields: ReadonlyMap<string, FieldType>;
+  /** Those with a model of their own, those that are required, those that hold many: models are wide, and objects are not. */
+  readonly nested: readonly NamedField[];
+  readonly checked: readonly NamedField[];
+  readonly emptiable: readonly NamedField[];
+}
 
-const models: ReadonlyMap<string, Model> = new Map(
-  Object.entries(MODELS).map(([name, fields]): [string, Model] => [
-    name,
-    new Map(Object.entries(fields).map(([field, type]) => [field, parseType(type)])),
-  ]),
-);
+interface NamedField extends FieldType {
+  readonly name: string;
+  readonly hasModel: boolean;
+}
+
+const models: ReadonlyMap<string, Model> = new Map(Object.entries(MODELS).map(([name, fields]): [string, Model] => [name, modelOf(fields)]));
+
+function modelOf(texts: Readonly<Record<string, string>>): Model {
+  const fields = new Map(Object.entries(texts).map(([name, text]) => [name, parseType(text)]));
+  const named = [...fields].map(([name, type]): NamedField => ({ ...type, name, hasModel: Object.hasOwn(MODELS, type.base) }));
+  return {
+    fields,
+    nested: named.filter(({ hasModel }) => hasModel),
+    checked: named.filter(({ hasModel, isRequired }) => hasModel || isRequired),
+    emptiable: named.filter(({ hasModel, container }) => hasModel || container !== 'one'),
+  };
+}
 
 function parseType(text: string): FieldType {
   const isRequired = text.endsWith('!');
   const bare = isRequired ? text.slice(0, -1) : text;
   // The one list of lists in the models is not reachable from a kind that is served; a map of lists is Kubernetes' `any`.
-  if (bare.startsWith('[]')) return { container: 'list', base: nested(bare.slice(2)), isRequired };
-  if (bare.startsWith('{}')) return { container: 'map', base: nested(bare.slice(2)), isRequired };
-  return { container: 'one', base: bare, isRequired };
+  const container = bare.startsWith('[]') ? 'list' : bare.startsWith('{}') ? 'map' : 'one';
+  if (container === 'one') return { container, base: bare, isRequired };
+  const base = nested(bare.slice(2));
+  return { container, base, isRequired, element: { container: 'one', base, isRequired } };
 }
 
 function nested(base: string): string {
@@ -47,12 +67,12 @@ function nested(base: string): string {
 }
 
 export function modelFields(model: string): ReadonlyMap<string, FieldType> | undefined {
-  return models.get(model);
+  return models.get(model)?.fields;
 }
 
 /** The model of what a field holds (of its items, if it is a list or a map); undefined for scalars. */
 export function modelOfField(model: string, field: string): string | undefined {
-  const base = models.get(model)?.get(field)?.base;
+  const base = models.get(model)?.fields.get(field)?.base;
   return base !== undefined && models.has(base) ? base : undefined;
 }
 
@@ -69,7 +89,7 @@ interface Walk {
 }
 
 function decodeModel(walk: Walk, model: string, input: Fields, { path, fields: names }: Pick<Place, 'path' | 'fields'>): Fields {
-  const fields = models.get(model)!;
+  const { fields } = models.get(model)!;
   const output: Fields = {};
   for (const [name, value] of Object.entries(input)) {
     const at = path === '' ? name : `${path}.${name}`;
@@ -98,14 +118,14 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
       return decodeOne(walk, place, value);
     case 'list': {
       if (!Array.isArray(value)) return refuse(walk, place, value);
-      const items = value.map((item: unknown, index) => decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}[${index}]` }, item));
+      const items = value.map((item: unknown, index) => decodeOne(walk, elementAt(place, `[${index}]`), item));
       return items.filter((item) => item !== undefined);
     }
     case 'map': {
       if (!isRecord(value)) return refuse(walk, place, value);
       const output: Fields = {};
       for (const [key, item] of Object.entries(value)) {
-        const decoded = decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}.${key}` }, item);
+        const decoded = decodeOne(walk, elementAt(place, `.${key}`), item);
         if (decoded !== undefined) setField(output, key, decoded);
       }
       return output;
@@ -113,7 +133,9 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
   }
 }
 
-const elementOf = (type: FieldType): FieldType => ({ ...type, container: 'one' });
+function elementAt({ type, owner, path, fields }: Place, key: string): Place {
+  return { type: type.element ?? type, owner, path: path + key, fields };
+}
 
 function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
   const { base } = place.type;
@@ -199,14 +221,14 @@ function goType({ container, base }: FieldType): string {
 
 /** Takes out, in place, lists and maps without entries that need not be there: Kubernetes' storage does not keep them. */
 export function dropEmpty(model: string, value: Fields): void {
-  for (const [name, { base, container, isRequired }] of models.get(model)!) {
+  for (const { name, base, container, isRequired, hasModel } of models.get(model)!.emptiable) {
     const field = value[name];
     if (typeof field !== 'object' || field === null) continue;
     if (container === 'one') {
-      if (models.has(base)) dropEmpty(base, field as Fields); // decoded: a model's field is a record
+      dropEmpty(base, field as Fields); // decoded: a model's field is a record
       continue;
     }
-    if (models.has(base)) for (const item of Object.values(field as Fields)) dropEmpty(base, item as Fields);
+    if (hasModel) for (const item of Object.values(field as Fields)) dropEmpty(base, item as Fields);
     if (!isRequired && Object.keys(field).length === 0) delete value[name];
   }
 }
@@ -214,9 +236,9 @@ export function dropEmpty(model: string, value: Fields): void {
 /** Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. */
 export function applyDefaults(model: string, value: Fields): void {
   DEFAULTS[model]?.(value);
-  for (const [name, { base, container }] of models.get(model)!) {
+  for (const { name, base, container } of models.get(model)!.nested) {
     const field = value[name];
-    if (field === undefined || !models.has(base)) continue;
+    if (field === undefined) continue;
     if (container === 'one') applyDefaults(base, field as Fields); // decoded: a model's field is a record
     else for (const item of Object.values(field as Fields)) applyDefaults(base, item as Fields);
   }
@@ -228,15 +250,15 @@ export function applyDefaults(model: string, value: Fields): void {
  */
 export function missingFields(model: string, value: Fields, path = '', isStatus = false): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [name, { base, container, isRequired }] of models.get(model)!) {
-    const at = path === '' ? name : `${path}.${name}`;
+  for (const { name, base, container, isRequired, hasModel } of models.get(model)!.checked) {
     const field = value[name];
+    if (field === undefined && !isRequired) continue;
+    const at = path === '' ? name : `${path}.${name}`;
     const inStatus = isStatus || (path === '' && name === 'status');
     if (field === undefined || (field === '' && isRequired)) {
-      if (!isRequired) continue;
       if (!inStatus) errors.push(required(at));
       else if (field === undefined) fillZero(value, name, container === 'one' ? base : container);
-    } else if (models.has(base)) {
+    } else if (hasModel) {
       if (container === 'one') errors.push(...missingFields(base, field as Fields, at, inStatus));
       else {
         for (const [key, item] of Object.entries(field as Fields)) {
