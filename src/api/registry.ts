@@ -335,14 +335,16 @@ export class Registry {
       const detail = 'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
       throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
     }
+    const prefix = this.#prefix(kind, ref);
     const cache = this.#cache(kind, sendsInitial ? 0 : wanted);
     // Without a version the newest is meant, which only a quorum knows.
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
     await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
     const startsWithState = sendsInitial || ((wanted === undefined || wanted === 0) && query.sendInitialEvents !== false);
     const events = cache.watch({
-      prefix: this.#prefix(kind, ref),
+      prefix,
       matches: selection.matches,
+      name: JSON.stringify([prefix, kind.info.version, kind.info.group, query.labelSelector ?? '', fieldSelector]),
       indexed: kind.selectableFields['spec.nodeName'] === undefined ? undefined : selection.exact.get('spec.nodeName'),
       after: startsWithState ? undefined : wanted === undefined || wanted === 0 ? cache.revision : wanted,
       bookmarks: query.allowWatchBookmarks ?? false,

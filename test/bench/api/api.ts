@@ -153,10 +153,11 @@ function watchMeasure(connections: number): Measure {
     warmUps: 0,
     round: async (subject) => {
       await prepareWatched(subject);
-      const { p50Ms, p99Ms, writeP50Ms, rssMiB, cpuShare, watchersCpuShare } = await watchRound(subject, { ...WATCH_LOAD, connections });
+      const { p50Ms, p99Ms, changesPerSecond, writeP50Ms, rssMiB, cpuShare, watchersCpuShare } = await watchRound(subject, { ...WATCH_LOAD, connections });
       return {
         [`${name}: delivery p99, ms`]: p99Ms,
         '  delivery p50, ms': p50Ms,
+        '  changes/s that were kept': changesPerSecond,
         '  of it the write itself, p50, ms': writeP50Ms,
         '  peak RSS of the server, MiB': rssMiB,
         '  processor time of the server, % of a core': 100 * cpuShare,

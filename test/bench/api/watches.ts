@@ -18,6 +18,8 @@ export interface WatchLoad {
 }
 
 export interface WatchResult extends WatchersReport {
+  /** As it was kept. */
+  readonly changesPerSecond: number;
   /** Of the API server, at its most. */
   readonly rssMiB: number;
   /** Of a core that the API server used, and what the watchers' process did. */
@@ -31,6 +33,8 @@ const OBJECTS = 100;
 const PATH = `/api/v1/namespaces/${WATCHED}/configmaps`;
 /** What is sent before anything counts. */
 const WARM_UP_SECONDS = 1;
+/** A server that cannot keep the pace is not asked for more: its rate says so. */
+const WRITES_MAX = 50;
 const DELIVERED_TIMEOUT_MS = 30_000;
 
 export async function prepareWatched(subject: Subject): Promise<void> {
@@ -53,11 +57,13 @@ export async function watchRound(subject: Subject, { watches, connections, chang
     const [cpu, startedAt] = [cpuMsOf(subject.pid), systemClock.monotonic()];
     const count = changesPerSecond * seconds;
     const writesMs = await change(subject, { count, perSecond: changesPerSecond });
+    const changesPerSecondDone = count / ((systemClock.monotonic() - startedAt) / 1000);
     const report = await watchers.delivered(count);
     const ms = systemClock.monotonic() - startedAt;
     if (report.events !== count * watches) throw new Error(`${subject.name}: ${report.events} events for ${count} changes and ${watches} watchers`);
     return {
       ...report,
+      changesPerSecond: changesPerSecondDone,
       rssMiB: peakRssOf(subject.pid),
       cpuShare: (cpuMsOf(subject.pid) - cpu) / ms,
       watchersCpuShare: (report.cpuMs - before.cpuMs) / ms,
@@ -68,13 +74,20 @@ export async function watchRound(subject: Subject, { watches, connections, chang
   }
 }
 
-/** At an even pace, however long each takes; answers how long. */
+/** At an even pace, however long each takes, as long as not too many are under way; answers how long each took. */
 async function change(subject: Subject, { count, perSecond }: { readonly count: number; readonly perSecond: number }): Promise<number[]> {
   const startedAt = systemClock.monotonic();
   const writes: Promise<number>[] = [];
+  let underWay = 0;
+  const write = async (object: number) => {
+    underWay++;
+    const ms = await writeOnce(subject, object);
+    underWay--;
+    return ms;
+  };
   while (writes.length < count) {
     const due = Math.min(count, Math.floor(((systemClock.monotonic() - startedAt) * perSecond) / 1000) + 1);
-    while (writes.length < due) writes.push(writeOnce(subject, writes.length % OBJECTS));
+    while (writes.length < due && underWay < WRITES_MAX) writes.push(write(writes.length % OBJECTS));
     await sleep(systemClock, 2);
   }
   return Promise.all(writes);
