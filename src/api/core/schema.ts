@@ -14,6 +14,8 @@ interface FieldType {
   readonly container: 'one' | 'list' | 'map';
   readonly base: string;
   readonly isRequired: boolean;
+  /** It, or each of its items, is a record that has a model. */
+  readonly hasModel: boolean;
   /** Of its items, where it has any. */
   readonly element?: FieldType;
 }
@@ -28,28 +30,15 @@ export interface Decoded {
 
 interface Model {
   readonly fields: ReadonlyMap<string, FieldType>;
-  /** Those with a model of their own, those that are required, those that hold many: models are wide, and objects are not. */
-  readonly nested: readonly NamedField[];
-  readonly checked: readonly NamedField[];
-  readonly emptiable: readonly NamedField[];
-}
-
-interface NamedField extends FieldType {
-  readonly name: string;
-  readonly hasModel: boolean;
+  /** Those that are required, or hold what may lack something: models are wide, and objects are not. */
+  readonly checked: readonly (readonly [name: string, type: FieldType])[];
 }
 
 const models: ReadonlyMap<string, Model> = new Map(Object.entries(MODELS).map(([name, fields]): [string, Model] => [name, modelOf(fields)]));
 
 function modelOf(texts: Readonly<Record<string, string>>): Model {
   const fields = new Map(Object.entries(texts).map(([name, text]) => [name, parseType(text)]));
-  const named = [...fields].map(([name, type]): NamedField => ({ ...type, name, hasModel: Object.hasOwn(MODELS, type.base) }));
-  return {
-    fields,
-    nested: named.filter(({ hasModel }) => hasModel),
-    checked: named.filter(({ hasModel, isRequired }) => hasModel || isRequired),
-    emptiable: named.filter(({ hasModel, container }) => hasModel || container !== 'one'),
-  };
+  return { fields, checked: [...fields].filter(([, { isRequired, hasModel }]) => isRequired || hasModel) };
 }
 
 function parseType(text: string): FieldType {
@@ -57,9 +46,9 @@ function parseType(text: string): FieldType {
   const bare = isRequired ? text.slice(0, -1) : text;
   // The one list of lists in the models is not reachable from a kind that is served; a map of lists is Kubernetes' `any`.
   const container = bare.startsWith('[]') ? 'list' : bare.startsWith('{}') ? 'map' : 'one';
-  if (container === 'one') return { container, base: bare, isRequired };
-  const base = nested(bare.slice(2));
-  return { container, base, isRequired, element: { container: 'one', base, isRequired } };
+  const base = container === 'one' ? bare : nested(bare.slice(2));
+  const one: FieldType = { container: 'one', base, isRequired, hasModel: Object.hasOwn(MODELS, base) };
+  return container === 'one' ? one : { ...one, container, element: one };
 }
 
 function nested(base: string): string {
@@ -139,7 +128,7 @@ function elementAt({ type, owner, path, fields }: Place, key: string): Place {
 
 function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
   const { base } = place.type;
-  if (models.has(base)) {
+  if (place.type.hasModel) {
     if (!isRecord(value)) return refuse(walk, place, value);
     return decodeModel(walk, base, value, place);
   }
@@ -221,11 +210,13 @@ function goType({ container, base }: FieldType): string {
 
 /** Takes out, in place, lists and maps without entries that need not be there: Kubernetes' storage does not keep them. */
 export function dropEmpty(model: string, value: Fields): void {
-  for (const { name, base, container, isRequired, hasModel } of models.get(model)!.emptiable) {
-    const field = value[name];
-    if (typeof field !== 'object' || field === null) continue;
+  const { fields } = models.get(model)!;
+  for (const name of Object.keys(value)) {
+    const [field, type] = [value[name], fields.get(name)];
+    if (typeof field !== 'object' || field === null || type === undefined) continue;
+    const { base, container, isRequired, hasModel } = type;
     if (container === 'one') {
-      dropEmpty(base, field as Fields); // decoded: a model's field is a record
+      if (hasModel) dropEmpty(base, field as Fields); // decoded: a model's field is a record
       continue;
     }
     if (hasModel) for (const item of Object.values(field as Fields)) dropEmpty(base, item as Fields);
@@ -236,9 +227,11 @@ export function dropEmpty(model: string, value: Fields): void {
 /** Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. */
 export function applyDefaults(model: string, value: Fields): void {
   DEFAULTS[model]?.(value);
-  for (const { name, base, container } of models.get(model)!.nested) {
-    const field = value[name];
-    if (field === undefined) continue;
+  const { fields } = models.get(model)!;
+  for (const name of Object.keys(value)) {
+    const [field, type] = [value[name], fields.get(name)];
+    if (field === undefined || type?.hasModel !== true) continue;
+    const { base, container } = type;
     if (container === 'one') applyDefaults(base, field as Fields); // decoded: a model's field is a record
     else for (const item of Object.values(field as Fields)) applyDefaults(base, item as Fields);
   }
@@ -250,7 +243,7 @@ export function applyDefaults(model: string, value: Fields): void {
  */
 export function missingFields(model: string, value: Fields, path = '', isStatus = false): FieldError[] {
   const errors: FieldError[] = [];
-  for (const { name, base, container, isRequired, hasModel } of models.get(model)!.checked) {
+  for (const [name, { base, container, isRequired, hasModel }] of models.get(model)!.checked) {
     const field = value[name];
     if (field === undefined && !isRequired) continue;
     const at = path === '' ? name : `${path}.${name}`;

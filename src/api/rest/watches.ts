@@ -16,9 +16,9 @@ import { rowOf } from './lists.ts';
 import type { RestLimits } from './limits.ts';
 import type { Reply } from './reply.ts';
 
-/** A tick for so many watches: a few go out at once, thousands within a twentieth of a second. */
+/** A tick for so many watches: a few go out at once; thousands take their time to write, and wait no longer than that. */
 const WATCHES_A_TICK_MS = 20;
-const TICK_MS_MAX = 50;
+const TICK_MS_MAX = 30;
 /** Batches that watchers of one kind are likely to share at one time. */
 const BATCHES_KEPT = 8;
 
@@ -49,7 +49,8 @@ export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () =>
       if (isSlow()) return await endSlow(reply, world);
       if (next.done === true) return 'over';
       for (const bytes of encoder.chunks([next.value, ...events.takeAll()], world.limits.watchBufferBytesMax)) {
-        if (!(await taken(reply, bytes, world))) return reply.isOver ? 'gone' : endStalled(reply);
+        const isTaken = taken(reply, bytes, world);
+        if (isTaken !== true && !(await isTaken)) return reply.isOver ? 'gone' : endStalled(reply);
         if (isSlow()) return await endSlow(reply, world);
       }
       await world.ticks.next();
