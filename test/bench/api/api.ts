@@ -38,21 +38,25 @@ const WATCHES = 1_000;
 const WATCH_LOAD = { watches: WATCHES, changesPerSecond: 200, seconds: Number(process.env['PODIUM_BENCH_SECONDS'] ?? 5) } as const;
 /** A list's length differs by its resourceVersion alone. */
 const LIST_BYTES_SLACK = 100;
+const FAILURE_CHARACTERS_MAX = 300;
 
 export async function benchApi(options: BenchOptions): Promise<string> {
   const { all, stop } = await makeSubjects(options);
   try {
     const rows: string[][] = [];
+    const failures: string[] = [];
+    const rowsOf = async (measure: Measure) => void rows.push(...(await run(measure, { all, rounds: options.rounds, failures })));
     for (const subject of all) await subject.start();
     const named = (measures: readonly Measure[]) => measures.filter(({ name }) => name.includes(options.filter));
     const empty = named(emptyMeasures());
     for (const subject of empty.length > 0 ? all : []) await prepareSmall(subject);
-    for (const measure of empty) rows.push(...(await run(measure, all, options.rounds)));
+    for (const measure of empty) await rowsOf(measure);
     const names = new Map<Subject, readonly string[]>();
     for (const subject of all) names.set(subject, await fill(subject, options.pods));
-    for (const measure of named(fullMeasures(names, options.pods))) rows.push(...(await run(measure, all, options.rounds)));
+    for (const measure of named(fullMeasures(names, options.pods))) await rowsOf(measure);
     const hasRatio = all.at(-1)?.kind === 'kube-apiserver';
-    const report = table([[`API server, ${options.pods} pods, store members: ${options.members}`, ...all.map(({ name }) => name), ...(hasRatio ? ['ratio on etcd'] : []), 'target'], ...rows]);
+    const figures = table([[`API server, ${options.pods} pods, store members: ${options.members}`, ...all.map(({ name }) => name), ...(hasRatio ? ['ratio on etcd'] : []), 'target'], ...rows]);
+    const report = [figures, ...failures].join('\n');
     if (options.profileDir === undefined) return report;
     for (const subject of all) await subject.stop();
     return `${report}\n\n${whereTheTimeGoes(options.profileDir)}`;
@@ -153,7 +157,7 @@ function watchMeasure(connections: number): Measure {
     warmUps: 0,
     round: async (subject) => {
       await prepareWatched(subject);
-      const { p50Ms, p99Ms, changesPerSecond, writeP50Ms, rssMiB, cpuShare, watchersCpuShare } = await watchRound(subject, { ...WATCH_LOAD, connections });
+      const { p50Ms, p99Ms, changesPerSecond, writeP50Ms, rssMiB, cpuShare, cpuMsAThousand, watchersCpuShare } = await watchRound(subject, { ...WATCH_LOAD, connections });
       return {
         [`${name}: delivery p99, ms`]: p99Ms,
         '  delivery p50, ms': p50Ms,
@@ -161,6 +165,7 @@ function watchMeasure(connections: number): Measure {
         '  of it the write itself, p50, ms': writeP50Ms,
         '  peak RSS of the server, MiB': rssMiB,
         '  processor time of the server, % of a core': 100 * cpuShare,
+        "  server's processor time for 1,000 deliveries, writes included, ms": cpuMsAThousand,
         "  of the watchers' process": 100 * watchersCpuShare,
       };
     },
@@ -200,28 +205,41 @@ async function fill(subject: Subject, pods: number): Promise<readonly string[]> 
   return subject.storedPods('default');
 }
 
-async function run({ name, targets, warmUps, round }: Measure, all: readonly Subject[], rounds: number): Promise<string[][]> {
+interface Run {
+  readonly all: readonly Subject[];
+  readonly rounds: number;
+  /** Rounds that failed: they have no figures, and are told of. */
+  readonly failures: string[];
+}
+
+async function run({ name, targets, warmUps, round }: Measure, { all, rounds, failures }: Run): Promise<string[][]> {
   const found = all.map(() => new Map<string, number[]>());
   for (let number = -warmUps; number < rounds; number++) {
     for (const [at, subject] of all.entries()) {
-      const figures = await round(subject, number);
-      if (figures === undefined) return [];
+      const figures = await round(subject, number).catch((error: unknown) => {
+        failures.push(`a round of ${name} failed on ${subject.name}: ${String(error).slice(0, FAILURE_CHARACTERS_MAX)}`);
+        process.stderr.write(`  ${failures.at(-1)}\n`);
+        return undefined;
+      });
       await sleep(systemClock, SETTLE_MS);
+      if (figures === undefined) continue;
       process.stderr.write(`  ${subject.name}: ${name}: ${Object.values(figures).map(shown).join(', ')}${number < 0 ? ' (warming up)' : ''}\n`);
       if (number < 0) continue;
       for (const [row, figure] of Object.entries(figures)) found[at]!.set(row, [...(found[at]!.get(row) ?? []), figure]);
     }
   }
-  return [...found[0]!.keys()].map((row) => {
-    const values = found.map((rows) => rows.get(row)!);
-    const peers = all.map(({ kind }, at) => ({ kind, median: median(values[at]!) })).slice(-2);
+  return [...new Set(found.flatMap((rows) => [...rows.keys()]))].map((row) => {
+    const values = found.map((rows) => rows.get(row));
+    const peers = all.map(({ kind }, at) => ({ kind, values: values[at] })).slice(-2);
     const isCompared = peers.at(-1)?.kind === 'kube-apiserver';
-    return [row, ...values.map(spread), ...(isCompared ? [ratio(peers[0]!.median, peers[1]!.median)] : []), targets[row] ?? ''];
+    const medians = peers.map((peer) => (peer.values === undefined ? undefined : median(peer.values)));
+    return [row, ...values.map(spread), ...(isCompared ? [ratio(medians[0], medians[1])] : []), targets[row] ?? ''];
   });
 }
 
 /** The median and the range. */
-function spread(values: readonly number[]): string {
+function spread(values: readonly number[] | undefined): string {
+  if (values === undefined) return '—';
   return `${shown(median(values))} (${shown(Math.min(...values))}–${shown(Math.max(...values))})`;
 }
 

@@ -24,6 +24,7 @@ export interface WatchResult extends WatchersReport {
   readonly rssMiB: number;
   /** Of a core that the API server used, and what the watchers' process did. */
   readonly cpuShare: number;
+  readonly cpuMsAThousand: number;
   readonly watchersCpuShare: number;
   readonly writeP50Ms: number;
 }
@@ -61,11 +62,13 @@ export async function watchRound(subject: Subject, { watches, connections, chang
     const report = await watchers.delivered(count);
     const ms = systemClock.monotonic() - startedAt;
     if (report.events !== count * watches) throw new Error(`${subject.name}: ${report.events} events for ${count} changes and ${watches} watchers`);
+    const cpuMs = cpuMsOf(subject.pid) - cpu;
     return {
       ...report,
       changesPerSecond: changesPerSecondDone,
       rssMiB: peakRssOf(subject.pid),
-      cpuShare: (cpuMsOf(subject.pid) - cpu) / ms,
+      cpuShare: cpuMs / ms,
+      cpuMsAThousand: cpuMs / (report.events / 1000),
       watchersCpuShare: (report.cpuMs - before.cpuMs) / ms,
       writeP50Ms: percentile(writesMs, 0.5),
     };
