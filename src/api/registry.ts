@@ -340,14 +340,16 @@ export class Registry {
       const detail = 'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
       throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
     }
+    const prefix = this.#prefix(kind, ref);
     const cache = this.#cache(kind, sendsInitial ? 0 : wanted);
     // Without a version the newest is meant, which only a quorum knows.
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
     await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
     const startsWithState = sendsInitial || ((wanted === undefined || wanted === 0) && query.sendInitialEvents !== false);
     const events = cache.watch({
-      prefix: this.#prefix(kind, ref),
+      prefix,
       matches: selection.matches,
+      name: JSON.stringify([prefix, kind.info.version, kind.info.group, query.labelSelector ?? '', fieldSelector]),
       indexed: kind.selectableFields['spec.nodeName'] === undefined ? undefined : selection.exact.get('spec.nodeName'),
       after: startsWithState ? undefined : wanted === undefined || wanted === 0 ? cache.revision : wanted,
       bookmarks: query.allowWatchBookmarks ?? false,
@@ -393,12 +395,12 @@ export class Registry {
     let unchanged = place;
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
       const { draft, claims, releases } = await this.#withClaims(kind, object, undefined);
-      checkSize(kind, draft);
+      const bytes = encodeSized(kind, draft);
       if (dryRun === true) return (await this.#storage.get(key)).stored === undefined ? draft : undefined;
       const outcome = await this.#storage.write({
         key,
         expectedRevision: 0,
-        object: draft,
+        bytes,
         claims,
         releases,
         unchanged: unchanged === undefined ? undefined : { key: unchanged.key, revision: unchanged.revision },
@@ -623,7 +625,7 @@ export class Registry {
       const outcome = await this.#storage.write({
         key: target.key,
         expectedRevision: current.revision,
-        object: plan.step === 'mark' ? plan.object : undefined,
+        bytes: plan.step === 'mark' ? encodeStored(plan.object) : undefined,
         releases: plan.step === 'remove' ? this.#releases(kind, current.object) : [],
       });
       if (outcome.ok) return withRevision(plan.step === 'mark' ? plan.object : current.object, outcome.revision);
@@ -659,10 +661,11 @@ export class Registry {
       if (stored === undefined) throw notFound(kind.info, ref.name);
       const current: Stored = stored;
       let object: KubeObject;
+      let bytes: Uint8Array;
       try {
         checkPreconditions(kind, current.object, preconditions);
         object = await change(current.object);
-        checkSize(kind, object);
+        bytes = encodeSized(kind, object);
       } catch (error) {
         if (!isGuess) throw error;
         ({ stored, isGuess } = await this.#read(target));
@@ -679,7 +682,7 @@ export class Registry {
       const outcome = await this.#storage.write({
         key,
         expectedRevision: current.revision,
-        object: isGone ? undefined : draft,
+        bytes: isGone ? undefined : draft === object ? bytes : encodeStored(draft),
         claims: isGone ? [] : claims,
         releases: isGone ? this.#releases(kind, current.object) : releases,
       });
@@ -907,10 +910,11 @@ function checkMatch(match: string, wanted: number | undefined, token: string): v
   if (problem !== '') throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${problem}`);
 }
 
-function checkSize(kind: Kind, object: KubeObject): void {
-  const bytes = encodeStored(object).length;
-  if (bytes <= OBJECT_BYTES_MAX) return;
-  const message = `${kind.info.kind} ${JSON.stringify(object.metadata.name)} is too large: ${bytes} bytes, at most ${OBJECT_BYTES_MAX}`;
+/** As it is stored. */
+function encodeSized(kind: Kind, object: KubeObject): Uint8Array {
+  const bytes = encodeStored(object);
+  if (bytes.length <= OBJECT_BYTES_MAX) return bytes;
+  const message = `${kind.info.kind} ${JSON.stringify(object.metadata.name)} is too large: ${bytes.length} bytes, at most ${OBJECT_BYTES_MAX}`;
   throw new ApiError('RequestEntityTooLarge', message);
 }
 

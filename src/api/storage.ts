@@ -33,8 +33,8 @@ export interface Write {
   readonly key: string;
   /** What the writer saw under the key; 0: nothing. */
   readonly expectedRevision: number;
-  /** undefined: delete. */
-  readonly object: KubeObject | undefined;
+  /** The object by {@link encodeStored}; undefined: delete. */
+  readonly bytes: Uint8Array | undefined;
   /** Must be free, and are taken in the same revision. */
   readonly claims?: readonly Claim[];
   readonly releases?: readonly string[];
@@ -100,14 +100,14 @@ export class Storage {
   }
 
   async write(write: Write): Promise<WriteOutcome> {
-    const { key, expectedRevision, object, claims = [], releases = [], unchanged } = write;
+    const { key, expectedRevision, bytes, claims = [], releases = [], unchanged } = write;
     const compare: Init<Compare>[] = [
       modRevisionIs(key, expectedRevision),
       ...claims.map((claim) => modRevisionIs(claim.key, 0)),
       ...(unchanged === undefined ? [] : [modRevisionIs(unchanged.key, unchanged.revision)]),
     ];
     const success: Init<RequestOp>[] = [
-      object === undefined ? remove(key) : put(key, encodeStored(object)),
+      bytes === undefined ? remove(key) : put(key, bytes),
       ...claims.map(({ key: claimed, holder }) => put(claimed, fromUtf8(holder))),
       ...releases.map(remove),
     ];

@@ -47,6 +47,8 @@ export interface Interest {
   readonly matches: (object: KubeObject) => boolean;
   /** The indexed field must have this value; undefined: any. */
   readonly indexed: string | undefined;
+  /** What two interests have the same of is the same interest; undefined: it is like no other. */
+  readonly name?: string | undefined;
 }
 
 export interface CacheWatchOptions extends Interest {
@@ -91,6 +93,12 @@ interface Watcher extends Interest {
   readonly onSlow: (() => void) | undefined;
 }
 
+/** Watchers with one interest: what a change is to them is found out once. */
+interface Audience {
+  readonly interest: Interest;
+  readonly watchers: Set<Watcher>;
+}
+
 /** In the place of the maxima above. */
 export interface WatchLimits {
   readonly historyMax?: number;
@@ -111,8 +119,8 @@ export class WatchCache {
   readonly #objects = new Map<string, CachedObject>();
   readonly #history: Change[] = [];
   readonly #historyMax: number;
-  /** By the indexed value that they want; under undefined those that want all. */
-  readonly #watchers = new Map<string | undefined, Set<Watcher>>();
+  /** By the indexed value that they want (under undefined those that want all), then by the name of their interest. */
+  readonly #audiences = new Map<string | undefined, Map<unknown, Audience>>();
   /** Everything up to here has been seen. 0: not filled yet. */
   #revision = 0;
   /** Changes after this one are in the history. */
@@ -153,9 +161,7 @@ export class WatchCache {
   }
 
   get watcherCount(): number {
-    let count = 0;
-    for (const set of this.#watchers.values()) count += set.size;
-    return count;
+    return [...this.#watchers()].length;
   }
 
   /** undefined: it is not filled. */
@@ -207,8 +213,7 @@ export class WatchCache {
     const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision, onSlow: options.onSlow };
     if (after === undefined) this.#sendInitial(watcher, options);
     else this.#sendHistory(watcher, after);
-    const set = this.#watchers.get(options.indexed) ?? new Set();
-    this.#watchers.set(options.indexed, set.add(watcher));
+    this.#add(watcher);
     const timer = timeoutMs > 0 ? this.#options.clock.setTimer(timeoutMs, () => this.#timeOut(watcher, leave)) : undefined;
     const leave = () => {
       timer?.cancel();
@@ -353,14 +358,14 @@ export class WatchCache {
     }
     const [now, before] = [this.#indexOf(change.now), this.#indexOf(change.before)];
     for (const wanted of new Set([undefined, now, before])) {
-      const watchers = this.#watchers.get(wanted);
-      if (watchers !== undefined) for (const watcher of watchers) this.#send(watcher, change);
+      for (const { interest, watchers } of this.#audiences.get(wanted)?.values() ?? []) {
+        const event = this.#eventFor(interest, change);
+        if (event !== undefined) for (const watcher of watchers) if (event.revision > watcher.after) this.#send(watcher, event);
+      }
     }
   }
 
-  #send(watcher: Watcher, change: Change): void {
-    const event = this.#eventFor(watcher, change);
-    if (event === undefined) return;
+  #send(watcher: Watcher, event: CacheEvent): void {
     this.#counts.dispatched++;
     if (watcher.pipe.push(event)) return;
     this.#counts.slowWatchers++;
@@ -370,14 +375,13 @@ export class WatchCache {
     watcher.pipe.end();
   }
 
-  /** What the change is to the watcher, if anything. */
-  #eventFor(watcher: Watcher, { revision, now, before, events }: Change): CacheEvent | undefined {
-    if (revision <= watcher.after) return undefined;
-    const isNow = now !== undefined && isOf(watcher, now, this.#indexOf(now));
-    const wasBefore = before !== undefined && isOf(watcher, before, this.#indexOf(before));
+  /** What the change is to whoever has the interest, if anything. */
+  #eventFor(interest: Interest, { revision, now, before, events }: Change): CacheEvent | undefined {
+    const isNow = now !== undefined && isOf(interest, now, this.#indexOf(now));
+    const wasBefore = before !== undefined && isOf(interest, before, this.#indexOf(before));
     if (isNow && wasBefore) return (events.MODIFIED ??= { type: 'MODIFIED', revision, cached: now });
     if (isNow) return (events.ADDED ??= { type: 'ADDED', revision, cached: now });
-    // What leaves the selection is deleted for this watcher, as it last was, at the revision at which it left.
+    // What leaves the selection is deleted for its watchers, as it last was, at the revision at which it left.
     return wasBefore ? (events.DELETED ??= { type: 'DELETED', revision, cached: atRevision(before, revision) }) : undefined;
   }
 
@@ -389,15 +393,31 @@ export class WatchCache {
 
   // --- watchers
 
+  #add(watcher: Watcher): void {
+    const ofIndex = this.#audiences.get(watcher.indexed) ?? new Map<unknown, Audience>();
+    const name = watcher.name ?? watcher;
+    const { prefix, matches, indexed } = watcher;
+    const audience = ofIndex.get(name) ?? { interest: { prefix, matches, indexed }, watchers: new Set() };
+    audience.watchers.add(watcher);
+    this.#audiences.set(watcher.indexed, ofIndex.set(name, audience));
+  }
+
   #remove(watcher: Watcher): void {
-    const set = this.#watchers.get(watcher.indexed);
-    set?.delete(watcher);
-    if (set?.size === 0) this.#watchers.delete(watcher.indexed);
+    const ofIndex = this.#audiences.get(watcher.indexed);
+    const name = watcher.name ?? watcher;
+    const audience = ofIndex?.get(name);
+    audience?.watchers.delete(watcher);
+    if (audience?.watchers.size === 0) ofIndex?.delete(name);
+    if (ofIndex?.size === 0) this.#audiences.delete(watcher.indexed);
+  }
+
+  *#watchers(): Generator<Watcher> {
+    for (const ofIndex of this.#audiences.values()) for (const { watchers } of ofIndex.values()) yield* watchers;
   }
 
   #endWatchers(error?: Error): void {
-    const all = [...this.#watchers.values()].flatMap((set) => [...set]);
-    this.#watchers.clear();
+    const all = [...this.#watchers()];
+    this.#audiences.clear();
     for (const { pipe } of all) pipe.end(error);
   }
 
@@ -406,16 +426,14 @@ export class WatchCache {
     if (this.#controller.signal.aborted) return;
     this.#progressTimer ??= clock.setTimer(PROGRESS_MS, () => {
       this.#progressTimer = undefined;
-      if (this.#watchers.size === 0) return;
+      if (this.#audiences.size === 0) return;
       this.#storeWatch?.requestProgress();
       this.#armTimers();
     });
     this.#bookmarkTimer ??= clock.setTimer(BOOKMARK_MS, () => {
       this.#bookmarkTimer = undefined;
-      if (this.#watchers.size === 0) return;
-      for (const set of this.#watchers.values()) {
-        for (const watcher of set) if (watcher.bookmarks) this.#bookmark(watcher);
-      }
+      if (this.#audiences.size === 0) return;
+      for (const watcher of this.#watchers()) if (watcher.bookmarks) this.#bookmark(watcher);
       this.#armTimers();
     });
   }

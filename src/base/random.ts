@@ -113,9 +113,10 @@ class SeededRandom implements Random {
   }
 
   uuid(): string {
-    const hex = Array.from({ length: 4 }, () => this.uint32().toString(16).padStart(8, '0')).join('');
+    let hex = '';
+    for (let i = 0; i < 4; i++) hex += this.uint32().toString(16).padStart(8, '0');
     const variant = (8 + this.below(4)).toString(16);
-    return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, variant + hex.slice(17, 20), hex.slice(20)].join('-');
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
   fork(label: string): Random {

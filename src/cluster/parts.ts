@@ -71,6 +71,8 @@ export interface PlanOptions {
 /** A store's loop is helped by a larger young generation; the others are idle most of the time and shall be small. */
 const V8_FLAGS_STORE = ['--max-semi-space-size=8'];
 const V8_FLAGS_SMALL = ['--max-semi-space-size=2', '--optimize-for-size'];
+/** An API server's requests are short and many: a young generation of 2 MiB, and code made to be small, cost half of its speed. */
+export const V8_FLAGS_API_SERVER: readonly string[] = ['--max-semi-space-size=16'];
 
 /** How pods of any cluster know it. */
 const API_SERVER_HOSTS = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
@@ -154,7 +156,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     specs.push({
       name,
       command: node,
-      args: [...V8_FLAGS_SMALL, entry, verb, `--config=${join(dataDir, 'parts', `${name}.json`)}`],
+      args: [...(verb === 'apiserver' ? V8_FLAGS_API_SERVER : V8_FLAGS_SMALL), entry, verb, `--config=${join(dataDir, 'parts', `${name}.json`)}`],
       env: {},
       logFile: logFile(dataDir, name),
       addresses: [listenAddress, ...restAddress],

@@ -20,8 +20,21 @@ const DECIMAL_EXPONENT: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3
 export const QUANTITY_MESSAGE =
   "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
+/** Objects have few quantities, again and again: a pod's are read five times while it is created. */
+const parsed = new Map<string, bigint>();
+const PARSED_MAX = 1_000;
+
 /** Nano-units; undefined for text that is no quantity. */
 export function parseQuantity(text: string): bigint | undefined {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const nano = parse(text);
+  if (parsed.size >= PARSED_MAX) parsed.clear();
+  if (nano !== undefined) parsed.set(text, nano);
+  return nano;
+}
+
+function parse(text: string): bigint | undefined {
   const match = PATTERN.exec(text);
   if (match === null || text.length > 64) return undefined;
   const [, sign, number = '', suffix = ''] = match;

@@ -113,9 +113,12 @@ export function equalJson(a: unknown, b: unknown): boolean {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
   }
   if (!isRecord(a) || !isRecord(b)) return false;
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  // What every object inherits (`constructor`) is no field.
-  const own = (record: Record<string, unknown>, key: string) => (Object.hasOwn(record, key) ? record[key] : undefined);
-  for (const key of keys) if (!equalJson(own(a, key), own(b, key))) return false;
+  for (const key of Object.keys(a)) if (!equalJson(a[key], ownField(b, key))) return false;
+  for (const key of Object.keys(b)) if (b[key] !== undefined && !Object.hasOwn(a, key)) return false;
   return true;
+}
+
+/** What every object inherits (`constructor`) is no field. */
+export function ownField(record: Readonly<Record<string, unknown>>, key: string): unknown {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
 }

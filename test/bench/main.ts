@@ -1,8 +1,9 @@
 /**
- * `npm run bench [-- store|cluster [part of a measurement's name]]`: what Podium costs on this machine, beside its peer.
+ * `npm run bench [-- store|api|cluster [part of a measurement's name]]`: what Podium costs on this machine, beside its peer.
  * The figures of a machine that does something else meanwhile are worth little; the ratios a little more.
  */
 import { cpus, loadavg, release, totalmem } from 'node:os';
+import { benchApi } from './api/api.ts';
 import { benchCluster } from './cluster.ts';
 import { HELP, parseBenchOptions } from './options.ts';
 import { benchStore } from './store.ts';
@@ -21,4 +22,5 @@ console.log(
   `${cpus().length} × ${cpu?.model.trim() ?? '?'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${release()}, Node.js ${process.version}, load ${load()}\n`,
 );
 if (what === 'all' || what === 'store') console.log(`${await benchStore(options)}\n`);
+if (what === 'all' || what === 'api') console.log(`${await benchApi(options)}\n`);
 if (what === 'all' || what === 'cluster') console.log(await benchCluster());

@@ -1,5 +1,5 @@
 /** What processes use, as the kernel counts it. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 /** Proportional set size in MiB: a page that several processes share counts once among them. */
 export function pssOf(pid: number): number {
@@ -13,4 +13,23 @@ export function cpuMsOf(pid: number): number {
   // The name in brackets may hold spaces; user and system time are the 14th and 15th field, in hundredths of a second.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Resident memory in MiB; shared pages count too. */
+export function rssOf(pid: number): number {
+  return statusOf(pid, 'VmRSS');
+}
+
+/** The most since the last reset. */
+export function peakRssOf(pid: number): number {
+  return statusOf(pid, 'VmHWM');
+}
+
+export function resetPeakRss(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+function statusOf(pid: number, name: string): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024;
 }

@@ -2,10 +2,11 @@
 import { parseArgs } from 'node:util';
 import { UserError } from '../../src/base/errors.ts';
 
-export const HELP = `Measure Podium on this machine, the store beside an etcd.
+export const HELP = `Measure Podium on this machine, the store beside an etcd, the API server beside a kube-apiserver.
 
-Usage: npm run bench -- [store|cluster|all] [options] [part of a measurement's name]
+Usage: npm run bench -- [store|api|cluster|all] [options] [part of a measurement's name]
        npm run bench:store -- [options] [part of a measurement's name]
+       npm run bench:api -- [options] [part of a measurement's name]
 
   --long            also what takes minutes: 1 GiB restarted and sent to a new member, 2 GiB beside nothing, a million keys
   --only-long       nothing but those
@@ -13,11 +14,17 @@ Usage: npm run bench -- [store|cluster|all] [options] [part of a measurement's n
   --members <n>     of each store (default 3)
   --etcd <path>     the program to compare with (default: the one installed); .ci/install-test-clients builds
                     .cache/bin/etcd-current
-  --profile <dir>   write a CPU profile of each of Podium's members there, and say where the leader's time went
+  --profile <dir>   write a CPU profile of each of Podium's members (of its API server) there, and say where the leader's
+                    time went; nothing else is measured beside it
+
+Of the API server, which is Podium's own program, with the flags that \`podium up\` gives it, on a store of real processes:
+  --stores <names>          podium, etcd: which to measure it on (default: both, parted by a comma)
+  --kube-apiserver <path>   a kube-apiserver to compare with, on the same etcd
+  --pods <n>                that are there while all else is measured (default 10000)
 `;
 
 export interface BenchOptions {
-  readonly what: 'store' | 'cluster' | 'all';
+  readonly what: 'store' | 'api' | 'cluster' | 'all';
   readonly filter: string;
   readonly isLong: boolean;
   readonly isQuick: boolean;
@@ -25,6 +32,9 @@ export interface BenchOptions {
   readonly members: number;
   readonly etcd: string | undefined;
   readonly profileDir: string | undefined;
+  readonly stores: readonly string[];
+  readonly kubeApiServer: string | undefined;
+  readonly pods: number;
 }
 
 /** Undefined: help was asked for. */
@@ -40,11 +50,14 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
       members: { type: 'string', default: '3' },
       etcd: { type: 'string' },
       profile: { type: 'string' },
+      stores: { type: 'string', default: 'podium,etcd' },
+      'kube-apiserver': { type: 'string' },
+      pods: { type: 'string', default: '10000' },
     },
   });
   if (values.help) return undefined;
   const [what = 'all', filter = ''] = positionals;
-  if (what !== 'store' && what !== 'cluster' && what !== 'all') throw new UserError(`bench ${what}: there are store, cluster and all`);
+  if (what !== 'store' && what !== 'api' && what !== 'cluster' && what !== 'all') throw new UserError(`bench ${what}: there are store, api, cluster and all`);
   return {
     what,
     filter,
@@ -54,6 +67,9 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     members: countOf('--members', values.members),
     etcd: values.etcd,
     profileDir: values.profile,
+    stores: values.stores.split(','),
+    kubeApiServer: values['kube-apiserver'],
+    pods: countOf('--pods', values.pods),
   };
 }
 

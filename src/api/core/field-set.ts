@@ -15,34 +15,9 @@ export interface FieldSet {
 }
 
 export const EMPTY: FieldSet = { isMember: false, children: new Map() };
-const LEAF: FieldSet = { isMember: true, children: new Map() };
+export const LEAF: FieldSet = { isMember: true, children: new Map() };
 
-/** As a set is built: places are added one by one. */
-export class FieldSetBuilder {
-  #isMember = false;
-  readonly #children = new Map<string, FieldSetBuilder>();
-
-  add(): void {
-    this.#isMember = true;
-  }
-
-  at(element: string): FieldSetBuilder {
-    let child = this.#children.get(element);
-    if (child === undefined) this.#children.set(element, (child = new FieldSetBuilder()));
-    return child;
-  }
-
-  build(): FieldSet {
-    const children = new Map<string, FieldSet>();
-    for (const [element, child] of this.#children) {
-      const set = child.build();
-      if (!isEmptySet(set)) children.set(element, set);
-    }
-    return make(this.#isMember, children);
-  }
-}
-
-function make(isMember: boolean, children: ReadonlyMap<string, FieldSet>): FieldSet {
+export function setOf(isMember: boolean, children: ReadonlyMap<string, FieldSet>): FieldSet {
   return children.size > 0 ? { isMember, children } : isMember ? LEAF : EMPTY;
 }
 
@@ -50,47 +25,44 @@ export function isEmptySet({ isMember, children }: FieldSet): boolean {
   return !isMember && children.size === 0;
 }
 
-/** Combines member by member; `other` has what both trees have at a place. */
-function combine(a: FieldSet, b: FieldSet, isMember: (inA: boolean, inB: boolean) => boolean): FieldSet {
-  const children = new Map<string, FieldSet>();
-  for (const element of new Set([...a.children.keys(), ...b.children.keys()])) {
-    const child = combine(a.children.get(element) ?? EMPTY, b.children.get(element) ?? EMPTY, isMember);
-    if (!isEmptySet(child)) children.set(element, child);
-  }
-  return make(isMember(a.isMember, b.isMember), children);
-}
-
 export function union(a: FieldSet, b: FieldSet): FieldSet {
   if (isEmptySet(a)) return b;
-  return isEmptySet(b) ? a : combine(a, b, (inA, inB) => inA || inB);
+  if (isEmptySet(b)) return a;
+  const children = new Map(a.children);
+  for (const [element, child] of b.children) children.set(element, union(children.get(element) ?? EMPTY, child));
+  return setOf(a.isMember || b.isMember, children);
 }
 
 export function intersection(a: FieldSet, b: FieldSet): FieldSet {
-  return combine(a, b, (inA, inB) => inA && inB);
+  return ofChildren(a, a.isMember && b.isMember, (child, element) => intersection(child, b.children.get(element) ?? EMPTY));
 }
 
 /** The members of `a` that `b` does not have; what lies below a member of `b` stays. */
 export function difference(a: FieldSet, b: FieldSet): FieldSet {
-  return isEmptySet(b) ? a : combine(a, b, (inA, inB) => inA && !inB);
+  if (isEmptySet(b)) return a;
+  return ofChildren(a, a.isMember && !b.isMember, (child, element) => difference(child, b.children.get(element) ?? EMPTY));
 }
 
-/** Without the branch at a path. */
-export function without(set: FieldSet, path: readonly string[]): FieldSet {
-  const [first, ...rest] = path;
-  if (first === undefined) return EMPTY;
-  const branch = set.children.get(first);
-  if (branch === undefined) return set;
-  const children = new Map(set.children);
-  const left = without(branch, rest);
-  if (isEmptySet(left)) children.delete(first);
-  else children.set(first, left);
-  return make(set.isMember, children);
+/** The members of `a` but for the branches that stand at the members of `b`. */
+export function without(a: FieldSet, b: FieldSet): FieldSet {
+  if (b.isMember) return EMPTY;
+  if (isEmptySet(b)) return a;
+  return ofChildren(a, a.isMember, (child, element) => without(child, b.children.get(element) ?? EMPTY));
+}
+
+function ofChildren(set: FieldSet, isMember: boolean, left: (child: FieldSet, element: string) => FieldSet): FieldSet {
+  const children = new Map<string, FieldSet>();
+  for (const [element, child] of set.children) {
+    const kept = left(child, element);
+    if (!isEmptySet(kept)) children.set(element, kept);
+  }
+  return setOf(isMember, children);
 }
 
 /** The branch at an element, still under that element. */
 export function only(set: FieldSet, element: string): FieldSet {
   const branch = set.children.get(element);
-  return branch === undefined ? EMPTY : make(false, new Map([[element, branch]]));
+  return branch === undefined ? EMPTY : setOf(false, new Map([[element, branch]]));
 }
 
 export function equalSets(a: FieldSet, b: FieldSet): boolean {
@@ -142,7 +114,7 @@ export function toFieldsV1(set: FieldSet): Record<string, unknown> {
 /** Undefined: it is no set of fields. */
 export function fromFieldsV1(fields: unknown): FieldSet | undefined {
   const set = parse(fields);
-  return set === undefined ? undefined : make(false, set.children);
+  return set === undefined ? undefined : setOf(false, set.children);
 }
 
 function parse(fields: unknown): FieldSet | undefined {
@@ -156,7 +128,7 @@ function parse(fields: unknown): FieldSet | undefined {
     if (child === undefined) return undefined;
     children.set(element, child);
   }
-  return make('.' in fields, children);
+  return setOf('.' in fields, children);
 }
 
 function isElement(element: string): boolean {

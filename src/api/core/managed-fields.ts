@@ -42,11 +42,14 @@ const ANCIENT = 'ancient-changes';
 const BEFORE_FIRST_APPLY = 'before-first-apply';
 
 /** The server's own fields, which nobody owns. */
-const UNOWNED: readonly (readonly string[])[] = [
-  ['f:apiVersion'],
-  ['f:kind'],
-  ...['name', 'generateName', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'generation', 'managedFields', 'resourceVersion'].map((name) => ['f:metadata', `f:${name}`]),
-];
+const UNOWNED = placesOf({
+  'f:apiVersion': {},
+  'f:kind': {},
+  'f:metadata': {
+    'f:name': {}, 'f:generateName': {}, 'f:namespace': {}, 'f:creationTimestamp': {}, 'f:selfLink': {}, 'f:uid': {}, 'f:generation': {}, 'f:managedFields': {}, 'f:resourceVersion': {},
+  },
+});
+const STATUS = placesOf({ 'f:status': {} });
 
 const FIELD_TYPE = 'FieldsV1';
 
@@ -81,6 +84,10 @@ export function trackUpdate({ model, before, after, sent, hasStatus }: TrackedUp
   return encodeOwners(capUpdaters(left));
 }
 
+function placesOf(fields: Record<string, unknown>): FieldSet {
+  return fromFieldsV1(fields)!;
+}
+
 function isReset(sent: unknown): boolean {
   return Array.isArray(sent) && sent.length === 1 && isRecord(sent[0]) && Object.keys(sent[0]).length === 0;
 }
@@ -97,8 +104,8 @@ function unowned(object: KubeObject): Record<string, unknown> {
 
 /** A write to a subresource owns of its part alone, a write to the object nothing of its status. */
 function ownedAt(set: FieldSet, subresource: string, hasStatus: boolean): FieldSet {
-  const part = subresource === 'status' ? only(set, 'f:status') : hasStatus ? without(set, ['f:status']) : set;
-  return UNOWNED.reduce(without, part);
+  const part = subresource === 'status' ? only(set, 'f:status') : hasStatus ? without(set, STATUS) : set;
+  return without(part, UNOWNED);
 }
 
 function setOwner(owners: Map<string, Owner>, owner: Owner, stored: Owners): void {
@@ -188,7 +195,7 @@ function ownersOf(shape: Shape, current: KubeObject | undefined, { apiVersion, n
   if (current === undefined) return new Map();
   const stored = decodeOwners(current.metadata.managedFields) ?? new Map<string, Owner>();
   if (stored.size > 0) return stored;
-  const set = UNOWNED.reduce(without, fieldSetOf(shape, unowned(current)));
+  const set = without(fieldSetOf(shape, unowned(current)), UNOWNED);
   const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion, subresource: '', time: now, set };
   return isEmptySet(set) ? stored : new Map([[identityOf(owner), owner]]);
 }

@@ -14,6 +14,10 @@ interface FieldType {
   readonly container: 'one' | 'list' | 'map';
   readonly base: string;
   readonly isRequired: boolean;
+  /** It, or each of its items, is a record that has a model. */
+  readonly hasModel: boolean;
+  /** Of its items, where it has any. */
+  readonly element?: FieldType;
 }
 
 export interface Decoded {
@@ -24,22 +28,27 @@ export interface Decoded {
   readonly wrong: readonly string[];
 }
 
-type Model = ReadonlyMap<string, FieldType>;
+interface Model {
+  readonly fields: ReadonlyMap<string, FieldType>;
+  /** Those that are required, or hold what may lack something: models are wide, and objects are not. */
+  readonly checked: readonly (readonly [name: string, type: FieldType])[];
+}
 
-const models: ReadonlyMap<string, Model> = new Map(
-  Object.entries(MODELS).map(([name, fields]): [string, Model] => [
-    name,
-    new Map(Object.entries(fields).map(([field, type]) => [field, parseType(type)])),
-  ]),
-);
+const models: ReadonlyMap<string, Model> = new Map(Object.entries(MODELS).map(([name, fields]): [string, Model] => [name, modelOf(fields)]));
+
+function modelOf(texts: Readonly<Record<string, string>>): Model {
+  const fields = new Map(Object.entries(texts).map(([name, text]) => [name, parseType(text)]));
+  return { fields, checked: [...fields].filter(([, { isRequired, hasModel }]) => isRequired || hasModel) };
+}
 
 function parseType(text: string): FieldType {
   const isRequired = text.endsWith('!');
   const bare = isRequired ? text.slice(0, -1) : text;
   // The one list of lists in the models is not reachable from a kind that is served; a map of lists is Kubernetes' `any`.
-  if (bare.startsWith('[]')) return { container: 'list', base: nested(bare.slice(2)), isRequired };
-  if (bare.startsWith('{}')) return { container: 'map', base: nested(bare.slice(2)), isRequired };
-  return { container: 'one', base: bare, isRequired };
+  const container = bare.startsWith('[]') ? 'list' : bare.startsWith('{}') ? 'map' : 'one';
+  const base = container === 'one' ? bare : nested(bare.slice(2));
+  const one: FieldType = { container: 'one', base, isRequired, hasModel: Object.hasOwn(MODELS, base) };
+  return container === 'one' ? one : { ...one, container, element: one };
 }
 
 function nested(base: string): string {
@@ -47,12 +56,12 @@ function nested(base: string): string {
 }
 
 export function modelFields(model: string): ReadonlyMap<string, FieldType> | undefined {
-  return models.get(model);
+  return models.get(model)?.fields;
 }
 
 /** The model of what a field holds (of its items, if it is a list or a map); undefined for scalars. */
 export function modelOfField(model: string, field: string): string | undefined {
-  const base = models.get(model)?.get(field)?.base;
+  const base = models.get(model)?.fields.get(field)?.base;
   return base !== undefined && models.has(base) ? base : undefined;
 }
 
@@ -69,7 +78,7 @@ interface Walk {
 }
 
 function decodeModel(walk: Walk, model: string, input: Fields, { path, fields: names }: Pick<Place, 'path' | 'fields'>): Fields {
-  const fields = models.get(model)!;
+  const { fields } = models.get(model)!;
   const output: Fields = {};
   for (const [name, value] of Object.entries(input)) {
     const at = path === '' ? name : `${path}.${name}`;
@@ -98,14 +107,14 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
       return decodeOne(walk, place, value);
     case 'list': {
       if (!Array.isArray(value)) return refuse(walk, place, value);
-      const items = value.map((item: unknown, index) => decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}[${index}]` }, item));
+      const items = value.map((item: unknown, index) => decodeOne(walk, elementAt(place, `[${index}]`), item));
       return items.filter((item) => item !== undefined);
     }
     case 'map': {
       if (!isRecord(value)) return refuse(walk, place, value);
       const output: Fields = {};
       for (const [key, item] of Object.entries(value)) {
-        const decoded = decodeOne(walk, { ...place, type: elementOf(place.type), path: `${place.path}.${key}` }, item);
+        const decoded = decodeOne(walk, elementAt(place, `.${key}`), item);
         if (decoded !== undefined) setField(output, key, decoded);
       }
       return output;
@@ -113,11 +122,13 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
   }
 }
 
-const elementOf = (type: FieldType): FieldType => ({ ...type, container: 'one' });
+function elementAt({ type, owner, path, fields }: Place, key: string): Place {
+  return { type: type.element ?? type, owner, path: path + key, fields };
+}
 
 function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
   const { base } = place.type;
-  if (models.has(base)) {
+  if (place.type.hasModel) {
     if (!isRecord(value)) return refuse(walk, place, value);
     return decodeModel(walk, base, value, place);
   }
@@ -199,14 +210,16 @@ function goType({ container, base }: FieldType): string {
 
 /** Takes out, in place, lists and maps without entries that need not be there: Kubernetes' storage does not keep them. */
 export function dropEmpty(model: string, value: Fields): void {
-  for (const [name, { base, container, isRequired }] of models.get(model)!) {
-    const field = value[name];
-    if (typeof field !== 'object' || field === null) continue;
+  const { fields } = models.get(model)!;
+  for (const name of Object.keys(value)) {
+    const [field, type] = [value[name], fields.get(name)];
+    if (typeof field !== 'object' || field === null || type === undefined) continue;
+    const { base, container, isRequired, hasModel } = type;
     if (container === 'one') {
-      if (models.has(base)) dropEmpty(base, field as Fields); // decoded: a model's field is a record
+      if (hasModel) dropEmpty(base, field as Fields); // decoded: a model's field is a record
       continue;
     }
-    if (models.has(base)) for (const item of Object.values(field as Fields)) dropEmpty(base, item as Fields);
+    if (hasModel) for (const item of Object.values(field as Fields)) dropEmpty(base, item as Fields);
     if (!isRequired && Object.keys(field).length === 0) delete value[name];
   }
 }
@@ -214,9 +227,11 @@ export function dropEmpty(model: string, value: Fields): void {
 /** Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. */
 export function applyDefaults(model: string, value: Fields): void {
   DEFAULTS[model]?.(value);
-  for (const [name, { base, container }] of models.get(model)!) {
-    const field = value[name];
-    if (field === undefined || !models.has(base)) continue;
+  const { fields } = models.get(model)!;
+  for (const name of Object.keys(value)) {
+    const [field, type] = [value[name], fields.get(name)];
+    if (field === undefined || type?.hasModel !== true) continue;
+    const { base, container } = type;
     if (container === 'one') applyDefaults(base, field as Fields); // decoded: a model's field is a record
     else for (const item of Object.values(field as Fields)) applyDefaults(base, item as Fields);
   }
@@ -228,15 +243,15 @@ export function applyDefaults(model: string, value: Fields): void {
  */
 export function missingFields(model: string, value: Fields, path = '', isStatus = false): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [name, { base, container, isRequired }] of models.get(model)!) {
-    const at = path === '' ? name : `${path}.${name}`;
+  for (const [name, { base, container, isRequired, hasModel }] of models.get(model)!.checked) {
     const field = value[name];
+    if (field === undefined && !isRequired) continue;
+    const at = path === '' ? name : `${path}.${name}`;
     const inStatus = isStatus || (path === '' && name === 'status');
     if (field === undefined || (field === '' && isRequired)) {
-      if (!isRequired) continue;
       if (!inStatus) errors.push(required(at));
       else if (field === undefined) fillZero(value, name, container === 'one' ? base : container);
-    } else if (models.has(base)) {
+    } else if (hasModel) {
       if (container === 'one') errors.push(...missingFields(base, field as Fields, at, inStatus));
       else {
         for (const [key, item] of Object.entries(field as Fields)) {

@@ -4,8 +4,8 @@
  * (https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy): an atomic value is one place; an
  * item of a keyed list or of a set is a place of its own beside what is below it.
  */
-import { equalJson, isRecord, setField } from '../../kube/types.ts';
-import { FieldSetBuilder, type FieldSet } from './field-set.ts';
+import { equalJson, isRecord, ownField, setField } from '../../kube/types.ts';
+import { EMPTY, isEmptySet, LEAF, setOf, union, type FieldSet } from './field-set.ts';
 import { fieldShapes, KEY_DEFAULTS, type Shape } from './topology.ts';
 
 const ANY: Shape = { kind: 'any' };
@@ -63,27 +63,26 @@ function itemsByElement(list: KeyedList, items: readonly unknown[]): Map<string,
 // --- places
 
 export function fieldSetOf(shape: Shape, value: unknown): FieldSet {
-  const builder = new FieldSetBuilder();
-  addPlaces(shape, value, builder);
-  return builder.build();
-}
-
-function addPlaces(shape: Shape, value: unknown, builder: FieldSetBuilder): void {
+  const children = new Map<string, FieldSet>();
   if (isGranularMap(shape) && isRecord(value)) {
     for (const [name, field] of Object.entries(value)) {
       if (field === undefined) continue;
       const { shape: below, isDeclared } = entryShape(shape, name);
-      const at = builder.at(`f:${name}`);
-      addPlaces(below, field, at);
-      if (!isDeclared || field === null || (isRecord(field) && Object.keys(field).length === 0)) at.add();
+      const set = fieldSetOf(below, field);
+      const isMember = !isDeclared || field === null || (isRecord(field) && Object.keys(field).length === 0);
+      addChild(children, `f:${name}`, isMember ? setOf(true, set.children) : set);
     }
   } else if (isKeyedList(shape) && Array.isArray(value)) {
     for (const item of value) {
-      const at = builder.at(elementOf(shape, item));
-      addPlaces(shape.element, item, at);
-      at.add();
+      const element = elementOf(shape, item);
+      addChild(children, element, union(children.get(element) ?? LEAF, fieldSetOf(shape.element, item)));
     }
-  } else if (shape.kind === 'any' || (!isGranularMap(shape) && !isKeyedList(shape))) builder.add();
+  } else if (shape.kind === 'any' || (!isGranularMap(shape) && !isKeyedList(shape))) return LEAF;
+  return setOf(false, children);
+}
+
+function addChild(children: Map<string, FieldSet>, element: string, set: FieldSet): void {
+  if (!isEmptySet(set)) children.set(element, set);
 }
 
 // --- differences
@@ -94,66 +93,70 @@ export interface Comparison {
   readonly removed: FieldSet;
 }
 
-interface Differences {
-  readonly added: FieldSetBuilder;
-  readonly modified: FieldSetBuilder;
-  readonly removed: FieldSetBuilder;
-}
+const SAME: Comparison = { added: EMPTY, modified: EMPTY, removed: EMPTY };
+const MODIFIED: Comparison = { ...SAME, modified: LEAF };
 
 export function compare(shape: Shape, before: unknown, after: unknown): Comparison {
-  const differences = { added: new FieldSetBuilder(), modified: new FieldSetBuilder(), removed: new FieldSetBuilder() };
-  addDifferences(shape, before, after, differences);
-  return { added: differences.added.build(), modified: differences.modified.build(), removed: differences.removed.build() };
-}
-
-function addDifferences(shape: Shape, before: unknown, after: unknown, to: Differences): void {
-  if (isGranularMap(shape) && hasEntries(before, after)) {
-    const [old, now] = [entriesOf(before), entriesOf(after)];
-    for (const name of new Set([...Object.keys(old), ...Object.keys(now)])) {
-      addDifferences(entryShape(shape, name).shape, ownField(old, name), ownField(now, name), below(to, `f:${name}`));
+  if (before === after) return SAME;
+  // Of a new object nearly all is on one side: that is one walk, and one set.
+  if (before === undefined) return { ...SAME, added: allOf(shape, after) };
+  if (after === undefined) return { ...SAME, removed: allOf(shape, before) };
+  if (isGranularMap(shape) && isRecord(before) && isRecord(after) && hasAny(before, after)) {
+    const found = new Differences();
+    for (const name of Object.keys(after)) found.add(`f:${name}`, compare(entryShape(shape, name).shape, ownField(before, name), after[name]));
+    for (const name of Object.keys(before)) {
+      if (!Object.hasOwn(after, name)) found.add(`f:${name}`, compare(entryShape(shape, name).shape, before[name], undefined));
     }
-  } else if (isKeyedList(shape) && hasItems(before, after)) {
-    const [old, now] = [itemsByElement(shape, itemsOf(before)), itemsByElement(shape, itemsOf(after))];
-    for (const element of new Set([...old.keys(), ...now.keys()])) {
-      const [was, is] = [old.get(element), now.get(element)];
-      const at = below(to, element);
-      // Items of one name cannot be told apart: then the whole of them is compared.
-      if ((was?.length ?? 0) > 1 || (is?.length ?? 0) > 1) addLeaf(was, is, at);
-      else addDifferences(shape.element, was?.[0], is?.[0], at);
-    }
-  } else return addLeaf(before, after, to);
-  if (before === undefined) to.added.add();
-  else if (after === undefined) to.removed.add();
+    return found.sum();
+  }
+  if (isKeyedList(shape) && Array.isArray(before) && Array.isArray(after) && before.length + after.length > 0) {
+    const found = new Differences();
+    const [old, now] = [itemsByElement(shape, before), itemsByElement(shape, after)];
+    for (const element of new Set([...old.keys(), ...now.keys()])) found.add(element, compareItems(shape, old.get(element), now.get(element)));
+    return found.sum();
+  }
+  return equalJson(before, after) ? SAME : MODIFIED;
 }
 
-function addLeaf(before: unknown, after: unknown, to: Differences): void {
-  if (before === undefined && after === undefined) return;
-  if (before === undefined) to.added.add();
-  else if (after === undefined) to.removed.add();
-  else if (!equalJson(before, after)) to.modified.add();
+/** Items of one name cannot be told apart: then the whole of them is compared. */
+function compareItems({ element }: KeyedList, before: readonly unknown[] = [], after: readonly unknown[] = []): Comparison {
+  if (before.length <= 1 && after.length <= 1) return compare(element, before[0], after[0]);
+  if (before.length === 0) return { ...SAME, added: LEAF };
+  if (after.length === 0) return { ...SAME, removed: LEAF };
+  return equalJson(before, after) ? SAME : MODIFIED;
 }
 
-function below({ added, modified, removed }: Differences, element: string): Differences {
-  return { added: added.at(element), modified: modified.at(element), removed: removed.at(element) };
+/** What is there on one side alone, with all that holds it. */
+function allOf(shape: Shape, value: unknown): FieldSet {
+  const children = new Map<string, FieldSet>();
+  if (isGranularMap(shape) && isRecord(value)) {
+    for (const [name, field] of Object.entries(value)) if (field !== undefined) children.set(`f:${name}`, allOf(entryShape(shape, name).shape, field));
+  } else if (isKeyedList(shape) && Array.isArray(value)) {
+    for (const [element, same] of itemsByElement(shape, value)) children.set(element, same.length > 1 ? LEAF : allOf(shape.element, same[0]));
+  }
+  return setOf(true, children);
 }
 
-/** Both can be looked into, and there is something to see; two that are empty or of another type are compared as one. */
-function hasEntries(a: unknown, b: unknown): boolean {
-  if ((a !== undefined && !isRecord(a)) || (b !== undefined && !isRecord(b))) return false;
-  return Object.keys(a ?? {}).length + Object.keys(b ?? {}).length > 0;
+/** Collects what differs below a place; mostly nothing does. */
+class Differences {
+  #added: Map<string, FieldSet> | undefined;
+  #modified: Map<string, FieldSet> | undefined;
+  #removed: Map<string, FieldSet> | undefined;
+
+  add(element: string, { added, modified, removed }: Comparison): void {
+    if (!isEmptySet(added)) (this.#added ??= new Map()).set(element, added);
+    if (!isEmptySet(modified)) (this.#modified ??= new Map()).set(element, modified);
+    if (!isEmptySet(removed)) (this.#removed ??= new Map()).set(element, removed);
+  }
+
+  sum(): Comparison {
+    const set = (children: Map<string, FieldSet> | undefined) => (children === undefined ? EMPTY : setOf(false, children));
+    return { added: set(this.#added), modified: set(this.#modified), removed: set(this.#removed) };
+  }
 }
 
-function hasItems(a: unknown, b: unknown): boolean {
-  if ((a !== undefined && !Array.isArray(a)) || (b !== undefined && !Array.isArray(b))) return false;
-  return (a ?? []).length + (b ?? []).length > 0;
-}
-
-function entriesOf(value: unknown): Record<string, unknown> {
-  return isRecord(value) ? value : {};
-}
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as unknown[]) : [];
+function hasAny(a: object, b: object): boolean {
+  return Object.keys(a).length + Object.keys(b).length > 0;
 }
 
 // --- two made one
@@ -171,10 +174,6 @@ export function merge(shape: Shape, current: unknown, applied: unknown): unknown
   }
   if (isKeyedList(shape) && Array.isArray(current) && Array.isArray(applied)) return mergeItems(shape, current, applied);
   return applied;
-}
-
-function ownField(record: Record<string, unknown>, name: string): unknown {
-  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 /** In the order of what is applied; the others follow the item that they followed. */

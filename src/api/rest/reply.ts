@@ -47,7 +47,7 @@ export class Reply {
     this.isPretty = isPretty;
     response.on('close', () => this.#close());
     response.on('error', () => this.#close());
-    response.on('drain', () => this.#drained());
+    response.on('drain', () => this.#onDrain());
   }
 
   /** Fires when the client has gone, or the answer is at its end. */
@@ -117,11 +117,20 @@ export class Reply {
 
   /** Resolves once the client wants more, or has gone. */
   write(chunk: Uint8Array): Promise<void> {
-    if (this.#isOver || chunk.length === 0) return Promise.resolve();
+    return this.push(chunk) ? Promise.resolve() : this.drained();
+  }
+
+  /** False: the client is behind; {@link drained} resolves once it wants more, or has gone. */
+  push(chunk: Uint8Array): boolean {
+    if (this.#isOver || chunk.length === 0) return true;
     this.bytes += chunk.length;
-    if (writeTo(this.#response, chunk)) return Promise.resolve();
+    if (writeTo(this.#response, chunk)) return true;
     this.#drain ??= deferred();
-    return this.#drain.promise;
+    return false;
+  }
+
+  drained(): Promise<void> {
+    return this.#drain?.promise ?? Promise.resolve();
   }
 
   end(): void {
@@ -153,7 +162,7 @@ export class Reply {
       this.#response.end(bytes);
     }
     this.#isOver = true;
-    this.#drained();
+    this.#onDrain();
     this.#controller?.abort();
   }
 
@@ -174,7 +183,7 @@ export class Reply {
     await Promise.race([new Promise<void>((resolve) => packer.once('end', resolve)), this.closed()]);
   }
 
-  #drained(): void {
+  #onDrain(): void {
     this.#drain?.resolve();
     this.#drain = undefined;
   }
@@ -182,7 +191,7 @@ export class Reply {
   #close(): void {
     this.#isOver = true;
     this.#closed.resolve();
-    this.#drained();
+    this.#onDrain();
     this.#controller?.abort();
   }
 }

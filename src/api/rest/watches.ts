@@ -3,7 +3,7 @@
  * leave together: a watch that has just written waits for the common tick, so that a thousand watchers of one kind cost a
  * write each and not one an event; the same events for the same shape are encoded once for all of them.
  */
-import { fromUtf8 } from '../../base/bytes.ts';
+import { EMPTY_BYTES, fromUtf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { ApiError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
@@ -16,9 +16,9 @@ import { rowOf } from './lists.ts';
 import type { RestLimits } from './limits.ts';
 import type { Reply } from './reply.ts';
 
-/** A tick for so many watches: a few go out at once, thousands within a twentieth of a second. */
+/** A tick for so many watches: a few go out at once; thousands take their time to write, and wait no longer than that. */
 const WATCHES_A_TICK_MS = 20;
-const TICK_MS_MAX = 50;
+const TICK_MS_MAX = 30;
 /** Batches that watchers of one kind are likely to share at one time. */
 const BATCHES_KEPT = 8;
 
@@ -49,7 +49,8 @@ export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () =>
       if (isSlow()) return await endSlow(reply, world);
       if (next.done === true) return 'over';
       for (const bytes of encoder.chunks([next.value, ...events.takeAll()], world.limits.watchBufferBytesMax)) {
-        if (!(await taken(reply, bytes, world))) return reply.isOver ? 'gone' : endStalled(reply);
+        const isTaken = taken(reply, bytes, world);
+        if (isTaken !== true && !(await isTaken)) return reply.isOver ? 'gone' : endStalled(reply);
         if (isSlow()) return await endSlow(reply, world);
       }
       await world.ticks.next();
@@ -65,9 +66,13 @@ export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () =>
 }
 
 /** False: the client has gone, or takes nothing. */
-async function taken(reply: Reply, bytes: Uint8Array, { clock, limits }: WatchWorld): Promise<boolean> {
+function taken(reply: Reply, bytes: Uint8Array, world: WatchWorld): boolean | Promise<boolean> {
+  return reply.push(bytes) ? !reply.isOver : takenInTime(reply, world);
+}
+
+async function takenInTime(reply: Reply, { clock, limits }: WatchWorld): Promise<boolean> {
   let isStalled = false;
-  const written = reply.write(bytes);
+  const written = reply.drained();
   const stalled = new Promise<void>((resolve) => {
     const timer = clock.setTimer(limits.watchStallMs, () => {
       isStalled = true;
@@ -124,45 +129,80 @@ export interface EventEncoder {
   chunks(events: readonly CacheEvent[], bytesMax: number): Iterable<Uint8Array>;
 }
 
+/** What watches of one kind and shape write of an event, or of those that came together. */
+interface Batch {
+  readonly line: Line;
+  readonly events: readonly CacheEvent[];
+  /** As ages are told. */
+  readonly second: number;
+  readonly bytes: Uint8Array;
+}
+
+type Line = (event: CacheEvent) => readonly Uint8Array[];
+
 export class EventEncoders {
   readonly #clock: Clock;
-  readonly #recent: { readonly events: readonly CacheEvent[]; readonly bytes: Uint8Array }[] = [];
+  readonly #recent: Batch[] = [];
+  /** By kind, shape and what a row includes. */
+  readonly #lines = new Map<string, Line>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   for(showing: WatchShowing): EventEncoder {
-    const line = showing.shape.as === 'object' ? objectLine : shapedLine(showing, this.#clock);
+    const line = this.#lineOf(showing);
     const bookmark = bookmarkLine(showing);
-    const parts = (event: CacheEvent) => (event.type === 'BOOKMARK' ? bookmark(event.revision) : line(event));
-    const isShared = showing.shape.as === 'object';
+    // Clients keep the columns of the first table.
+    let isFirst = showing.shape.as === 'table';
+    const parts: Line = (event) => {
+      if (event.type === 'BOOKMARK') return bookmark(event.revision);
+      if (!isFirst) return line(event);
+      isFirst = false;
+      return [firstRow(showing, this.#clock, event)];
+    };
     return {
-      chunks: (events, bytesMax) =>
-        isShared && areShareable(events, bytesMax) ? [this.#shared(events)] : inChunks(events, parts, bytesMax),
+      chunks: (events, bytesMax) => {
+        const shared = !isFirst && areShareable(events) ? this.#shared(line, events) : undefined;
+        return shared === undefined || shared.length > bytesMax ? inChunks(events, parts, bytesMax) : [shared];
+      },
     };
   }
 
-  #shared(events: readonly CacheEvent[]): Uint8Array {
-    const known = this.#recent.find((batch) => batch.events.length === events.length && batch.events.every((event, at) => event === events[at]));
+  #lineOf(showing: WatchShowing): Line {
+    const { kind, shape, includeObject } = showing;
+    if (shape.as === 'object') return objectLine;
+    const { group, version, resource } = kind.info;
+    const name = [group, version, resource, shape.as, shape.version, includeObject].join('/');
+    const known = this.#lines.get(name) ?? shapedLine(showing, this.#clock);
+    this.#lines.set(name, known);
+    return known;
+  }
+
+  #shared(line: Line, events: readonly CacheEvent[]): Uint8Array {
+    const second = secondOf(this.#clock);
+    const isKnown = (batch: Batch) => batch.line === line && (line === objectLine || batch.second === second) && areSame(batch.events, events);
+    const known = this.#recent.find(isKnown);
     if (known !== undefined) return known.bytes;
-    const bytes = Buffer.concat(events.flatMap(objectLine));
-    if (this.#recent.push({ events, bytes }) > BATCHES_KEPT) this.#recent.shift();
+    const bytes = Buffer.concat(events.flatMap(line));
+    if (this.#recent.push({ line, events, second, bytes }) > BATCHES_KEPT) this.#recent.shift();
     return bytes;
   }
+}
+
+function areSame(a: readonly CacheEvent[], b: readonly CacheEvent[]): boolean {
+  return a.length === b.length && a.every((event, at) => event === b[at]);
+}
+
+function secondOf(clock: Clock): number {
+  return Math.floor(clock.wall() / 1000);
 }
 
 /** A batch that is larger is a state to begin with, which each watcher has of its own. */
 const SHARED_EVENTS_MAX = 64;
 
-function areShareable(events: readonly CacheEvent[], bytesMax: number): boolean {
-  if (events.length > SHARED_EVENTS_MAX) return false;
-  let size = 0;
-  for (const event of events) {
-    if (event.type === 'BOOKMARK') return false;
-    size += event.cached.json().length;
-  }
-  return size <= bytesMax;
+function areShareable(events: readonly CacheEvent[]): boolean {
+  return events.length <= SHARED_EVENTS_MAX && events.every(({ type }) => type !== 'BOOKMARK');
 }
 
 const OPEN: Readonly<Record<string, Uint8Array>> = Object.fromEntries(
@@ -174,7 +214,7 @@ function objectLine(event: CacheEvent): Uint8Array[] {
   return event.type === 'BOOKMARK' ? [] : [OPEN[event.type]!, event.cached.json(), CLOSE];
 }
 
-function* inChunks(events: readonly CacheEvent[], line: (event: CacheEvent) => readonly Uint8Array[], bytesMax: number): Generator<Uint8Array> {
+function* inChunks(events: readonly CacheEvent[], line: Line, bytesMax: number): Generator<Uint8Array> {
   let parts: Uint8Array[] = [];
   let size = 0;
   for (const event of events) {
@@ -190,20 +230,30 @@ function* inChunks(events: readonly CacheEvent[], line: (event: CacheEvent) => r
   if (size > 0) yield Buffer.concat(parts);
 }
 
-function shapedLine({ kind, shape, includeObject }: WatchShowing, clock: Clock): (event: CacheEvent) => Uint8Array[] {
-  const columns = columnsOf(kind);
-  // Clients keep the columns of the first table.
-  let definitions: unknown = columnDefinitionsOf(columns);
+/** Made once for all watches, as long as no age in it can have changed. */
+function shapedLine(showing: WatchShowing, clock: Clock): Line {
+  const made = new WeakMap<CacheEvent, { readonly second: number; readonly line: readonly Uint8Array[] }>();
   return (event) => {
-    if (event.type === 'BOOKMARK' || shape.as === 'object') return [];
-    const { object } = event.cached;
-    if (shape.as === 'partial') return [frame(event.type, partialOf(object, shape.version))];
-    const row = rowOf(columns, includeObject, { wallMs: clock.wall(), version: shape.version })(object);
-    const metadata = { resourceVersion: String(event.revision) };
-    const table = { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: definitions, rows: [row] };
-    definitions = null;
-    return [frame(event.type, table)];
+    const second = secondOf(clock);
+    const known = made.get(event);
+    if (known?.second === second) return known.line;
+    const line = [shapedFrame(showing, clock, event, null)];
+    made.set(event, { second, line });
+    return line;
   };
+}
+
+function firstRow(showing: WatchShowing, clock: Clock, event: CacheEvent): Uint8Array {
+  return shapedFrame(showing, clock, event, columnDefinitionsOf(columnsOf(showing.kind)));
+}
+
+function shapedFrame({ kind, shape, includeObject }: WatchShowing, clock: Clock, event: CacheEvent, columnDefinitions: unknown): Uint8Array {
+  if (event.type === 'BOOKMARK' || shape.as === 'object') return EMPTY_BYTES;
+  const { object } = event.cached;
+  if (shape.as === 'partial') return frame(event.type, partialOf(object, shape.version));
+  const row = rowOf(columnsOf(kind), includeObject, { wallMs: clock.wall(), version: shape.version })(object);
+  const metadata = { resourceVersion: String(event.revision) };
+  return frame(event.type, { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions, rows: [row] });
 }
 
 function bookmarkLine({ kind, shape, marksInitialEnd }: WatchShowing): (revision: number) => Uint8Array[] {
