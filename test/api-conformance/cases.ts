@@ -1,0 +1,9 @@
+/**
+ * What clients of the Kubernetes API count on, as requests and what must come of them. Every case runs on every subject
+ * that can express it, a real kube-apiserver among them where one is at hand: an expectation that it does not meet is a
+ * wrong expectation.
+ */
+import { listCases } from './list-cases.ts';
+import type { Case } from './subject.ts';
+
+export const cases: readonly Case[] = [...listCases];
