@@ -33,6 +33,7 @@ export interface Meta {
 
 export interface StatusDoc {
   readonly kind: 'Status';
+  readonly metadata: { readonly continue?: string };
   readonly code: number;
   readonly reason: string;
   readonly message: string;

@@ -3,7 +3,9 @@
  * that can express it, a real kube-apiserver among them where one is at hand: an expectation that it does not meet is a
  * wrong expectation.
  */
+import { fieldCases } from './field-cases.ts';
 import { listCases } from './list-cases.ts';
 import type { Case } from './subject.ts';
+import { watchCases } from './watch-cases.ts';
 
-export const cases: readonly Case[] = [...listCases];
+export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases];

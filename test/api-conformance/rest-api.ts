@@ -1,6 +1,5 @@
 /** `Api` over Kubernetes' REST paths, on a real port by HTTP/2: what a client library does, and no more. */
 import type { Answer, RestClient, Sent } from '../api/rest/fixture.ts';
-import { answerOf } from '../api/rest/fixture.ts';
 import {
   ApiWatch,
   Refused,
@@ -9,6 +8,7 @@ import {
   type At,
   type DeleteQuery,
   type Doc,
+  type Frame,
   type ListDoc,
   type ListQuery,
   type PatchType,
@@ -71,26 +71,23 @@ export class RestApi implements Api {
   watchPath(path: string, headers: Readonly<Record<string, string>> = {}): ApiWatch {
     const stream = this.client.stream('GET', path, { headers });
     const watch = new ApiWatch(() => stream.close());
-    let rest = '';
     const decoder = new TextDecoder();
+    let status = 0;
+    let rest = '';
     stream.on('error', () => {});
-    stream.on('response', (head) => {
-      if (head[':status'] !== 200) return;
-      stream.on('data', (chunk: Buffer) => {
-        const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-        rest = lines.pop() ?? '';
-        for (const line of lines) watch.push(JSON.parse(line) as { type: string; object: Doc }); // a frame
-      });
-      stream.on('close', () => watch.end());
+    stream.on('response', (head) => (status = head[':status'] ?? 0));
+    stream.on('data', (chunk: Buffer) => {
+      rest += decoder.decode(chunk, { stream: true });
+      if (status !== 200) return;
+      const lines = rest.split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) watch.push(JSON.parse(line) as Frame);
     });
-    void answerOf(stream).then(
-      (answer) => {
-        if (answer.status === 200) return;
-        watch.push({ type: 'ERROR', object: answer.body as unknown as Doc }); // a Status
-        watch.end();
-      },
-      () => watch.end(),
-    );
+    stream.on('close', () => {
+      // A refusal is a Status.
+      if (status !== 200 && rest !== '') watch.push({ type: 'ERROR', object: JSON.parse(rest) as Doc });
+      watch.end();
+    });
     return watch;
   }
 
