@@ -22,6 +22,7 @@ import {
   isReason,
   methodNotAllowed,
   notFound,
+  unknownResource,
 } from '../kube/errors.ts';
 import { apiVersionOf } from '../kube/resources.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject, type ManagedFieldsEntry, type Status } from '../kube/types.ts';
@@ -227,10 +228,7 @@ export class Registry {
   kindOf({ group, version, resource }: Pick<Ref, 'group' | 'version' | 'resource'>): Kind {
     const kind = this.#kinds.get(`${group}/${version}/${resource}`);
     if (kind !== undefined) return kind;
-    const name = group === '' ? resource : `${resource}.${group}`;
-    const near = this.kinds.find(({ info }) => info.resource === resource || info.singular === resource);
-    const hint = near === undefined ? '' : ` (${resource} of group ${JSON.stringify(group)}, version ${JSON.stringify(version)} was asked for; there is ${near.info.resource} of group ${JSON.stringify(near.info.group)}, version ${near.info.version})`;
-    throw new ApiError('NotFound', `the server could not find the requested resource ${JSON.stringify(name)}${hint}`);
+    throw unknownResource();
   }
 
   // --- reading
@@ -239,6 +237,7 @@ export class Registry {
     const asked = this.kindOf(ref);
     if (isView(asked)) return shownAs(asked, await this.get(storedRef(asked, ref), resourceVersion));
     const { kind, key } = this.#target(ref);
+    this.#checkSubresource(kind, ref, ['status', 'scale', 'approval', 'ephemeralcontainers']);
     const wanted = parseResourceVersion(resourceVersion);
     let object: KubeObject | undefined;
     if (wanted === undefined) object = (await this.#storage.get(key)).stored?.object;
@@ -248,7 +247,6 @@ export class Registry {
       object = cache.get(key)?.object;
     }
     if (object === undefined) throw notFound(kind.info, ref.name);
-    this.#checkSubresource(kind, ref, 'get', ['status', 'scale', 'approval', 'ephemeralcontainers']);
     return ref.subresource === 'scale' ? scaleOf(object) : object;
   }
 
@@ -360,7 +358,7 @@ export class Registry {
     const kind = this.kindOf(ref);
     if (ref.subresource === 'binding') return this.#bind(kind, ref, body, options);
     if (ref.subresource === 'eviction') return this.#evict(kind, ref, body, options);
-    if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'create');
+    this.#checkSubresource(kind, ref, []);
     if (isView(kind)) {
       return this.#writeThrough(kind, ref, { body, isNew: true, isConfig: false }, options, (stored, sent, rest) => this.create(stored, sent, rest));
     }
@@ -414,7 +412,7 @@ export class Registry {
     const target = this.#target(ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'update', WRITTEN_PARTS);
+    const part = this.#checkSubresource(kind, ref, WRITTEN_PARTS);
     if (part === 'scale') {
       const scale = decodeScale(body, validation);
       checkName(scale, ref);
@@ -442,7 +440,7 @@ export class Registry {
     const target = this.#target(isView(shown) ? storedRef(shown, ref) : ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
+    const part = this.#checkSubresource(kind, ref, WRITTEN_PARTS);
     checkPatch(patch);
     let warnings: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
@@ -473,7 +471,7 @@ export class Registry {
     if (!options.fieldManager) {
       throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
     }
-    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
+    const part = this.#checkSubresource(kind, ref, WRITTEN_PARTS);
     const validation = options.fieldValidation ?? 'Strict';
     const { object: config, warnings } =
       part === 'scale' ? { object: configOfScale(kind, decodeScale(body, validation)), warnings: [] } : decodeConfig(kind, body, validation);
@@ -567,7 +565,7 @@ export class Registry {
   }
 
   async #bind(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
-    if (!kind.subresources.includes('binding')) throw methodNotAllowed(kind.info, 'create');
+    this.#checkSubresource(kind, ref, ['binding']);
     const binding = decodeBinding(body, options.fieldValidation ?? 'Strict');
     const name = ref.name === '' ? binding.metadata.name : ref.name;
     const { uid, resourceVersion } = binding.metadata;
@@ -578,7 +576,7 @@ export class Registry {
   }
 
   async #evict(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
-    if (!kind.subresources.includes('eviction')) throw methodNotAllowed(kind.info, 'create');
+    this.#checkSubresource(kind, ref, ['eviction']);
     await evict({ registry: this, now: () => formatTime(this.#clock.wall()) }, ref, body, options);
     return { object: success(), warnings: [] };
   }
@@ -589,7 +587,7 @@ export class Registry {
     if (isView(asked)) return shownAs(asked, await this.delete(storedRef(asked, ref), query));
     const target = this.#target(ref);
     const { kind } = target;
-    if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'delete');
+    this.#checkSubresource(kind, ref, []);
     const { gracePeriodSeconds, propagationPolicy = '', orphanDependents, dryRun = false } = query;
     checkDeletion({ gracePeriodSeconds, propagationPolicy, orphanDependents });
     if (kind === this.#namespaceKind && IMMORTAL_NAMESPACES.has(ref.name)) {
@@ -629,7 +627,10 @@ export class Registry {
     throw tooManyRaces(kind, ref.name);
   }
 
+  /** Of one namespace, or of a kind that is in none: nobody empties all namespaces at once, or takes them all away. */
   async deleteCollection(ref: Ref, query: DeleteQuery & Pick<ListQuery, 'labelSelector' | 'fieldSelector'> = {}): Promise<Listed> {
+    const kind = this.kindOf(ref);
+    if (kind === this.#namespaceKind || (kind.info.namespaced && ref.namespace === '')) throw methodNotAllowed();
     const listed = await this.list(ref, { labelSelector: query.labelSelector ?? '', fieldSelector: query.fieldSelector ?? '' });
     const items: KubeObject[] = [];
     for (const { metadata } of listed.items) {
@@ -788,13 +789,11 @@ export class Registry {
     return stored;
   }
 
-  #checkSubresource(kind: Kind, { subresource }: Ref, verb: string, allowed: readonly Subresource[]): Subresource | '' {
+  #checkSubresource(kind: Kind, { subresource }: Ref, allowed: readonly Subresource[]): Subresource | '' {
     if (subresource === '') return '';
     const known = kind.subresources.find((name) => name === subresource);
-    if (known === undefined) {
-      throw new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
-    }
-    if (!allowed.includes(known)) throw methodNotAllowed({ ...kind.info, resource: `${kind.info.resource}/${subresource}` }, verb);
+    if (known === undefined) throw unknownResource();
+    if (!allowed.includes(known)) throw methodNotAllowed();
     return known;
   }
 }

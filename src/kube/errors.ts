@@ -103,7 +103,7 @@ interface Named {
 }
 
 const about = (info: Named, name: string): StatusDetails => ({
-  name,
+  ...(name === '' ? {} : { name }),
   ...(info.group === '' ? {} : { group: info.group }),
   kind: info.resource,
 });
@@ -142,9 +142,13 @@ export function invalidObject(info: Named, name: string, errors: readonly FieldE
   return new ApiError('Invalid', `${qualifiedKind(info)} ${quote(name)} is invalid: ${all}`, { details });
 }
 
-export function methodNotAllowed(info: Named, verb: string): ApiError {
-  const message = `${verb} is not supported on resources of kind ${quote(qualifiedResource(info))}`;
-  return new ApiError('MethodNotAllowed', message, { details: about(info, '') });
+/** Of kinds, subresources and paths that there are none of: which, the client knows. */
+export function unknownResource(): ApiError {
+  return new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
+}
+
+export function methodNotAllowed(): ApiError {
+  return new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource', { details: {} });
 }
 
 export function expired(message: string): ApiError {

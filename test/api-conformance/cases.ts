@@ -5,7 +5,8 @@
  */
 import { fieldCases } from './field-cases.ts';
 import { listCases } from './list-cases.ts';
+import { pathCases } from './path-cases.ts';
 import type { Case } from './subject.ts';
 import { watchCases } from './watch-cases.ts';
 
-export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases];
+export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases, ...pathCases];

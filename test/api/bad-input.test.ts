@@ -5,7 +5,7 @@ import { configMap, deployment, pod, ref, refusal, service, startServer } from '
 const { api, store } = await startServer();
 
 test.each([
-  ['unknown kind', () => api.create(ref('gadgets', 'x'), {}), '404 NotFound: the server could not find the requested resource "gadgets"'],
+  ['unknown kind', () => api.create(ref('gadgets', 'x'), {}), '404 NotFound: the server could not find the requested resource'],
   ['a kind in the wrong place', () => api.create(ref('pods'), configMap('x')), '400 BadRequest: the object provided is unrecognized (must be of type Pod in v1, not v1, Kind=ConfigMap)'],
   ['no kind', () => api.create(ref('pods'), { apiVersion: 'v1' }), "400 BadRequest: Object 'Kind' is missing"],
   ['not an object', () => api.create(ref('pods'), ['x']), '400 BadRequest: the body of the request is not an object'],
