@@ -101,7 +101,7 @@ export class ResourceFace {
     if (format !== 'json') throw notAcceptable();
     const options = watchOptions(query);
     const kind = registry.kindOf(ref);
-    const showing = { kind, shape, includeObject: includeObject(query), marksInitialEnd: options.sendInitialEvents === true };
+    const showing = { kind, shape, includeObject: includeObject(query) };
     const encoder = this.#encoders.for(showing);
     const minimum = Math.ceil(world.limits.watchTimeoutMs / 1000);
     const timeoutSeconds = options.timeoutSeconds > 0 ? options.timeoutSeconds : random.between(minimum, 2 * minimum);
