@@ -45,7 +45,17 @@ import { EMPTY } from './core/field-set.ts';
 import { KUBECTL, lastAppliedFields, withLastApplied } from './core/last-applied.ts';
 import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts';
 import { goText, inConversionsWords, jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
-import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
+import {
+  decodeContinue,
+  encodeContinue,
+  expiredContinue,
+  expiredList,
+  parseResourceVersion,
+  selectionOf,
+  tooLargeVersion,
+  type Selection,
+} from './core/query.ts';
+import { checkListOptions, checkWatchOptions } from './core/list-options.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
 import { evict } from './eviction.ts';
@@ -255,15 +265,14 @@ export class Registry {
     const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, query.fieldSelector));
     const prefix = this.#prefix(kind, ref);
     const limit = checkLimit(query.limit ?? 0);
-    const wanted = parseResourceVersion(query.resourceVersion ?? '');
-    const { continue: token = '', resourceVersionMatch: match = '' } = query;
-    checkMatch(match, wanted, token);
+    const { continue: token = '', resourceVersion = '', resourceVersionMatch: match = '' } = query;
+    checkListOptions({ resourceVersion, resourceVersionMatch: match, continue: token });
     if (token !== '') {
-      if (wanted !== undefined && wanted !== 0) throw badRequest('specifying resource version is not allowed when using continue');
+      if (resourceVersion !== '' && resourceVersion !== '0') throw badRequest('specifying resource version is not allowed when using continue');
       const position = decodeContinue(token);
-      if (position.from.startsWith('/') || position.from.includes('..')) throw badRequest('continue key is not valid');
       return this.#listStored(kind, { prefix, selection, limit, revision: position.revision, from: prefix + position.from });
     }
+    const wanted = parseResourceVersion(resourceVersion, 'invalid resource version: resourceVersion');
     const isExact = match === 'Exact' || (match === '' && wanted !== undefined && wanted > 0 && limit > 0);
     if (wanted === undefined || isExact) {
       return this.#listStored(kind, { prefix, selection, limit, revision: wanted ?? 0, from: prefix });
@@ -288,8 +297,12 @@ export class Registry {
     let pinned = revision;
     let next = from;
     for (;;) {
-      const page = await this.#storage.range({ prefix, from: next, limit: rows, revision: pinned, known }).catch((error: unknown) => {
-        throw pinned !== 0 && isReason(error, 'Expired') ? expiredContinue() : error;
+      const page = await this.#storage.range({ prefix, from: next, limit: rows, revision: pinned, known }).catch(async (error: unknown) => {
+        if (pinned === 0 || !isReason(error, 'Expired')) throw error;
+        // A revision that the store does not have is one of the past or one of the future.
+        const current = await this.#storage.currentRevision();
+        if (pinned > current) throw tooLargeVersion(pinned, current);
+        throw next === prefix ? expiredList() : expiredContinue(next.slice(prefix.length));
       });
       pinned = page.revision;
       let taken = 0;
@@ -327,12 +340,9 @@ export class Registry {
     const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
     const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
     const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, fieldSelector));
+    checkWatchOptions({ resourceVersionMatch: query.resourceVersionMatch ?? '', sendInitialEvents: query.sendInitialEvents });
     const wanted = parseResourceVersion(query.resourceVersion ?? '');
     const sendsInitial = query.sendInitialEvents === true;
-    if (sendsInitial && query.resourceVersionMatch !== 'NotOlderThan') {
-      const detail = 'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
-      throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
-    }
     const cache = this.#cache(kind, sendsInitial ? 0 : wanted);
     // Without a version the newest is meant, which only a quorum knows.
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
@@ -344,7 +354,6 @@ export class Registry {
       indexed: kind.selectableFields['spec.nodeName'] === undefined ? undefined : selection.exact.get('spec.nodeName'),
       after: startsWithState ? undefined : wanted === undefined || wanted === 0 ? cache.revision : wanted,
       bookmarks: query.allowWatchBookmarks ?? false,
-      bookmarkAfterInitial: sendsInitial && (query.allowWatchBookmarks ?? false),
       signal: query.signal,
       timeoutMs: (query.timeoutSeconds ?? 0) * 1000,
       onSlow: query.onSlow,
@@ -884,21 +893,6 @@ function checkSegment(text: string, what: string): void {
 function checkLimit(limit: number): number {
   if (Number.isSafeInteger(limit)) return Math.max(limit, 0);
   throw badRequest(`limit: Invalid value: ${limit}: must be a whole number`);
-}
-
-function checkMatch(match: string, wanted: number | undefined, token: string): void {
-  if (match === '') return;
-  const problem =
-    match !== 'Exact' && match !== 'NotOlderThan'
-      ? `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`
-      : token !== ''
-        ? 'Forbidden: resourceVersionMatch is forbidden when continue is provided'
-        : wanted === undefined
-          ? 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided'
-          : match === 'Exact' && wanted === 0
-            ? 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-            : '';
-  if (problem !== '') throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${problem}`);
 }
 
 function checkSize(kind: Kind, object: KubeObject): void {

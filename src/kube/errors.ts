@@ -31,11 +31,14 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly reason: Reason;
   readonly details: StatusDetails | undefined;
+  /** Of a list that can be gone on with all the same: by this token. */
+  readonly continue: string | undefined;
 
-  constructor(reason: Reason, message: string, options: { details?: StatusDetails; cause?: unknown } = {}) {
+  constructor(reason: Reason, message: string, options: { details?: StatusDetails; continue?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
     this.details = options.details;
+    this.continue = options.continue;
   }
 
   /** HTTP's number. */
@@ -47,7 +50,7 @@ export class ApiError extends Error {
     return {
       kind: 'Status',
       apiVersion: 'v1',
-      metadata: {},
+      metadata: this.continue === undefined ? {} : { continue: this.continue },
       status: 'Failure',
       message: this.message,
       reason: this.reason,

