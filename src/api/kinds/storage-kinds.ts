@@ -37,7 +37,7 @@ export const persistentVolumes: Kind = {
     if (spec?.capacity?.['storage'] === undefined) errors.push(required('spec.capacity'));
     return errors;
   },
-  selectableFields: { 'spec.claimRef.name': (object) => textAt(object, 'spec', 'claimRef', 'name') },
+  selectableFields: {},
   columns: [
     column('Capacity', (object) => textAt(object, 'spec', 'capacity', 'storage')),
     column('Access Modes', (object) => modesText(typed<PersistentVolume>(object).spec?.accessModes)),

@@ -53,7 +53,7 @@ export const replicaSets: Kind = {
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => validateWorkload(typed<ReplicaSet>(object).spec!),
   validateUpdate: sameSelector,
-  selectableFields: { 'status.replicas': (object) => String(numberAt(object, 'status', 'replicas')) },
+  selectableFields: {},
   columns: [
     integer('Desired', 'spec', 'replicas'),
     integer('Current', 'status', 'replicas'),

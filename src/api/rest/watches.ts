@@ -9,7 +9,7 @@ import { ApiError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import { columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
-import type { CacheEvent, CacheWatch } from '../watch-cache.ts';
+import { bookmarkMeta, type Bookmark, type CacheEvent, type CacheWatch } from '../watch-cache.ts';
 import type { Shape } from './core/negotiation.ts';
 import type { IncludeObject } from './core/query.ts';
 import { rowOf } from './lists.ts';
@@ -32,8 +32,6 @@ export interface WatchShowing {
   readonly kind: Kind;
   readonly shape: Shape;
   readonly includeObject: IncludeObject;
-  /** The first bookmark ends the state that the watch began with. */
-  readonly marksInitialEnd: boolean;
 }
 
 /** How a watch ended, for the log. */
@@ -156,7 +154,7 @@ export class EventEncoders {
     // Clients keep the columns of the first table.
     let isFirst = showing.shape.as === 'table';
     const parts: Line = (event) => {
-      if (event.type === 'BOOKMARK') return bookmark(event.revision);
+      if (event.type === 'BOOKMARK') return bookmark(event);
       if (!isFirst) return line(event);
       isFirst = false;
       return [firstRow(showing, this.#clock, event)];
@@ -256,14 +254,9 @@ function shapedFrame({ kind, shape, includeObject }: WatchShowing, clock: Clock,
   return frame(event.type, { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions, rows: [row] });
 }
 
-function bookmarkLine({ kind, shape, marksInitialEnd }: WatchShowing): (revision: number) => Uint8Array[] {
-  let isInitial = marksInitialEnd;
-  return (revision) => {
-    const metadata = {
-      resourceVersion: String(revision),
-      ...(isInitial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-    };
-    isInitial = false;
+function bookmarkLine({ kind, shape }: WatchShowing): (bookmark: Bookmark) => Uint8Array[] {
+  return (bookmark) => {
+    const metadata = bookmarkMeta(bookmark);
     if (shape.as === 'table') return [frame('BOOKMARK', { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: null, rows: [] })];
     if (shape.as === 'partial') return [frame('BOOKMARK', { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${shape.version}`, metadata })];
     return [frame('BOOKMARK', { kind: kind.info.kind, apiVersion: apiVersionOf(kind.info), metadata })];

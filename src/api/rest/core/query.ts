@@ -4,6 +4,7 @@
  */
 import { ApiError, badRequest, forbiddenField, invalid, invalidObject, type FieldError } from '../../../kube/errors.ts';
 import type { FieldValidation } from '../../core/draft.ts';
+import { refuseInitialEventsOfList } from '../../core/list-options.ts';
 
 export type Parameters = Pick<URLSearchParams, 'get' | 'getAll' | 'has'>;
 
@@ -48,7 +49,7 @@ const FIELD_VALIDATIONS: readonly FieldValidation[] = ['Ignore', 'Strict', 'Warn
 
 export function listOptions(query: Parameters): ListOptions {
   const text = (name: string) => query.get(name) ?? '';
-  if (query.has('sendInitialEvents')) throw invalidList('sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list');
+  if (query.has('sendInitialEvents')) refuseInitialEventsOfList();
   return {
     labelSelector: text('labelSelector'),
     fieldSelector: text('fieldSelector'),
@@ -62,20 +63,11 @@ export function listOptions(query: Parameters): ListOptions {
 export function watchOptions(query: Parameters): WatchOptions {
   const text = (name: string) => query.get(name) ?? '';
   const sendInitialEvents = query.has('sendInitialEvents') ? flag(query, 'sendInitialEvents') : undefined;
-  const resourceVersionMatch = text('resourceVersionMatch');
-  if (sendInitialEvents === undefined && resourceVersionMatch !== '') {
-    const why = 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided';
-    throw invalidList(`resourceVersionMatch: Forbidden: ${why}`);
-  }
-  if (sendInitialEvents !== undefined && resourceVersionMatch !== 'NotOlderThan') {
-    const why = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
-    throw invalidList(`resourceVersionMatch: Forbidden: ${why}`);
-  }
   return {
     labelSelector: text('labelSelector'),
     fieldSelector: text('fieldSelector'),
     resourceVersion: text('resourceVersion'),
-    resourceVersionMatch,
+    resourceVersionMatch: text('resourceVersionMatch'),
     allowWatchBookmarks: flag(query, 'allowWatchBookmarks'),
     sendInitialEvents,
     timeoutSeconds: Math.max(0, numberOf(query, 'timeoutSeconds') ?? 0),
@@ -195,10 +187,6 @@ function dryRunOf(values: readonly string[], refused: (detail: string) => ApiErr
   const wrong = given.find((value) => value !== 'All');
   if (wrong !== undefined) throw refused(`dryRun: Unsupported value: ${JSON.stringify(wrong)}: supported values: "All"`);
   return given.length > 0;
-}
-
-function invalidList(detail: string): ApiError {
-  return new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
 }
 
 function recordOf(value: unknown, field: string): Readonly<Record<string, unknown>> {
