@@ -200,7 +200,7 @@ function mergeItems(shape: KeyedList, current: readonly unknown[], applied: read
 
 // --- less some places
 
-/** Undefined: nothing is left. Atomic values go whole or stay. */
+/** Null: nothing is left of it, and its place stays (its owner named it). Atomic values go whole or stay. */
 export function removeItems(shape: Shape, value: unknown, places: FieldSet): unknown {
   if (isGranularMap(shape) && isRecord(value)) {
     const left: Record<string, unknown> = {};
@@ -208,13 +208,13 @@ export function removeItems(shape: Shape, value: unknown, places: FieldSet): unk
       const kept = keep(entryShape(shape, name).shape, field, places.children.get(`f:${name}`));
       if (kept !== undefined) setField(left, name, kept);
     }
-    return Object.keys(left).length > 0 || Object.keys(value).length === 0 ? left : undefined;
+    return Object.keys(left).length > 0 || Object.keys(value).length === 0 ? left : null;
   }
   if (isKeyedList(shape) && Array.isArray(value)) {
     const left = value
       .map((item: unknown) => keep(shape.element, item, places.children.get(elementOf(shape, item))))
       .filter((item) => item !== undefined);
-    return left.length > 0 || value.length === 0 ? left : undefined;
+    return left.length > 0 || value.length === 0 ? left : null;
   }
   return value;
 }
