@@ -123,13 +123,15 @@ function checkedKey(key: string): string {
 
 function checked(requirement: LabelRequirement): LabelRequirement {
   const { key, operator, values } = requirement;
+  const breaches: string[] = [];
   const isOrder = operator === 'Gt' || operator === 'Lt';
-  if (isOrder && !/^[+-]?\d+$/.test(values[0]!)) throw new Breach(`values[0]: Invalid value: "${values[0]}": for 'Gt', 'Lt' operators, the value must be an integer`);
+  if (isOrder && !/^[+-]?\d+$/.test(values[0]!)) breaches.push(`values[0]: Invalid value: "${values[0]}": for 'Gt', 'Lt' operators, the value must be an integer`);
   // A set is looked at in its order.
   const checkedValues = operator === 'In' || operator === 'NotIn' ? [...new Set(values)].sort() : values;
   for (const [index, value] of checkedValues.entries()) {
-    const badValue = checkLabelValue(value)[0];
-    if (badValue !== undefined) throw new Breach(`values[${index}][${key}]: Invalid value: "${value}": ${badValue}`);
+    const badValue = checkLabelValue(value).join('; ');
+    if (badValue !== '') breaches.push(`values[${index}][${key}]: Invalid value: "${value}": ${badValue}`);
   }
+  if (breaches.length > 0) throw new Breach(breaches.length === 1 ? breaches[0] : `[${breaches.join(', ')}]`);
   return requirement;
 }

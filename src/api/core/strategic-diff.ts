@@ -88,7 +88,8 @@ function diffLists(field: FieldMerge, half: Half, before: readonly unknown[], af
   if (commonType(before, after) === 'record') return diffKeyed(field, half, before as Fields[], after as Fields[]); // all are records
   const deleted = half === 'deletions' ? distinct(before.filter((item) => !after.includes(item))) : [];
   const items = half === 'changes' ? sortBy('', byText(after.filter((item) => !before.includes(item))), after) : [];
-  const isOrdered = half === 'deletions' ? deleted.length > 0 : !equalJson(before, after);
+  // kubectl compares with what was there sorted: it says the order of scalars that are not, though they are the same.
+  const isOrdered = half === 'deletions' ? deleted.length > 0 : !equalJson(byText(before), after);
   return { items, deleted, order: isOrdered ? after : [] };
 }
 

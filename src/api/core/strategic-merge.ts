@@ -282,9 +282,13 @@ const isLess = (place: number, other: number): boolean => place < 0 || other < 0
 function requireOrder(key: string, items: readonly unknown[], order: readonly unknown[]): void {
   if (items.length === 0 || order.length === 0) return;
   const identity = key === '' ? (item: unknown) => item : (item: unknown) => keyOf(key, item);
-  const wanted = items.filter((item) => key === '' || !(isRecord(item) && Object.hasOwn(item, PATCH)));
+  const hasDirective = (item: unknown) => isRecord(item) && Object.hasOwn(item, PATCH);
+  const wanted = items.filter((item) => key === '' || !(isRecord(item) && item[PATCH] === 'delete'));
   let at = 0;
-  for (const place of order) if (at < wanted.length && identity(wanted[at]) === identity(place)) at++;
+  for (const place of order) {
+    while (at < wanted.length && hasDirective(wanted[at])) at++;
+    if (at < wanted.length && identity(wanted[at]) === identity(place)) at++;
+  }
   if (at < wanted.length) throw new PatchProblem(`The order in patch list:\n${JSON.stringify(items)}\n doesn't match $setElementOrder list:\n${JSON.stringify(order)}\n`);
 }
 

@@ -139,13 +139,13 @@ function below({ added, modified, removed }: Differences, element: string): Diff
 
 /** Both can be looked into, and there is something to see; two that are empty or of another type are compared as one. */
 function hasEntries(a: unknown, b: unknown): boolean {
-  if ((a !== undefined && !isRecord(a)) || (b !== undefined && !isRecord(b))) return false;
+  if (!isRecord(a ?? {}) || !isRecord(b ?? {})) return false;
   return Object.keys(a ?? {}).length + Object.keys(b ?? {}).length > 0;
 }
 
 function hasItems(a: unknown, b: unknown): boolean {
-  if ((a !== undefined && !Array.isArray(a)) || (b !== undefined && !Array.isArray(b))) return false;
-  return (a ?? []).length + (b ?? []).length > 0;
+  if (!Array.isArray(a ?? []) || !Array.isArray(b ?? [])) return false;
+  return itemsOf(a).length + itemsOf(b).length > 0;
 }
 
 function entriesOf(value: unknown): Record<string, unknown> {
@@ -177,23 +177,45 @@ function ownField(record: Record<string, unknown>, name: string): unknown {
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
-/** In the order of what is applied; the others follow the item that they followed. */
+/**
+ * In the order of what is applied; the others stay where they are among those that both have. As structured-merge-diff goes
+ * through both lists at once: the next item of the live one is taken if only it has it, is passed over if it comes in the
+ * applied one at another place, and where neither holds the next applied one is taken.
+ */
 function mergeItems(shape: KeyedList, current: readonly unknown[], applied: readonly unknown[]): unknown[] {
   const wanted = itemsByElement(shape, applied);
   for (const [element, same] of wanted) {
     if (same.length > 1) throw new ShapeProblem(`duplicate entries for key ${element.slice(2)}`);
   }
   const existing = itemsByElement(shape, current);
-  const followers = new Map<string | undefined, unknown[]>();
-  let last: string | undefined;
-  for (const item of current) {
-    const element = elementOf(shape, item);
-    if (wanted.has(element)) last = element;
-    else followers.set(last, [...(followers.get(last) ?? []), item]);
-  }
-  const merged = [...(followers.get(undefined) ?? [])];
-  for (const [element, [item]] of wanted) {
-    merged.push(merge(shape.element, existing.get(element)?.[0], item), ...(followers.get(element) ?? []));
+  const live = current.map((item) => elementOf(shape, item));
+  const ours = [...wanted.keys()];
+  const shared = ours.filter((element) => existing.has(element));
+  const merged: unknown[] = [];
+  const taken = new Set<string>();
+  let at = 0;
+  const take = (element: string) => {
+    const same = existing.get(element);
+    // Items of one name cannot be told apart: the applied one takes the place of them all.
+    merged.push(merge(shape.element, same?.length === 1 ? same[0] : undefined, wanted.get(element)![0]));
+    taken.add(element);
+    if (shared[0] === element) shared.shift();
+  };
+  for (let next = 0; at < live.length || next < ours.length; ) {
+    const [element, own] = [live[at], ours[next]];
+    if (element !== undefined && element === own) {
+      take(element);
+      at++;
+      next++;
+    } else if (element !== undefined && !wanted.has(element)) merged.push(current[at++]);
+    else if (element !== undefined && own !== undefined && shared.length > 0 && shared[0] !== element) at++;
+    else {
+      if (element !== undefined && taken.has(element)) at++;
+      if (own !== undefined) {
+        take(own);
+        next++;
+      }
+    }
   }
   return merged;
 }

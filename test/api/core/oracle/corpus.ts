@@ -45,9 +45,9 @@ const many = <T>(count: number, random: Random, make: (random: Random) => T): T[
 export function corpus(seed: number): Corpus {
   const random = seededRandom(seed);
   return {
-    merges: many(250, random.fork('merges'), mergeCase),
-    patches: many(400, random.fork('patches'), patchCase),
-    applies: many(160, random.fork('applies'), applyCase),
+    merges: many(160, random.fork('merges'), mergeCase),
+    patches: many(260, random.fork('patches'), patchCase),
+    applies: many(100, random.fork('applies'), applyCase),
     quantities: [...QUANTITIES, ...many(250, random.fork('quantities'), quantity)],
     labels: LABELS,
     labelSelectors: [...LABEL_SELECTORS, ...many(150, random.fork('labels'), labelSelector)],
