@@ -46,7 +46,7 @@ import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts'
 import { goText, inConversionsWords, jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
 import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
-import { tableOf, type Table } from './core/table.ts';
+import { tableOf, type IncludeObject, type Table } from './core/table.ts';
 import { evict } from './eviction.ts';
 import type { Birth, Kind, Lookup, Requester, Subresource, View } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
@@ -311,11 +311,11 @@ export class Registry {
 
   async table(ref: Ref, query: ListQuery = {}): Promise<Table> {
     const listed = await this.list(ref, query);
-    return tableOf(listed.kind, listed, this.#clock.wall());
+    return this.tableOf(listed);
   }
 
-  tableOf(listed: Listed): Table {
-    return tableOf(listed.kind, listed, this.#clock.wall());
+  tableOf(listed: Listed, include: IncludeObject = 'Metadata'): Table {
+    return tableOf(listed.kind, listed, { wallMs: this.#clock.wall(), include });
   }
 
   /** For tables that a face writes row by row. */

@@ -22,8 +22,9 @@ import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '
 import { WireError, type Init } from '../../proto/wire.ts';
 import type { FieldValidation } from '../core/draft.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
+import { includeObject, type Table } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
-import type { PatchType, Ref, Registry, Written } from '../registry.ts';
+import type { Listed, PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
 import type { CacheEvent } from '../watch-cache.ts';
 import type { Admission } from './admission.ts';
@@ -81,9 +82,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
         return admission.unary(context, 'get', ref, async () => {
           const object = await registry.get(ref, request.resourceVersion);
           if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
-          const kind = registry.kindOf(ref);
-          const resourceVersion = object.metadata.resourceVersion ?? '';
-          const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
+          const table = tableOf(registry, { kind: registry.kindOf(ref), items: [object], resourceVersion: object.metadata.resourceVersion ?? '' }, request);
           return { object: encodeJson(table, request.encoding) };
         });
       },
@@ -92,7 +91,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
         return admission.unary(context, 'list', ref, async () => {
           const listed = await registry.list(ref, request);
           const items = request.asTable
-            ? [encodeJson(registry.tableOf(listed), request.encoding)]
+            ? [encodeJson(registry.tableOf(listed, includeObject(request.includeObject)), request.encoding)]
             : listed.items.map((object) => encodeObject(object, request.encoding));
           const { resourceVersion, remainingItemCount } = listed;
           return { resourceVersion, continue: listed.continue, items, remainingItemCount };
@@ -166,7 +165,7 @@ async function* watchEvents(
   const ref = refOf(request.ref);
   const kind = registry.kindOf(ref);
   const events = await registry.watch(ref, { ...request, signal });
-  const encode = request.asTable ? tableEvent(registry, kind, request.encoding) : plainEvent(kind, request);
+  const encode = request.asTable ? tableEvent(registry, kind, request) : plainEvent(kind, request);
   for await (const event of events) yield encode(event);
 }
 
@@ -190,13 +189,17 @@ function plainEvent(kind: Kind, { encoding, sendInitialEvents }: WatchRequest): 
   };
 }
 
-function tableEvent(registry: Registry, kind: Kind, encoding: number): (event: CacheEvent) => Init<WatchEvent> {
+function tableEvent(registry: Registry, kind: Kind, request: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {
   return (event) => {
     const resourceVersion = String(event.revision);
     const items = event.type === 'BOOKMARK' ? [] : [event.cached.object];
-    const table = registry.tableOf({ kind, resourceVersion, continue: '', items, remainingItemCount: undefined });
-    return { type: event.type, resourceVersion, object: encodeJson(table, encoding) };
+    const table = tableOf(registry, { kind, items, resourceVersion }, request);
+    return { type: event.type, resourceVersion, object: encodeJson(table, request.encoding) };
   };
+}
+
+function tableOf(registry: Registry, shown: Pick<Listed, 'kind' | 'items' | 'resourceVersion'>, request: { readonly includeObject: string }): Table {
+  return registry.tableOf({ ...shown, continue: '', remainingItemCount: undefined }, includeObject(request.includeObject));
 }
 
 function refOf(ref: ResourceRef | undefined): Ref {

@@ -3,7 +3,7 @@ import type { CronJob, Job, JobSpec } from 'kubernetes-types/batch/v1.js';
 import { type FieldError, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge, formatDuration } from '../core/age.ts';
+import { formatAge, formatDuration } from '../../kube/age.ts';
 import { immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, shown, textAt, type Kind } from './kind.ts';

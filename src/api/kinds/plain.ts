@@ -3,7 +3,7 @@ import type { ConfigMap, Event, Namespace, Node, Secret } from 'kubernetes-types
 import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from '../../kube/names.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { formatAge } from '../../kube/age.ts';
 import { findDuplicates, immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, textAt, wide, type Kind } from './kind.ts';

@@ -2,7 +2,8 @@ import type { ContainerStatus, Pod, PodSpec, PodStatus } from 'kubernetes-types/
 import { type FieldError, forbidden, forbiddenField } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { formatAge } from '../../kube/age.ts';
+import { podReason } from '../../kube/pod-reason.ts';
 import { ephemeralContainers } from './ephemeral-containers.ts';
 import { column, textAt, wide, type Kind, type Lookup } from './kind.ts';
 import { infoOf } from './info.ts';
@@ -174,47 +175,3 @@ function restartsText(object: KubeObject, wallMs: number): string {
   return restarts > 0 && last ? `${restarts} (${formatAge(last, wallMs)} ago)` : String(restarts);
 }
 
-/** The word in the STATUS column: the most telling reason among the phase and the containers. */
-export function podReason(object: KubeObject): string {
-  const status = statusOf(object);
-  const spec = typed<Pod>(object).spec;
-  let reason: string = status.reason || status.phase || '';
-  const gated = status.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (gated?.reason === 'SchedulingGated') reason = 'SchedulingGated';
-  const initial = initReason(status, spec);
-  if (initial !== undefined) reason = initial;
-  else reason = mainReason(status, reason);
-  if (object.metadata.deletionTimestamp === undefined) return reason;
-  if (status.reason === 'NodeLost') return 'Unknown';
-  return status.phase === 'Succeeded' || status.phase === 'Failed' ? reason : 'Terminating';
-}
-
-function initReason(status: PodStatus, spec: PodSpec | undefined): string | undefined {
-  const statuses = status.initContainerStatuses ?? [];
-  for (const [index, { state }] of statuses.entries()) {
-    if (state?.terminated?.exitCode === 0) continue;
-    if (state?.terminated !== undefined) return `Init:${endText(state.terminated)}`;
-    const waiting = state?.waiting?.reason;
-    if (waiting && waiting !== 'PodInitializing') return `Init:${waiting}`;
-    return `Init:${index}/${spec?.initContainers?.length ?? 0}`;
-  }
-  return undefined;
-}
-
-function mainReason(status: PodStatus, fallback: string): string {
-  let reason = fallback;
-  let isRunning = false;
-  for (const { state, ready } of [...(status.containerStatuses ?? [])].reverse()) {
-    if (state?.waiting?.reason) reason = state.waiting.reason;
-    else if (state?.terminated !== undefined) reason = endText(state.terminated);
-    else if (ready && state?.running !== undefined) isRunning = true;
-  }
-  if (reason !== 'Completed' || !isRunning) return reason;
-  const isReady = status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True');
-  return isReady ? 'Running' : 'NotReady';
-}
-
-function endText(terminated: NonNullable<NonNullable<ContainerStatus['state']>['terminated']>): string {
-  if (terminated.reason) return terminated.reason;
-  return terminated.signal ? `Signal:${terminated.signal}` : `ExitCode:${terminated.exitCode}`;
-}

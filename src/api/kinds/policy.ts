@@ -8,7 +8,7 @@ import { type FieldError, forbidden, forbiddenField, invalid, notSupported, requ
 import { checkDnsSubdomain, checkPathSegment } from '../../kube/names.ts';
 import { validateSelector } from '../../kube/selector.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatDuration } from '../core/age.ts';
+import { formatDuration } from '../../kube/age.ts';
 import { immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { csrApproval, csrStatus, setRequester } from './csr-parts.ts';

@@ -3,7 +3,7 @@ import type { EndpointSlice } from 'kubernetes-types/discovery/v1.js';
 import { type FieldError, duplicate, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkIPv4, checkPortName, checkPortNumber } from '../../kube/names.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { formatAge } from '../../kube/age.ts';
 import { immutableField, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, textAt, wide, type Kind } from './kind.ts';
