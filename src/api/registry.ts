@@ -301,6 +301,8 @@ export class Registry {
         next = `${stored.key}\0`;
         if (selection.matches(stored.object)) items.push(shownAs(kind, stored.object));
       }
+      // Behind what could not be read, too.
+      if (taken === page.items.length && page.lastKey !== undefined) next = `${page.lastKey}\0`;
       const hasMore = page.hasMore || taken < page.items.length;
       if (hasMore && limit !== 0 && items.length < limit) continue;
       const remaining = hasMore && selection.isEverything ? page.count - taken : undefined;

@@ -4,8 +4,7 @@
  * for byte, kubectl's (test/golden/semantics), so that both leave the same object and say the same of it.
  */
 import { equalJson, isRecord, setField } from '../../kube/types.ts';
-import { PatchProblem } from './patch-problem.ts';
-import { commonType, DELETE_FROM, fieldMerge, mergeStrategic, ORDER, PATCH, RETAIN_KEYS, sortBy, typeOf, type FieldMerge, type Fields } from './strategic-merge.ts';
+import { commonType, DELETE_FROM, fieldMerge, keyOf, mergeStrategic, ORDER, PATCH, RETAIN_KEYS, sortBy, typeOf, type FieldMerge, type Fields } from './strategic-merge.ts';
 
 /** The half of a difference that is wanted. */
 type Half = 'changes' | 'deletions';
@@ -94,9 +93,7 @@ function diffLists(field: FieldMerge, half: Half, before: readonly unknown[], af
 }
 
 function diffKeyed({ model, key, retainKeys }: FieldMerge, half: Half, before: readonly Fields[], after: readonly Fields[]): ListDifference {
-  for (const item of [...before, ...after]) {
-    if (!Object.hasOwn(item, key)) throw new PatchProblem(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
-  }
+  for (const item of [...before, ...after]) keyOf(key, item);
   const old = new Map(before.map((item) => [item[key], item]));
   const kept = new Set(after.map((item) => item[key]));
   const items: unknown[] = [];

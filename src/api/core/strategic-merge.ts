@@ -238,9 +238,12 @@ function special(key: string, existing: readonly Fields[], patch: readonly Field
   return isReplaced ? { kept: items, items: [], isReplaced } : { kept, items, isReplaced };
 }
 
-function keyOf(key: string, item: unknown): unknown {
+/** Of an item of a list that is merged by the key. */
+export function keyOf(key: string, item: unknown): unknown {
   if (!isRecord(item)) throw new PatchProblem(`expected an object, but got ${JSON.stringify(item)}`);
   if (!Object.hasOwn(item, key)) throw new PatchProblem(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
+  // Such items could not be told apart.
+  if (typeof item[key] === 'object' && item[key] !== null) throw new PatchProblem(`merge key ${key} is no scalar: ${JSON.stringify(item[key])}`);
   return item[key];
 }
 
