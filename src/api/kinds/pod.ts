@@ -21,13 +21,17 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers'],
   hasGeneration: true,
   checkName: checkDnsSubdomain,
-  prepareForCreate: (draft) => {
+  prepareForCreate: (draft, { now }) => {
     const spec = typed<Pod>(draft).spec!;
-    draft['status'] = { phase: 'Pending', qosClass: qosClass(spec) };
+    draft['status'] = { phase: 'Pending', qosClass: qosClass(spec), ...gatedStatus(spec, now) };
     if (!spec.serviceAccountName) spec.serviceAccountName = spec.serviceAccount = 'default';
     spec.priority ??= 0;
     spec.preemptionPolicy ??= 'PreemptLowerPriority';
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
+  },
+  prepareForUpdate: (draft) => {
+    const { spec } = typed<Pod>(draft);
+    if (spec !== undefined) spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
   resolve: resolvePod,
   parts: { ephemeralcontainers: ephemeralContainers },
@@ -109,10 +113,15 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
     ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers }),
   };
   const same = (field: keyof PodSpec) => equalJson(spec[field], before[field]);
-  const free: readonly (keyof PodSpec)[] = ['activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds', 'schedulingGates'];
+  const mayShorten = (before.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1;
+  const free: readonly (keyof PodSpec)[] = ['activeDeadlineSeconds', 'tolerations', 'schedulingGates', ...(mayShorten ? (['terminationGracePeriodSeconds'] as const) : [])];
   const fields = [...new Set([...Object.keys(spec), ...Object.keys(before)])] as (keyof PodSpec)[]; // names of its fields
   const changed = fields.filter((field) => field !== 'containers' && !free.includes(field) && !same(field));
-  const containersChanged = spec.containers.length !== before.containers.length || !equalJson(spec.containers, allowed.containers);
+  if (spec.containers.length !== before.containers.length) return [forbiddenField('spec.containers', 'pod updates may not add or remove containers')];
+  const gates = new Set((before.schedulingGates ?? []).map(({ name }) => name));
+  const newGate = (spec.schedulingGates ?? []).findIndex(({ name }) => !gates.has(name));
+  if (newGate >= 0) return [forbiddenField(`spec.schedulingGates[${newGate}].name`, `only deletion is allowed, but found new scheduling gate '${spec.schedulingGates![newGate]!.name}'`)];
+  const containersChanged = !equalJson(spec.containers, allowed.containers);
   if (changed.length === 0 && !containersChanged && keepsTolerations(spec, before)) return [];
   return [
     forbiddenField(
@@ -127,6 +136,13 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
 function keepsTolerations(spec: PodSpec, before: PodSpec): boolean {
   const now = spec.tolerations ?? [];
   return (before.tolerations ?? []).every((old) => now.some((toleration) => equalJson({ ...toleration, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
+}
+
+/** A pod that waits for its gates says so from its first moment. */
+function gatedStatus({ schedulingGates = [] }: PodSpec, now: string): Pick<PodStatus, 'conditions'> {
+  if (schedulingGates.length === 0) return {};
+  const message = 'Scheduling is blocked due to non-empty scheduling gates';
+  return { conditions: [{ type: 'PodScheduled', status: 'False', lastTransitionTime: now, reason: 'SchedulingGated', message }] };
 }
 
 /** As the admission plugin DefaultTolerationSeconds. */
