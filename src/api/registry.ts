@@ -57,7 +57,7 @@ import {
 } from './core/query.ts';
 import { checkListOptions, checkWatchOptions } from './core/list-options.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
-import { tableOf, type Table } from './core/table.ts';
+import { tableOf, type IncludeObject, type Table } from './core/table.ts';
 import { evict } from './eviction.ts';
 import type { Birth, Kind, Lookup, Requester, Subresource, View } from './kinds/kind.ts';
 import { OBJECT_BYTES_MAX, Storage, encodeStored, keyOf, prefixOf, type Stored } from './storage.ts';
@@ -317,6 +317,8 @@ export class Registry {
         next = `${stored.key}\0`;
         if (selection.matches(stored.object)) items.push(shownAs(kind, stored.object));
       }
+      // Behind what could not be read, too.
+      if (taken === page.items.length && page.lastKey !== undefined) next = `${page.lastKey}\0`;
       const hasMore = page.hasMore || taken < page.items.length;
       if (hasMore && limit !== 0 && items.length < limit) continue;
       const remaining = hasMore && selection.isEverything ? page.count - taken : undefined;
@@ -327,11 +329,11 @@ export class Registry {
 
   async table(ref: Ref, query: ListQuery = {}): Promise<Table> {
     const listed = await this.list(ref, query);
-    return tableOf(listed.kind, listed, this.#clock.wall());
+    return this.tableOf(listed);
   }
 
-  tableOf(listed: Listed): Table {
-    return tableOf(listed.kind, listed, this.#clock.wall());
+  tableOf(listed: Listed, include: IncludeObject = 'Metadata'): Table {
+    return tableOf(listed.kind, listed, { wallMs: this.#clock.wall(), include });
   }
 
   /** For tables that a face writes row by row. */

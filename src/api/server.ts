@@ -99,7 +99,7 @@ export class ApiServer {
     this.#log = log;
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
     const kinds = builtInKinds({ evictionTolerationSeconds });
-    this.registry = new Registry({ kinds, storage: new Storage(storeClient), clock, random, log, allocation, watchLimits });
+    this.registry = new Registry({ kinds, storage: new Storage(storeClient, log), clock, random, log, allocation, watchLimits });
     this.logs = podLogs(this.registry, connectToNode);
     this.usages = new Usages({ registry: this.registry, connectToNode, clock, log });
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;

@@ -4,6 +4,8 @@
  * etcd v3 and knows no kind.
  */
 import { fromUtf8, prefixEnd, toUtf8 } from '../base/bytes.ts';
+import { describeError } from '../base/errors.ts';
+import { silentLog, type Log } from '../base/log.ts';
 import { ApiError, expired } from '../kube/errors.ts';
 import { isRecord, type KubeObject } from '../kube/types.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
@@ -48,7 +50,10 @@ export type WriteOutcome =
   | { readonly ok: false; readonly why: 'other-changed' | 'claim-taken' };
 
 export interface Page {
+  /** Without what cannot be read. */
   readonly items: readonly Stored[];
+  /** Of the last value, readable or not: where the next page begins behind. */
+  readonly lastKey: string | undefined;
   readonly revision: number;
   readonly hasMore: boolean;
   /** In the whole range. */
@@ -66,11 +71,34 @@ export interface RangeOptions {
   readonly known?: (key: string, revision: number) => Stored | undefined;
 }
 
+/** Values told of, so that each is told of once; past it they may be told of again. */
+const UNREADABLE_KEPT_MAX = 1_000;
+
 export class Storage {
   readonly #client: StoreClient;
+  readonly #log: Log;
+  readonly #unreadable = new Set<string>();
 
-  constructor(client: StoreClient) {
+  constructor(client: StoreClient, log: Log = silentLog) {
     this.#client = client;
+    this.#log = log;
+  }
+
+  /**
+   * Undefined: what stands there is no object. Anybody may write into a store; one bad value must not take its kind with
+   * it, so it counts as not there, and is named in the log.
+   */
+  readable(kv: KeyValue): Stored | undefined {
+    try {
+      return decodeStored(kv);
+    } catch (error) {
+      const key = toUtf8(kv.key);
+      const id = `${key} ${kv.modRevision}`;
+      if (!this.#unreadable.has(id)) this.#log.error({ key, revision: kv.modRevision, error: describeError(error) }, 'storage: a value is no object, and is passed over');
+      if (this.#unreadable.size >= UNREADABLE_KEPT_MAX) this.#unreadable.clear();
+      this.#unreadable.add(id);
+      return undefined;
+    }
   }
 
   async get(key: string, revision = 0): Promise<{ readonly stored: Stored | undefined; readonly revision: number }> {
@@ -83,8 +111,9 @@ export class Storage {
     const response = await this.#call(() =>
       this.#client.range({ key: fromUtf8(from), rangeEnd: prefixEnd(fromUtf8(prefix)), limit, revision }),
     );
-    const items = response.kvs.map((kv) => known?.(toUtf8(kv.key), kv.modRevision) ?? decodeStored(kv));
-    return { items, revision: revision || revisionOf(response), hasMore: response.more, count: response.count };
+    const items = response.kvs.flatMap((kv) => known?.(toUtf8(kv.key), kv.modRevision) ?? this.readable(kv) ?? []);
+    const last = response.kvs.at(-1);
+    return { items, lastKey: last === undefined ? undefined : toUtf8(last.key), revision: revision || revisionOf(response), hasMore: response.more, count: response.count };
   }
 
   /** Keys below a prefix, without what stands there. */
@@ -188,10 +217,18 @@ function parseObject(key: string, text: string): KubeObject {
   } catch (cause) {
     throw new ApiError('InternalError', `what is stored under ${key} is not JSON`, { cause });
   }
-  if (!isRecord(object) || !isRecord(object['metadata'])) {
-    throw new ApiError('InternalError', `what is stored under ${key} is not an object`);
-  }
+  if (!isRecord(object) || !isEnvelope(object)) throw new ApiError('InternalError', `what is stored under ${key} is not an object`);
   return object as unknown as KubeObject; // written by us, or by whoever may write into the store
+}
+
+/** What is looked at without knowing the kind must be what it is taken for. */
+function isEnvelope({ apiVersion, kind, metadata }: Record<string, unknown>): boolean {
+  if (typeof apiVersion !== 'string' || typeof kind !== 'string' || !isRecord(metadata)) return false;
+  const { name, namespace = '', uid = '', labels = {}, annotations = {}, finalizers = [], ownerReferences = [] } = metadata;
+  const areTexts = [name, namespace, uid].every((text) => typeof text === 'string');
+  const areMaps = [labels, annotations].every((map) => isRecord(map) && Object.values(map).every((value) => typeof value === 'string'));
+  const areOwners = Array.isArray(ownerReferences) && ownerReferences.every(isRecord);
+  return areTexts && areMaps && areOwners && Array.isArray(finalizers) && finalizers.every((value) => typeof value === 'string');
 }
 
 export function encodeStored(object: KubeObject): Uint8Array {

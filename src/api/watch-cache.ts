@@ -18,7 +18,7 @@ import type { KubeObject } from '../kube/types.ts';
 import { EventType, type WatchResponse } from '../proto/etcd.ts';
 import type { StoreWatch } from '../etcd/store-client.ts';
 import { tooLargeVersion } from './core/query.ts';
-import { decodeStored, fromStoreError, type Storage, type Stored } from './storage.ts';
+import { fromStoreError, type Storage, type Stored } from './storage.ts';
 
 /** Events that are kept for watchers who come back; an older resourceVersion is Expired, and they list again. */
 export const HISTORY_EVENTS_MAX = 5_000;
@@ -300,9 +300,8 @@ export class WatchCache {
     const { revision } = page;
     for (;;) {
       for (const stored of page.items) objects.push(cachedObject(stored));
-      const last = page.items.at(-1);
-      if (!page.hasMore || last === undefined) break;
-      page = await storage.range({ prefix, limit: LIST_PAGE_ROWS, from: `${last.key}\0`, revision });
+      if (!page.hasMore || page.lastKey === undefined) break;
+      page = await storage.range({ prefix, limit: LIST_PAGE_ROWS, from: `${page.lastKey}\0`, revision });
     }
     this.#objects.clear();
     for (const cached of objects) this.#objects.set(cached.key, cached);
@@ -345,11 +344,13 @@ export class WatchCache {
       if (kv === undefined || kv.modRevision <= this.#revision) continue;
       const key = toUtf8(kv.key);
       const before = this.#objects.get(key);
-      if (event.type === EventType.DELETE) {
+      const stored = event.type === EventType.DELETE ? undefined : this.#options.storage.readable(kv);
+      // What cannot be read is not there any more.
+      if (stored === undefined) {
         this.#objects.delete(key);
         if (before !== undefined) this.#record({ revision: kv.modRevision, now: undefined, before, events: {} });
       } else {
-        const now = cachedObject(decodeStored(kv));
+        const now = cachedObject(stored);
         this.#objects.set(key, now);
         this.#record({ revision: kv.modRevision, now, before, events: {} });
       }

@@ -2,7 +2,7 @@
  * Structured logs by pino, for shells only; cores return trace events. A message is constant text, facts are fields.
  * One key per concept:
  *   part, member, peer, node, term, index, commit, revision, lease, watcher, rpc, code,
- *   kind, namespace, name, uid, resourceVersion, pod, container, image, address, pid, durationMs, error
+ *   kind, namespace, name, uid, resourceVersion, key, pod, container, image, address, pid, durationMs, error
  */
 import pino from 'pino';
 

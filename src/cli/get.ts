@@ -1,8 +1,11 @@
 /** `podium get`: objects as a table or as data, once or as they change. */
 import { UserError } from '../base/errors.ts';
 import { isExpired } from '../client/api-error.ts';
+import { getTable, listTable, type Table, watchTable } from '../client/tables.ts';
 import { type CliContext, EXIT_FAILED, EXIT_OK } from './context.ts';
-import { eventTime, renderRows, tableRows, type TableOptions, tableTitles } from './core/table.ts';
+import { eventTime } from './core/describe.ts';
+import { sortedBy } from './core/sort-by.ts';
+import { renderRows, tableRows, type TableOptions, tableTitles } from './core/table.ts';
 import type { View } from './core/view.ts';
 import { explain } from './errors.ts';
 import { readManifests } from './manifests.ts';
@@ -21,14 +24,19 @@ export interface GetOptions {
   readonly headers?: boolean;
   readonly ignoreNotFound?: boolean;
   readonly sortBy?: string;
+  readonly labelColumns?: readonly string[];
   readonly filename?: readonly string[];
 }
 
+/** What stands in a table, or the objects themselves where data is asked for. */
 interface Found {
   readonly target: Target;
+  readonly table: Table;
   readonly items: readonly View[];
   readonly resourceVersion: string;
 }
+
+const NO_TABLE: Table = { columns: [], rows: [], resourceVersion: '' };
 
 export async function get(context: CliContext, words: readonly string[], options: GetOptions): Promise<number> {
   const format = parseFormat(options.output);
@@ -38,7 +46,7 @@ export async function get(context: CliContext, words: readonly string[], options
   let exitCode = EXIT_OK;
   for (const target of targets) {
     try {
-      found.push(await find(context, target, options));
+      found.push(await find(context, target, isData(format), options));
     } catch (error) {
       const isMissing = options.ignoreNotFound === true && error instanceof Error && 'reason' in error && error.reason === 'NotFound';
       if (isMissing) continue;
@@ -51,6 +59,10 @@ export async function get(context: CliContext, words: readonly string[], options
   if (options.watch === true || options.watchOnly === true) return watch(context, found[0]!, format, options);
   print(context, merged(found), format, options);
   return exitCode;
+}
+
+function isData(format: Format | undefined): format is 'yaml' | 'json' | 'name' {
+  return format === 'yaml' || format === 'json' || format === 'name';
 }
 
 async function targetsOfFiles(context: CliContext, paths: readonly string[]): Promise<Target[]> {
@@ -73,17 +85,38 @@ export function scopeOf(options: { readonly namespace?: string; readonly allName
   return options.allNamespaces === true ? undefined : (options.namespace ?? 'default');
 }
 
-async function find(context: CliContext, target: Target, options: GetOptions): Promise<Found> {
+async function find(context: CliContext, target: Target, isOfData: boolean, options: GetOptions): Promise<Found> {
+  const { api } = context;
   const ref = refOf(target.info, scopeOf(options));
-  if (target.name !== undefined) {
-    const object = await context.api.get<View>(ref, target.name);
-    return { target, items: [object], resourceVersion: object.metadata.resourceVersion ?? '' };
+  if (!isOfData) {
+    const table = await findTable(context, target, options);
+    return { target, table, items: [], resourceVersion: table.resourceVersion };
   }
-  const { items, resourceVersion } = await listAll(context.api, ref, selectorsOf(target, options));
-  // As kubectl lists them: events in the order in which they were seen.
-  const isEvents = target.info.resource === 'events';
-  const sorted = isEvents ? [...items].sort((a, b) => (eventTime(a) < eventTime(b) ? -1 : 1)) : items;
-  return { target, items: sorted, resourceVersion };
+  if (target.name !== undefined) {
+    const object = await api.get<View>(ref, target.name);
+    return { target, table: NO_TABLE, items: [object], resourceVersion: object.metadata.resourceVersion ?? '' };
+  }
+  const { items, resourceVersion } = await listAll(api, ref, selectorsOf(target, options));
+  return { target, table: NO_TABLE, items: inOrder(items, (object) => object, target, options), resourceVersion };
+}
+
+async function findTable({ api }: CliContext, target: Target, options: GetOptions): Promise<Table> {
+  const ref = refOf(target.info, scopeOf(options));
+  // What rows are sorted by is in their objects.
+  const includeObject = options.sortBy !== undefined || isEvents(target) ? 'Object' : 'Metadata';
+  if (target.name !== undefined) return getTable(api, ref, target.name, includeObject);
+  const table = await listTable(api, ref, { ...selectorsOf(target, options), includeObject });
+  return { ...table, rows: inOrder(table.rows, ({ object }) => object, target, options) };
+}
+
+const isEvents = ({ info }: Target): boolean => info.resource === 'events';
+
+/** Events in the order in which they were seen, unless another is asked for. */
+function inOrder<T>(rows: readonly T[], objectOf: (row: T) => unknown, target: Target, { sortBy }: GetOptions): readonly T[] {
+  if (sortBy !== undefined) return sortedBy(rows, objectOf, sortBy);
+  if (!isEvents(target)) return rows;
+  const seen = (row: T) => eventTime(objectOf(row) as View); // it was asked for whole
+  return [...rows].sort((a, b) => (seen(a) < seen(b) ? -1 : 1));
 }
 
 function selectorsOf({ name }: Target, { selector, fieldSelector }: GetOptions) {
@@ -100,7 +133,8 @@ function merged(found: readonly Found[]): Found[] {
   for (const one of found) {
     const key = one.target.info.resource;
     const earlier = byResource.get(key);
-    byResource.set(key, earlier === undefined ? one : { ...earlier, items: [...earlier.items, ...one.items] });
+    const rows = [...(earlier?.table.rows ?? []), ...one.table.rows];
+    byResource.set(key, { ...(earlier ?? one), items: [...(earlier?.items ?? []), ...one.items], table: { ...one.table, rows } });
   }
   return [...byResource.values()];
 }
@@ -112,7 +146,8 @@ function print(context: CliContext, found: readonly Found[], format: Format | un
     context.write(printData(isSingle ? items[0]! : asList(items), format));
     return;
   }
-  if (items.length === 0) {
+  const shown = found.filter(({ items: own, table }) => own.length + table.rows.length > 0);
+  if (shown.length === 0) {
     if (options.ignoreNotFound !== true) {
       const where = options.allNamespaces === true || found.every(({ target }) => !target.info.namespaced);
       context.warn(where ? 'No resources found' : `No resources found in ${scopeOf(options)} namespace.`);
@@ -120,27 +155,25 @@ function print(context: CliContext, found: readonly Found[], format: Format | un
     return;
   }
   if (format === 'name') {
-    for (const { target, items: own } of found) {
+    for (const { target, items: own } of shown) {
       for (const { metadata } of own) context.write(`${nameOf(target.info, metadata.name)}\n`);
     }
     return;
   }
-  const shown = found.filter(({ items: own }) => own.length > 0);
-  shown.forEach(({ target, items: own }, i) => {
+  shown.forEach(({ target, table }, i) => {
     if (i > 0) context.write('\n');
-    const table = tableOptions(context, target, format, options, found.length > 1);
-    const titles = options.headers === false ? [] : [tableTitles(table)];
-    context.write(renderRows([...titles, ...tableRows(own, table)]));
+    const layout = tableOptions(target, format, options, found.length > 1);
+    const titles = options.headers === false ? [] : [tableTitles(table, layout)];
+    context.write(renderRows([...titles, ...tableRows(table, layout)]));
   });
 }
 
-function tableOptions(context: CliContext, target: Target, format: Format | undefined, options: GetOptions, isMixed = false): TableOptions {
+function tableOptions(target: Target, format: Format | undefined, options: GetOptions, isMixed = false): TableOptions {
   return {
-    resource: target.info.resource,
     wide: format === 'wide',
     withNamespace: options.allNamespaces === true && target.info.namespaced,
     showLabels: options.showLabels === true,
-    nowMs: context.clock.wall(),
+    labelColumns: options.labelColumns ?? [],
     ...(isMixed ? { namePrefix: nameOf(target.info, '') } : {}),
   };
 }
@@ -148,36 +181,50 @@ function tableOptions(context: CliContext, target: Target, format: Format | unde
 /** Prints what there is, then a line for every change, until Ctrl-C. */
 async function watch(context: CliContext, found: Found, format: Format | undefined, options: GetOptions): Promise<number> {
   const { target } = found;
-  const widths: number[] = [];
-  let hasTitles = options.headers === false;
-  const show = (objects: readonly View[]) => {
-    if (objects.length === 0) return;
-    if (format === 'yaml' || format === 'json') {
-      for (const object of objects) context.write(`${format === 'yaml' ? '---\n' : ''}${printData(object, format)}`);
-    } else if (format === 'name') {
-      for (const { metadata } of objects) context.write(`${nameOf(target.info, metadata.name)}\n`);
-    } else {
-      const table = tableOptions(context, target, format, options);
-      context.write(renderRows([...(hasTitles ? [] : [tableTitles(table)]), ...tableRows(objects, table)], widths));
-      hasTitles = true;
-    }
+  const { api, signal } = context;
+  const show = isData(format) ? undefined : growingTable(context, target, format, options);
+  const showObject = (object: View) => {
+    const text = format === 'name' ? `${nameOf(target.info, object.metadata.name)}\n` : format === 'json' ? printData(object, format) : `---\n${printData(object, 'yaml')}`;
+    context.write(text);
   };
-  if (options.watchOnly !== true) show(found.items);
+  if (options.watchOnly !== true) {
+    show?.(found.table);
+    found.items.forEach(showObject);
+  }
   let { resourceVersion } = found;
   const ref = refOf(target.info, scopeOf(options));
-  while (!context.signal.aborted) {
+  while (!signal.aborted) {
+    const request = { ...selectorsOf(target, options), resourceVersion, allowWatchBookmarks: true, signal };
     try {
-      const events = context.api.watch<View>(ref, { ...selectorsOf(target, options), resourceVersion, allowWatchBookmarks: true, signal: context.signal });
-      for await (const event of events) {
-        resourceVersion = event.resourceVersion;
-        if (event.type !== 'BOOKMARK') show([event.object]);
+      if (show === undefined) {
+        for await (const event of api.watch<View>(ref, request)) {
+          resourceVersion = event.resourceVersion;
+          if (event.type !== 'BOOKMARK') showObject(event.object);
+        }
+      } else {
+        for await (const table of watchTable(api, ref, request)) {
+          resourceVersion = table.resourceVersion;
+          show(table);
+        }
       }
     } catch (error) {
-      if (context.signal.aborted) return EXIT_OK;
+      if (signal.aborted) return EXIT_OK;
       if (!isExpired(error)) throw error;
       // Too much happened at once: go on from what is there now.
-      ({ resourceVersion } = await listAll(context.api, ref, selectorsOf(target, options)));
+      ({ resourceVersion } = await listAll(api, ref, selectorsOf(target, options)));
     }
   }
   return EXIT_OK;
+}
+
+/** Titles once, before the first row; columns stay as wide as they have become. */
+function growingTable(context: CliContext, target: Target, format: Format | undefined, options: GetOptions): (table: Table) => void {
+  const widths: number[] = [];
+  const layout = tableOptions(target, format, options);
+  let hasTitles = options.headers === false;
+  return (table) => {
+    if (table.rows.length === 0) return;
+    context.write(renderRows([...(hasTitles ? [] : [tableTitles(table, layout)]), ...tableRows(table, layout)], widths));
+    hasTitles = true;
+  };
 }

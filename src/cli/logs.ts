@@ -1,9 +1,9 @@
 /** `podium logs`: what a container wrote, once or as it is written. */
 import { UserError } from '../base/errors.ts';
 import { inNamespace, resources } from '../client/api-client.ts';
+import { podReason } from '../kube/pod-reason.ts';
 import { type CliContext, EXIT_OK } from './context.ts';
 import { parseDuration } from './core/duration.ts';
-import { podStatus } from './core/table.ts';
 import { at, list, pairs, text, type View } from './core/view.ts';
 import { listAll, parseTargets, refOf } from './resources.ts';
 
@@ -64,7 +64,7 @@ async function choosePods(context: CliContext, words: readonly string[], { names
   if (target!.info.resource === 'pods') return [object];
   const labels = at(object, 'spec', 'selector', 'matchLabels') ?? at(object, 'spec', 'selector');
   const { items } = await listAll(api, pods, { labelSelector: pairs(labels) });
-  const chosen = items.find((pod) => podStatus(pod) === 'Running') ?? items[0];
+  const chosen = items.find((pod) => podReason(pod) === 'Running') ?? items[0];
   if (chosen === undefined) throw new UserError(`error: no pods of ${word} to read logs from`);
   if (items.length > 1) context.warn(`Found ${items.length} pods, using pod/${chosen.metadata.name}`);
   return [chosen];

@@ -215,6 +215,8 @@ function addObjects(program: Command, remote: Remote): void {
     .option('-w, --watch', 'then show every change')
     .option('--watch-only', 'show changes only')
     .option('--show-labels', 'the labels in a last column')
+    .addOption(new Option('-L, --label-columns <labels>', 'a column for each of these labels').argParser(collect))
+    .option('--sort-by <path>', 'in the order of a field, such as .metadata.creationTimestamp')
     .option('--no-headers', 'no titles')
     .option('--ignore-not-found', 'a missing object is no error')
     .action(remote(async (context, words, flags) => (await import('./get.ts')).get(context, words, flags)));
@@ -233,8 +235,13 @@ function addObjects(program: Command, remote: Remote): void {
     'podium apply -f cluster-config/examples/hello.yaml',
     'podium apply -f ./manifests/',
     'cat hello.yaml | podium apply -f -',
+    'podium apply --server-side -f hello.yaml   # the server merges, and knows who owns which field',
   ]);
-  dryRun(output(files(namespaced(apply), true))).action(
+  dryRun(output(files(namespaced(apply), true)))
+    .option('--server-side', 'merge in the server; a field that another manager wants otherwise is a conflict')
+    .option('--force-conflicts', 'with --server-side: take such fields over')
+    .option('--field-manager <name>', 'who owns what is applied')
+    .action(
     remote<Flags & { filename: string[] }>(async (context, _, flags) => (await import('./apply.ts')).apply(context, flags)),
   );
   const create = verb(program, 'create', 'create objects of manifests; one that exists is an error', ['podium create -f hello.yaml']);

@@ -15,13 +15,19 @@ export interface ResourceRef {
   readonly namespace?: string;
 }
 
-export interface ListOptions {
+export interface ListOptions extends TableOptions {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
   readonly limit?: number;
   readonly continue?: string;
   readonly resourceVersion?: string;
   readonly signal?: AbortSignal;
+}
+
+/** The server's own table in place of the objects: see tables.ts. */
+export interface TableOptions {
+  readonly asTable?: boolean;
+  readonly includeObject?: 'None' | 'Metadata' | 'Object';
 }
 
 export interface List<T> {
@@ -31,7 +37,7 @@ export interface List<T> {
   readonly items: readonly T[];
 }
 
-export interface WatchOptions {
+export interface WatchOptions extends TableOptions {
   /** Events strictly after this one. */
   readonly resourceVersion?: string;
   readonly labelSelector?: string;
@@ -44,6 +50,10 @@ export interface WatchOptions {
 export type WatchEvent<T> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T; readonly resourceVersion: string }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+
+export interface GetOptions extends TableOptions {
+  readonly subresource?: string;
+}
 
 export interface WriteOptions {
   readonly fieldManager?: string;
@@ -69,6 +79,11 @@ export interface PatchOptions extends WriteOptions {
   readonly preconditions?: Preconditions;
 }
 
+export interface ApplyOptions extends WriteOptions {
+  /** Take over what other managers own with other values. */
+  readonly force?: boolean;
+}
+
 export type PropagationPolicy = 'Orphan' | 'Background' | 'Foreground';
 
 export interface DeleteOptions {
@@ -90,7 +105,7 @@ export type NewObject<T extends ApiObject> = Omit<T, 'status' | 'metadata'> & {
 
 export interface ApiClient {
   // The type parameter is the caller's knowledge of the resource: the server has validated what it stores.
-  get<T extends ApiObject>(ref: ResourceRef, name: string, options?: { subresource?: string }): Promise<T>;
+  get<T extends ApiObject>(ref: ResourceRef, name: string, options?: GetOptions): Promise<T>;
   list<T extends ApiObject>(ref: ResourceRef, options?: ListOptions): Promise<List<T>>;
   watch<T extends ApiObject>(ref: ResourceRef, options?: WatchOptions): AsyncIterable<WatchEvent<T>>;
   create<T extends ApiObject>(ref: ResourceRef, object: NewObject<T>, options?: CreateOptions): Promise<T>;
@@ -104,6 +119,8 @@ export interface ApiClient {
     options?: WriteOptions,
   ): Promise<T>;
   patch<T extends ApiObject>(ref: ResourceRef, name: string, options: PatchOptions): Promise<T>;
+  /** Server-side apply: the object has what the manager wants, and no more. Refused with `Conflict` where another manager wants otherwise. */
+  apply<T extends ApiObject>(ref: ResourceRef, config: NewObject<T>, options?: ApplyOptions): Promise<T>;
   /** Answers the object as it now is: gone, or with a deletion timestamp. */
   delete<T extends ApiObject>(ref: ResourceRef, name: string, options?: DeleteOptions): Promise<T>;
   deleteCollection<T extends ApiObject>(ref: ResourceRef, options?: DeleteCollectionOptions): Promise<readonly T[]>;

@@ -21,9 +21,11 @@ import { decodeStatusDetails, structToJson } from '../proto/struct.ts';
 import type { Init, MethodDescriptor } from '../proto/wire.ts';
 import type {
   ApiClient,
+  ApplyOptions,
   CreateOptions,
   DeleteCollectionOptions,
   DeleteOptions,
+  GetOptions,
   List,
   ListOptions,
   NewObject,
@@ -59,9 +61,9 @@ export class ChannelApiClient implements ApiClient {
     this.#callTimeoutMs = callTimeoutMs;
   }
 
-  async get<T extends ApiObject>(ref: ResourceRef, name: string, options: { subresource?: string } = {}): Promise<T> {
-    const wire = refOf(ref, name, options.subresource);
-    return this.#object(Resources.methods.get, { ref: wire, encoding: Encoding.JSON });
+  async get<T extends ApiObject>(ref: ResourceRef, name: string, options: GetOptions = {}): Promise<T> {
+    const { subresource, ...table } = options;
+    return this.#object(Resources.methods.get, { ref: refOf(ref, name, subresource), encoding: Encoding.JSON, ...table });
   }
 
   async list<T extends ApiObject>(ref: ResourceRef, options: ListOptions = {}): Promise<List<T>> {
@@ -115,6 +117,12 @@ export class ChannelApiClient implements ApiClient {
       patch: { case: 'patchJson', value: encodeJson(options.patch) },
       preconditions: options.preconditions,
     });
+  }
+
+  async apply<T extends ApiObject>(ref: ResourceRef, config: NewObject<T>, options: ApplyOptions = {}): Promise<T> {
+    const { force = false } = options;
+    const request = { ...this.#write(options), force, ref: refOf(ref, config.metadata.name), object: encodeObject(config) };
+    return this.#object(Resources.methods.apply, request);
   }
 
   delete<T extends ApiObject>(ref: ResourceRef, name: string, options: DeleteOptions = {}): Promise<T> {

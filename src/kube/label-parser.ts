@@ -12,7 +12,7 @@ class Breach extends Error {}
 const END: Token = { type: 'end', text: '' };
 const WORD = /[^\s=!(),<>]+/y;
 const SYMBOL = /==|!=|[=!(),<>]/y;
-const OPERATORS: Readonly<Record<string, LabelOperator>> = { in: 'In', notin: 'NotIn', '=': 'In', '==': 'In', '!=': 'NotIn', '>': 'Gt', '<': 'Lt' };
+const OPERATORS: Readonly<Record<string, LabelOperator>> = { in: 'In', notin: 'NotIn', '=': 'Equals', '==': 'DoubleEquals', '!=': 'NotEquals', '>': 'Gt', '<': 'Lt' };
 
 export function parseLabelSelector(text: string): Parsed<LabelQuery> {
   try {
@@ -79,7 +79,7 @@ class Parser {
     try {
       const isNegated = this.#isNext('!');
       if (isNegated) this.#take();
-      const key = this.#word();
+      const key = checkedKey(this.#word());
       if (isNegated) return checked({ key, operator: 'DoesNotExist', values: [] });
       if (this.#next.type === 'end' || this.#isNext(',')) return checked({ key, operator: 'Exists', values: [] });
       const { text } = this.#take();
@@ -101,12 +101,11 @@ class Parser {
     return this.#next.type === 'end' || this.#isNext(',') ? '' : this.#word();
   }
 
-  /** In parentheses; between two commas there is an empty one. */
+  /** In parentheses; where none stands there is an empty one. */
   #values(): string[] {
     const open = this.#take();
     if (open.text !== '(') throw new Breach(`found '${open.text}' expected: '('`);
     const values: string[] = [];
-    if (this.#isNext(')')) throw new Breach("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
     for (;;) {
       if (this.#next.type !== 'word' && !this.#isNext(',', ')')) throw new Breach(`found '${this.#next.text}', expected: ',', ')' or identifier`);
       values.push(this.#isNext(',', ')') ? '' : this.#word());
@@ -117,15 +116,23 @@ class Parser {
   }
 }
 
+function checkedKey(key: string): string {
+  const badKey = checkQualifiedName(key).join('; ');
+  if (badKey !== '') throw new Breach(`<nil>: Invalid value: "${key}": ${badKey}`);
+  return key;
+}
+
 function checked(requirement: LabelRequirement): LabelRequirement {
   const { key, operator, values } = requirement;
-  const badKey = checkQualifiedName(key)[0];
-  if (badKey !== undefined) throw new Breach(`<nil>: Invalid value: "${key}": ${badKey}`);
+  const breaches: string[] = [];
   const isOrder = operator === 'Gt' || operator === 'Lt';
-  if (isOrder && !/^[+-]?\d+$/.test(values[0]!)) throw new Breach(`values[0]: Invalid value: "${values[0]}": for 'Gt', 'Lt' operators, the value must be an integer`);
-  for (const [index, value] of values.entries()) {
-    const badValue = checkLabelValue(value)[0];
-    if (badValue !== undefined) throw new Breach(`values[${index}][${key}]: Invalid value: "${value}": ${badValue}`);
+  if (isOrder && !/^[+-]?\d+$/.test(values[0]!)) breaches.push(`values[0]: Invalid value: "${values[0]}": for 'Gt', 'Lt' operators, the value must be an integer`);
+  // A set is looked at in its order.
+  const checkedValues = operator === 'In' || operator === 'NotIn' ? [...new Set(values)].sort() : values;
+  for (const [index, value] of checkedValues.entries()) {
+    const badValue = checkLabelValue(value).join('; ');
+    if (badValue !== '') breaches.push(`values[${index}][${key}]: Invalid value: "${value}": ${badValue}`);
   }
+  if (breaches.length > 0) throw new Breach(breaches.length === 1 ? breaches[0] : `[${breaches.join(', ')}]`);
   return requirement;
 }

@@ -5,7 +5,8 @@
 import { checkLabelValue, checkQualifiedName } from './names.ts';
 import { type FieldError, invalid, notSupported, required } from './errors.ts';
 
-export type LabelOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt';
+/** Of text there are three more, which differ in how they are written alone. */
+export type LabelOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt' | 'Equals' | 'DoubleEquals' | 'NotEquals';
 
 export interface LabelRequirement {
   readonly key: string;
@@ -46,8 +47,11 @@ function matchesRequirement({ key, operator, values }: LabelRequirement, labels:
   const value = labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
     case 'In':
+    case 'Equals':
+    case 'DoubleEquals':
       return value !== undefined && values.includes(value);
     case 'NotIn':
+    case 'NotEquals':
       return value === undefined || !values.includes(value);
     case 'Exists':
       return value !== undefined;
@@ -65,7 +69,7 @@ function matchesRequirement({ key, operator, values }: LabelRequirement, labels:
 export function selectorQuery(selector: LabelSelector | undefined): LabelQuery | undefined {
   if (selector === undefined) return undefined;
   const labels = Object.entries(selector.matchLabels ?? {}).map(
-    ([key, value]): LabelRequirement => ({ key, operator: 'In', values: [value] }),
+    ([key, value]): LabelRequirement => ({ key, operator: 'Equals', values: [value] }),
   );
   const expressions = (selector.matchExpressions ?? []).map(
     // Validation has let nothing else through.
@@ -86,25 +90,22 @@ export function isEmptySelector(selector: LabelSelector | undefined): boolean {
 /** The text of a selector as kubectl prints it: `app=web,tier in (a,b)`. */
 export function formatSelector(selector: LabelSelector | undefined): string {
   const query = selectorQuery(selector);
-  if (query === undefined || query.length === 0) return '<none>';
-  return query.map(formatRequirement).join(',');
+  return query === undefined || query.length === 0 ? '<none>' : formatLabelQuery(query);
 }
 
+/** As text that is parsed to the same: by key, values sorted. */
+export function formatLabelQuery(query: LabelQuery): string {
+  const sorted = [...query].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return sorted.map(formatRequirement).join(',');
+}
+
+const INFIX: Readonly<Partial<Record<LabelOperator, string>>> = { Equals: '=', DoubleEquals: '==', NotEquals: '!=', Gt: '>', Lt: '<', In: ' in ', NotIn: ' notin ' };
+
 function formatRequirement({ key, operator, values }: LabelRequirement): string {
-  switch (operator) {
-    case 'Exists':
-      return key;
-    case 'DoesNotExist':
-      return `!${key}`;
-    case 'In':
-      return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${values.join(',')})`;
-    case 'NotIn':
-      return `${key} notin (${values.join(',')})`;
-    case 'Gt':
-      return `${key}>${values[0]}`;
-    case 'Lt':
-      return `${key}<${values[0]}`;
-  }
+  if (operator === 'Exists') return key;
+  if (operator === 'DoesNotExist') return `!${key}`;
+  const isSet = operator === 'In' || operator === 'NotIn';
+  return `${key}${INFIX[operator]!}${isSet ? `(${[...new Set(values)].sort().join(',')})` : values.join(',')}`;
 }
 
 export function validateSelector(selector: LabelSelector, path: string): FieldError[] {
@@ -134,14 +135,24 @@ export function validateSelector(selector: LabelSelector, path: string): FieldEr
 /** `metadata.name=a,spec.nodeName!=b`; `\,`, `\=` and `\\` stand for themselves in values. */
 export function parseFieldSelector(text: string): Parsed<FieldQuery> {
   const requirements: FieldRequirement[] = [];
-  if (text.trim() === '') return { ok: true, value: requirements };
-  // A comma behind an escaped backslash parts, one behind a bare backslash does not.
-  for (const part of text.match(/(?:[^\\,]|\\[^]?)+/g) ?? []) {
-    if (part === '') continue;
-    const match = /^([^=!]+)(==|=|!=)((?:[^\\=,]|\\[\\=,])*)$/.exec(part);
-    if (match === null) return { ok: false, message: `invalid selector: '${part}'; can't understand '${part}'` };
-    const value = match[3]!.replace(/\\([\\=,])/g, '$1');
-    requirements.push({ field: match[1]!.trim(), negated: match[2] === '!=', value });
+  // A comma behind an escaped backslash parts, one behind a bare backslash does not. Sorted, as fields.ParseSelector does.
+  for (const part of (text.match(/(?:[^\\,]|\\(?:[^]|$))+/g) ?? []).sort()) {
+    const match = /^([^]*?)(!=|==|=)([^]*)$/.exec(part);
+    if (match === null) return { ok: false, message: `invalid selector: '${text}'; can't understand '${part}'` };
+    const [, field = '', operator, escaped = ''] = match;
+    const value = unescapeValue(escaped);
+    if (!value.ok) return { ok: false, message: `invalid field selector: ${value.message}` };
+    requirements.push({ field, negated: operator === '!=', value: value.value });
   }
   return { ok: true, value: requirements };
+}
+
+function unescapeValue(text: string): Parsed<string> {
+  let value = '';
+  for (const [sequence] of text.matchAll(/\\(?:[^]|$)|[^\\]/gu)) {
+    if (sequence === ',' || sequence === '=') return { ok: false, message: `unescaped character in value: ${sequence.charCodeAt(0)}` };
+    if (sequence.startsWith('\\') && !/^\\[\\,=]$/.test(sequence)) return { ok: false, message: `invalid escape sequence: ${sequence}` };
+    value += sequence.startsWith('\\') ? sequence.slice(1) : sequence;
+  }
+  return { ok: true, value };
 }

@@ -231,6 +231,7 @@ export interface GetRequest {
   encoding: number;
   resourceVersion: string;
   asTable: boolean;
+  includeObject: string;
 }
 
 export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
@@ -250,9 +251,12 @@ export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
     if (m.asTable) {
       w.uint32(32).bool(m.asTable);
     }
+    if (m.includeObject) {
+      w.uint32(42).string(m.includeObject);
+    }
   },
   (r, end) => {
-    const m: GetRequest = { ref: undefined, encoding: 0, resourceVersion: '', asTable: false };
+    const m: GetRequest = { ref: undefined, encoding: 0, resourceVersion: '', asTable: false, includeObject: '' };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -274,6 +278,10 @@ export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
           m.asTable = r.bool();
           break;
         }
+        case 42: {
+          m.includeObject = r.string();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -285,6 +293,7 @@ export const GetRequest: MessageCodec<GetRequest> = codec<GetRequest>(
     encoding: m.encoding ?? 0,
     resourceVersion: m.resourceVersion ?? '',
     asTable: m.asTable ?? false,
+    includeObject: m.includeObject ?? '',
   }),
 );
 
@@ -299,6 +308,7 @@ export interface ListRequest {
   resourceVersionMatch: string;
   timeoutSeconds: number;
   asTable: boolean;
+  includeObject: string;
 }
 
 export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
@@ -336,6 +346,9 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
     if (m.asTable) {
       w.uint32(80).bool(m.asTable);
     }
+    if (m.includeObject) {
+      w.uint32(90).string(m.includeObject);
+    }
   },
   (r, end) => {
     const m: ListRequest = {
@@ -349,6 +362,7 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
       resourceVersionMatch: '',
       timeoutSeconds: 0,
       asTable: false,
+      includeObject: '',
     };
     while (r.position < end) {
       const tag = r.tag();
@@ -395,6 +409,10 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
           m.asTable = r.bool();
           break;
         }
+        case 90: {
+          m.includeObject = r.string();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -412,6 +430,7 @@ export const ListRequest: MessageCodec<ListRequest> = codec<ListRequest>(
     resourceVersionMatch: m.resourceVersionMatch ?? '',
     timeoutSeconds: m.timeoutSeconds ?? 0,
     asTable: m.asTable ?? false,
+    includeObject: m.includeObject ?? '',
   }),
 );
 
@@ -489,6 +508,7 @@ export interface WatchRequest {
   sendInitialEvents: boolean | undefined;
   timeoutSeconds: number;
   asTable: boolean;
+  includeObject: string;
 }
 
 export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
@@ -526,6 +546,9 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
     if (m.asTable) {
       w.uint32(80).bool(m.asTable);
     }
+    if (m.includeObject) {
+      w.uint32(90).string(m.includeObject);
+    }
   },
   (r, end) => {
     const m: WatchRequest = {
@@ -539,6 +562,7 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
       sendInitialEvents: undefined,
       timeoutSeconds: 0,
       asTable: false,
+      includeObject: '',
     };
     while (r.position < end) {
       const tag = r.tag();
@@ -585,6 +609,10 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
           m.asTable = r.bool();
           break;
         }
+        case 90: {
+          m.includeObject = r.string();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -602,6 +630,7 @@ export const WatchRequest: MessageCodec<WatchRequest> = codec<WatchRequest>(
     sendInitialEvents: m.sendInitialEvents,
     timeoutSeconds: m.timeoutSeconds ?? 0,
     asTable: m.asTable ?? false,
+    includeObject: m.includeObject ?? '',
   }),
 );
 

@@ -117,6 +117,23 @@ describe('apply', () => {
     );
   });
 
+  test('--server-side owns fields, and asks before it takes them over', async () => {
+    expect(await run('apply --server-side -f -', hello('v1'))).toBe('deployment.apps/hello serverside-applied\nservice/hello serverside-applied\n');
+    const { metadata } = await terminal.client.get<View>(deployments, 'hello');
+    expect(metadata.annotations ?? {}).toEqual({});
+    await run('scale deploy/hello --replicas=5');
+    const refused = await run('apply --server-side -f -', hello('v2'));
+    expect(refused).toContain('exit 1\n');
+    expect(refused).toContain('error: Apply failed with 1 conflict: conflict with "podium" using apps/v1');
+    expect(refused).toContain(': .spec.replicas\nTake these fields over with --force-conflicts');
+    expect(await run('apply --server-side --force-conflicts --field-manager me -f -', hello('v2'))).toContain('deployment.apps/hello serverside-applied\n');
+    const taken = await terminal.client.get<View>(deployments, 'hello');
+    expect(taken['spec']).toMatchObject({ replicas: 2 });
+    expect(JSON.stringify(taken.metadata)).toContain('"manager":"me"');
+    expect(await run('apply --force-conflicts -f -', hello('v1'))).toBe('exit 1\nerror: --force-conflicts only works with --server-side\n');
+    expect(await run('apply --server-side --dry-run=client -f -', hello('v1'))).toContain("error: --dry-run=client doesn't work with --server-side");
+  });
+
   test('create refuses a second object of a name', async () => {
     expect(await run('create -f -', podManifest('a'))).toBe('pod/a created\n');
     expect(await run('create -f -', podManifest('a'))).toContain('Error from server (AlreadyExists): pods "a" already exists');
@@ -165,6 +182,19 @@ default     service/hello   NodePort   10\\.96\\.[\\d.]+ +<none>        80:30080
     expect(await run('get nodes')).toBe('NAME     STATUS   ROLES    AGE   VERSION\nnode-1   Ready    <none>   90s   v0.1.0\n');
     expect(await run('get pods -o name -l app=hello --field-selector spec.nodeName=node-1')).toBe('pod/one\n');
     expect(await run('get ns --no-headers')).toMatch(/^default +Active +9\ds\n/);
+  });
+
+  test('-L, --show-labels and --sort-by', async () => {
+    await run('apply -f -', ['pod-10', 'pod-9', 'pod-1'].map((name) => podManifest(name)).join('---'));
+    await terminal.clock.advance(5_000);
+    expect(`\n${await run('get pods -L app,x.y/tier --show-labels --sort-by .metadata.name')}`).toBe(`
+NAME     READY   STATUS    RESTARTS   AGE   APP     TIER   LABELS
+pod-1    0/1     Pending   0          5s    hello          app=hello
+pod-9    0/1     Pending   0          5s    hello          app=hello
+pod-10   0/1     Pending   0          5s    hello          app=hello
+`);
+    expect(await run('get pods -o name --sort-by {.metadata.name}')).toBe('pod/pod-1\npod/pod-9\npod/pod-10\n');
+    expect(await run('get pods --sort-by .spec.nothing')).toContain("error: couldn't find any field with path");
   });
 
   test('yaml and json hold the object, or a List', async () => {

@@ -172,6 +172,10 @@ export class FakeApi implements ApiClient {
     return this.#update<T>(ref, { ...after, metadata: { ...after.metadata } } as T, (_, patched) => patched);
   }
 
+  async apply<T extends ApiObject>(): Promise<T> {
+    throw apiError('MethodNotAllowed', 'the fake applies nothing');
+  }
+
   async delete<T extends ApiObject>(ref: ResourceRef, name: string, options: DeleteOptions = {}): Promise<T> {
     this.#called('delete', ref, name);
     const before = this.#stored(ref, name);

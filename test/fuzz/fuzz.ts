@@ -36,13 +36,20 @@ export async function fuzz(target: FuzzTarget, { seed, inputs, from = 1 }: FuzzO
     const mutated = target.damage?.(random.pick(valid), random) ?? mutate(random.pick(valid), { random, other: random.pick(valid) });
     const bytes = target.repair?.(mutated, random) ?? mutated;
     const startedAt = performance.now();
+    const used = process.cpuUsage();
     try {
       const answer = target.run(bytes);
       if (typeof answer === 'boolean' ? answer : await answer) read++;
-      if (performance.now() - startedAt > INPUT_MS_MAX) throw new Error(`took longer than ${INPUT_MS_MAX} ms`);
+      if (performance.now() - startedAt > INPUT_MS_MAX && usedMs(used) > INPUT_MS_MAX) throw new Error(`took longer than ${INPUT_MS_MAX} ms`);
     } catch (error) {
       failures.push({ input, bytes, error });
     }
   }
   return { read, refused: inputs - read - failures.length, failures };
+}
+
+/** A machine that is busy with other things makes nobody slow. */
+function usedMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
 }

@@ -1,16 +1,22 @@
 /** What the API server makes of JSON that stands for an object of a kind, a patch or a set of fields. */
 import { assert } from '../../src/base/assert.ts';
 import { fromUtf8, toUtf8 } from '../../src/base/bytes.ts';
-import { decodeConfig, decodeObject, draftNew, draftUpdate } from '../../src/api/core/draft.ts';
+import { decodeConfig, decodeObject, draftNew, draftUpdate, planDeletion } from '../../src/api/core/draft.ts';
 import { fromFieldsV1, members, formatPath, toFieldsV1 } from '../../src/api/core/field-set.ts';
 import { applyConfig, trackUpdate } from '../../src/api/core/managed-fields.ts';
+import { ANNOTATION, lastAppliedFields, readLastApplied } from '../../src/api/core/last-applied.ts';
 import { jsonPatch, mergePatch, strategicPatch } from '../../src/api/core/patch.ts';
+import { PatchProblem } from '../../src/api/core/patch-problem.ts';
+import { threeWayPatch } from '../../src/api/core/strategic-diff.ts';
+import { decodeStored, encodeStored } from '../../src/api/storage.ts';
 import { builtInKinds } from '../../src/api/kinds/kinds.ts';
 import { apiVersionOf } from '../../src/kube/resources.ts';
+import { matchesLabels } from '../../src/kube/selector.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject } from '../../src/kube/types.ts';
 import { assertUnpolluted, refusesAsClient } from './api-targets.ts';
 import { mutateJson } from './mutate-json.ts';
-import type { FuzzTarget } from './target.ts';
+import { KeyValue } from '../../src/proto/etcd.ts';
+import { refuses, type FuzzTarget } from './target.ts';
 
 const KINDS = builtInKinds({ evictionTolerationSeconds: 300 });
 const NOW = '2026-01-01T00:00:00Z';
@@ -122,7 +128,53 @@ const fields: FuzzTarget = {
   },
 };
 
-export const OBJECT_TARGETS: readonly FuzzTarget[] = [patches, fields];
+/** Anybody may write into a store: what is no object is told by its key, what is taken for one can be listed. */
+const stored: FuzzTarget = {
+  name: 'stored-object',
+  seeds: async () => SEEDS.filter(({ kind }) => kind in SPECS).map((object) => json({ ...object, metadata: { ...object.metadata, namespace: 'a', uid: 'u', finalizers: ['f/1'], ownerReferences: [{ uid: 'o' }] } })),
+  damage: (seed, random) => (random.chance(0.7) ? mutateJson(seed, random) : undefined),
+  run(bytes) {
+    const key = '/registry/core/pods/a/a';
+    let object: KubeObject;
+    try {
+      ({ object } = decodeStored({ ...KeyValue.decode(new Uint8Array()), key: fromUtf8(key), value: bytes, modRevision: 7 }));
+    } catch (error) {
+      assert(error instanceof Error && error.message.includes(key), 'the key is named');
+      return refusesAsClient(error, 500);
+    } finally {
+      assertUnpolluted();
+    }
+    matchesLabels([{ key: 'a', operator: 'In', values: ['b'] }], object.metadata.labels);
+    planDeletion(KINDS[0]!, object, { gracePeriodSeconds: undefined, propagationPolicy: 'Foreground', wallMs: 0, formatTime: () => NOW });
+    encodeStored(object);
+    lastAppliedFields('V1Deployment', object);
+    return true;
+  },
+};
+
+/** What client-side apply remembers is an annotation, which anybody may write. */
+const lastApplied: FuzzTarget = {
+  name: 'last-applied',
+  seeds: async () => [json(live), json({ ...live, spec: { replicas: 3, template: { spec: { containers: [{ name: 'main' }, { name: 'x', env: [{ name: 'A' }] }] } } } })],
+  damage: (seed, random) => (random.chance(0.7) ? mutateJson(seed, random) : undefined),
+  run(bytes) {
+    const object = { ...cloneJson(live), metadata: { ...live.metadata, annotations: { [ANNOTATION]: toUtf8(bytes) } } };
+    const original = readLastApplied(object);
+    lastAppliedFields('V1Deployment', object);
+    try {
+      const patch = threeWayPatch({ model: 'V1Deployment', original, modified: live, current: object });
+      const patched = strategicPatch('V1Deployment', object, patch);
+      assert(!patched.ok || isRecord(patched.value), 'an object stays one');
+      return original !== undefined;
+    } catch (error) {
+      return refuses(error, PatchProblem);
+    } finally {
+      assertUnpolluted();
+    }
+  },
+};
+
+export const OBJECT_TARGETS: readonly FuzzTarget[] = [patches, fields, stored, lastApplied];
 
 /** Still fails: kinds look into a spec before its absence is refused. `npm run fuzz -- --target object` alone runs it. */
 export const FAILING_TARGETS: readonly FuzzTarget[] = [objects];

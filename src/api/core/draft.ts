@@ -6,6 +6,7 @@ import { ApiError, badRequest, conflict, invalid, invalidObject, notSupported, t
 import { apiVersionOf } from '../../kube/resources.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
 import type { Birth, Kind, Subresource } from '../kinds/kind.ts';
+import { immutableErrors } from './immutable.ts';
 import { applyDefaults, decode, dropEmpty, missingFields } from './schema.ts';
 import { validateMeta, validateMetaUpdate } from './validate.ts';
 
@@ -135,7 +136,8 @@ export function draftUpdate(kind: Kind, sent: KubeObject, old: KubeObject, { par
   ];
   refuse(kind, object, errors);
   if (own?.validate !== undefined) refuse(kind, object, own.validate(object, old));
-  if (part === 'object') refuse(kind, object, [...(kind.validate?.(object) ?? []), ...(kind.validateUpdate?.(object, old) ?? [])]);
+  if (part !== 'object') return object;
+  refuse(kind, object, [...(kind.validate?.(object) ?? []), ...immutableErrors(kind.model, object, old), ...(kind.validateUpdate?.(object, old) ?? [])]);
   return object;
 }
 

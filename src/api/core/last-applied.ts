@@ -10,23 +10,21 @@ import { compare, fieldSetOf, ShapeProblem } from './typed-value.ts';
 
 /** Only the manager that kubectl itself is takes over from it. */
 export const KUBECTL = 'kubectl';
-const ANNOTATION = 'kubectl.kubernetes.io/last-applied-configuration';
+export const ANNOTATION = 'kubectl.kubernetes.io/last-applied-configuration';
 /** As for all annotations together. */
 const ANNOTATION_LENGTH_MAX = 256 * 1024;
 
 /** The fields that the annotation has with the values that the object still has. */
 export function lastAppliedFields(model: string, current: KubeObject | undefined): FieldSet {
-  const text = current?.metadata.annotations?.[ANNOTATION];
-  if (text === undefined) return EMPTY;
+  const applied = current === undefined ? undefined : readLastApplied(current);
+  if (applied === undefined) return EMPTY;
+  const shape = structShape(model);
   try {
-    const applied: unknown = JSON.parse(text);
-    if (!isRecord(applied)) return EMPTY;
-    const shape = structShape(model);
     const { added, modified, removed } = compare(shape, applied, current);
     return difference(fieldSetOf(shape, applied), union(union(added, modified), removed));
   } catch (error) {
     // Anybody may write an annotation.
-    if (error instanceof SyntaxError || error instanceof ShapeProblem) return EMPTY;
+    if (error instanceof ShapeProblem) return EMPTY;
     throw error;
   }
 }
@@ -35,11 +33,32 @@ export function lastAppliedFields(model: string, current: KubeObject | undefined
 export function withLastApplied(object: KubeObject, config: KubeObject): KubeObject {
   const { annotations } = object.metadata;
   if (annotations?.[ANNOTATION] === undefined) return object;
-  const { [ANNOTATION]: _old, ...others } = config.metadata.annotations ?? {};
-  const metadata = config.metadata.annotations === undefined ? config.metadata : { ...config.metadata, annotations: others };
-  const text = `${sortedJson({ ...config, metadata })}\n`;
+  const text = lastAppliedText(config);
   if (text.length > ANNOTATION_LENGTH_MAX) return object;
   return { ...object, metadata: { ...object.metadata, annotations: { ...annotations, [ANNOTATION]: text } } };
+}
+
+interface Annotated {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+}
+
+/** What was applied last; undefined where nobody says, or where it cannot be read. */
+export function readLastApplied({ metadata }: Annotated): Record<string, unknown> | undefined {
+  const text = metadata.annotations?.[ANNOTATION];
+  if (text === undefined) return undefined;
+  try {
+    const applied: unknown = JSON.parse(text);
+    return isRecord(applied) ? applied : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A manifest as it is remembered: without an earlier memory of itself. */
+export function lastAppliedText(config: Annotated): string {
+  const { metadata } = config;
+  const { [ANNOTATION]: _old, ...annotations } = metadata.annotations ?? {};
+  return `${sortedJson({ ...config, metadata: metadata.annotations === undefined ? metadata : { ...metadata, annotations } })}\n`;
 }
 
 /** As Go writes maps. */

@@ -195,7 +195,8 @@ function ownersOf(shape: Shape, current: KubeObject | undefined, { apiVersion, n
   if (current === undefined) return new Map();
   const stored = decodeOwners(current.metadata.managedFields) ?? new Map<string, Owner>();
   if (stored.size > 0) return stored;
-  const set = without(fieldSetOf(shape, unowned(current)), UNOWNED);
+  // As if he had just created it.
+  const set = without(compare(shape, blankOf(current), unowned(current)).added, UNOWNED);
   const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion, subresource: '', time: now, set };
   return isEmptySet(set) ? stored : new Map([[identityOf(owner), owner]]);
 }

@@ -207,8 +207,8 @@ function refTo(name: string): Schema {
 }
 
 function listExtensions(model: string, field: string, type: string): Schema {
-  const { keys, isSet, merge, retainKeys } = LISTS[model]?.[field] ?? {};
-  const strategies = [...(merge === undefined ? [] : ['merge']), ...(retainKeys === true ? ['retainKeys'] : [])];
+  const { keys, isSet, merge, retainKeys, replace } = LISTS[model]?.[field] ?? {};
+  const strategies = [...(merge === undefined ? [] : ['merge']), ...(retainKeys === true ? ['retainKeys'] : []), ...(replace === true ? ['replace'] : [])];
   const relation = keys !== undefined ? 'map' : isSet === true ? 'set' : 'atomic';
   return {
     ...(type.startsWith('[]') ? { 'x-kubernetes-list-type': relation } : {}),

@@ -1,13 +1,11 @@
 /** The three kinds of patches. Each answers the patched copy; what a patch may not do is an error as a value. */
 import { cloneJson, equalJson, isRecord, setField } from '../../kube/types.ts';
-import { modelOfField } from './schema.ts';
-import { LISTS } from './topology.ts';
+import { PatchProblem } from './patch-problem.ts';
+import { mergeStrategic } from './strategic-merge.ts';
 
 type Fields = Record<string, unknown>;
 
 export type Patched = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
-
-class PatchProblem extends Error {}
 
 function attempt(run: () => unknown): Patched {
   try {
@@ -138,94 +136,8 @@ function parentOf(path: string): string {
 export function strategicPatch(model: string, target: unknown, patch: unknown): Patched {
   return attempt(() => {
     if (!isRecord(patch)) throw new PatchProblem('a strategic merge patch is an object');
-    return mergeRecord(model, isRecord(target) ? target : {}, patch);
+    return mergeStrategic(model, isRecord(target) ? target : {}, patch, { ofPatches: false });
   });
-}
-
-function mergeRecord(model: string | undefined, target: Fields, patch: Fields): Fields {
-  const directive = patch['$patch'];
-  if (directive === 'replace') return withoutDirectives(patch);
-  if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw new PatchProblem(`Unknown patch type: ${typeof directive === 'string' ? directive : JSON.stringify(directive)}`);
-  const result: Fields = { ...target };
-  retainKeys(result, patch['$retainKeys']);
-  for (const [key, value] of Object.entries(patch)) {
-    if (key.startsWith('$deleteFromPrimitiveList/')) deleteFromSet(result, key.slice(key.indexOf('/') + 1), value);
-    else if (key.startsWith('$')) continue;
-    else if (value === null) delete result[key];
-    else setField(result, key, mergeField(model, key, Object.hasOwn(result, key) ? result[key] : undefined, value));
-  }
-  for (const [key, order] of Object.entries(patch)) {
-    if (key.startsWith('$setElementOrder/')) setOrder(model, result, key.slice(key.indexOf('/') + 1), order);
-  }
-  return result;
-}
-
-function mergeField(model: string | undefined, field: string, target: unknown, patch: unknown): unknown {
-  const fieldModel = model === undefined ? undefined : modelOfField(model, field);
-  if (isRecord(patch)) return mergeRecord(fieldModel, isRecord(target) ? target : {}, patch);
-  if (!Array.isArray(patch)) return patch;
-  const mergeKey = model === undefined ? undefined : LISTS[model]?.[field]?.merge;
-  if (typeof mergeKey === 'string') return mergeList({ model: fieldModel, mergeKey }, Array.isArray(target) ? target : [], patch);
-  if (mergeKey === true) return [...new Set([...(Array.isArray(target) ? target : []), ...patch])];
-  return cloneJson(patch);
-}
-
-interface KeyedList {
-  readonly model: string | undefined;
-  readonly mergeKey: string;
-}
-
-function mergeList({ model, mergeKey }: KeyedList, target: readonly unknown[], patch: readonly unknown[]): unknown[] {
-  if (patch.some((item) => isRecord(item) && item['$patch'] === 'replace')) {
-    return patch.filter((item) => !(isRecord(item) && item['$patch'] === 'replace' && Object.keys(item).length === 1)).map((item) => (isRecord(item) ? withoutDirectives(item) : item));
-  }
-  const result = [...target];
-  for (const item of patch) {
-    if (!isRecord(item)) throw new PatchProblem('an item of a list that merges by a key is an object');
-    const key = item[mergeKey];
-    if (key === undefined) throw new PatchProblem(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
-    const index = result.findIndex((existing) => isRecord(existing) && existing[mergeKey] === key);
-    const existing = index < 0 ? undefined : result[index];
-    if (item['$patch'] === 'delete') {
-      if (index >= 0) result.splice(index, 1);
-    } else if (isRecord(existing)) result[index] = mergeRecord(model, existing, item);
-    else result.push(mergeRecord(model, {}, item));
-  }
-  return result;
-}
-
-function retainKeys(target: Fields, keys: unknown): void {
-  if (keys === undefined) return;
-  if (!Array.isArray(keys)) throw new PatchProblem('$retainKeys is a list');
-  for (const key of Object.keys(target)) if (!keys.includes(key)) delete target[key];
-}
-
-function deleteFromSet(target: Fields, field: string, values: unknown): void {
-  const list = target[field];
-  if (!Array.isArray(values)) throw new PatchProblem(`$deleteFromPrimitiveList/${field} is a list`);
-  if (Array.isArray(list)) target[field] = list.filter((item) => !values.includes(item));
-}
-
-/** Items that the order names come in its order; the others keep their place behind the item they followed. */
-function setOrder(model: string | undefined, target: Fields, field: string, order: unknown): void {
-  const list = target[field];
-  if (!Array.isArray(order)) throw new PatchProblem(`$setElementOrder/${field} is a list`);
-  if (!Array.isArray(list)) return;
-  const mergeKey = model === undefined ? undefined : LISTS[model]?.[field]?.merge;
-  const keyOf = (item: unknown) => (typeof mergeKey === 'string' && isRecord(item) ? item[mergeKey] : item);
-  const ranks = new Map(order.map((item, index) => [keyOf(item), index]));
-  let last = -1;
-  const ranked = list.map((item: unknown) => ({ item, rank: (last = ranks.get(keyOf(item)) ?? last) }));
-  target[field] = ranked.sort((a, b) => a.rank - b.rank).map(({ item }) => item);
-}
-
-function withoutDirectives(patch: Fields): Fields {
-  return Object.fromEntries(
-    Object.entries(patch)
-      .filter(([key]) => !key.startsWith('$'))
-      .map(([key, value]) => [key, cloneJson(value)]),
-  );
 }
 
 // --- what is said of a patch that does not fit

@@ -4,7 +4,7 @@
  */
 import { cloneJson, isRecord, setField } from '../../kube/types.ts';
 import { type FieldError, required } from '../../kube/errors.ts';
-import { QUANTITY_MESSAGE, formatQuantity, parseQuantity } from '../../kube/quantity.ts';
+import { QUANTITY_MESSAGE, storedQuantity } from '../../kube/quantity.ts';
 import { DEFAULTS } from './defaults.ts';
 import { MODELS } from './schema.generated.ts';
 
@@ -174,12 +174,9 @@ function decodeText(walk: Walk, { type, path }: Place, value: string): string | 
 function decodeQuantity(walk: Walk, place: Place, value: unknown): string | undefined {
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text !== 'string') return refuse(walk, place, value);
-  const nano = parseQuantity(text);
-  if (nano === undefined) {
-    walk.wrong.push(`${place.path}: ${QUANTITY_MESSAGE}`);
-    return undefined;
-  }
-  return typeof value === 'number' ? formatQuantity(nano) : text;
+  const stored = storedQuantity(text);
+  if (stored === undefined) walk.wrong.push(`${place.path}: ${QUANTITY_MESSAGE}`);
+  return stored;
 }
 
 function isNumberOf(base: string, value: unknown): boolean {

@@ -1,4 +1,5 @@
 /** `meta.k8s.io/v1 Table`: objects as kubectl prints them. Names, order and texts of the columns are kubectl's. */
+import { badRequest } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { age, integer, type Column, type Kind } from '../kinds/kind.ts';
 
@@ -34,10 +35,33 @@ export function columnsOfAnswer(kind: Kind, subresource: string): readonly Colum
   return subresource === 'scale' ? SCALE_COLUMNS : columnsOf(kind);
 }
 
+/** What a row has of its object. */
+export type IncludeObject = 'None' | 'Metadata' | 'Object';
+
+export function includeObject(text: string): IncludeObject {
+  if (text === '') return 'Metadata';
+  if (text === 'None' || text === 'Metadata' || text === 'Object') return text;
+  throw badRequest(`Invalid TableOptions: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`);
+}
+
+export interface Rows {
+  readonly wallMs: number;
+  readonly include: IncludeObject;
+  /** Of meta.k8s.io: v1 or v1beta1. */
+  readonly version: string;
+}
+
+export function rowOf(columns: readonly Column[], { wallMs, include, version }: Rows): (object: KubeObject) => Table['rows'][number] {
+  return (object) => ({
+    cells: cellsOf(columns, object, wallMs),
+    object: include === 'Object' ? object : include === 'None' ? null : partialOf(object, version),
+  });
+}
+
 export function tableOf(
   kind: Kind,
   list: { readonly resourceVersion: string; readonly continue: string; readonly items: readonly KubeObject[] },
-  wallMs: number,
+  { wallMs, include }: Pick<Rows, 'wallMs' | 'include'>,
 ): Table {
   const columns = columnsOf(kind);
   return {
@@ -45,7 +69,7 @@ export function tableOf(
     apiVersion: 'meta.k8s.io/v1',
     metadata: { resourceVersion: list.resourceVersion, ...(list.continue === '' ? {} : { continue: list.continue }) },
     columnDefinitions: columnDefinitionsOf(columns),
-    rows: list.items.map((object) => ({ cells: cellsOf(columns, object, wallMs), object: partialOf(object, 'v1') })),
+    rows: list.items.map(rowOf(columns, { wallMs, include, version: 'v1' })),
   };
 }
 

@@ -17,6 +17,8 @@ interface ListTopology {
   readonly merge?: string | true;
   /** A patch may say which fields of the value stay: those of another kind of volume shall not. */
   readonly retainKeys?: true;
+  /** A patch's value is taken whole. */
+  readonly replace?: true;
 }
 
 const by = (...keys: readonly string[]): ListTopology => ({ keys, merge: keys[0]! });
@@ -75,6 +77,7 @@ export const LISTS: Readonly<Record<string, Readonly<Record<string, ListTopology
   V1CertificateSigningRequestStatus: { conditions: { keys: ['type'] } },
   V1NamespaceStatus: CONDITIONS,
   V1PersistentVolumeClaimStatus: CONDITIONS,
+  V1PodDisruptionBudgetSpec: { selector: { replace: true } },
   V1PodDisruptionBudgetStatus: CONDITIONS,
   V1ServiceStatus: CONDITIONS,
   V1ServiceCIDRStatus: CONDITIONS,

@@ -101,17 +101,19 @@ export function compare(shape: Shape, before: unknown, after: unknown): Comparis
   // Of a new object nearly all is on one side: that is one walk, and one set.
   if (before === undefined) return { ...SAME, added: allOf(shape, after) };
   if (after === undefined) return { ...SAME, removed: allOf(shape, before) };
-  if (isGranularMap(shape) && isRecord(before) && isRecord(after) && hasAny(before, after)) {
+  // One that is null has nothing in it.
+  const [from, to] = [before ?? (Array.isArray(after) ? [] : {}), after ?? (Array.isArray(before) ? [] : {})];
+  if (isGranularMap(shape) && isRecord(from) && isRecord(to) && hasAny(from, to)) {
     const found = new Differences();
-    for (const name of Object.keys(after)) found.add(`f:${name}`, compare(entryShape(shape, name).shape, ownField(before, name), after[name]));
-    for (const name of Object.keys(before)) {
-      if (!Object.hasOwn(after, name)) found.add(`f:${name}`, compare(entryShape(shape, name).shape, before[name], undefined));
+    for (const name of Object.keys(to)) found.add(`f:${name}`, compare(entryShape(shape, name).shape, ownField(from, name), to[name]));
+    for (const name of Object.keys(from)) {
+      if (!Object.hasOwn(to, name)) found.add(`f:${name}`, compare(entryShape(shape, name).shape, from[name], undefined));
     }
     return found.sum();
   }
-  if (isKeyedList(shape) && Array.isArray(before) && Array.isArray(after) && before.length + after.length > 0) {
+  if (isKeyedList(shape) && Array.isArray(from) && Array.isArray(to) && from.length + to.length > 0) {
     const found = new Differences();
-    const [old, now] = [itemsByElement(shape, before), itemsByElement(shape, after)];
+    const [old, now] = [itemsByElement(shape, from), itemsByElement(shape, to)];
     for (const element of new Set([...old.keys(), ...now.keys()])) found.add(element, compareItems(shape, old.get(element), now.get(element)));
     return found.sum();
   }
@@ -176,30 +178,52 @@ export function merge(shape: Shape, current: unknown, applied: unknown): unknown
   return applied;
 }
 
-/** In the order of what is applied; the others follow the item that they followed. */
+/**
+ * In the order of what is applied; the others stay where they are among those that both have. As structured-merge-diff goes
+ * through both lists at once: the next item of the live one is taken if only it has it, is passed over if it comes in the
+ * applied one at another place, and where neither holds the next applied one is taken.
+ */
 function mergeItems(shape: KeyedList, current: readonly unknown[], applied: readonly unknown[]): unknown[] {
   const wanted = itemsByElement(shape, applied);
   for (const [element, same] of wanted) {
     if (same.length > 1) throw new ShapeProblem(`duplicate entries for key ${element.slice(2)}`);
   }
   const existing = itemsByElement(shape, current);
-  const followers = new Map<string | undefined, unknown[]>();
-  let last: string | undefined;
-  for (const item of current) {
-    const element = elementOf(shape, item);
-    if (wanted.has(element)) last = element;
-    else followers.set(last, [...(followers.get(last) ?? []), item]);
-  }
-  const merged = [...(followers.get(undefined) ?? [])];
-  for (const [element, [item]] of wanted) {
-    merged.push(merge(shape.element, existing.get(element)?.[0], item), ...(followers.get(element) ?? []));
+  const live = current.map((item) => elementOf(shape, item));
+  const ours = [...wanted.keys()];
+  const shared = ours.filter((element) => existing.has(element));
+  const merged: unknown[] = [];
+  const taken = new Set<string>();
+  let at = 0;
+  const take = (element: string) => {
+    const same = existing.get(element);
+    // Items of one name cannot be told apart: the applied one takes the place of them all.
+    merged.push(merge(shape.element, same?.length === 1 ? same[0] : undefined, wanted.get(element)![0]));
+    taken.add(element);
+    if (shared[0] === element) shared.shift();
+  };
+  for (let next = 0; at < live.length || next < ours.length; ) {
+    const [element, own] = [live[at], ours[next]];
+    if (element !== undefined && element === own) {
+      take(element);
+      at++;
+      next++;
+    } else if (element !== undefined && !wanted.has(element)) merged.push(current[at++]);
+    else if (element !== undefined && own !== undefined && shared.length > 0 && shared[0] !== element) at++;
+    else {
+      if (element !== undefined && taken.has(element)) at++;
+      if (own !== undefined) {
+        take(own);
+        next++;
+      }
+    }
   }
   return merged;
 }
 
 // --- less some places
 
-/** Undefined: nothing is left. Atomic values go whole or stay. */
+/** Null: nothing is left of it, and its place stays (its owner named it). Atomic values go whole or stay. */
 export function removeItems(shape: Shape, value: unknown, places: FieldSet): unknown {
   if (isGranularMap(shape) && isRecord(value)) {
     const left: Record<string, unknown> = {};
@@ -207,13 +231,13 @@ export function removeItems(shape: Shape, value: unknown, places: FieldSet): unk
       const kept = keep(entryShape(shape, name).shape, field, places.children.get(`f:${name}`));
       if (kept !== undefined) setField(left, name, kept);
     }
-    return Object.keys(left).length > 0 || Object.keys(value).length === 0 ? left : undefined;
+    return Object.keys(left).length > 0 || Object.keys(value).length === 0 ? left : null;
   }
   if (isKeyedList(shape) && Array.isArray(value)) {
     const left = value
       .map((item: unknown) => keep(shape.element, item, places.children.get(elementOf(shape, item))))
       .filter((item) => item !== undefined);
-    return left.length > 0 || value.length === 0 ? left : undefined;
+    return left.length > 0 || value.length === 0 ? left : null;
   }
   return value;
 }

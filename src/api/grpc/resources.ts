@@ -22,8 +22,9 @@ import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '
 import { WireError, type Init } from '../../proto/wire.ts';
 import type { FieldValidation } from '../core/draft.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
+import { includeObject, type Table } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
-import type { PatchType, Ref, Registry, Written } from '../registry.ts';
+import type { Listed, PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
 import type { Usages } from '../usage.ts';
 import { bookmarkMeta, type CacheEvent } from '../watch-cache.ts';
@@ -89,9 +90,8 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         return admission.unary(context, 'get', ref, async () => {
           const object = await sourceOf(ref).get(ref, request.resourceVersion);
           if (!request.asTable) return written({ object, warnings: [] }, request.encoding);
-          const kind = sourceOf(ref).kindOf(ref);
-          const resourceVersion = object.metadata.resourceVersion ?? '';
-          const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [object], remainingItemCount: undefined });
+          const source = sourceOf(ref);
+          const table = tableOf(registry, { kind: source.kindOf(ref), items: [object], resourceVersion: object.metadata.resourceVersion ?? '' }, request);
           return { object: encodeJson(table, request.encoding) };
         });
       },
@@ -100,7 +100,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         return admission.unary(context, 'list', ref, async () => {
           const listed = await sourceOf(ref).list(ref, request);
           const items = request.asTable
-            ? [encodeJson(registry.tableOf(listed), request.encoding)]
+            ? [encodeJson(registry.tableOf(listed, includeObject(request.includeObject)), request.encoding)]
             : listed.items.map((object) => encodeObject(object, request.encoding));
           const { resourceVersion, remainingItemCount } = listed;
           return { resourceVersion, continue: listed.continue, items, remainingItemCount };
@@ -174,7 +174,7 @@ async function* watchEvents(
   const ref = refOf(request.ref);
   const kind = registry.kindOf(ref);
   const events = await registry.watch(ref, { ...request, signal });
-  const encode = request.asTable ? tableEvent(registry, kind, request.encoding) : plainEvent(kind, request);
+  const encode = request.asTable ? tableEvent(registry, kind, request) : plainEvent(kind, request);
   for await (const event of events) yield encode(event);
 }
 
@@ -194,14 +194,18 @@ function plainEvent(kind: Kind, { encoding }: WatchRequest): (event: CacheEvent)
   };
 }
 
-function tableEvent(registry: Registry, kind: Kind, encoding: number): (event: CacheEvent) => Init<WatchEvent> {
+function tableEvent(registry: Registry, kind: Kind, request: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {
   return (event) => {
     const resourceVersion = String(event.revision);
     const items = event.type === 'BOOKMARK' ? [] : [event.cached.object];
-    const table = registry.tableOf({ kind, resourceVersion, continue: '', items, remainingItemCount: undefined });
+    const table = tableOf(registry, { kind, items, resourceVersion }, request);
     const shown = event.type === 'BOOKMARK' ? { ...table, metadata: bookmarkMeta(event) } : table;
-    return { type: event.type, resourceVersion, object: encodeJson(shown, encoding) };
+    return { type: event.type, resourceVersion, object: encodeJson(shown, request.encoding) };
   };
+}
+
+function tableOf(registry: Registry, shown: Pick<Listed, 'kind' | 'items' | 'resourceVersion'>, request: { readonly includeObject: string }): Table {
+  return registry.tableOf({ ...shown, continue: '', remainingItemCount: undefined }, includeObject(request.includeObject));
 }
 
 function refOf(ref: ResourceRef | undefined): Ref {

@@ -3,7 +3,7 @@ import type { CronJob, Job, JobSpec } from 'kubernetes-types/batch/v1.js';
 import { type FieldError, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge, formatDuration } from '../core/age.ts';
+import { formatAge, formatDuration } from '../../kube/age.ts';
 import { immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, shown, textAt, type Kind } from './kind.ts';
@@ -28,17 +28,18 @@ export const jobs: Kind = {
     draft['status'] = {};
     const { spec } = typed<Job>(draft);
     if (spec!.manualSelector !== true) selectOwnPods(draft, spec!);
+    const labels = spec!.template.metadata?.labels;
+    if (draft.metadata.labels === undefined && labels !== undefined) draft.metadata.labels = { ...labels };
   },
   validate: (object) => validateJobSpec(typed<Job>(object).spec!, 'spec'),
   validateUpdate: (object, old) => {
     const [now, before] = [typed<Job>(object).spec!, typed<Job>(old).spec!];
     const mayChange = now.suspend === true || before.suspend === true;
     return [
-      ...immutableField('spec.selector', now.selector, before.selector),
-      ...immutableField('spec.completionMode', now.completionMode, before.completionMode),
       // A job that does not run may still be given other resources and places.
       ...(mayChange ? [] : immutableField('spec.template', now.template, before.template)),
-      ...(now.completionMode === 'Indexed' ? [] : immutableField('spec.completions', now.completions, before.completions)),
+      // An indexed one may become larger or smaller as a whole.
+      ...(now.completionMode === 'Indexed' && now.completions === now.parallelism ? [] : immutableField('spec.completions', now.completions, before.completions)),
     ];
   },
   selectableFields: { 'status.successful': (object) => textAt(object, 'status', 'succeeded') || '0' },
@@ -70,7 +71,7 @@ function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
     const value = spec[field];
     if (value !== undefined && value < 0) errors.push(invalid(`${path}.${field}`, value, 'must be greater than or equal to 0'));
   }
-  if (!['Indexed', 'NonIndexed'].includes(spec.completionMode ?? '')) errors.push(notSupported(`${path}.completionMode`, spec.completionMode, ['NonIndexed', 'Indexed']));
+  if (!['Indexed', 'NonIndexed'].includes(spec.completionMode ?? 'NonIndexed')) errors.push(notSupported(`${path}.completionMode`, spec.completionMode, ['NonIndexed', 'Indexed']));
   if (spec.completionMode === 'Indexed' && spec.completions === undefined) errors.push(required(`${path}.completions`, 'when completion mode is Indexed'));
   const pod = spec.template.spec;
   if (pod === undefined) return [...errors, required(`${path}.template.spec`)];

@@ -5,7 +5,7 @@
 import type { FieldError } from '../../kube/errors.ts';
 import type { ResourceInfo } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { formatAge } from '../../kube/age.ts';
 
 export interface Column {
   readonly name: string;

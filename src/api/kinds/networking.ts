@@ -79,7 +79,7 @@ export const ipAddresses: Kind = {
   ...plain,
   info: infoOf('ipaddresses'),
   model: 'V1IPAddress',
-  hasGeneration: true,
+  hasGeneration: false,
   columns: [
     column('ParentRef', (object) => {
       const [group, resource, namespace, name] = ['group', 'resource', 'namespace', 'name'].map((field) => textAt(object, 'spec', 'parentRef', field));
@@ -93,7 +93,7 @@ export const serviceCidrs: Kind = {
   info: infoOf('servicecidrs'),
   model: 'V1ServiceCIDR',
   subresources: ['status'],
-  hasGeneration: true,
+  hasGeneration: false,
   prepareForCreate: (draft) => (draft['status'] = {}),
   columns: [column('CIDRs', (object) => ((object['spec'] as { cidrs?: string[] } | undefined)?.cidrs ?? []).join(','))],
 };

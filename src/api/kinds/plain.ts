@@ -3,7 +3,7 @@ import type { ConfigMap, Event, Namespace, Node, Secret } from 'kubernetes-types
 import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from '../../kube/names.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { formatAge } from '../../kube/age.ts';
 import { findDuplicates, immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, textAt, wide, type Kind } from './kind.ts';
@@ -47,15 +47,11 @@ export const nodes: Kind = {
     const effects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule'];
     return [
       ...taints.flatMap(({ key, effect }, index): FieldError[] => [
-        ...checkQualifiedName(key).map((message) => invalid(`spec.taints[${index}].key`, key, message)),
-        ...(effects.includes(effect) ? [] : [notSupported(`spec.taints[${index}].effect`, effect, effects)]),
+        ...checkQualifiedName(key).map((message) => invalid(`metadata.taints[${index}].key`, key, message)),
+        ...(effects.includes(effect) ? [] : [notSupported(`metadata.taints[${index}].effect`, effect, effects)]),
       ]),
-      ...findDuplicates(taints.map(({ key, effect }) => `${key}:${effect}`), (index) => `spec.taints[${index}]`),
+      ...findDuplicates(taints.map(({ key, effect }) => `${key}:${effect}`), (index) => `metadata.taints[${index}]`),
     ];
-  },
-  validateUpdate: (object, old) => {
-    const [now, before] = [typed<Node>(object).spec, typed<Node>(old).spec];
-    return before?.podCIDR ? immutableField('spec.podCIDR', now?.podCIDR, before.podCIDR) : [];
   },
   selectableFields: { 'spec.unschedulable': (object) => textAt(object, 'spec', 'unschedulable') || 'false' },
   columns: [
@@ -92,7 +88,7 @@ function validateData(object: KubeObject, fields: readonly string[]): FieldError
   for (const field of fields) {
     for (const [key, value] of Object.entries((object[field] ?? {}) as Record<string, string>)) {
       for (const message of checkConfigKey(key)) errors.push(invalid(`${field}[${key}]`, key, message));
-      if (seen.has(key)) errors.push(invalid(`${field}[${key}]`, key, 'duplicate of key present in data'));
+      if (seen.has(key)) errors.push(invalid(`${fields[0]}[${key}]`, key, 'duplicate of key present in data'));
       seen.add(key);
       bytes += value.length;
     }

@@ -2,7 +2,8 @@ import type { ContainerStatus, Pod, PodSpec, PodStatus } from 'kubernetes-types/
 import { type FieldError, forbidden, forbiddenField } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { formatAge } from '../../kube/age.ts';
+import { podReason } from '../../kube/pod-reason.ts';
 import { ephemeralContainers } from './ephemeral-containers.ts';
 import { column, textAt, wide, type Kind, type Lookup } from './kind.ts';
 import { infoOf } from './info.ts';
@@ -20,13 +21,17 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers'],
   hasGeneration: true,
   checkName: checkDnsSubdomain,
-  prepareForCreate: (draft) => {
+  prepareForCreate: (draft, { now }) => {
     const spec = typed<Pod>(draft).spec!;
-    draft['status'] = { phase: 'Pending', qosClass: qosClass(spec) };
+    draft['status'] = { phase: 'Pending', qosClass: qosClass(spec), ...gatedStatus(spec, now) };
     if (!spec.serviceAccountName) spec.serviceAccountName = spec.serviceAccount = 'default';
     spec.priority ??= 0;
     spec.preemptionPolicy ??= 'PreemptLowerPriority';
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
+  },
+  prepareForUpdate: (draft) => {
+    const { spec } = typed<Pod>(draft);
+    if (spec !== undefined) spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
   resolve: resolvePod,
   parts: { ephemeralcontainers: ephemeralContainers },
@@ -110,10 +115,15 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
     ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers }),
   };
   const same = (field: keyof PodSpec) => equalJson(spec[field], before[field]);
-  const free: readonly (keyof PodSpec)[] = ['activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds', 'schedulingGates'];
+  const mayShorten = (before.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1;
+  const free: readonly (keyof PodSpec)[] = ['activeDeadlineSeconds', 'tolerations', 'schedulingGates', ...(mayShorten ? (['terminationGracePeriodSeconds'] as const) : [])];
   const fields = [...new Set([...Object.keys(spec), ...Object.keys(before)])] as (keyof PodSpec)[]; // names of its fields
   const changed = fields.filter((field) => field !== 'containers' && !free.includes(field) && !same(field));
-  const containersChanged = spec.containers.length !== before.containers.length || !equalJson(spec.containers, allowed.containers);
+  if (spec.containers.length !== before.containers.length) return [forbiddenField('spec.containers', 'pod updates may not add or remove containers')];
+  const gates = new Set((before.schedulingGates ?? []).map(({ name }) => name));
+  const newGate = (spec.schedulingGates ?? []).findIndex(({ name }) => !gates.has(name));
+  if (newGate >= 0) return [forbiddenField(`spec.schedulingGates[${newGate}].name`, `only deletion is allowed, but found new scheduling gate '${spec.schedulingGates![newGate]!.name}'`)];
+  const containersChanged = !equalJson(spec.containers, allowed.containers);
   if (changed.length === 0 && !containersChanged && keepsTolerations(spec, before)) return [];
   return [
     forbiddenField(
@@ -128,6 +138,13 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
 function keepsTolerations(spec: PodSpec, before: PodSpec): boolean {
   const now = spec.tolerations ?? [];
   return (before.tolerations ?? []).every((old) => now.some((toleration) => equalJson({ ...toleration, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
+}
+
+/** A pod that waits for its gates says so from its first moment. */
+function gatedStatus({ schedulingGates = [] }: PodSpec, now: string): Pick<PodStatus, 'conditions'> {
+  if (schedulingGates.length === 0) return {};
+  const message = 'Scheduling is blocked due to non-empty scheduling gates';
+  return { conditions: [{ type: 'PodScheduled', status: 'False', lastTransitionTime: now, reason: 'SchedulingGated', message }] };
 }
 
 /** As the admission plugin DefaultTolerationSeconds. */
@@ -176,47 +193,3 @@ function restartsText(object: KubeObject, wallMs: number): string {
   return restarts > 0 && last ? `${restarts} (${formatAge(last, wallMs)} ago)` : String(restarts);
 }
 
-/** The word in the STATUS column: the most telling reason among the phase and the containers. */
-export function podReason(object: KubeObject): string {
-  const status = statusOf(object);
-  const spec = typed<Pod>(object).spec;
-  let reason: string = status.reason || status.phase || '';
-  const gated = status.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (gated?.reason === 'SchedulingGated') reason = 'SchedulingGated';
-  const initial = initReason(status, spec);
-  if (initial !== undefined) reason = initial;
-  else reason = mainReason(status, reason);
-  if (object.metadata.deletionTimestamp === undefined) return reason;
-  if (status.reason === 'NodeLost') return 'Unknown';
-  return status.phase === 'Succeeded' || status.phase === 'Failed' ? reason : 'Terminating';
-}
-
-function initReason(status: PodStatus, spec: PodSpec | undefined): string | undefined {
-  const statuses = status.initContainerStatuses ?? [];
-  for (const [index, { state }] of statuses.entries()) {
-    if (state?.terminated?.exitCode === 0) continue;
-    if (state?.terminated !== undefined) return `Init:${endText(state.terminated)}`;
-    const waiting = state?.waiting?.reason;
-    if (waiting && waiting !== 'PodInitializing') return `Init:${waiting}`;
-    return `Init:${index}/${spec?.initContainers?.length ?? 0}`;
-  }
-  return undefined;
-}
-
-function mainReason(status: PodStatus, fallback: string): string {
-  let reason = fallback;
-  let isRunning = false;
-  for (const { state, ready } of [...(status.containerStatuses ?? [])].reverse()) {
-    if (state?.waiting?.reason) reason = state.waiting.reason;
-    else if (state?.terminated !== undefined) reason = endText(state.terminated);
-    else if (ready && state?.running !== undefined) isRunning = true;
-  }
-  if (reason !== 'Completed' || !isRunning) return reason;
-  const isReady = status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True');
-  return isReady ? 'Running' : 'NotReady';
-}
-
-function endText(terminated: NonNullable<NonNullable<ContainerStatus['state']>['terminated']>): string {
-  if (terminated.reason) return terminated.reason;
-  return terminated.signal ? `Signal:${terminated.signal}` : `ExitCode:${terminated.exitCode}`;
-}

@@ -4,11 +4,12 @@ import type { CertificateSigningRequest } from 'kubernetes-types/certificates/v1
 import type { ResourceQuota } from 'kubernetes-types/core/v1.js';
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1.js';
 import type { ClusterRole, RoleBinding } from 'kubernetes-types/rbac/v1.js';
+import { parseQuantity } from '../../kube/quantity.ts';
 import { type FieldError, forbidden, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDnsSubdomain, checkPathSegment } from '../../kube/names.ts';
 import { validateSelector } from '../../kube/selector.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatDuration } from '../core/age.ts';
+import { formatDuration } from '../../kube/age.ts';
 import { immutableField } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { csrApproval, csrStatus, setRequester } from './csr-parts.ts';
@@ -113,6 +114,7 @@ export const priorityClasses: Kind = {
   ...plain,
   info: infoOf('priorityclasses'),
   model: 'V1PriorityClass',
+  hasGeneration: true,
   validate: (object) => {
     const value = Number(object['value']);
     const { name } = object.metadata;
@@ -125,7 +127,6 @@ export const priorityClasses: Kind = {
     if (standard === undefined) return;
     throw forbidden(infoOf('priorityclasses'), draft.metadata.name, `PriorityClass ${standard.metadata.name} is already marked as default. Only one default can exist`);
   },
-  validateUpdate: (object, old) => ['value', 'preemptionPolicy'].flatMap((field) => (immutableField(field, object[field], old[field]).length === 0 ? [] : [forbiddenField(field, 'may not be changed in an update.')])),
   columns: [
     integer('Value', 'value'),
     column('Global-Default', (object) => textAt(object, 'globalDefault') || 'false'),
@@ -139,7 +140,6 @@ export const runtimeClasses: Kind = {
   ...plain,
   info: infoOf('runtimeclasses'),
   model: 'V1RuntimeClass',
-  validateUpdate: (object, old) => immutableField('handler', object['handler'], old['handler']),
   columns: [column('Handler', (object) => textAt(object, 'handler'))],
 };
 
@@ -199,8 +199,10 @@ export const resourceQuotas: Kind = {
   subresources: ['status'],
   prepareForCreate: (draft) => (draft['status'] = {}),
   validate: (object) => {
-    const { scopes = [] } = typed<ResourceQuota>(object).spec ?? {};
-    return scopes.filter((scope) => !QUOTA_SCOPES.has(scope)).map(() => invalid('spec.scopes', scopes, 'unsupported scope'));
+    const { scopes = [], hard = {} } = typed<ResourceQuota>(object).spec ?? {};
+    const negative = Object.entries(hard).filter(([, value]) => (parseQuantity(value) ?? 0n) < 0n);
+    const errors = negative.map(([name, value]) => invalid(`spec.hard[${name}]`, value, 'must be greater than or equal to 0'));
+    return [...errors, ...scopes.filter((scope) => !QUOTA_SCOPES.has(scope)).map(() => invalid('spec.scopes', scopes, 'unsupported scope'))];
   },
   columns: [column('Request', (object) => quotaText(object, false)), column('Limit', (object) => quotaText(object, true)), age],
   hasAgeColumn: false,
@@ -233,7 +235,8 @@ export const certificateSigningRequests: Kind = {
     if (expirationSeconds !== undefined && expirationSeconds < 600) errors.push(invalid('spec.expirationSeconds', expirationSeconds, 'may not specify a duration less than 600 seconds (10 minutes)'));
     return errors;
   },
-  validateUpdate: (object, old) => immutableField('spec', object['spec'], old['spec']),
+  // What was asked for stays; who sends something else is not told.
+  prepareForUpdate: (draft, old) => (draft['spec'] = old['spec']),
   selectableFields: { 'spec.signerName': (object) => textAt(object, 'spec', 'signerName') },
   columns: [
     age,

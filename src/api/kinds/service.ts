@@ -2,11 +2,13 @@ import type { Endpoints, Service, ServicePort } from 'kubernetes-types/core/v1.j
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1.js';
 import { type FieldError, duplicate, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkIPv4, checkPortName, checkPortNumber } from '../../kube/names.ts';
-import { typed, type KubeObject } from '../../kube/types.ts';
-import { formatAge } from '../core/age.ts';
+import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
+import { formatAge } from '../../kube/age.ts';
 import { immutableField, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, textAt, wide, type Kind } from './kind.ts';
+
+type ServiceSpec = NonNullable<Service['spec']>;
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
@@ -23,7 +25,7 @@ export const services: Kind = {
   validateUpdate: (object, old) => {
     const [now, before] = [typed<Service>(object).spec!, typed<Service>(old).spec!];
     if (now.type === 'ExternalName' || before.type === 'ExternalName' || !before.clusterIP) return [];
-    return immutableField('spec.clusterIP', now.clusterIP, before.clusterIP);
+    return [...immutableField('spec.clusterIPs[0]', now.clusterIP, before.clusterIP), ...sameFamilyAndClass(now, before)];
   },
   selectableFields: {
     'spec.clusterIP': (object) => textAt(object, 'spec', 'clusterIP'),
@@ -43,9 +45,35 @@ export const services: Kind = {
   hasAgeColumn: false,
 };
 
+function sameFamilyAndClass(now: ServiceSpec, before: ServiceSpec): FieldError[] {
+  const [family, was] = [now.ipFamilies?.[0], before.ipFamilies?.[0]];
+  const isOther = family !== undefined && was !== undefined && family !== was;
+  return [
+    ...(isOther ? [invalid('spec.clusterIPs[0]', now.clusterIP, `expected an ${family} value as indicated by \`ipFamilies[0]\``)] : []),
+    ...(now.type === 'LoadBalancer' && before.type === 'LoadBalancer' && now.loadBalancerClass !== before.loadBalancerClass
+      ? [invalid('spec.loadBalancerClass', now.loadBalancerClass, 'may not change once set')]
+      : []),
+  ];
+}
+
+/** What the old type needed and the new one does not goes, unless the client has just changed it. */
+function dropUnneeded(now: ServiceSpec, before: ServiceSpec): void {
+  if (now.type === before.type) return;
+  if (now.type === 'ExternalName' && equalJson(now.clusterIP, before.clusterIP)) {
+    for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy'] as const) delete now[field];
+  }
+  if (hasNodePorts(now.type)) return;
+  const held = new Set((before.ports ?? []).map(({ nodePort }) => nodePort));
+  if (hasNodePorts(before.type)) for (const port of now.ports ?? []) if (held.has(port.nodePort)) delete port.nodePort;
+  for (const field of ['externalTrafficPolicy', 'healthCheckNodePort', 'allocateLoadBalancerNodePorts', 'loadBalancerClass'] as const) {
+    if (equalJson(now[field], before[field])) delete now[field];
+  }
+}
+
 /** Who updates a service without naming its addresses and node ports means to keep them. */
 function keepAllocated(draft: KubeObject, old: KubeObject): void {
   const [now, before] = [typed<Service>(draft).spec!, typed<Service>(old).spec!];
+  dropUnneeded(now, before);
   if (now.type === 'ExternalName' || before.type === 'ExternalName') return;
   if (!now.clusterIP && before.clusterIP) {
     now.clusterIP = before.clusterIP;
@@ -83,6 +111,9 @@ function validateService(object: KubeObject): FieldError[] {
   }
   if (spec.clusterIP === 'None' && hasNodePorts(spec.type)) {
     errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`));
+  }
+  if (spec.externalTrafficPolicy && !hasNodePorts(spec.type) && (spec.externalIPs ?? []).length === 0) {
+    errors.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'));
   }
   errors.push(...validateLabels(spec.selector, 'spec.selector'), ...validatePorts(spec));
   return errors;
@@ -190,7 +221,6 @@ export const endpointSlices: Kind = {
     });
     return errors;
   },
-  validateUpdate: (object, old) => immutableField('addressType', object['addressType'], old['addressType']),
   selectableFields: {},
   columns: [
     column('AddressType', (object) => textAt(object, 'addressType')),

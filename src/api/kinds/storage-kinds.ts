@@ -1,10 +1,10 @@
 /** Volumes, claims and what makes them: the core group's, and storage.k8s.io. */
 import type { PersistentVolume, PersistentVolumeClaim } from 'kubernetes-types/core/v1.js';
 import type { CSIDriver, CSINode, StorageClass } from 'kubernetes-types/storage/v1.js';
-import { type FieldError, forbiddenField, notSupported, required } from '../../kube/errors.ts';
+import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
-import { immutableField } from '../core/validate.ts';
+import { immutableField, IMMUTABLE } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, shown, textAt, wide, type Kind } from './kind.ts';
 
@@ -25,17 +25,27 @@ function validateModes(modes: readonly string[] | undefined): FieldError[] {
 
 const classOf = (object: KubeObject) => object.metadata.annotations?.[CLASS_ANNOTATION] ?? textAt(object, 'spec', 'storageClassName');
 
+/** All but what the volume is. */
+const VOLUME_FIELDS: ReadonlySet<string> = new Set([
+  'accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity', 'persistentVolumeReclaimPolicy', 'storageClassName', 'volumeAttributesClassName', 'volumeMode',
+]);
+
 export const persistentVolumes: Kind = {
   ...plain,
   info: infoOf('persistentvolumes'),
   model: 'V1PersistentVolume',
   subresources: ['status'],
-  prepareForCreate: (draft) => (draft['status'] = { phase: 'Pending' }),
+  prepareForCreate: (draft, { now }) => (draft['status'] = { phase: 'Pending', lastPhaseTransitionTime: now }),
   validate: (object) => {
     const { spec } = typed<PersistentVolume>(object);
     const errors = validateModes(spec?.accessModes);
     if (spec?.capacity?.['storage'] === undefined) errors.push(required('spec.capacity'));
     return errors;
+  },
+  validateUpdate: (object, old) => {
+    const sourceOf = ({ spec }: PersistentVolume) => Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !VOLUME_FIELDS.has(field)));
+    const isSame = equalJson(sourceOf(typed<PersistentVolume>(object)), sourceOf(typed<PersistentVolume>(old)));
+    return isSame ? [] : [forbiddenField('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation')];
   },
   selectableFields: {},
   columns: [
@@ -69,9 +79,12 @@ export const persistentVolumeClaims: Kind = {
     return errors;
   },
   validateUpdate: (object, old) => {
+    const isBound = typed<PersistentVolumeClaim>(old).status?.phase === 'Bound';
+    // Who has no class may still be given the default one; what is bound may grow.
+    const hadClass = typed<PersistentVolumeClaim>(old).spec?.storageClassName !== undefined;
     const fixed = ({ spec }: PersistentVolumeClaim) => {
-      const { resources: _resources, volumeName: _volume, ...rest } = spec ?? {};
-      return { ...rest, volumeAttributesClassName: undefined };
+      const { resources, volumeName: _volume, storageClassName, ...rest } = spec ?? {};
+      return { ...rest, ...(isBound ? {} : { resources }), ...(hadClass ? { storageClassName } : {}), volumeAttributesClassName: undefined };
     };
     if (equalJson(fixed(typed<PersistentVolumeClaim>(object)), fixed(typed<PersistentVolumeClaim>(old)))) return [];
     return [forbiddenField('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims')];
@@ -129,6 +142,12 @@ export const csiNodes: Kind = {
   ...plain,
   info: infoOf('csinodes'),
   model: 'V1CSINode',
+  validateUpdate: (object, old) => {
+    // What a driver has said of itself stays, while it is there.
+    const now = new Map(typed<CSINode>(object).spec.drivers.map((driver) => [driver.name, driver]));
+    const changed = typed<CSINode>(old).spec.drivers.filter((driver) => now.has(driver.name) && !equalJson({ ...now.get(driver.name), allocatable: undefined }, { ...driver, allocatable: undefined }));
+    return changed.map(() => invalid('spec.drivers', typed<CSINode>(object).spec.drivers, IMMUTABLE));
+  },
   columns: [column('Drivers', (object) => typed<CSINode>(object).spec.drivers.length)],
 };
 
@@ -144,7 +163,6 @@ export const volumeAttachments: Kind = {
   info: infoOf('volumeattachments'),
   model: 'V1VolumeAttachment',
   subresources: ['status'],
-  validateUpdate: (object, old) => immutableField('spec', object['spec'], old['spec']),
   columns: [
     column('Attacher', (object) => textAt(object, 'spec', 'attacher')),
     column('PV', (object) => textAt(object, 'spec', 'source', 'persistentVolumeName')),
@@ -157,6 +175,5 @@ export const volumeAttributesClasses: Kind = {
   ...plain,
   info: infoOf('volumeattributesclasses'),
   model: 'V1VolumeAttributesClass',
-  validateUpdate: (object, old) => ['driverName', 'parameters'].flatMap((field) => immutableField(field, object[field], old[field])),
   columns: [column('DriverName', (object) => shown(object, 'driverName'))],
 };

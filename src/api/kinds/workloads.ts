@@ -5,7 +5,7 @@ import { type FieldError, forbiddenField, invalid, notSupported } from '../../ku
 import { checkDnsLabel, checkDnsSubdomain } from '../../kube/names.ts';
 import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector } from '../../kube/selector.ts';
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
-import { immutableField, validateLabels } from '../core/validate.ts';
+import { validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, numberAt, type Kind } from './kind.ts';
 import { validatePodSpec } from './pod-template.ts';
@@ -31,7 +31,6 @@ export const deployments: Kind = {
     const spec = typed<Deployment>(object).spec!;
     return [...validateWorkload(spec), ...validateDeploymentSpec(spec)];
   },
-  validateUpdate: sameSelector,
   selectableFields: {},
   columns: [
     column('Ready', (object) => `${numberAt(object, 'status', 'readyReplicas')}/${numberAt(object, 'spec', 'replicas')}`),
@@ -52,7 +51,6 @@ export const replicaSets: Kind = {
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => validateWorkload(typed<ReplicaSet>(object).spec!),
-  validateUpdate: sameSelector,
   selectableFields: {},
   columns: [
     integer('Desired', 'spec', 'replicas'),
@@ -83,7 +81,7 @@ export const statefulSets: Kind = {
   // Pods are named after it, with a number behind, and their names are host names.
   warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsLabel,
-  prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
+  prepareForCreate: (draft) => (draft['status'] = { replicas: 0, availableReplicas: 0 }),
   validate: (object) => {
     const spec = typed<StatefulSet>(object).spec!;
     const errors = validateWorkload(spec);
@@ -92,6 +90,9 @@ export const statefulSets: Kind = {
     }
     if (!['OnDelete', 'RollingUpdate'].includes(spec.updateStrategy?.type ?? '')) {
       errors.push(notSupported('spec.updateStrategy.type', spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate']));
+    } else if (spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate !== undefined) {
+      const only = "only allowed for updateStrategy 'RollingUpdate'";
+      errors.push(invalid('spec.updateStrategy.rollingUpdate', spec.updateStrategy.rollingUpdate, only));
     }
     return errors;
   },
@@ -106,6 +107,9 @@ export const statefulSets: Kind = {
   hasAgeColumn: false,
 };
 
+/** Counts the templates that a DaemonSet has had; older clients go by it. */
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
+
 export const daemonSets: Kind = {
   info: infoOf('daemonsets'),
   model: 'V1DaemonSet',
@@ -113,16 +117,27 @@ export const daemonSets: Kind = {
   hasGeneration: true,
   warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
-  prepareForCreate: (draft) => (draft['status'] = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }),
+  prepareForCreate: (draft) => {
+    draft['status'] = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 };
+    draft.metadata.annotations = { ...draft.metadata.annotations, [TEMPLATE_GENERATION]: '1' };
+  },
+  prepareForUpdate: (draft, old) => {
+    const [now, before] = [typed<DaemonSet>(draft).spec?.template, typed<DaemonSet>(old).spec?.template];
+    const generation = Number(old.metadata.annotations?.[TEMPLATE_GENERATION] ?? 0) + (equalJson(now, before) ? 0 : 1);
+    draft.metadata.annotations = { ...draft.metadata.annotations, [TEMPLATE_GENERATION]: String(generation) };
+  },
   validate: (object) => {
     const spec = typed<DaemonSet>(object).spec!;
     const errors = validateWorkload(spec);
     if (!['OnDelete', 'RollingUpdate'].includes(spec.updateStrategy?.type ?? '')) {
       errors.push(notSupported('spec.updateStrategy.type', spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate']));
     }
+    const { maxSurge, maxUnavailable } = spec.updateStrategy?.rollingUpdate ?? {};
+    if (maxSurge !== undefined && !isZero(maxSurge) && !isZero(maxUnavailable)) {
+      errors.push(invalid('spec.updateStrategy.rollingUpdate.maxSurge', maxSurge, 'may not be set when maxUnavailable is non-zero'));
+    }
     return errors;
   },
-  validateUpdate: sameSelector,
   selectableFields: {},
   columns: [
     integer('Desired', 'status', 'desiredNumberScheduled'),
@@ -173,7 +188,6 @@ export const controllerRevisions: Kind = {
   subresources: [],
   hasGeneration: false,
   checkName: checkDnsSubdomain,
-  validateUpdate: (object, old) => immutableField('data', object['data'], old['data']),
   selectableFields: {},
   columns: [
     column('Controller', (object) => {
@@ -190,7 +204,7 @@ export const podTemplates: Kind = {
   info: infoOf('podtemplates'),
   model: 'V1PodTemplate',
   subresources: [],
-  hasGeneration: false,
+  hasGeneration: true,
   checkName: checkDnsSubdomain,
   selectableFields: {},
   columns: [
@@ -258,8 +272,3 @@ function validateShare(value: number | string | undefined, path: string): FieldE
 }
 
 const isZero = (value: number | string | undefined) => value === 0 || value === '0%';
-
-function sameSelector(object: KubeObject, old: KubeObject): FieldError[] {
-  const selectorOf = (from: KubeObject) => typed<Deployment>(from).spec?.selector;
-  return immutableField('spec.selector', selectorOf(object), selectorOf(old));
-}

@@ -5,11 +5,10 @@
 import { fromUtf8 } from '../../base/bytes.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { cellsOf, columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
+import { columnDefinitionsOf, columnsOf, partialOf, rowOf, type IncludeObject } from '../core/table.ts';
 import type { Listed } from '../registry.ts';
 import { jsonBytes } from '../watch-cache.ts';
 import type { Shape } from './core/negotiation.ts';
-import type { IncludeObject } from './core/query.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -52,7 +51,7 @@ function partsOf(listed: Listed, { shape, includeObject, isPretty, wallMs }: Sho
     };
   if (shape.as === 'table') {
     const columns = columnsOf(kind);
-    const row = rowOf(columns, includeObject, { wallMs, version: shape.version });
+    const row = rowOf(columns, { wallMs, include: includeObject, version: shape.version });
     const head = { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: columnDefinitionsOf(columns) };
     return { head, member: 'rows', values: row, items: encoded(row) };
   }
@@ -64,17 +63,6 @@ function partsOf(listed: Listed, { shape, includeObject, isPretty, wallMs }: Sho
   const head = { kind: listKind(kind.info.kind), apiVersion: apiVersionOf(kind.info), metadata };
   const whole = (object: KubeObject) => object;
   return { head, member: 'items', values: whole, items: isPretty ? encoded(whole) : () => items.map(jsonBytes) };
-}
-
-export function rowOf(
-  columns: ReturnType<typeof columnsOf>,
-  include: IncludeObject,
-  { wallMs, version }: { readonly wallMs: number; readonly version: string },
-): (object: KubeObject) => object {
-  return (object) => ({
-    cells: cellsOf(columns, object, wallMs),
-    object: include === 'Object' ? object : include === 'None' ? null : partialOf(object, version),
-  });
 }
 
 function listMeta({ resourceVersion, continue: token, remainingItemCount }: Listed): object {

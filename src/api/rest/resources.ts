@@ -10,13 +10,13 @@ import type { Ref, Registry, WriteOptions } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
 import type { Usages } from '../usage.ts';
 import { jsonBytes } from '../watch-cache.ts';
-import { columnDefinitionsOf, columnsOfAnswer, partialOf } from '../core/table.ts';
+import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
 import { parseBody } from './body.ts';
 import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
 import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, writeOptions } from './core/query.ts';
 import type { Route, Verb } from './core/routes.ts';
 import type { Exchange } from './exchange.ts';
-import { listChunks, listDocument, rowOf, type Showing } from './lists.ts';
+import { listChunks, listDocument, type Showing } from './lists.ts';
 import { EventEncoders, writeWatch, type WatchEnd, type WatchWorld } from './watches.ts';
 
 export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
@@ -225,7 +225,7 @@ export class ResourceFace {
     if (shape.as === 'object') return object;
     const columns = columnsOfAnswer(this.#source(ref).kindOf(ref), ref.subresource);
     const metadata = { resourceVersion: object.metadata.resourceVersion };
-    const rows = [rowOf(columns, include, { wallMs, version: shape.version })(object)];
+    const rows = [rowOf(columns, { wallMs, include, version: shape.version })(object)];
     return { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: columnDefinitionsOf(columns), rows };
   }
 

@@ -7,12 +7,10 @@ import { EMPTY_BYTES, fromUtf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { ApiError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
-import { columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
+import { columnDefinitionsOf, columnsOf, partialOf, rowOf, type IncludeObject } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { bookmarkMeta, type Bookmark, type CacheEvent, type CacheWatch } from '../watch-cache.ts';
 import type { Shape } from './core/negotiation.ts';
-import type { IncludeObject } from './core/query.ts';
-import { rowOf } from './lists.ts';
 import type { RestLimits } from './limits.ts';
 import type { Reply } from './reply.ts';
 
@@ -249,7 +247,7 @@ function shapedFrame({ kind, shape, includeObject }: WatchShowing, clock: Clock,
   if (event.type === 'BOOKMARK' || shape.as === 'object') return EMPTY_BYTES;
   const { object } = event.cached;
   if (shape.as === 'partial') return frame(event.type, partialOf(object, shape.version));
-  const row = rowOf(columnsOf(kind), includeObject, { wallMs: clock.wall(), version: shape.version })(object);
+  const row = rowOf(columnsOf(kind), { wallMs: clock.wall(), include: includeObject, version: shape.version })(object);
   const metadata = { resourceVersion: String(event.revision) };
   return frame(event.type, { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions, rows: [row] });
 }

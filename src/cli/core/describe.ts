@@ -3,8 +3,8 @@
  * no page of its own is shown field by field.
  */
 import { formatQuantity, parseQuantity } from '../../kube/quantity.ts';
-import { age } from './duration.ts';
-import { eventTime, podStatus } from './table.ts';
+import { formatAge } from '../../kube/age.ts';
+import { podReason } from '../../kube/pod-reason.ts';
 import { at, list, number, pairs, record, text, type View } from './view.ts';
 
 export interface Described {
@@ -79,7 +79,7 @@ function podPage(described: Described): Line[] {
     ['Node:', node === '' ? '<none>' : `${node}${host === '' ? '' : `/${host}`}`],
     ['Start Time:', time(at(pod, 'status', 'startTime'))],
     ...head(described).slice(2),
-    ['Status:', podStatus(pod) === 'Terminating' ? `Terminating (lasts ${age(pod.metadata.deletionTimestamp, described.nowMs)})` : text(at(pod, 'status', 'phase'))],
+    ['Status:', podReason(pod) === 'Terminating' ? `Terminating (lasts ${formatAge(pod.metadata.deletionTimestamp, described.nowMs)})` : text(at(pod, 'status', 'phase'))],
     ...(reason === '' ? [] : ([['Reason:', reason]] as const)),
     ...(message === '' ? [] : ([['Message:', message]] as const)),
     ['IP:', text(at(pod, 'status', 'podIP'))],
@@ -255,7 +255,7 @@ function deploymentPage(described: Described): Line[] {
       'ReplicaSets:',
       sets.map((one) => {
         const counts = `${number(at(one, 'status', 'replicas'))}/${number(at(one, 'spec', 'replicas'))} replicas`;
-        return `${one.metadata.name} (${counts} created, ${age(one.metadata.creationTimestamp, nowMs)})`;
+        return `${one.metadata.name} (${counts} created, ${formatAge(one.metadata.creationTimestamp, nowMs)})`;
       }),
     ),
   ];
@@ -335,7 +335,7 @@ function nodePage(described: Described): Line[] {
     pod.metadata.name,
     formatQuantity(requestsOf(pod, 'cpu')),
     formatQuantity(requestsOf(pod, 'memory')),
-    age(pod.metadata.creationTimestamp, nowMs),
+    formatAge(pod.metadata.creationTimestamp, nowMs),
   ]);
   return [
     ...head(described),
@@ -426,10 +426,16 @@ function eventLines({ events, nowMs }: Described): Line[] {
     .sort((a, b) => (eventTime(a) < eventTime(b) ? -1 : 1))
     .map((event) => {
       const count = number(event['count'], 1);
-      const seen = age(eventTime(event), nowMs);
-      const span = count > 1 ? `${seen} (x${count} over ${age(event['firstTimestamp'], nowMs)})` : seen;
+      const seen = formatAge(eventTime(event), nowMs);
+      const span = count > 1 ? `${seen} (x${count} over ${formatAge(text(event['firstTimestamp']), nowMs)})` : seen;
       const from = text(at(event, 'source', 'component')) || text(event['reportingComponent']);
       return [text(event['type']), text(event['reason']), span, from, text(event['message']).trim()];
     });
   return [['Events:'], ...indentedTable([['Type', 'Reason', 'Age', 'From', 'Message'], ...rows])];
+}
+
+/** When it was last seen. */
+export function eventTime(event: View): string {
+  const times = [at(event, 'series', 'lastObservedTime'), event['lastTimestamp'], event['eventTime'], event.metadata.creationTimestamp];
+  return text(times.find((time) => typeof time === 'string' && time !== ''));
 }

@@ -98,7 +98,7 @@ describe('applyConfig()', () => {
     const one = apply(undefined, 'one', deployment({ ...template({ name: 'a' }, { name: 'b' }, { name: 'c' }) }));
     const two = apply(one, 'two', deployment({ ...template({ name: 'c' }, { name: 'x' }, { name: 'a' }) }));
     const names = (object: KubeObject) => (object['spec'] as { template: { spec: { containers: { name: string }[] } } }).template.spec.containers.map(({ name }) => name);
-    expect(names(two)).toEqual(['c', 'x', 'a', 'b']);
+    expect(names(two)).toEqual(['b', 'c', 'x', 'a']);
   });
 
   it('gives an object that nobody tracked to one updater of old', () => {

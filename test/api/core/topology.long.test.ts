@@ -75,11 +75,12 @@ test('merge keys of strategic merge patches are those of the struct tags', (cont
       const field = /json:"(\w+)/.exec(line)?.[1];
       if (model === undefined || field === undefined || strategy === '' || line.trimStart().startsWith('//')) continue;
       seen++;
-      const { merge, retainKeys } = LISTS[model]?.[field] ?? {};
-      expect({ place: `${model}.${field}`, merge, retainKeys: retainKeys ?? false }).toEqual({
+      const { merge, retainKeys, replace } = LISTS[model]?.[field] ?? {};
+      expect({ place: `${model}.${field}`, merge, retainKeys: retainKeys ?? false, replace: replace ?? false }).toEqual({
         place: `${model}.${field}`,
         merge: strategy.includes('merge') ? (key ?? true) : undefined,
         retainKeys: strategy.includes('retainKeys'),
+        replace: strategy === 'replace',
       });
     }
   }

@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { humanDuration, parseDuration } from '../../../src/cli/core/duration.ts';
-import { podStatus, renderRows } from '../../../src/cli/core/table.ts';
+import { parseDuration } from '../../../src/cli/core/duration.ts';
+import { sortedBy } from '../../../src/cli/core/sort-by.ts';
+import { renderRows } from '../../../src/cli/core/table.ts';
+import { formatDuration } from '../../../src/kube/age.ts';
+import { podReason } from '../../../src/kube/pod-reason.ts';
 import type { View } from '../../../src/cli/core/view.ts';
 
-test('humanDuration() is coarser the older', () => {
+test('formatDuration() is coarser the older', () => {
   const shown = [0, 59, 119, 120, 200, 599, 600, 3_600, 10_799, 10_800, 12_000, 30_000, 100_000, 200_000, 691_200, 63_072_000, 65_000_000];
-  expect(shown.map((seconds) => humanDuration(seconds * 1000)).join(' ')).toBe(
+  expect(shown.map((seconds) => formatDuration(seconds * 1000)).join(' ')).toBe(
     '0s 59s 119s 2m 3m20s 9m59s 10m 60m 179m 3h 3h20m 8h 27h 2d7h 8d 2y 2y22d',
   );
 });
@@ -23,7 +26,7 @@ test('renderRows() keeps three spaces, and the columns of a table that grows', (
   expect(renderRows([['b', '3s']], widths)).toBe('b             3s\n');
 });
 
-describe('podStatus()', () => {
+describe('podReason()', () => {
   const pod = (status: object, metadata: object = {}, spec: object = {}): View => {
     return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', ...metadata }, spec, status };
   };
@@ -41,5 +44,16 @@ describe('podStatus()', () => {
     ['Init:0/2', pod({ phase: 'Pending', initContainerStatuses: [{ state: { running: {} } }] }, {}, { initContainers: [{}, {}] })],
     ['Init:Error', pod({ phase: 'Pending', initContainerStatuses: [{ state: { terminated: { exitCode: 1, reason: 'Error' } } }] })],
     ['PodInitializing', pod({ phase: 'Pending', initContainerStatuses: [{ state: { terminated: { exitCode: 0 } } }], ...container({ waiting: { reason: 'PodInitializing' } }) })],
-  ])('%s', (expected, one) => expect(podStatus(one)).toBe(expected));
+  ])('%s', (expected, one) => expect(podReason(one)).toBe(expected));
+});
+
+test('sortedBy() compares as kubectl does: quantities, numbers, names with numbers in them; a missing field first', () => {
+  const sorted = (values: readonly unknown[], path = '.spec.x') => sortedBy(values, (value) => (value === undefined ? {} : { spec: { x: value } }), path);
+  expect(sorted(['pod-10', 'pod-9', undefined, 'pod-1'])).toEqual([undefined, 'pod-1', 'pod-9', 'pod-10']);
+  expect(sorted(['1Gi', '500M', '2k'])).toEqual(['2k', '500M', '1Gi']);
+  expect(sorted([10, 9, 1], '{.spec.x}')).toEqual([1, 9, 10]);
+  expect(sortedBy([{ a: [{ b: 2 }] }, { a: [{ b: 1 }] }], (item) => item, 'a[0].b')).toEqual([{ a: [{ b: 1 }] }, { a: [{ b: 2 }] }]);
+  expect(sortedBy([{ m: { 'a.b/c': 'y' } }, { m: { 'a.b/c': 'x' } }], (item) => item, '{.m.a\\.b/c}').map(({ m }) => m['a.b/c'])).toEqual(['x', 'y']);
+  expect(() => sorted([1], '.spec.y')).toThrow("couldn't find any field with path");
+  expect(() => sorted([1], '.spec[x')).toThrow('--sort-by takes a path');
 });

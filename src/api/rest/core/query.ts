@@ -5,6 +5,7 @@
 import { ApiError, badRequest, forbiddenField, invalid, invalidObject, type FieldError } from '../../../kube/errors.ts';
 import type { FieldValidation } from '../../core/draft.ts';
 import { refuseInitialEventsOfList } from '../../core/list-options.ts';
+import { includeObject as tableInclude, type IncludeObject } from '../../core/table.ts';
 
 export type Parameters = Pick<URLSearchParams, 'get' | 'getAll' | 'has'>;
 
@@ -41,8 +42,6 @@ export interface DeleteOptions {
   readonly propagationPolicy: string;
   readonly preconditions: { readonly uid: string | undefined; readonly resourceVersion: string | undefined };
 }
-
-export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
 const FIELD_MANAGER_LENGTH_MAX = 128;
 const FIELD_VALIDATIONS: readonly FieldValidation[] = ['Ignore', 'Strict', 'Warn'];
@@ -150,10 +149,7 @@ function isTime(text: string): boolean {
 }
 
 export function includeObject(query: Parameters): IncludeObject {
-  const text = query.get('includeObject') ?? '';
-  if (text === '') return 'Metadata';
-  if (text === 'None' || text === 'Metadata' || text === 'Object') return text;
-  throw badRequest(`Invalid TableOptions: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`);
+  return tableInclude(query.get('includeObject') ?? '');
 }
 
 export function flag(query: Parameters, name: string): boolean {
