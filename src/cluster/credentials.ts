@@ -24,19 +24,23 @@ export function ensureCredentials(dataDir: string): void {
   write(tokensFile(dataDir), `${token},${ADMIN.commonName},,"${ADMIN.organization ?? ''}"\n`);
 }
 
-/** With everything in it, so that it can be handed on as one file. */
-export function writeKubeconfig(dataDir: string, restPort: number): void {
+/**
+ * With everything in it, so that it can be handed on as one file. The current context is that of the first API server;
+ * each further one has its own, `podium-2` and so on, for when the first is dead: kubectl tries no second address.
+ */
+export function writeKubeconfig(dataDir: string, restPorts: readonly number[]): void {
   const { caFile, certFile, keyFile } = tlsFiles(pkiDir(dataDir), ADMIN.name);
   const data = (path: string) => readFileSync(path).toString('base64');
-  const name = 'podium';
+  const servers = restPorts.map((port, index) => ({ name: index === 0 ? 'podium' : `podium-${index + 1}`, server: `https://127.0.0.1:${port}` }));
+  const authority = { 'certificate-authority-data': data(caFile) };
   // JSON is YAML.
   writeJson(join(dataDir, 'kubeconfig'), {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name, cluster: { server: `https://127.0.0.1:${restPort}`, 'certificate-authority-data': data(caFile) } }],
+    clusters: servers.map(({ name, server }) => ({ name, cluster: { server, ...authority } })),
     users: [{ name: 'podium-admin', user: { 'client-certificate-data': data(certFile), 'client-key-data': data(keyFile) } }],
-    contexts: [{ name, context: { cluster: name, user: 'podium-admin', namespace: 'default' } }],
-    'current-context': name,
+    contexts: servers.map(({ name }) => ({ name, context: { cluster: name, user: 'podium-admin', namespace: 'default' } })),
+    'current-context': 'podium',
   });
 }
 

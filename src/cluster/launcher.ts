@@ -24,7 +24,7 @@ import {
 } from './data-dir.ts';
 import { killPods } from './faults.ts';
 import { type Health, HealthProbe, probeHealth, type ProbeTls, probeTls } from './health-probe.ts';
-import { ADMIN, type ClusterPlan, planCluster } from './parts.ts';
+import { ADMIN, apiServersOf, type ClusterPlan, planCluster } from './parts.ts';
 import { ensurePki, tlsFiles } from '../base/pki.ts';
 import { requireFreePorts } from './ports.ts';
 import { identify, isAlive, isPaused, type ProcessId, signalGroup, signalProcess } from './processes.ts';
@@ -81,7 +81,7 @@ export async function launch(options: LaunchOptions): Promise<RunningCluster> {
       writeJson(join(dataDir, 'parts', `${name}.json`), part);
       if (part.node !== undefined) mkdirSync(part.dataDir, { recursive: true, mode: 0o700 });
     }
-    writeKubeconfig(dataDir, config.apiServer.restPort + portBase);
+    writeKubeconfig(dataDir, apiServersOf(config).map(({ restPort }) => restPort + portBase));
     const own = identify(process.pid) ?? { pid: process.pid, startTime: 0 };
     const recordOf = (parts: readonly PartRecord[]): ClusterRecord => {
       return { name: config.name, id: clusterId, portBase, insecure, supervisor: own, parts };

@@ -192,7 +192,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
 }
 
 /** The first is `apiserver`, the next `apiserver-2`. */
-function apiServersOf({ apiServer: { count, grpcPort, restPort } }: ClusterConfig) {
+export function apiServersOf({ apiServer: { count, grpcPort, restPort } }: Pick<ClusterConfig, 'apiServer'>) {
   return Array.from({ length: count }, (_, index) => {
     const step = index * API_SERVER_PORT_STEP;
     return { name: index === 0 ? 'apiserver' : `apiserver-${index + 1}`, grpcPort: grpcPort + step, restPort: restPort + step };

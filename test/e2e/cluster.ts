@@ -1,6 +1,6 @@
 /** A cluster of real processes for a test: the built command, a directory and ports of its own. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'node:http';
@@ -53,8 +53,11 @@ export class ProcessCluster {
     return (await this.run(line, { stdin })).stdout;
   }
 
-  up(): Promise<Result> {
-    return this.run(`up --detach --port-base ${this.portBase}`);
+  /** `config` is the text of a configuration; the default one if absent. */
+  up(config?: string): Promise<Result> {
+    const path = join(this.dataDir, 'config.yaml');
+    if (config !== undefined) writeFileSync(path, config);
+    return this.run(`up --detach --port-base ${this.portBase}${config === undefined ? '' : ` --config ${path}`}`);
   }
 
   /** Whatever is left of the cluster is ended, and its directory removed. */

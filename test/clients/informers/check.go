@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	corev1apply "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -22,8 +21,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/client-go/tools/pager"
 	"k8s.io/client-go/util/retry"
 )
@@ -42,6 +39,17 @@ func check(ctx context.Context, config *rest.Config, namespace string) error {
 		{"apply", checkApply},
 		{"pages", checkPages},
 		{"errors", checkErrors},
+		{"cached discovery", checkCachedDiscovery},
+		{"selectors", checkSelectors},
+		{"patches", checkPatches},
+		{"apply configurations", checkApplyConfigurations},
+		{"subresources", checkSubresources},
+		{"protobuf", checkProtobuf},
+		{"metadata", checkMetadata},
+		{"informers", checkInformers},
+		{"until", checkUntil},
+		{"reviews", checkReviews},
+		{"events", checkEvents},
 		{"leader election", checkLeaderElection},
 	}
 	for _, one := range steps {
@@ -245,72 +253,6 @@ func checkErrors(ctx context.Context, config *rest.Config, namespace string) err
 	if !apierrors.IsBadRequest(err) {
 		return fmt.Errorf("an unknown field selector is no bad request: %w", err)
 	}
-	return nil
-}
-
-// checkLeaderElection: of two candidates one leads; when it lets go the other does, at once.
-func checkLeaderElection(ctx context.Context, config *rest.Config, namespace string) error {
-	led := make(chan string, 4)
-	first, stopFirst := context.WithCancel(ctx)
-	defer stopFirst()
-	if err := stand(first, config, namespace, "first", led); err != nil {
-		return err
-	}
-	if leader := <-led; leader != "first" {
-		return fmt.Errorf("%s leads", leader)
-	}
-	second, stopSecond := context.WithCancel(ctx)
-	defer stopSecond()
-	if err := stand(second, config, namespace, "second", led); err != nil {
-		return err
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return err
-	}
-	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
-		lease, err := client.CoordinationV1().Leases(namespace).Get(ctx, "election", metav1.GetOptions{})
-		if err != nil {
-			return false, err
-		}
-		return lease.Spec.RenewTime.After(lease.Spec.AcquireTime.Time) && *lease.Spec.HolderIdentity == "first", nil
-	})
-	if err != nil {
-		return fmt.Errorf("the first does not renew: %w", err)
-	}
-	stopFirst()
-	select {
-	case leader := <-led:
-		if leader != "second" {
-			return fmt.Errorf("%s leads after the first", leader)
-		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func stand(ctx context.Context, config *rest.Config, namespace, identity string, led chan<- string) error {
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return err
-	}
-	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, namespace, "election", client.CoreV1(), client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: identity})
-	if err != nil {
-		return err
-	}
-	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: lock, ReleaseOnCancel: true,
-		LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 500 * time.Millisecond,
-		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) { led <- identity },
-			OnStoppedLeading: func() {},
-		},
-	})
-	if err != nil {
-		return err
-	}
-	go elector.Run(ctx)
 	return nil
 }
 

@@ -1,7 +1,8 @@
 // What stock Go clients see of an API server.
 //
 //	informers watch  --kubeconfig F --namespace N --watchers 20   every watcher's view as lines of JSON, until stdin ends
-//	informers check  --kubeconfig F --namespace N                 typed and dynamic clients, discovery, leader election
+//	informers check  --kubeconfig F --namespace N                 what programs do with client-go, step by step
+//	informers stand  --kubeconfig F --namespace N --identity I    a candidate for the lead; prints its identity when it leads
 //
 // Whether reflectors begin with a watch-list or a list is client-go's own switch: KUBE_FEATURE_WatchListClient.
 package main
@@ -18,11 +19,12 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: informers watch|check [flags]"))
+		fail(fmt.Errorf("usage: informers watch|check|stand [flags]"))
 	}
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	kubeconfig := flags.String("kubeconfig", "", "how to reach the API server")
 	namespace := flags.String("namespace", "default", "where")
+	identity := flags.String("identity", "", "of a candidate")
 	watchers := flags.Int("watchers", 10, "how many")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		fail(err)
@@ -36,6 +38,8 @@ func main() {
 		err = watch(context.Background(), config, *namespace, *watchers)
 	case "check":
 		err = check(context.Background(), config, *namespace)
+	case "stand":
+		err = candidate(context.Background(), config, *namespace, *identity)
 	default:
 		err = fmt.Errorf("no such command: %s", os.Args[1])
 	}
