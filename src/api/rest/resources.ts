@@ -201,8 +201,7 @@ export class ResourceFace {
     if (!info.namespaced && ref.namespace !== '') throw unknownResource();
     if (verb === 'get') return this.#get(exchange, ref);
     if (verb === 'list') return this.#list(exchange, ref);
-    if (verb === 'watch') throw methodNotAllowed();
-    throw ref.name === '' ? methodNotAllowed() : unknownResource();
+    throw methodNotAllowed();
   }
 
   /** Who knows the objects that are read. */
