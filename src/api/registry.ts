@@ -255,7 +255,7 @@ export class Registry {
     this.#checkSubresource(kind, ref, ['status', 'scale', 'approval', 'ephemeralcontainers']);
     const wanted = parseResourceVersion(resourceVersion);
     let object: KubeObject | undefined;
-    if (wanted === undefined) object = (await this.#storage.get(key)).stored?.object;
+    if (wanted === undefined) object = (await this.#storage.get(key, this.#caches.get(kind)?.get(key))).stored?.object;
     else {
       const cache = this.#cache(kind);
       await cache.fresh(wanted);

@@ -101,10 +101,12 @@ export class Storage {
     }
   }
 
-  async get(key: string, revision = 0): Promise<{ readonly stored: Stored | undefined; readonly revision: number }> {
-    const response = await this.#call(() => this.#client.range({ key: fromUtf8(key), revision }));
+  /** What is stored now; `known`, to save parsing it, where that is the same. */
+  async get(key: string, known?: Stored): Promise<{ readonly stored: Stored | undefined; readonly revision: number }> {
+    const response = await this.#call(() => this.#client.range({ key: fromUtf8(key) }));
     const kv = response.kvs[0];
-    return { stored: kv === undefined ? undefined : decodeStored(kv), revision: revisionOf(response) };
+    const isKnown = kv !== undefined && known?.revision === kv.modRevision;
+    return { stored: kv === undefined ? undefined : isKnown ? known : decodeStored(kv), revision: revisionOf(response) };
   }
 
   async range({ prefix, from = prefix, limit = 0, revision = 0, known }: RangeOptions): Promise<Page> {

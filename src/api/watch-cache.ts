@@ -18,6 +18,7 @@ import type { KubeObject } from '../kube/types.ts';
 import { EventType, type WatchResponse } from '../proto/etcd.ts';
 import type { StoreWatch } from '../etcd/store-client.ts';
 import { tooLargeVersion } from './core/query.ts';
+import { SharedFields } from './shared-fields.ts';
 import { fromStoreError, type Storage, type Stored } from './storage.ts';
 
 /** Events that are kept for watchers who come back; an older resourceVersion is Expired, and they list again. */
@@ -130,6 +131,7 @@ export interface WatchCacheOptions extends WatchLimits {
 export class WatchCache {
   readonly #options: WatchCacheOptions;
   readonly #objects = new Map<string, CachedObject>();
+  readonly #fields = new SharedFields();
   readonly #history: Change[] = [];
   readonly #historyMax: number;
   /** By the indexed value that they want (under undefined those that want all), then by the name of their interest. */
@@ -270,6 +272,11 @@ export class WatchCache {
 
   // --- from the store
 
+  #cached(stored: Stored): CachedObject {
+    this.#fields.share(stored.object);
+    return cachedObject(stored);
+  }
+
   async #run(from: number): Promise<void> {
     const { clock, log } = this.#options;
     let wanted = from;
@@ -299,7 +306,7 @@ export class WatchCache {
     let page = await storage.range({ prefix, limit: LIST_PAGE_ROWS, revision: from });
     const { revision } = page;
     for (;;) {
-      for (const stored of page.items) objects.push(cachedObject(stored));
+      for (const stored of page.items) objects.push(this.#cached(stored));
       if (!page.hasMore || page.lastKey === undefined) break;
       page = await storage.range({ prefix, limit: LIST_PAGE_ROWS, from: `${page.lastKey}\0`, revision });
     }
@@ -350,7 +357,7 @@ export class WatchCache {
         this.#objects.delete(key);
         if (before !== undefined) this.#record({ revision: kv.modRevision, now: undefined, before, events: {} });
       } else {
-        const now = cachedObject(stored);
+        const now = this.#cached(stored);
         this.#objects.set(key, now);
         this.#record({ revision: kv.modRevision, now, before, events: {} });
       }

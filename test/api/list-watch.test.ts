@@ -178,6 +178,27 @@ test('history and a slow watcher are bounded', async () => {
   await cache.stop();
 });
 
+test('watchers of one interest each begin behind their own version, and one that leaves takes nobody along', async () => {
+  const { store, clock } = fixture;
+  const prefix = prefixOf(infoOf('configmaps'));
+  const cache = new WatchCache({ storage: new Storage(store), prefix, clock, log: quiet });
+  cache.start();
+  await cache.fresh(0);
+  const start = cache.revision;
+  const leaving = new AbortController();
+  const open = (after: number, signal = new AbortController().signal) =>
+    cache.watch({ prefix, matches: () => true, indexed: undefined, name: 'all', bookmarks: false, bookmarkAfterInitial: false, after, signal });
+  const [first, ahead, gone] = [open(start), open(start + 2), open(start, leaving.signal)];
+  leaving.abort();
+  await make('a', 'b', 'c');
+  const seen = (watch: ReturnType<typeof open>) => watch.takeAll().map((event) => (event.type === 'BOOKMARK' ? '' : event.cached.object.metadata.name));
+  // Of one that comes from a server that had seen more, what it has seen is not repeated.
+  expect([seen(first), seen(ahead), seen(gone)]).toEqual([['a', 'b', 'c'], ['c'], []]);
+  expect(cache.watcherCount).toBe(2);
+  await cache.stop();
+  expect(cache.watcherCount).toBe(0);
+});
+
 test('watchers leave nothing behind', async () => {
   const controller = new AbortController();
   const events = await api.watch(ref('configmaps'), { resourceVersion: '0', signal: controller.signal });

@@ -201,7 +201,8 @@ export class ResourceFace {
     if (!info.namespaced && ref.namespace !== '') throw unknownResource();
     if (verb === 'get') return this.#get(exchange, ref);
     if (verb === 'list') return this.#list(exchange, ref);
-    throw methodNotAllowed();
+    if (verb !== 'watch') throw methodNotAllowed();
+    throw new ApiError('MethodNotAllowed', `watch is not supported on resources of kind "${ref.resource}.${ref.group}"`);
   }
 
   /** Who knows the objects that are read. */

@@ -82,6 +82,31 @@ test('tables in a watch: the columns come once', async () => {
   expect((await partial.next())?.object).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { name: 'a' } });
 });
 
+test('tables in many watches: the columns come to each, rows are shared, and ages are told as they are', async () => {
+  const rest = await startRest();
+  const client = rest.client();
+  const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+  await create(rest, 'a');
+  const { resourceVersion } = (await client.get(PATH)).body.metadata;
+  const open = () => client.watch(`${PATH}?watch=1&resourceVersion=${resourceVersion}`, { accept });
+  const rows = async (watch: ReturnType<typeof open>, count: number) => {
+    const cells: unknown[] = [];
+    for (let at = 0; at < count; at++) {
+      const { object } = (await watch.next())!;
+      cells.push([object.columnDefinitions?.length ?? null, ...object.rows.map((row) => row.cells)]);
+    }
+    return cells;
+  };
+  const watches = [open(), open()];
+  for (const watch of watches) await watch.open();
+  await create(rest, 'b');
+  await create(rest, 'c');
+  const now = [[3, ['b', 1, '0s']], [null, ['c', 1, '0s']]];
+  expect(await Promise.all(watches.map((watch) => rows(watch, 2)))).toEqual([now, now]);
+  await rest.clock.advance(5_000);
+  expect(await rows(open(), 2)).toEqual([[3, ['b', 1, '5s']], [null, ['c', 1, '5s']]]);
+});
+
 test('a version that the store no longer knows is 410, before or in the stream', async () => {
   const rest = await startRest();
   await create(rest, 'a');
