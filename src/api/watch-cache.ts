@@ -54,7 +54,7 @@ export interface Bookmark {
 }
 
 /** The metadata of what stands for a bookmark in either face. */
-export function bookmarkMeta({ revision, endsInitial }: Bookmark): object {
+export function bookmarkMeta({ revision, endsInitial }: Bookmark): { readonly resourceVersion: string } {
   const annotations = { annotations: { 'k8s.io/initial-events-end': 'true' } };
   return { resourceVersion: String(revision), ...(endsInitial === true ? annotations : {}) };
 }
