@@ -3,10 +3,21 @@
  * that can express it, a real kube-apiserver among them where one is at hand: an expectation that it does not meet is a
  * wrong expectation.
  */
+import { accessCases } from './access-cases.ts';
+import { contentCases } from './content-cases.ts';
+import { discoveryCases } from './discovery-cases.ts';
 import { fieldCases } from './field-cases.ts';
 import { listCases } from './list-cases.ts';
 import { pathCases } from './path-cases.ts';
 import type { Case } from './subject.ts';
 import { watchCases } from './watch-cases.ts';
 
-export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases, ...pathCases];
+export const cases: readonly Case[] = [
+  ...listCases,
+  ...fieldCases,
+  ...watchCases,
+  ...pathCases,
+  ...contentCases,
+  ...accessCases,
+  ...discoveryCases,
+];

@@ -187,7 +187,7 @@ test('watchers of one interest each begin behind their own version, and one that
   const start = cache.revision;
   const leaving = new AbortController();
   const open = (after: number, signal = new AbortController().signal) =>
-    cache.watch({ prefix, matches: () => true, indexed: undefined, name: 'all', bookmarks: false, bookmarkAfterInitial: false, after, signal });
+    cache.watch({ prefix, matches: () => true, indexed: undefined, name: 'all', bookmarks: false, after, signal });
   const [first, ahead, gone] = [open(start), open(start + 2), open(start, leaving.signal)];
   leaving.abort();
   await make('a', 'b', 'c');

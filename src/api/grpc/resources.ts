@@ -22,7 +22,7 @@ import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '
 import { WireError, type Init } from '../../proto/wire.ts';
 import type { FieldValidation } from '../core/draft.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
-import { includeObject, type Table } from '../core/table.ts';
+import { bookmarkTable, columnsOf, includeObject, partialOf, type Table } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { Listed, PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
@@ -197,10 +197,13 @@ function plainEvent(kind: Kind, { encoding }: WatchRequest): (event: CacheEvent)
 function tableEvent(registry: Registry, kind: Kind, request: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {
   return (event) => {
     const resourceVersion = String(event.revision);
-    const items = event.type === 'BOOKMARK' ? [] : [event.cached.object];
-    const table = tableOf(registry, { kind, items, resourceVersion }, request);
-    const shown = event.type === 'BOOKMARK' ? { ...table, metadata: bookmarkMeta(event) } : table;
-    return { type: event.type, resourceVersion, object: encodeJson(shown, request.encoding) };
+    if (event.type === 'BOOKMARK') {
+      const metadata = bookmarkMeta(event);
+      const table = bookmarkTable(columnsOf(kind), { version: 'v1', metadata, object: partialOf({ metadata }, 'v1') });
+      return { type: event.type, resourceVersion, object: encodeJson(table, request.encoding) };
+    }
+    const table = tableOf(registry, { kind, items: [event.cached.object], resourceVersion }, request);
+    return { type: event.type, resourceVersion, object: encodeJson(table, request.encoding) };
   };
 }
 
