@@ -4,23 +4,15 @@ import { ApiError, badRequest } from '../kube/errors.ts';
 import { typed } from '../kube/types.ts';
 import { Node as NodeService } from '../proto/node.ts';
 import { RpcCode, RpcError, type Channel } from '../proto/rpc.ts';
+import type { LogOptions } from './core/log-options.ts';
 import type { Registry } from './registry.ts';
 
 /** Opens a channel to a node agent, such as `127.0.0.1:10250`; the caller of this module keeps and closes channels. */
 export type ConnectToNode = (address: string) => Channel;
 
-export interface PodLogRequest {
+export interface PodLogRequest extends LogOptions {
   readonly namespace: string;
   readonly name: string;
-  /** Empty: the only one. */
-  readonly container: string;
-  readonly follow: boolean;
-  readonly previous: boolean;
-  readonly timestamps: boolean;
-  readonly tailLines: number | undefined;
-  readonly sinceSeconds: number | undefined;
-  readonly sinceTime: string;
-  readonly limitBytes: number | undefined;
 }
 
 export interface PodLogs {

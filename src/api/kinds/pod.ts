@@ -1,4 +1,4 @@
-import type { ContainerStatus, Pod, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js';
+import type { Pod, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js';
 import { type FieldError, forbidden, forbiddenField } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';

@@ -4,7 +4,7 @@ import type { PodTemplateSpec, ReplicationController } from 'kubernetes-types/co
 import { type FieldError, forbiddenField, invalid, notSupported } from '../../kube/errors.ts';
 import { checkDnsLabel, checkDnsSubdomain } from '../../kube/names.ts';
 import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector } from '../../kube/selector.ts';
-import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
+import { equalJson, typed } from '../../kube/types.ts';
 import { validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, numberAt, type Kind } from './kind.ts';

@@ -3,7 +3,9 @@ import { fc } from '../../base/property.ts';
 import { describe, expect, it } from 'vitest';
 import { applyConfig, trackUpdate, type Writer } from '../../../src/api/core/managed-fields.ts';
 import { formatPath, fromFieldsV1, members, type FieldSet } from '../../../src/api/core/field-set.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
+import { KINDS, Vocabulary } from './oracle/random-object.ts';
 import { cloneJson, equalJson, type KubeObject, type ManagedFieldsEntry } from '../../../src/kube/types.ts';
 
 const MODEL = 'V1Deployment';
@@ -294,6 +296,109 @@ describe('server-side apply, over random managers', () => {
         }
       }),
       { numRuns: 150 },
+    );
+  });
+});
+
+// --- over random objects of real schemas
+
+describe('server-side apply, over every shape there is', () => {
+  const story = fc.nat({ max: 1_000_000 }).map((number) => {
+    const random = seededRandom(number);
+    const kind = random.pick(KINDS);
+    const words = new Vocabulary(kind, random.fork('words'));
+    return { kind, object: (label: string) => words.object(random.fork(label)) as unknown as KubeObject }; // it has an envelope
+  });
+  const applied = (model: string, current: KubeObject | undefined, manager: string, wanted: KubeObject, force = false) => {
+    const { object, managedFields } = applyConfig({ model, current, config: wanted, force, hasStatus: true }, writer(manager));
+    return withFields(object, managedFields);
+  };
+  /** What Go's types drop: nulls, and records and lists that hold nothing. */
+  const bare = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(bare);
+    if (typeof value !== 'object' || value === null) return value;
+    const entries = Object.entries(value).map(([name, field]): [string, unknown] => [name, bare(field)]);
+    return Object.fromEntries(entries.filter(([, field]) => field !== null && !(typeof field === 'object' && Object.keys(field as object).length === 0)));
+  };
+  const content = (object: KubeObject) => {
+    const { managedFields: _managedFields, ...metadata } = object.metadata;
+    return bare({ ...object, metadata });
+  };
+
+  it('the only manager gets what he applies, whatever he applied before', () => {
+    fc.assert(
+      fc.property(story, ({ kind: { model }, object }) => {
+        const twice = applied(model, applied(model, undefined, 'one', object('a')), 'one', object('b'));
+        expect(content(twice)).toEqual(content(applied(model, undefined, 'one', object('b'))));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('the same config again changes nothing, not even who owns what', () => {
+    fc.assert(
+      fc.property(story, ({ kind: { model }, object }) => {
+        const two = applied(model, applied(model, undefined, 'one', object('a')), 'two', object('b'), true);
+        expect(equalJson(bare(applied(model, two, 'two', object('b'))), bare(two))).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('force takes over wholly: nobody else is left with a place of another value', () => {
+    fc.assert(
+      fc.property(story, ({ kind: { model }, object }) => {
+        const one = applied(model, undefined, 'one', object('a'));
+        const two = applied(model, one, 'two', object('b'), true);
+        // Else the first would be refused what he has, or the second what he took.
+        expect(equalJson(content(applied(model, two, 'two', object('b'))), content(two))).toBe(true);
+        const left = two.metadata.managedFields?.find(({ manager }) => manager === 'one');
+        if (left === undefined) return;
+        const before = new Map(members(fromFieldsV1(one.metadata.managedFields![0]!.fieldsV1) as FieldSet).map((path) => [formatPath(path), path]));
+        for (const path of members(fromFieldsV1(left.fieldsV1) as FieldSet)) expect(before.has(formatPath(path)), formatPath(path)).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('an updater owns what he changed, and may be applied over only by force where it differs', () => {
+    fc.assert(
+      fc.property(story, ({ kind: { model }, object }) => {
+        const live = applied(model, undefined, 'one', object('a'));
+        const sent = { ...cloneJson(object('b')), metadata: { ...object('b').metadata } };
+        const updated = withFields(sent, trackUpdate({ model, before: live, after: sent, sent: undefined, hasStatus: true }, writer('editor')));
+        // He may apply what he made of it himself.
+        expect(content(applied(model, updated, 'editor', object('b')))).toEqual(content(updated));
+        let wasRefused = false;
+        try {
+          applied(model, updated, 'one', object('a'));
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          wasRefused = true;
+        }
+        const entry = updated.metadata.managedFields?.find(({ manager }) => manager === 'editor');
+        // Who is refused nothing may have had nothing taken.
+        if (entry === undefined) expect(wasRefused).toBe(false);
+        applied(model, updated, 'one', object('a'), true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('a write to the status owns of the status alone, a write to the object nothing of it', () => {
+    fc.assert(
+      fc.property(story, ({ kind: { model }, object }) => {
+        const live = applied(model, undefined, 'one', object('a'));
+        const after = { ...cloneJson(object('b')), status: { phase: 'x' } };
+        for (const subresource of ['status', '']) {
+          const entries = trackUpdate({ model, before: live, after, sent: undefined, hasStatus: true }, writer('kubelet', { subresource })) ?? [];
+          const own = entries.find(({ manager }) => manager === 'kubelet');
+          const roots = Object.keys(own?.fieldsV1 ?? {});
+          if (subresource === 'status') expect(roots.filter((root) => root !== 'f:status')).toEqual([]);
+          else expect(roots).not.toContain('f:status');
+        }
+      }),
+      { numRuns: 200 },
     );
   });
 });

@@ -5,6 +5,7 @@
 import { ApiError, badRequest, forbiddenField, invalid, invalidObject, type FieldError } from '../../../kube/errors.ts';
 import type { FieldValidation } from '../../core/draft.ts';
 import { refuseInitialEventsOfList } from '../../core/list-options.ts';
+import type { LogOptions } from '../../core/log-options.ts';
 import { includeObject as tableInclude, type IncludeObject } from '../../core/table.ts';
 
 export type Parameters = Pick<URLSearchParams, 'get' | 'getAll' | 'has'>;
@@ -107,17 +108,6 @@ export function deleteOptions(query: Parameters, body: Readonly<Record<string, u
     propagationPolicy: policy !== '' || orphans === undefined ? policy : orphans === true ? 'Orphan' : 'Background',
     preconditions: { uid: textField(preconditions, 'uid'), resourceVersion: textField(preconditions, 'resourceVersion') },
   };
-}
-
-export interface LogOptions {
-  readonly container: string;
-  readonly follow: boolean;
-  readonly previous: boolean;
-  readonly timestamps: boolean;
-  readonly tailLines: number | undefined;
-  readonly sinceSeconds: number | undefined;
-  readonly sinceTime: string;
-  readonly limitBytes: number | undefined;
 }
 
 /** Every finding at once, as Kubernetes validates PodLogOptions. */
