@@ -76,10 +76,10 @@ test('ephemeral containers are added through their subresource, and through no o
 });
 
 test.each<[string, object, RegExp]>([
-  ['the name of a container', debug('main'), /spec\.ephemeralContainers\[1\]\.name: Duplicate value: "main"/],
-  ['a port', debug('b', { ports: [{ containerPort: 80 }] }), /spec\.ephemeralContainers\[1\]\.ports: Forbidden: cannot be set for an Ephemeral Container/],
+  ['the name of a container', debug('main'), /spec\.ephemeralContainers\[0\]\.name: Duplicate value: "main"/],
+  ['a port', debug('b', { ports: [{ containerPort: 80 }] }), /spec\.ephemeralContainers\[0\]\.ports: Forbidden: cannot be set for an Ephemeral Container/],
   ['a probe', debug('b', { livenessProbe: { exec: { command: ['true'] } } }), /livenessProbe: Forbidden/],
-  ['no image', { name: 'b' }, /spec\.ephemeralContainers\[1\]\.image: Required value/],
+  ['no image', { name: 'b' }, /spec\.ephemeralContainers\[0\]\.image: Required value/],
   ['a target that is not there', debug('b', { targetContainerName: 'x' }), /targetContainerName: Not found: "x"/],
   ['another image than before', debug('a', { image: 'debug:2' }), /existing ephemeral containers "a" may not be changed/],
 ])('an ephemeral container with %s is refused', async (_what, container, message) => {

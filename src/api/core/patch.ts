@@ -156,7 +156,7 @@ function mergeRecord(model: string | undefined, target: Fields, patch: Fields): 
     else setField(result, key, mergeField(model, key, Object.hasOwn(result, key) ? result[key] : undefined, value));
   }
   for (const [key, order] of Object.entries(patch)) {
-    if (key.startsWith('$setElementOrder/')) setOrder(model, result, key.slice(key.indexOf('/') + 1), order);
+    if (key.startsWith('$setElementOrder/')) setOrder(model, { before: target, result }, key.slice(key.indexOf('/') + 1), order);
   }
   return result;
 }
@@ -166,8 +166,9 @@ function mergeField(model: string | undefined, field: string, target: unknown, p
   if (isRecord(patch)) return mergeRecord(fieldModel, isRecord(target) ? target : {}, patch);
   if (!Array.isArray(patch)) return patch;
   const mergeKey = model === undefined ? undefined : LISTS[model]?.[field]?.merge;
-  if (typeof mergeKey === 'string') return mergeList({ model: fieldModel, mergeKey }, Array.isArray(target) ? target : [], patch);
-  if (mergeKey === true) return [...new Set([...(Array.isArray(target) ? target : []), ...patch])];
+  const before: readonly unknown[] = Array.isArray(target) ? target : [];
+  if (typeof mergeKey === 'string') return mergeList({ model: fieldModel, mergeKey }, before, patch);
+  if (mergeKey === true) return inOrder({ merged: [...new Set([...before, ...patch])], order: patch, before, keyOf: (item) => item });
   return cloneJson(patch);
 }
 
@@ -192,7 +193,7 @@ function mergeList({ model, mergeKey }: KeyedList, target: readonly unknown[], p
     } else if (isRecord(existing)) result[index] = mergeRecord(model, existing, item);
     else result.push(mergeRecord(model, {}, item));
   }
-  return result;
+  return inOrder({ merged: result, order: patch, before: target, keyOf: (item) => (isRecord(item) ? item[mergeKey] : item) });
 }
 
 function retainKeys(target: Fields, keys: unknown): void {
@@ -207,17 +208,41 @@ function deleteFromSet(target: Fields, field: string, values: unknown): void {
   if (Array.isArray(list)) target[field] = list.filter((item) => !values.includes(item));
 }
 
-/** Items that the order names come in its order; the others keep their place behind the item they followed. */
-function setOrder(model: string | undefined, target: Fields, field: string, order: unknown): void {
-  const list = target[field];
+function setOrder(model: string | undefined, { before, result }: { readonly before: Fields; readonly result: Fields }, field: string, order: unknown): void {
+  const list = result[field];
   if (!Array.isArray(order)) throw new PatchProblem(`$setElementOrder/${field} is a list`);
   if (!Array.isArray(list)) return;
   const mergeKey = model === undefined ? undefined : LISTS[model]?.[field]?.merge;
   const keyOf = (item: unknown) => (typeof mergeKey === 'string' && isRecord(item) ? item[mergeKey] : item);
-  const ranks = new Map(order.map((item, index) => [keyOf(item), index]));
-  let last = -1;
-  const ranked = list.map((item: unknown) => ({ item, rank: (last = ranks.get(keyOf(item)) ?? last) }));
-  target[field] = ranked.sort((a, b) => a.rank - b.rank).map(({ item }) => item);
+  const were = before[field];
+  result[field] = inOrder({ merged: list, order, before: Array.isArray(were) ? were : [], keyOf });
+}
+
+interface Ordering {
+  readonly merged: readonly unknown[];
+  /** Of the items that the patch names. */
+  readonly order: readonly unknown[];
+  /** The list as it was. */
+  readonly before: readonly unknown[];
+  keyOf(item: unknown): unknown;
+}
+
+/**
+ * What the patch names comes in the patch's order, all else in the order it had. Of the two next in line the other goes
+ * first only where it was in front of the named one before; so a new item comes in front, as Kubernetes puts it.
+ */
+function inOrder({ merged, order, before, keyOf }: Ordering): unknown[] {
+  const [rank, place] = [order, before].map((list) => new Map(list.map((item, index) => [keyOf(item), index] as const)));
+  const named = merged.filter((item) => rank!.has(keyOf(item))).sort((a, b) => rank!.get(keyOf(a))! - rank!.get(keyOf(b))!);
+  const others = merged.filter((item) => !rank!.has(keyOf(item)));
+  const wasInFront = (one: unknown, other: unknown) => (place!.get(keyOf(one)) ?? Infinity) < (place!.get(keyOf(other)) ?? -1);
+  const result: unknown[] = [];
+  let next = 0;
+  for (const item of named) {
+    while (next < others.length && wasInFront(others[next], item)) result.push(others[next++]);
+    result.push(item);
+  }
+  return [...result, ...others.slice(next)];
 }
 
 function withoutDirectives(patch: Fields): Fields {
