@@ -5,9 +5,12 @@ import { expect, onTestFinished, test } from 'vitest';
 import { requireTool } from '../processes.ts';
 import { ApiServers } from './api-servers.ts';
 
-const CHECKS = ['discovery', 'typed', 'dynamic', 'apply', 'pages', 'errors', 'leader election'];
+const CHECKS = [
+  ...['discovery', 'typed', 'dynamic', 'apply', 'pages', 'errors', 'cached discovery', 'selectors', 'patches', 'apply configurations', 'subresources'],
+  ...['protobuf', 'metadata', 'informers', 'until', 'reviews', 'events', 'leader election'],
+];
 
-test('client-go: typed and dynamic clients, discovery, apply, pages, errors, leader election', { timeout: 120_000 }, async ({ skip }) => {
+test('client-go: what programs do with its typed, dynamic and metadata clients, informers and tools', { timeout: 120_000 }, async ({ skip }) => {
   const program = requireTool('informers', skip);
   const api = await ApiServers.start({ count: 2 });
   onTestFinished(() => api.stop());

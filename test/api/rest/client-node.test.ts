@@ -2,21 +2,10 @@
 import * as k8s from '@kubernetes/client-node';
 import { expect, test } from 'vitest';
 import { configMap } from '../fixture.ts';
-import { startRest, type RestFixture } from './fixture.ts';
+import { configOf } from './client-node.ts';
+import { startRest } from './fixture.ts';
 
 const at = (name = '') => ({ group: '', version: 'v1', resource: 'configmaps', namespace: 'default', name, subresource: '' });
-
-function configOf({ port, certificates }: RestFixture): k8s.KubeConfig {
-  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
-  const config = new k8s.KubeConfig();
-  config.loadFromOptions({
-    clusters: [{ name: 'c', server: `https://127.0.0.1:${port}`, caData: base64(certificates.ca) }],
-    users: [{ name: 'u', certData: base64(certificates.admin.cert), keyData: base64(certificates.admin.key) }],
-    contexts: [{ name: 'x', cluster: 'c', user: 'u' }],
-    currentContext: 'x',
-  });
-  return config;
-}
 
 async function until(condition: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + 10_000;

@@ -295,12 +295,17 @@ func checkEviction(ctx context.Context, client kubernetes.Interface, namespace s
 	if err != nil {
 		return err
 	}
+	// As the controller of budgets would: before it has, the client is told to try again, and does, for a long while.
+	budget.Status = policyv1.PodDisruptionBudgetStatus{ObservedGeneration: budget.Generation, CurrentHealthy: 1, DesiredHealthy: 1, ExpectedPods: 1}
+	if budget, err = budgets.UpdateStatus(ctx, budget, metav1.UpdateOptions{}); err != nil {
+		return err
+	}
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: namespace}}
 	err = client.PolicyV1().Evictions(namespace).Evict(ctx, eviction)
 	if !apierrors.IsTooManyRequests(err) || !apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause) {
 		return fmt.Errorf("an eviction that no budget allows: %w", err)
 	}
-	budget.Status = policyv1.PodDisruptionBudgetStatus{ObservedGeneration: budget.Generation, DisruptionsAllowed: 1, CurrentHealthy: 1, ExpectedPods: 1}
+	budget.Status.DisruptionsAllowed = 1
 	if _, err := budgets.UpdateStatus(ctx, budget, metav1.UpdateOptions{}); err != nil {
 		return err
 	}
