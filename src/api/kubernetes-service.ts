@@ -22,8 +22,10 @@ export interface KubernetesServiceOptions {
 
 /** As kube-apiserver. */
 export const SERVER_LEASE_SECONDS = 15;
-/** Three times within a lease: one answer may be late, and who died is gone from the list within 20 s. */
-const PERIOD_MS = 5_000;
+/** As kube-apiserver: who died is gone from the list within 25 s, and an idle cluster has little to do. */
+const PERIOD_MS = 10_000;
+/** What failed is tried again before the lease ends. */
+const RETRY_MS = 2_000;
 /** How long a stop may wait for the store, which may be stopping as well. */
 const LEAVE_MS = 1_000;
 const CALL_MS = 2_000;
@@ -76,7 +78,7 @@ export class KubernetesService {
         if (!this.#isWarned) log.warn({ error: describeError(error) }, 'kubernetes service: not kept');
         this.#isWarned = true;
       }
-      await sleep(clock, periodMs, signal).catch(() => undefined);
+      await sleep(clock, this.#isWarned ? RETRY_MS : periodMs, signal).catch(() => undefined);
     }
   }
 
