@@ -6,7 +6,6 @@ import { sleep, withDeadline, type Clock, type Millis } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { isReason } from '../kube/errors.ts';
-import type { KubeObject } from '../kube/types.ts';
 import { planKubernetesService, SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_NAME_LABEL, type ServerAddress, type ServiceAction, type ServiceOptions } from './core/kubernetes-service.ts';
 import { infoOf } from './kinds/info.ts';
 import type { Ref, Registry } from './registry.ts';
@@ -23,8 +22,10 @@ export interface KubernetesServiceOptions {
 
 /** As kube-apiserver. */
 export const SERVER_LEASE_SECONDS = 15;
-/** Three times within a lease: one answer may be late, and who died is gone from the list within 20 s. */
-const PERIOD_MS = 5_000;
+/** As kube-apiserver: who died is gone from the list within 25 s, and an idle cluster has little to do. */
+const PERIOD_MS = 10_000;
+/** What failed is tried again before the lease ends. */
+const RETRY_MS = 2_000;
 /** How long a stop may wait for the store, which may be stopping as well. */
 const LEAVE_MS = 1_000;
 const CALL_MS = 2_000;
@@ -77,7 +78,7 @@ export class KubernetesService {
         if (!this.#isWarned) log.warn({ error: describeError(error) }, 'kubernetes service: not kept');
         this.#isWarned = true;
       }
-      await sleep(clock, periodMs, signal).catch(() => undefined);
+      await sleep(clock, this.#isWarned ? RETRY_MS : periodMs, signal).catch(() => undefined);
     }
   }
 

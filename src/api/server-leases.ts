@@ -38,7 +38,9 @@ export class ServerLeases {
   }
 
   async list(options: StoreCallOptions): Promise<readonly ServerAddress[]> {
-    const { kvs } = await this.#store.range({ key: fromUtf8(PREFIX), rangeEnd: prefixEnd(fromUtf8(PREFIX)), keysOnly: true }, options);
+    // From one member, without asking the others: it is looked at again soon, and a quorum each time would cost an idle cluster.
+    const range = { key: fromUtf8(PREFIX), rangeEnd: prefixEnd(fromUtf8(PREFIX)), keysOnly: true, serializable: true };
+    const { kvs } = await this.#store.range(range, options);
     return kvs.flatMap(({ key }) => parseServer(toUtf8(key).slice(PREFIX.length)) ?? []);
   }
 

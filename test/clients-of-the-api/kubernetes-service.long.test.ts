@@ -9,8 +9,8 @@ import { requireTool } from '../processes.ts';
 import { ApiServers, bounded } from './api-servers.ts';
 
 const SLICES = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=kubernetes';
-/** A lease is 15 s, and an API server looks every 5 s; the rest is for a busy machine. */
-const DROPPED_MS = 30_000;
+/** A lease is 15 s, and an API server looks every 10 s; the rest is for a busy machine. */
+const DROPPED_MS = 40_000;
 
 interface Slice {
   readonly endpoints: readonly { readonly addresses: readonly string[] }[];
