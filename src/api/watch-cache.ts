@@ -147,7 +147,10 @@ export class WatchCache {
   #historyStart = 0;
   /** Nothing of it had to be dropped since the cache was filled. */
   #historyIsWhole = true;
-  #remembering: Promise<boolean> | undefined;
+  /** What happened behind it and further back cannot be had: whoever asks again is told so at once. */
+  #lostUpTo = 0;
+  readonly #wishes = new Set<{ readonly after: number }>();
+  #remembering: Promise<void> | undefined;
   readonly #waiting = new Set<{ readonly revision: number; readonly done: Deferred<void> }>();
   readonly #controller = new AbortController();
   #storeWatch: StoreWatch | undefined;
@@ -226,37 +229,41 @@ export class WatchCache {
 
   /**
    * Looks in the store for what happened behind `after` and before the cache began, if it began lately: a history that
-   * has lost its beginning to its limit is not read anew. The cache must be filled.
+   * has lost its beginning to its limit is not read anew. Of many who come back at once the one who has been away for
+   * longest is served first, and most of the others with him. The cache must be filled.
    */
   async remember(after: number): Promise<void> {
-    while (this.#historyIsWhole && after > 0 && after < this.#historyStart) {
-      // One at a time: who waits may find that another went back further.
-      if (this.#remembering !== undefined) await this.#remembering;
-      else {
-        this.#remembering = this.#backfill(after).finally(() => (this.#remembering = undefined));
-        if (!(await this.#remembering)) return;
+    const wish = { after };
+    this.#wishes.add(wish);
+    try {
+      while (this.#historyIsWhole && after > this.#lostUpTo && after < this.#historyStart) {
+        this.#remembering ??= this.#backfill(Math.min(...[...this.#wishes].map((one) => one.after))).finally(() => (this.#remembering = undefined));
+        await this.#remembering;
       }
+    } finally {
+      this.#wishes.delete(wish);
     }
   }
 
-  /** False: it cannot be had. */
-  async #backfill(after: number): Promise<boolean> {
-    const { storage, prefix, log } = this.#options;
+  async #backfill(after: number): Promise<void> {
+    const { storage, prefix, clock, log } = this.#options;
     const until = this.#historyStart;
-    const room = this.#historyMax - this.#history.length;
+    const changesMax = this.#historyMax - this.#history.length;
     const controller = new AbortController();
-    const timer = this.#options.clock.setTimer(BACKFILL_MS, () => controller.abort());
+    const timer = clock.setTimer(BACKFILL_MS, () => controller.abort());
     const signal = AbortSignal.any([controller.signal, this.#controller.signal]);
     try {
-      const changes = await pastChanges({ storage, prefix, after, until, changesMax: room, cached: (stored) => this.#cached(stored), clock: this.#options.clock, signal });
+      const changes = await pastChanges({ storage, prefix, after, until, changesMax, cached: (stored) => this.#cached(stored), clock, signal });
       // Meanwhile the history may have been cut, or begun anew.
-      if (changes === undefined || !this.#historyIsWhole || this.#historyStart !== until) return false;
-      this.#history.unshift(...changes.map((change): Change => ({ ...change, events: {} })));
-      this.#historyStart = after;
-      return true;
+      if (this.#historyStart !== until || !this.#historyIsWhole) return;
+      if (changes === undefined) this.#lostUpTo = after;
+      else {
+        this.#history.unshift(...changes.map((change): Change => ({ ...change, events: {} })));
+        this.#historyStart = after;
+      }
     } catch (error) {
       log.debug({ error: describeError(fromStoreError(error)) }, 'watch cache: the past cannot be had');
-      return false;
+      this.#lostUpTo = after;
     } finally {
       timer.cancel();
     }
@@ -362,6 +369,7 @@ export class WatchCache {
     this.#history.length = 0;
     this.#historyStart = revision;
     this.#historyIsWhole = true;
+    this.#lostUpTo = 0;
     this.#eventRevision = revision;
     this.#advance(revision);
   }

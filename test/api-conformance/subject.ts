@@ -62,13 +62,13 @@ const LOOK_MS = 20;
 const STEP_MS = 500;
 
 /** What takes the server some time, in less of ours where its clock can be hurried. */
-export async function hastened<T>({ skip }: Subject, work: Promise<T>): Promise<T> {
+export async function hastened<T>({ skip }: Subject, work: Promise<T>, stepMs = STEP_MS): Promise<T> {
   let isOver = false;
   const over = () => (isOver = true);
   work.then(over, over);
   for (;;) {
     await Promise.race([work.catch(() => undefined), sleep(systemClock, LOOK_MS)]);
     if (isOver) return work;
-    await skip(STEP_MS);
+    await skip(stepMs);
   }
 }

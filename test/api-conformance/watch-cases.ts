@@ -11,6 +11,9 @@ const create = ({ api, at }: Subject, name: string, metadata: object = {}) => ap
 const relabel = ({ api, at }: Subject, name: string, labels: object) => api.patch(at('configmaps', name), 'merge', { metadata: { labels } });
 const versionOf = async ({ api, at }: Subject) => (await api.list(at('configmaps'))).resourceVersion;
 
+/** What is asked of the server's cache from now on is not older than now. */
+const caughtUp = async (subject: Subject) => subject.api.list(subject.at('configmaps'), { resourceVersion: await versionOf(subject) });
+
 /** `ADDED a@12` */
 const placed = ({ type, object }: Frame) => `${type} ${object.metadata.name}@${object.metadata.resourceVersion}`;
 
@@ -47,9 +50,8 @@ const fromVersion: readonly Case[] = [
     async run(subject) {
       const { api, at } = subject;
       await create(subject, 'b');
-      const last = (await create(subject, 'a')).object.metadata.resourceVersion;
-      // So that a cache has seen both.
-      await api.list(at('configmaps'), { resourceVersion: last });
+      await create(subject, 'a');
+      await caughtUp(subject);
       for (const query of [{}, { resourceVersion: '0' }]) {
         const watch = api.watch(at('configmaps'), query);
         expect((await watch.take(2)).sort()).toEqual(['ADDED a', 'ADDED b']);
@@ -57,6 +59,7 @@ const fromVersion: readonly Case[] = [
         await create(subject, name);
         expect(await watch.take(1)).toEqual([`ADDED ${name}`]);
         await api.delete(at('configmaps', name));
+        await caughtUp(subject);
         watch.close();
       }
     },
@@ -230,7 +233,7 @@ const initialEvents: readonly Case[] = [
       const { api, at } = subject;
       await create(subject, 'a', { labels: { x: '1' } });
       await create(subject, 'b');
-      const version = await versionOf(subject);
+      const { resourceVersion: version } = await caughtUp(subject);
       let serial = 0;
       for (const [query, wanted] of [
         [{}, ['ADDED a', 'ADDED b']],
@@ -249,6 +252,7 @@ const initialEvents: readonly Case[] = [
         await create(subject, name, { labels: { x: query.labelSelector?.at(-1) ?? '0' } });
         expect([await watch.take(1), await resumed.take(1)]).toEqual([[`ADDED ${name}`], [`ADDED ${name}`]]);
         await api.delete(at('configmaps', name));
+        await caughtUp(subject);
         watch.close();
         resumed.close();
       }
@@ -259,7 +263,7 @@ const initialEvents: readonly Case[] = [
     async run(subject) {
       const { api, at } = subject;
       await create(subject, 'a');
-      await api.list(at('configmaps'), { resourceVersion: await versionOf(subject) });
+      await caughtUp(subject);
       const plain = api.watch(at('configmaps'), { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan', timeoutSeconds: 1 });
       expect(await hastened(subject, plain.rest())).toEqual(['ADDED a']);
       for (const query of [{}, { resourceVersion: '0' }]) {
@@ -283,7 +287,7 @@ const initialEvents: readonly Case[] = [
     async run(subject) {
       const { api, at } = subject;
       await create(subject, 'a');
-      await api.list(at('configmaps'), { resourceVersion: await versionOf(subject) });
+      await caughtUp(subject);
       for (const query of [{}, { resourceVersion: '0' }]) {
         const watch = api.watch(at('configmaps'), { allowWatchBookmarks: true, ...query });
         expect(await watch.take(1)).toEqual(['ADDED a']);
@@ -339,9 +343,8 @@ const ends: readonly Case[] = [
       const watch = api.watch(at('secrets'), { resourceVersion, allowWatchBookmarks: true });
       const wanted = Number((await create(subject, 'a')).object.metadata.resourceVersion);
       let seen = 0;
-      for (let minute = 0; minute < 10 && seen < wanted; minute++) {
-        await subject.skip(BOOKMARK_MS);
-        const frame = await watch.next();
+      for (let count = 0; count < 20 && seen < wanted; count++) {
+        const frame = await hastened(subject, watch.next(), BOOKMARK_MS / 12);
         expect(lineOf(frame)).toBe('BOOKMARK');
         seen = Number(frame!.object.metadata.resourceVersion);
       }
