@@ -96,7 +96,8 @@ test('patch() merges strategically by key, by RFC 7386, and by RFC 6902', async 
   const containers = async () => field(await api.get(at), 'spec', 'template', 'spec', 'containers') as { name: string; image: string; env?: unknown }[];
   await api.patch(at, { type: 'strategic', body: { spec: { template: { spec: { containers: [{ name: 'b', image: 'b:2', env: [{ name: 'Y', value: '2' }] }] } } } } });
   expect((await containers()).map(({ name, image }) => `${name}=${image}`)).toEqual(['a=a:1', 'b=b:2']);
-  expect((await containers())[1]!.env).toEqual([{ name: 'X', value: '1' }, { name: 'Y', value: '2' }]);
+  // What is new comes in front.
+  expect((await containers())[1]!.env).toEqual([{ name: 'Y', value: '2' }, { name: 'X', value: '1' }]);
   await api.patch(at, { type: 'strategic', body: { spec: { template: { spec: { containers: [{ name: 'a', $patch: 'delete' }] } } } } });
   expect((await containers()).map(({ name }) => name)).toEqual(['b']);
   await api.patch(at, { type: 'json', body: [{ op: 'test', path: '/spec/replicas', value: 1 }, { op: 'replace', path: '/spec/template/spec/containers/0/image', value: 'b:3' }] });
