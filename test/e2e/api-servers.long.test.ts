@@ -6,10 +6,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { PassThrough } from 'node:stream';
+import * as k8s from '@kubernetes/client-node';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { killPart, restartPart } from '../../src/cluster/faults.ts';
-import { adminTokenFile, pkiDir, readCluster } from '../../src/cluster/data-dir.ts';
+import { adminTokenFile, isApiServer, pkiDir, readCluster } from '../../src/cluster/data-dir.ts';
 import { RestClient } from '../api/rest/fixture.ts';
 import { requireTool } from '../processes.ts';
 import { ProcessCluster } from './cluster.ts';
@@ -71,7 +73,7 @@ class Writer {
   readonly #clients = new Map<number, RestClient>();
   readonly #token = readFileSync(adminTokenFile(cluster.dataDir), 'utf8').trim();
   readonly #ca = readFileSync(join(pkiDir(cluster.dataDir), 'ca.crt'));
-  readonly #ports = readCluster(cluster.dataDir)!.parts.filter(({ name }) => /^apiserver/.test(name)).map(({ addresses }) => Number(addresses[1]!.split(':')[1]));
+  readonly #ports = readCluster(cluster.dataDir)!.parts.filter(isApiServer).map(({ addresses }) => Number(addresses[1]!.split(':')[1]));
 
   /** Resolves with its version once the object has that turn, by whomever it came to be written. */
   async write(name: string, turn: number): Promise<void> {
@@ -178,4 +180,20 @@ test.for(SERVERS)('with $part dead a deployment becomes ready, is scaled and rem
   await kubectl.out('delete', 'deployment', name, '--cascade=foreground', '--timeout=30s');
   expect(await cluster.out(`get pods -l app=${name} -o name`)).toBe('');
   await restart(part);
+});
+
+test('client-node follows a log as its lines come, to the end', async ({ skip }) => {
+  const kubectl = kubectls(skip).podium;
+  await kubectl.out('run', 'talker', '--image=podium.dev/host', '--restart=Never', '--command', '--', 'sh', '-c', 'for i in 1 2 3; do echo line $i; sleep 0.3; done');
+  await kubectl.out('wait', 'pod/talker', '--for=jsonpath={.status.phase}=Running', '--timeout=20s');
+  const config = new k8s.KubeConfig();
+  config.loadFromFile(join(cluster.dataDir, 'kubeconfig'));
+  const stream = new PassThrough();
+  const lines: string[] = [];
+  createInterface({ input: stream }).on('line', (line) => lines.push(line));
+  let isOver = false;
+  stream.once('end', () => (isOver = true));
+  await new k8s.Log(config).log('default', 'talker', 'talker', stream, { follow: true });
+  await cluster.until('the log ends', 20_000, () => Promise.resolve(isOver));
+  expect(lines).toEqual(['line 1', 'line 2', 'line 3']);
 });
