@@ -101,6 +101,9 @@ describe('applyConfig()', () => {
     const two = apply(one, 'two', deployment({ ...template({ name: 'c' }, { name: 'x' }, { name: 'a' }) }));
     const names = (object: KubeObject) => (object['spec'] as { template: { spec: { containers: { name: string }[] } } }).template.spec.containers.map(({ name }) => name);
     expect(names(two)).toEqual(['b', 'c', 'x', 'a']);
+    // An item that is wanted at another place is passed over, so that what only the live list has comes before it.
+    const other = apply(undefined, 'one', deployment({ ...template({ name: 'b' }, { name: 'a' }, { name: 'c' }) }));
+    expect(names(apply(other, 'two', deployment({ ...template({ name: 'c' }, { name: 'b' }) })))).toEqual(['a', 'c', 'b']);
   });
 
   it('gives an object that nobody tracked to one updater of old', () => {
