@@ -410,8 +410,12 @@ export class Network {
     tracer.add(`net ${link.from}>${link.to} refused: removed`);
     const station = this.#stations.get(link.from);
     clock.setTimer(draw(link.random, REFUSAL_MS), () => {
-      if (this.#links.get(nameOf(link.to, link.from))?.isCut !== false || this.#stations.get(link.from) !== station) return;
-      this.#tell(link, (receiver) => receiver.removed?.());
+      if (this.#stations.get(link.from) !== station) return;
+      if (this.#links.get(nameOf(link.to, link.from))?.isCut === false) return this.#tell(link, (receiver) => receiver.removed?.());
+      // Its transport notices that nobody is there any more, and dials until it is told (seed 43264).
+      if (!link.isConnected) return;
+      this.#close(link);
+      this.#dialSoon(link);
     });
   }
 
