@@ -4,6 +4,7 @@
  */
 const PATTERN = /^([+-]?)(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?\d+)?$/;
 const NANO = 1_000_000_000n;
+export const NANO_PER_UNIT = NANO;
 /** Beyond it an exponent is a mistake, and a BigInt that fills the memory. */
 const EXPONENT_MAX = 18;
 

@@ -42,7 +42,7 @@ export function refusesAsClient(error: unknown, ...codes: readonly number[]): fa
 async function readsBody(bytes: Uint8Array, format: negotiation.BodyFormat): Promise<boolean> {
   let body: unknown;
   try {
-    body = await parseBody(bytes, format);
+    ({ body } = await parseBody(bytes, format));
   } catch (error) {
     return refusesAsClient(error, 400);
   } finally {

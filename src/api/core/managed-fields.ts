@@ -63,7 +63,17 @@ export interface TrackedUpdate {
 }
 
 /** The managedFields of `after`; undefined: there are none. Fields whose owner did not change keep their time. */
-export function trackUpdate({ model, before, after, sent, hasStatus }: TrackedUpdate, writer: Writer): ManagedFieldsEntry[] | undefined {
+export function trackUpdate(update: TrackedUpdate, writer: Writer): ManagedFieldsEntry[] | undefined {
+  try {
+    return track(update, writer);
+  } catch (error) {
+    // A list whose items cannot be told apart is no reason to refuse a write: nobody owns anything then, as in Kubernetes.
+    if (error instanceof ShapeProblem) return undefined;
+    throw error;
+  }
+}
+
+function track({ model, before, after, sent, hasStatus }: TrackedUpdate, writer: Writer): ManagedFieldsEntry[] | undefined {
   const stored = decodeOwners(before?.metadata.managedFields) ?? new Map<string, Owner>();
   const given = isReset(sent) ? new Map<string, Owner>() : decodeOwners(sent);
   // A client that knows nothing of the field, or garbles it, does not take it away.

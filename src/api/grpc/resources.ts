@@ -21,6 +21,7 @@ import { bind, RpcCode, RpcError, type BoundService, type CallContext } from '..
 import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '../../proto/struct.ts';
 import { WireError, type Init } from '../../proto/wire.ts';
 import type { FieldValidation } from '../core/draft.ts';
+import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
@@ -106,9 +107,9 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
         const { object, encoding, dryRun, fieldManager } = request;
         const ref = refOf(request.ref);
         return admission.unary(context, 'create', ref, async (user) => {
-          const body = decodeObject(object);
+          const { body, duplicates } = decodeObject(object);
           if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
-          return written(await registry.create(ref, body, { user, dryRun, fieldManager, ...validationOf(request.fieldValidation) }), encoding);
+          return written(await registry.create(ref, body, { user, dryRun, fieldManager, duplicates, ...validationOf(request.fieldValidation) }), encoding);
         });
       },
       update: (request, context) => {
@@ -116,7 +117,8 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
         const ref = refOf(request.ref);
         return admission.unary(context, 'update', ref, async (user) => {
           const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
-          return written(await registry.update(ref, decodeObject(object), options), encoding);
+          const { body, duplicates } = decodeObject(object);
+          return written(await registry.update(ref, body, { ...options, duplicates }), encoding);
         });
       },
       patch: (request, context) => {
@@ -133,7 +135,7 @@ export function resourcesService({ registry, reviews, admission }: ResourcesOpti
         const { object, encoding, dryRun, fieldManager, force } = request;
         const ref = refOf(request.ref);
         return admission.unary(context, 'patch', ref, async (user) =>
-          written(await registry.apply(ref, decodeObject(object), { user, dryRun, fieldManager, force }), encoding),
+          written(await registry.apply(ref, decodeObject(object).body, { user, dryRun, fieldManager, force }), encoding),
         );
       },
       delete: (request, context) => {
@@ -225,10 +227,13 @@ function encodeJson(json: object, encoding: number): Init<ApiObject> {
   return { encoding: { case: 'fields', value: structFromJson(json) } };
 }
 
-function decodeObject(object: ApiObject | undefined): unknown {
+function decodeObject(object: ApiObject | undefined): { readonly body: unknown; readonly duplicates: readonly string[] } {
   const encoding = object?.encoding;
   if (encoding === undefined) throw badRequest('object is required');
-  return encoding.case === 'fields' ? checkDepth(structToJson(encoding.value)) : parseJsonBody(toUtf8(encoding.value), 'object');
+  if (encoding.case === 'fields') return { body: checkDepth(structToJson(encoding.value)), duplicates: [] };
+  const text = toUtf8(encoding.value);
+  const body = parseJsonBody(text, 'object');
+  return { body, duplicates: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
 }
 
 function patchBody({ patch }: PatchRequest): unknown {

@@ -80,6 +80,8 @@ export interface Kind {
   readonly validate?: (object: KubeObject) => readonly FieldError[];
   /** Runs besides `validate`. */
   readonly validateUpdate?: (object: KubeObject, old: KubeObject) => readonly FieldError[];
+  /** Who replaces one says which version he has seen; of other kinds he need not. */
+  readonly updatesNeedVersion?: true;
   /** What field selectors may ask for, besides metadata.name and metadata.namespace. */
   readonly selectableFields: Readonly<Record<string, (object: KubeObject) => string>>;
   /** What becomes of dependents where a deletion does not say: they go, or, with `Orphan`, stay. */

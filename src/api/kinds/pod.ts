@@ -1,5 +1,5 @@
 import type { ContainerStatus, Pod, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js';
-import { type FieldError, forbidden, forbiddenField } from '../../kube/errors.ts';
+import { type FieldError, forbidden, forbiddenField, invalid } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge } from '../core/age.ts';
@@ -26,6 +26,11 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     if (!spec.serviceAccountName) spec.serviceAccountName = spec.serviceAccount = 'default';
     spec.priority ??= 0;
     spec.preemptionPolicy ??= 'PreemptLowerPriority';
+    spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
+  },
+  // Who replaces a pod by its manifest means what the manifest means.
+  prepareForUpdate: (draft) => {
+    const spec = typed<Pod>(draft).spec!;
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
   resolve: resolvePod,
@@ -103,16 +108,20 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
     ...spec,
     containers: before.containers.map((container, index) => ({
       ...container,
-      image: spec.containers[index]?.image ?? container.image!,
+      // What is no image is an error of its own.
+      image: spec.containers[index]?.image ?? '',
     })),
     ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers }),
   };
+  const lengths = (['containers', 'initContainers'] as const).filter((field) => (spec[field] ?? []).length !== (before[field] ?? []).length);
+  if (lengths.length > 0) return lengths.map((field) => forbiddenField(`spec.${field}`, `pod updates may not add or remove ${field === 'containers' ? 'containers' : 'init containers'}`));
+  const errors = [...validateDeadline(spec, before), ...validateGatesKept(spec, before), ...validateTolerationsKept(spec, before)];
+  if (errors.length > 0) return errors;
   const same = (field: keyof PodSpec) => equalJson(spec[field], before[field]);
   const free: readonly (keyof PodSpec)[] = ['activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds', 'schedulingGates'];
   const fields = [...new Set([...Object.keys(spec), ...Object.keys(before)])] as (keyof PodSpec)[]; // names of its fields
   const changed = fields.filter((field) => field !== 'containers' && !free.includes(field) && !same(field));
-  const containersChanged = spec.containers.length !== before.containers.length || !equalJson(spec.containers, allowed.containers);
-  if (changed.length === 0 && !containersChanged && keepsTolerations(spec, before)) return [];
+  if (changed.length === 0 && equalJson(spec.containers, allowed.containers)) return [];
   return [
     forbiddenField(
       'spec',
@@ -123,9 +132,27 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
   ];
 }
 
-function keepsTolerations(spec: PodSpec, before: PodSpec): boolean {
+/** A pod's end may only come nearer. */
+function validateDeadline({ activeDeadlineSeconds: now }: PodSpec, { activeDeadlineSeconds: before }: PodSpec): FieldError[] {
+  const path = 'spec.activeDeadlineSeconds';
+  if (before === undefined) return [];
+  if (now === undefined) return [invalid(path, now, 'must not update from a positive integer to nil value')];
+  return now > before ? [invalid(path, now, 'must be less than or equal to previous value')] : [];
+}
+
+type Gated = PodSpec & { schedulingGates?: { name: string }[] };
+
+function validateGatesKept({ schedulingGates: now = [] }: Gated, { schedulingGates: before = [] }: Gated): FieldError[] {
+  return now.flatMap(({ name }, index) => {
+    if (before.some((old) => old.name === name)) return [];
+    return [forbiddenField(`spec.schedulingGates[${index}].name`, `only deletion is allowed, but found new scheduling gate '${name}'`)];
+  });
+}
+
+function validateTolerationsKept(spec: PodSpec, before: PodSpec): FieldError[] {
   const now = spec.tolerations ?? [];
-  return (before.tolerations ?? []).every((old) => now.some((toleration) => equalJson({ ...toleration, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
+  const isKept = (before.tolerations ?? []).every((old) => now.some((toleration) => equalJson({ ...toleration, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
+  return isKept ? [] : [forbiddenField('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds')];
 }
 
 /** As the admission plugin DefaultTolerationSeconds. */

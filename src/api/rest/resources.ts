@@ -2,14 +2,14 @@
  * The verbs of resources: from a request to a call of the registry, and from what it answers to bytes. Decides nothing
  * that another face would decide as well.
  */
-import { ApiError, badRequest, methodNotAllowed } from '../../kube/errors.ts';
+import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed } from '../../kube/errors.ts';
 import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { PodLogs } from '../pod-logs.ts';
 import type { Ref, Registry, WriteOptions } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
 import { jsonBytes } from '../watch-cache.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf } from '../core/table.ts';
-import { parseBody } from './body.ts';
+import { parseBody, type ParsedBody } from './body.ts';
 import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
 import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, writeOptions } from './core/query.ts';
 import type { Route, Verb } from './core/routes.ts';
@@ -135,8 +135,8 @@ export class ResourceFace {
     if (ref.name !== '' && ref.subresource === '') refuseVerb(ref.resource, 'create');
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = writeOptions(exchange.query, 'CreateOptions');
-    const body = await bodyOf(exchange);
-    const written = await registry.create(ref, body, this.#writeOptions(exchange, options));
+    const { body, duplicates } = await bodyOf(exchange);
+    const written = await registry.create(ref, body, { ...this.#writeOptions(exchange, options), duplicates });
     exchange.reply.warnings.push(...written.warnings);
     await this.#answer(exchange, ref, negotiated, { code: 201, object: written.object });
   }
@@ -145,7 +145,8 @@ export class ResourceFace {
     if (ref.name === '') refuseVerb(ref.resource, 'update');
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = writeOptions(exchange.query, 'UpdateOptions');
-    const written = await this.#options.registry.update(ref, await bodyOf(exchange), this.#writeOptions(exchange, options));
+    const { body, duplicates } = await bodyOf(exchange);
+    const written = await this.#options.registry.update(ref, body, { ...this.#writeOptions(exchange, options), duplicates });
     exchange.reply.warnings.push(...written.warnings);
     await this.#answer(exchange, ref, negotiated, { code: 200, object: written.object });
   }
@@ -156,13 +157,13 @@ export class ResourceFace {
     const options = writeOptions(exchange.query, 'PatchOptions');
     const format = patchFormat(exchange.headers['content-type']);
     if (options.force && format !== 'apply') {
-      throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch');
+      throw invalidObject({ group: 'meta.k8s.io', resource: '', kind: 'PatchOptions' }, '', [forbiddenField('force', 'may not be specified for non-apply patch')]);
     }
-    const body = await parseBody(await exchange.body(), format === 'apply' ? 'yaml' : 'json');
+    const { body, duplicates } = await parseBody(await exchange.body(), format === 'apply' ? 'yaml' : 'json');
     const writing = this.#writeOptions(exchange, options);
     const { registry } = this.#options;
     const { force } = options;
-    const written = await (format === 'apply' ? registry.apply(ref, body, { ...writing, force }) : registry.patch(ref, { type: format, body }, writing));
+    const written = await (format === 'apply' ? registry.apply(ref, body, { ...writing, duplicates, force, fieldManager: options.fieldManager }) : registry.patch(ref, { type: format, body }, writing));
     exchange.reply.warnings.push(...written.warnings);
     await this.#answer(exchange, ref, negotiated, { code: written.isNew === true ? 201 : 200, object: written.object });
   }
@@ -188,7 +189,7 @@ export class ResourceFace {
     if (verb !== 'create') refuseVerb(ref.resource, verb);
     const { format } = negotiate(exchange.headers['accept'], { shapes: 'all' });
     writeOptions(exchange.query, 'CreateOptions');
-    const object = await this.#options.reviews.create(ref, await bodyOf(exchange), { user: exchange.user });
+    const object = await this.#options.reviews.create(ref, (await bodyOf(exchange)).body, { user: exchange.user });
     await exchange.reply.send(201, object, format);
   }
 
@@ -226,16 +227,17 @@ function managerOf({ headers }: Exchange): string {
   return agent.split('/', 1)[0]!.replace(/[^\x20-\x7e]/g, '').slice(0, MANAGER_LENGTH_MAX) || 'unknown';
 }
 
-async function bodyOf(exchange: Exchange): Promise<unknown> {
-  const body = await parseBody(await exchange.body(), bodyFormat(exchange.headers['content-type']));
-  if (body === undefined) throw badRequest('the body of the request is empty');
-  return body;
+async function bodyOf(exchange: Exchange): Promise<ParsedBody> {
+  const parsed = await parseBody(await exchange.body(), bodyFormat(exchange.headers['content-type']));
+  if (parsed.body === undefined) throw badRequest('the body of the request is empty');
+  // Nothing, said in JSON, is an object without fields.
+  return { ...parsed, body: parsed.body ?? {} };
 }
 
 async function deletionBody(exchange: Exchange): Promise<Record<string, unknown> | undefined> {
   const bytes = await exchange.body();
   if (bytes.length === 0) return undefined;
-  const body = await parseBody(bytes, bodyFormat(exchange.headers['content-type']));
+  const { body } = await parseBody(bytes, bodyFormat(exchange.headers['content-type']));
   if (!isRecord(body)) throw badRequest('the body of the request is not an object');
   if (body['kind'] !== undefined && body['kind'] !== 'DeleteOptions') {
     throw badRequest(`the body of a deletion must be DeleteOptions, not ${JSON.stringify(body['kind'])}`);
@@ -249,7 +251,7 @@ function deletedStatus({ group, resource, name }: Ref, { metadata }: KubeObject)
 }
 
 function refuseVerb(resource: string, verb: string): never {
-  throw new ApiError('MethodNotAllowed', `the server does not allow this method on the requested resource (${verb} of ${resource})`);
+  throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource', { cause: `${verb} of ${resource}` });
 }
 
 export function notFoundPath(): ApiError {

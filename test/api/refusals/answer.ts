@@ -27,16 +27,17 @@ export type Send = (request: Sent) => Promise<{ readonly code: number; readonly 
 
 /** Asks, with what must be there before; what was there, or came by mistake, is gone again afterwards. */
 export async function ask(send: Send, request: BadRequest): Promise<Answer> {
-  for (const manifest of request.given ?? []) await place(send, manifest);
+  for (const manifest of request.given ?? []) await put(send, manifest);
   const { method, path } = request;
   const body = request.text ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
   const { code, text } = await send({ method, path, body, type: body === undefined ? undefined : (request.type ?? 'application/json') });
-  if (code === 201) await remove(send, `${path.split('?')[0]!}/${nameIn(text)}`);
+  const place = path.split('?')[0]!;
+  if (code === 201) await remove(send, method === 'POST' ? `${place}/${nameIn(text)}` : place);
   for (const manifest of request.given ?? []) await remove(send, pathOf(manifest, true));
   return answerOf(code, text);
 }
 
-async function place(send: Send, manifest: Manifest): Promise<void> {
+async function put(send: Send, manifest: Manifest): Promise<void> {
   const made = { method: 'POST', path: pathOf(manifest, false), body: JSON.stringify(cloneJson(manifest)), type: 'application/json' };
   const { code, text } = await send(made);
   if (code !== 201) throw new Error(`what must be there was refused: ${text}`);
@@ -70,6 +71,7 @@ function answerOf(code: number, text: string): Answer {
 function masked(text: string): string {
   return text
     .replace(/\b(?!1{8}-)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, 'UID')
+    .replace(/\bA_[a-z0-9]{5}\b/g, 'A_RANDOM')
     .replace(/(ResourceVersion in record )\(\d+\)/g, '$1(N)')
     .replace(/\b20\d\d-\d\d-\d\d( |T)\d\d:\d\d:\d\d( \+0000 UTC|Z)/g, 'TIME');
 }

@@ -5,7 +5,7 @@
  *     node dist/test/api/refusals/record.js https://127.0.0.1:6443 ca.crt TOKEN [pattern of names]
  *
  * against an otherwise empty server without controllers, started with `--token-auth-file`,
- * `--service-cluster-ip-range=10.96.0.0/16` and `--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection`.
+ * `--service-cluster-ip-range=10.96.0.0/16`, `--allow-privileged=true` and `--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';

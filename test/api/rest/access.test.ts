@@ -74,7 +74,7 @@ test('a service account`s token is good for its time, its audience, and as long 
   const who = await userInfoOf(client({ token }));
   expect(who).toMatchObject({ userInfo: { username: 'system:serviceaccount:default:robot', groups: ['system:serviceaccounts', 'system:serviceaccounts:default', 'system:authenticated'] } });
   expect(refusalOf(await client({ token }).get(PODS))).toContain('403 Forbidden: pods is forbidden: User "system:serviceaccount:default:robot"');
-  expect(refusalOf(await request({ expirationSeconds: 5 }))).toContain('422 Invalid: TokenRequest.authentication.k8s.io "robot" is invalid: spec.expirationSeconds: Invalid value: 5');
+  expect(refusalOf(await request({ expirationSeconds: 5 }))).toContain('422 Invalid: TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 5');
   // For somebody else.
   const other = await tokenOf({ audiences: ['vault'] });
   expect((await client({ token: other }).get('/api')).status).toBe(401);
