@@ -23,6 +23,7 @@ import {
   methodNotAllowed,
   notFound,
   required,
+  unknownResource,
 } from '../kube/errors.ts';
 import { apiVersionOf } from '../kube/resources.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject, type ManagedFieldsEntry, type Status } from '../kube/types.ts';
@@ -46,7 +47,17 @@ import { EMPTY } from './core/field-set.ts';
 import { KUBECTL, lastAppliedFields, withLastApplied } from './core/last-applied.ts';
 import { applyConfig, trackUpdate, type Writer } from './core/managed-fields.ts';
 import { goText, inConversionsWords, jsonPatch, mergePatch, strategicPatch, type Patched } from './core/patch.ts';
-import { decodeContinue, encodeContinue, expiredContinue, parseResourceVersion, selectionOf, type Selection } from './core/query.ts';
+import {
+  decodeContinue,
+  encodeContinue,
+  expiredContinue,
+  expiredList,
+  parseResourceVersion,
+  selectionOf,
+  tooLargeVersion,
+  type Selection,
+} from './core/query.ts';
+import { checkListOptions, checkWatchOptions } from './core/list-options.ts';
 import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type Table } from './core/table.ts';
 import { evict } from './eviction.ts';
@@ -231,10 +242,7 @@ export class Registry {
   kindOf({ group, version, resource }: Pick<Ref, 'group' | 'version' | 'resource'>): Kind {
     const kind = this.#kinds.get(`${group}/${version}/${resource}`);
     if (kind !== undefined) return kind;
-    const name = group === '' ? resource : `${resource}.${group}`;
-    const near = this.kinds.find(({ info }) => info.resource === resource || info.singular === resource);
-    const hint = near === undefined ? '' : ` (${resource} of group ${JSON.stringify(group)}, version ${JSON.stringify(version)} was asked for; there is ${near.info.resource} of group ${JSON.stringify(near.info.group)}, version ${near.info.version})`;
-    throw new ApiError('NotFound', `the server could not find the requested resource ${JSON.stringify(name)}${hint}`);
+    throw unknownResource();
   }
 
   // --- reading
@@ -243,6 +251,7 @@ export class Registry {
     const asked = this.kindOf(ref);
     if (isView(asked)) return shownAs(asked, await this.get(storedRef(asked, ref), resourceVersion));
     const { kind, key } = this.#target(ref);
+    this.#checkSubresource(kind, ref, ['status', 'scale', 'approval', 'ephemeralcontainers']);
     const wanted = parseResourceVersion(resourceVersion);
     let object: KubeObject | undefined;
     if (wanted === undefined) object = (await this.#storage.get(key)).stored?.object;
@@ -252,7 +261,6 @@ export class Registry {
       object = cache.get(key)?.object;
     }
     if (object === undefined) throw notFound(kind.info, ref.name);
-    this.#checkSubresource(kind, ref, 'get', ['status', 'scale', 'approval', 'ephemeralcontainers']);
     return ref.subresource === 'scale' ? scaleOf(object) : object;
   }
 
@@ -261,15 +269,14 @@ export class Registry {
     const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, query.fieldSelector));
     const prefix = this.#prefix(kind, ref);
     const limit = checkLimit(query.limit ?? 0);
-    const wanted = parseResourceVersion(query.resourceVersion ?? '');
-    const { continue: token = '', resourceVersionMatch: match = '' } = query;
-    checkMatch(match, wanted, token);
+    const { continue: token = '', resourceVersion = '', resourceVersionMatch: match = '' } = query;
+    checkListOptions({ resourceVersion, resourceVersionMatch: match, continue: token });
     if (token !== '') {
-      if (wanted !== undefined && wanted !== 0) throw badRequest('specifying resource version is not allowed when using continue');
+      if (resourceVersion !== '' && resourceVersion !== '0') throw badRequest('specifying resource version is not allowed when using continue');
       const position = decodeContinue(token);
-      if (position.from.startsWith('/') || position.from.includes('..')) throw badRequest('continue key is not valid');
       return this.#listStored(kind, { prefix, selection, limit, revision: position.revision, from: prefix + position.from });
     }
+    const wanted = parseResourceVersion(resourceVersion, 'invalid resource version: resourceVersion');
     const isExact = match === 'Exact' || (match === '' && wanted !== undefined && wanted > 0 && limit > 0);
     if (wanted === undefined || isExact) {
       return this.#listStored(kind, { prefix, selection, limit, revision: wanted ?? 0, from: prefix });
@@ -294,8 +301,12 @@ export class Registry {
     let pinned = revision;
     let next = from;
     for (;;) {
-      const page = await this.#storage.range({ prefix, from: next, limit: rows, revision: pinned, known }).catch((error: unknown) => {
-        throw pinned !== 0 && isReason(error, 'Expired') ? expiredContinue() : error;
+      const page = await this.#storage.range({ prefix, from: next, limit: rows, revision: pinned, known }).catch(async (error: unknown) => {
+        if (pinned === 0 || !isReason(error, 'Expired')) throw error;
+        // A revision that the store does not have is one of the past or one of the future.
+        const current = await this.#storage.currentRevision();
+        if (pinned > current) throw tooLargeVersion(pinned, current);
+        throw next === prefix ? expiredList() : expiredContinue(next.slice(prefix.length));
       });
       pinned = page.revision;
       let taken = 0;
@@ -333,12 +344,9 @@ export class Registry {
     const name = ref.name === '' ? '' : `metadata.name=${ref.name}`;
     const fieldSelector = [query.fieldSelector ?? '', name].filter((text) => text !== '').join(',');
     const selection = selectionThrough(kind, selectionOf(kind, query.labelSelector, fieldSelector));
+    checkWatchOptions({ resourceVersionMatch: query.resourceVersionMatch ?? '', sendInitialEvents: query.sendInitialEvents });
     const wanted = parseResourceVersion(query.resourceVersion ?? '');
     const sendsInitial = query.sendInitialEvents === true;
-    if (sendsInitial && query.resourceVersionMatch !== 'NotOlderThan') {
-      const detail = 'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
-      throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
-    }
     const cache = this.#cache(kind, sendsInitial ? 0 : wanted);
     // Without a version the newest is meant, which only a quorum knows.
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
@@ -350,7 +358,6 @@ export class Registry {
       indexed: kind.selectableFields['spec.nodeName'] === undefined ? undefined : selection.exact.get('spec.nodeName'),
       after: startsWithState ? undefined : wanted === undefined || wanted === 0 ? cache.revision : wanted,
       bookmarks: query.allowWatchBookmarks ?? false,
-      bookmarkAfterInitial: sendsInitial && (query.allowWatchBookmarks ?? false),
       signal: query.signal,
       timeoutMs: (query.timeoutSeconds ?? 0) * 1000,
       onSlow: query.onSlow,
@@ -364,7 +371,7 @@ export class Registry {
     const kind = this.kindOf(ref);
     if (ref.subresource === 'binding') return this.#bind(kind, ref, body, options);
     if (ref.subresource === 'eviction') return this.#evict(kind, ref, body, options);
-    if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'create');
+    this.#checkSubresource(kind, ref, []);
     if (isView(kind)) {
       return this.#writeThrough(kind, ref, { body, isNew: true, isConfig: false }, options, (stored, sent, rest) => this.create(stored, sent, rest));
     }
@@ -418,7 +425,7 @@ export class Registry {
     const target = this.#target(ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'update', WRITTEN_PARTS);
+    const part = this.#checkSubresource(kind, ref, WRITTEN_PARTS);
     if (part === 'scale') {
       const scale = decodeScale(body, validation);
       checkName(scale, ref);
@@ -448,7 +455,7 @@ export class Registry {
     const target = this.#target(isView(shown) ? storedRef(shown, ref) : ref);
     const { kind } = target;
     const validation = options.fieldValidation ?? 'Strict';
-    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
+    const part = this.#checkSubresource(kind, ref, WRITTEN_PARTS);
     checkPatch(patch);
     let warnings: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
@@ -480,7 +487,7 @@ export class Registry {
     if (!options.fieldManager) {
       throw invalidObject(PATCH_OPTIONS, '', [required('fieldManager', 'is required for apply patch')]);
     }
-    const part = this.#checkSubresource(kind, ref, 'patch', WRITTEN_PARTS);
+    const part = this.#checkSubresource(kind, ref, WRITTEN_PARTS);
     const validation = options.fieldValidation ?? 'Strict';
     const { object: config, warnings } =
       part === 'scale' ? { object: configOfScale(kind, decodeScale(body, validation)), warnings: [] } : decodeApplied(kind, body, options);
@@ -574,7 +581,7 @@ export class Registry {
   }
 
   async #bind(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
-    if (!kind.subresources.includes('binding')) throw methodNotAllowed(kind.info, 'create');
+    this.#checkSubresource(kind, ref, ['binding']);
     const binding = decodeBinding(body, options.fieldValidation ?? 'Strict');
     const name = ref.name === '' ? binding.metadata.name : ref.name;
     const { uid, resourceVersion } = binding.metadata;
@@ -585,7 +592,7 @@ export class Registry {
   }
 
   async #evict(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
-    if (!kind.subresources.includes('eviction')) throw methodNotAllowed(kind.info, 'create');
+    this.#checkSubresource(kind, ref, ['eviction']);
     await evict({ registry: this, now: () => formatTime(this.#clock.wall()) }, ref, body, options);
     return { object: success(), warnings: [] };
   }
@@ -596,7 +603,7 @@ export class Registry {
     if (isView(asked)) return shownAs(asked, await this.delete(storedRef(asked, ref), query));
     const target = this.#target(ref);
     const { kind } = target;
-    if (ref.subresource !== '') throw methodNotAllowed(kind.info, 'delete');
+    this.#checkSubresource(kind, ref, []);
     const { gracePeriodSeconds, propagationPolicy = '', orphanDependents, dryRun = false } = query;
     checkDeletion({ gracePeriodSeconds, propagationPolicy, orphanDependents });
     if (kind === this.#namespaceKind && IMMORTAL_NAMESPACES.has(ref.name)) {
@@ -636,7 +643,10 @@ export class Registry {
     throw tooManyRaces(kind, ref.name);
   }
 
+  /** Of one namespace, or of a kind that is in none: nobody empties all namespaces at once, or takes them all away. */
   async deleteCollection(ref: Ref, query: DeleteQuery & Pick<ListQuery, 'labelSelector' | 'fieldSelector'> = {}): Promise<Listed> {
+    const kind = this.kindOf(ref);
+    if (kind === this.#namespaceKind || (kind.info.namespaced && ref.namespace === '')) throw methodNotAllowed();
     checkDeletion({ gracePeriodSeconds: query.gracePeriodSeconds, propagationPolicy: query.propagationPolicy ?? '', orphanDependents: query.orphanDependents });
     const listed = await this.list(ref, { labelSelector: query.labelSelector ?? '', fieldSelector: query.fieldSelector ?? '' });
     const items: KubeObject[] = [];
@@ -796,13 +806,11 @@ export class Registry {
     return stored;
   }
 
-  #checkSubresource(kind: Kind, { subresource }: Ref, verb: string, allowed: readonly Subresource[]): Subresource | '' {
+  #checkSubresource(kind: Kind, { subresource }: Ref, allowed: readonly Subresource[]): Subresource | '' {
     if (subresource === '') return '';
     const known = kind.subresources.find((name) => name === subresource);
-    if (known === undefined) {
-      throw new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
-    }
-    if (!allowed.includes(known)) throw methodNotAllowed({ ...kind.info, resource: `${kind.info.resource}/${subresource}` }, verb);
+    if (known === undefined) throw unknownResource();
+    if (!allowed.includes(known)) throw methodNotAllowed();
     return known;
   }
 }
@@ -918,21 +926,6 @@ function checkSegment(text: string, what: string): void {
 function checkLimit(limit: number): number {
   if (Number.isSafeInteger(limit)) return Math.max(limit, 0);
   throw badRequest(`limit: Invalid value: ${limit}: must be a whole number`);
-}
-
-function checkMatch(match: string, wanted: number | undefined, token: string): void {
-  if (match === '') return;
-  const problem =
-    match !== 'Exact' && match !== 'NotOlderThan'
-      ? `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`
-      : token !== ''
-        ? 'Forbidden: resourceVersionMatch is forbidden when continue is provided'
-        : wanted === undefined
-          ? 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided'
-          : match === 'Exact' && wanted === 0
-            ? 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-            : '';
-  if (problem !== '') throw new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${problem}`);
 }
 
 function checkSize(kind: Kind, object: KubeObject): void {

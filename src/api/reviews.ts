@@ -3,7 +3,7 @@
  * this; and a token for a service account, which is a subresource of it. Both faces answer them here.
  */
 import { formatTime, type Clock } from '../base/clock.ts';
-import { ApiError, badRequest, invalid, invalidObject } from '../kube/errors.ts';
+import { badRequest, invalid, invalidObject, unknownResource } from '../kube/errors.ts';
 import { apiVersionOf, type ResourceInfo } from '../kube/resources.ts';
 import { isRecord, type KubeObject } from '../kube/types.ts';
 import type { Attributes, Authorizer, User } from './access.ts';
@@ -69,7 +69,7 @@ export class Reviews {
 
   async create(ref: Ref, body: unknown, { user }: { readonly user: User }): Promise<KubeObject> {
     if (isTokenRequest(ref)) {
-      if (this.#options.tokens === undefined) throw new ApiError('NotFound', 'the server could not find the requested resource');
+      if (this.#options.tokens === undefined) throw unknownResource();
       checkKind(body, { kind: 'TokenRequest', apiVersion: `${AUTHENTICATION}/v1` });
       return this.#options.tokens.request(ref, body);
     }

@@ -17,6 +17,7 @@ import { ApiError, expired } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { EventType, type WatchResponse } from '../proto/etcd.ts';
 import type { StoreWatch } from '../etcd/store-client.ts';
+import { tooLargeVersion } from './core/query.ts';
 import { decodeStored, fromStoreError, type Storage, type Stored } from './storage.ts';
 
 /** Events that are kept for watchers who come back; an older resourceVersion is Expired, and they list again. */
@@ -39,7 +40,21 @@ export interface CachedObject extends Stored {
 
 export type CacheEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly revision: number; readonly cached: CachedObject }
-  | { readonly type: 'BOOKMARK'; readonly revision: number };
+  | Bookmark;
+
+export interface Bookmark {
+  readonly type: 'BOOKMARK';
+  /** All up to it has been sent. */
+  readonly revision: number;
+  /** The state that the watch began with is complete. */
+  readonly endsInitial?: true;
+}
+
+/** The metadata of what stands for a bookmark in either face. */
+export function bookmarkMeta({ revision, endsInitial }: Bookmark): object {
+  const annotations = { annotations: { 'k8s.io/initial-events-end': 'true' } };
+  return { resourceVersion: String(revision), ...(endsInitial === true ? annotations : {}) };
+}
 
 export interface Interest {
   /** Keys start with it. */
@@ -50,11 +65,9 @@ export interface Interest {
 }
 
 export interface CacheWatchOptions extends Interest {
-  /** Events after it; undefined: first an ADDED for everything that is there. */
+  /** Events after it; undefined: first an ADDED for everything that is there, and a bookmark if they are wanted. */
   readonly after: number | undefined;
   readonly bookmarks: boolean;
-  /** After the initial events comes a bookmark, whether or not bookmarks are asked for. */
-  readonly bookmarkAfterInitial: boolean;
   readonly signal: AbortSignal;
   /** The watch ends after it, with a last bookmark where they are asked for; 0: when the signal fires. */
   readonly timeoutMs?: Millis | undefined;
@@ -174,9 +187,7 @@ export class WatchCache {
 
   #tooLarge(revision: number): ApiError {
     if (this.#revision === 0) return new ApiError('ServiceUnavailable', 'the watch cache is not filled yet', { details: { retryAfterSeconds: 1 } });
-    const message = `Too large resource version: ${revision}, current: ${this.#revision}`;
-    const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
-    return new ApiError('Timeout', message, { details: { causes, retryAfterSeconds: 1 } });
+    return tooLargeVersion(revision, this.#revision, 1);
   }
 
   /** The cache must be filled: wait for `fresh(0)` first. */
@@ -187,7 +198,7 @@ export class WatchCache {
     }
     const pipe: Pipe<CacheEvent> = new Pipe(this.#options.watcherMax ?? WATCHER_EVENTS_MAX, { return: () => leave() });
     const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision, onSlow: options.onSlow };
-    if (after === undefined) this.#sendInitial(watcher, options);
+    if (after === undefined) this.#sendInitial(watcher);
     else this.#sendHistory(watcher, after);
     const set = this.#watchers.get(options.indexed) ?? new Set();
     this.#watchers.set(options.indexed, set.add(watcher));
@@ -215,11 +226,11 @@ export class WatchCache {
     if (this.#revision > 0 && this.#revision >= after) pipe.push({ type: 'BOOKMARK', revision: this.#revision });
   }
 
-  #sendInitial(watcher: Watcher, { bookmarkAfterInitial }: CacheWatchOptions): void {
+  #sendInitial(watcher: Watcher): void {
     for (const cached of this.list(watcher.prefix)) {
       if (isOf(watcher, cached, this.#indexOf(cached))) watcher.pipe.push({ type: 'ADDED', revision: cached.revision, cached });
     }
-    if (bookmarkAfterInitial) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+    if (watcher.bookmarks) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision, endsInitial: true });
   }
 
   /** However much it is, it is let in: a watcher that came back for it must get on. */

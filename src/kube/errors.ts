@@ -31,11 +31,14 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly reason: Reason;
   readonly details: StatusDetails | undefined;
+  /** Of a list that can be gone on with all the same: by this token. */
+  readonly continue: string | undefined;
 
-  constructor(reason: Reason, message: string, options: { details?: StatusDetails; cause?: unknown } = {}) {
+  constructor(reason: Reason, message: string, options: { details?: StatusDetails; continue?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
     this.details = options.details;
+    this.continue = options.continue;
   }
 
   /** HTTP's number. */
@@ -47,7 +50,7 @@ export class ApiError extends Error {
     return {
       kind: 'Status',
       apiVersion: 'v1',
-      metadata: {},
+      metadata: this.continue === undefined ? {} : { continue: this.continue },
       status: 'Failure',
       message: this.message,
       reason: this.reason,
@@ -113,7 +116,7 @@ interface Named {
 }
 
 const about = (info: Named, name: string): StatusDetails => ({
-  name,
+  ...(name === '' ? {} : { name }),
   ...(info.group === '' ? {} : { group: info.group }),
   kind: info.resource,
 });
@@ -153,9 +156,13 @@ export function invalidObject(info: Named, name: string, errors: readonly FieldE
   return new ApiError('Invalid', `${qualifiedKind(info)} ${quote(name)} is invalid: ${all}`, { details });
 }
 
-export function methodNotAllowed(info: Named, verb: string): ApiError {
-  const message = `${verb} is not supported on resources of kind ${quote(qualifiedResource(info))}`;
-  return new ApiError('MethodNotAllowed', message, { details: about(info, '') });
+/** Of kinds, subresources and paths that there are none of: which, the client knows. */
+export function unknownResource(): ApiError {
+  return new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
+}
+
+export function methodNotAllowed(): ApiError {
+  return new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource', { details: {} });
 }
 
 export function expired(message: string): ApiError {

@@ -108,6 +108,7 @@ class Parser {
     const values: string[] = [];
     if (this.#isNext(')')) throw new Breach("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
     for (;;) {
+      if (this.#next.type !== 'word' && !this.#isNext(',', ')')) throw new Breach(`found '${this.#next.text}', expected: ',', ')' or identifier`);
       values.push(this.#isNext(',', ')') ? '' : this.#word());
       const { text, type } = this.#take();
       if (text === ')') return values;

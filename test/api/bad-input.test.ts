@@ -5,7 +5,7 @@ import { configMap, deployment, pod, ref, refusal, service, startServer } from '
 const { api, store } = await startServer();
 
 test.each([
-  ['unknown kind', () => api.create(ref('gadgets', 'x'), {}), '404 NotFound: the server could not find the requested resource "gadgets"'],
+  ['unknown kind', () => api.create(ref('gadgets', 'x'), {}), '404 NotFound: the server could not find the requested resource'],
   ['a kind in the wrong place', () => api.create(ref('pods'), configMap('x')), '400 BadRequest: the object provided is unrecognized (must be of type Pod in v1, not v1, Kind=ConfigMap)'],
   ['nothing at all', () => api.create(ref('pods'), {}), '422 Invalid: Pod "" is invalid: [metadata.name: Required value: name or generateName is required, spec.containers: Required value]'],
   ['not an object', () => api.create(ref('pods'), ['x']), '400 BadRequest: the body of the request is not an object'],
@@ -64,7 +64,7 @@ test.each([
     () => api.list(ref('configmaps'), { fieldSelector: 'data.a=1' }),
     '400 BadRequest: "data.a" is not a known field selector: only "metadata.name", "metadata.namespace"',
   ],
-  ['a bad continue token', () => api.list(ref('pods'), { continue: 'x', limit: 1 }), '400 BadRequest: continue key is not valid'],
+  ['a bad continue token', () => api.list(ref('pods'), { continue: 'x', limit: 1 }), '400 BadRequest: invalid continue token: continue key is not valid: '],
   ['a service without ports', () => api.create(ref('services'), service('x', { ports: [] })), '422 Invalid: Service "x" is invalid: spec.ports: Required value'],
   ['a duplicate container', () => api.create(ref('pods'), pod('x', { containers: [{ name: 'a', image: 'b' }, { name: 'a', image: 'b' }] })), '422 Invalid: Pod "x" is invalid: spec.containers[1].name: Duplicate value: "a"'],
   ['deleting the default namespace', () => api.delete(ref('namespaces', 'default')), '403 Forbidden: namespaces "default" is forbidden: this namespace may not be deleted'],

@@ -63,7 +63,7 @@ test('list() of an exact version, of one not older, and of one in the future', a
   expect(names(await api.list(ref('configmaps'), { resourceVersion, resourceVersionMatch: 'NotOlderThan' }))).toEqual(['a', 'b']);
   const future = refusal(api.list(ref('configmaps'), { resourceVersion: '99999', resourceVersionMatch: 'NotOlderThan' }));
   await fixture.clock.advance(3_000);
-  expect(await future).toContain('504 Timeout: Too large resource version: 99999');
+  expect(await future).toContain('504 Timeout: Timeout: Too large resource version: 99999');
 });
 
 test('watch() begins with the state, or behind a version, and misses nothing', async () => {
@@ -166,7 +166,7 @@ test('history and a slow watcher are bounded', async () => {
   cache.start();
   await cache.fresh(0);
   const start = cache.revision;
-  const options = { prefix, matches: () => true, indexed: undefined, bookmarks: false, bookmarkAfterInitial: false, signal: new AbortController().signal };
+  const options = { prefix, matches: () => true, indexed: undefined, bookmarks: false, signal: new AbortController().signal };
   const slow = cache.watch({ ...options, after: start });
   await make('a', 'b', 'c', 'd', 'e', 'f', 'g');
   expect(() => cache.watch({ ...options, after: start })).toThrow(/too old resource version/);

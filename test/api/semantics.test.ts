@@ -183,7 +183,7 @@ test.each<[Ref, string, string]>([
   [ref('pods'), 'spec.foo=x', '400 BadRequest: field label not supported: spec.foo'],
   [ref('deployments'), 'spec.replicas=1', '400 BadRequest: "spec.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"'],
   [at('batch', 'jobs', '', 'default'), 'spec.x=1', '400 BadRequest: field label "spec.x" not supported for Job'],
-  [classRef(), 'value=1', '400 BadRequest: "value" is not a known field selector: only "metadata.name"'],
+  [classRef(), 'value=1', '400 BadRequest: "value" is not a known field selector: only "metadata.name", "metadata.namespace"'],
 ])('an unknown field selector', async (where, fieldSelector, message) => {
   expect(await refusal(api.list(where, { fieldSelector }))).toBe(message);
 });

@@ -50,7 +50,7 @@ export function servedResources(kinds: readonly Kind[], others: readonly ServedR
     const names = new Set<string>([...subresources, ...(BESIDE_THE_REGISTRY[`${info.group}/${info.resource}`] ?? [])]);
     return {
       info,
-      verbs: KIND_VERBS,
+      verbs: info.group === '' && info.resource === 'namespaces' ? KIND_VERBS.filter((verb) => verb !== 'deletecollection') : KIND_VERBS,
       subresources: [...names].sort().map((name) => {
         const { body, verbs } = SUBRESOURCES[name] ?? { verbs: OBJECT_VERBS };
         return { name, body: body ?? info, verbs };

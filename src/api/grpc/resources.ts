@@ -26,7 +26,7 @@ import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
-import type { CacheEvent } from '../watch-cache.ts';
+import { bookmarkMeta, type CacheEvent } from '../watch-cache.ts';
 import type { Admission } from './admission.ts';
 
 const PATCH_TYPES: Readonly<Record<number, PatchType>> = {
@@ -172,16 +172,12 @@ async function* watchEvents(
   for await (const event of events) yield encode(event);
 }
 
-function plainEvent(kind: Kind, { encoding, sendInitialEvents }: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {
-  // The first bookmark of a watch that began with the state ends the state.
-  let isInitial = sendInitialEvents === true;
+function plainEvent(kind: Kind, { encoding }: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {
   return (event) => {
     const { type } = event;
     const resourceVersion = String(event.revision);
     if (type === 'BOOKMARK') {
-      const annotations = isInitial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
-      isInitial = false;
-      const bookmark = { apiVersion: apiVersionOf(kind.info), kind: kind.info.kind, metadata: { resourceVersion, ...annotations } };
+      const bookmark = { apiVersion: apiVersionOf(kind.info), kind: kind.info.kind, metadata: bookmarkMeta(event) };
       return { type, resourceVersion, object: encodeJson(bookmark, encoding) };
     }
     const object: Init<ApiObject> =
@@ -197,7 +193,8 @@ function tableEvent(registry: Registry, kind: Kind, encoding: number): (event: C
     const resourceVersion = String(event.revision);
     const items = event.type === 'BOOKMARK' ? [] : [event.cached.object];
     const table = registry.tableOf({ kind, resourceVersion, continue: '', items, remainingItemCount: undefined });
-    return { type: event.type, resourceVersion, object: encodeJson(table, encoding) };
+    const shown = event.type === 'BOOKMARK' ? { ...table, metadata: bookmarkMeta(event) } : table;
+    return { type: event.type, resourceVersion, object: encodeJson(shown, encoding) };
   };
 }
 

@@ -46,6 +46,8 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     'spec.hostNetwork': (pod) => textAt(pod, 'spec', 'hostNetwork') || 'false',
     'status.phase': (pod) => textAt(pod, 'status', 'phase'),
     'status.podIP': (pod) => textAt(pod, 'status', 'podIP'),
+    // Kubernetes knows it, and has nothing in it.
+    'status.podIPs': () => '',
     'status.nominatedNodeName': (pod) => textAt(pod, 'status', 'nominatedNodeName'),
   },
   graceSeconds: (object, asked) => {

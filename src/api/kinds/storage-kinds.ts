@@ -51,7 +51,7 @@ export const persistentVolumes: Kind = {
     if (storageClassName) errors.push(...checked('spec.storageClassName', storageClassName, checkDnsSubdomain(storageClassName)));
     return [...errors, ...oneOf('spec.volumeMode', volumeMode, VOLUME_MODES)];
   },
-  selectableFields: { 'spec.claimRef.name': (object) => textAt(object, 'spec', 'claimRef', 'name') },
+  selectableFields: {},
   columns: [
     column('Capacity', (object) => textAt(object, 'spec', 'capacity', 'storage')),
     column('Access Modes', (object) => modesText(typed<PersistentVolume>(object).spec?.accessModes)),

@@ -48,7 +48,7 @@ export const replicaSets: Kind = {
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
   validate: (object) => validateReplicaSetSpec(typed<ReplicaSet>(object).spec!),
   validateUpdate: sameSelector,
-  selectableFields: { 'status.replicas': (object) => String(numberAt(object, 'status', 'replicas')) },
+  selectableFields: {},
   columns: [
     integer('Desired', 'spec', 'replicas'),
     integer('Current', 'status', 'replicas'),

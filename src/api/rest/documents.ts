@@ -1,7 +1,7 @@
 /** What is asked beside resources: discovery, schemas, version, health, metrics and the keys of tokens. */
 import { assert } from '../../base/assert.ts';
 import { fromUtf8 } from '../../base/bytes.ts';
-import { ApiError } from '../../kube/errors.ts';
+import { methodNotAllowed, unknownResource } from '../../kube/errors.ts';
 import type { ServiceAccountTokens } from '../access/service-accounts.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, type ServedResource } from '../core/discovery.ts';
 import { aggregatedVersion, negotiate, notAcceptable, parseAccept } from './core/negotiation.ts';
@@ -9,7 +9,6 @@ import type { HealthCheck, Route } from './core/routes.ts';
 import type { Exchange } from './exchange.ts';
 import type { RestMetrics } from './metrics.ts';
 import type { OpenApiDocuments } from '../openapi.ts';
-import { notFoundPath } from './resources.ts';
 
 /** kubectl asks in this form alone, under the older or the newer name. */
 const OPENAPI_V2_PROTOBUF: ReadonlySet<string> = new Set([
@@ -62,7 +61,7 @@ export class Documents {
         return this.#discovery(exchange, route);
       case 'openapi': {
         const document = route.groupVersion === '' ? await openApi.index() : await openApi.document(route.groupVersion);
-        if (document === undefined) throw notFoundPath();
+        if (document === undefined) throw unknownResource();
         return reply.send(200, document, 'json');
       }
       case 'openapi-v2':
@@ -74,10 +73,10 @@ export class Documents {
       case 'metrics':
         return reply.sendBytes(200, fromUtf8(await metrics.registry.text()), { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' });
       case 'jwks':
-        if (tokens === undefined) throw notFoundPath();
+        if (tokens === undefined) throw unknownResource();
         return reply.send(200, tokens.jwks, 'json', { 'Content-Type': 'application/jwk-set+json' });
       case 'issuer':
-        if (tokens === undefined) throw notFoundPath();
+        if (tokens === undefined) throw unknownResource();
         return reply.send(200, tokens.openIdConfiguration(`${address()}/openid/v1/jwks`), 'json');
       case 'root':
         return reply.send(200, { paths: this.#paths() }, 'json');
@@ -112,14 +111,14 @@ export class Documents {
     if (group === undefined) return apiGroupList(served);
     if (group === '' && version === undefined) return apiVersions(new URL(this.#options.address()).host);
     const document = version === undefined ? apiGroup(served, group) : apiResourceList(served, group, version);
-    if (document === undefined) throw notFoundPath();
+    if (document === undefined) throw unknownResource();
     return document;
   }
 
   async #health({ reply, query }: Exchange, { check, one }: Extract<Route, { kind: 'health' }>): Promise<void> {
     const all = this.#options.checks[check];
     const chosen = one === '' ? all.filter(({ name }) => !query.getAll('exclude').includes(name)) : all.filter(({ name }) => name === one);
-    if (one !== '' && chosen.length === 0) throw notFoundPath();
+    if (one !== '' && chosen.length === 0) throw unknownResource();
     const failed = chosen.filter(({ isGood }) => !isGood());
     const lines = chosen.map((each) => (failed.includes(each) ? `[-]${each.name} failed: reason withheld` : `[+]${each.name} ok`));
     const isBad = failed.length > 0;
@@ -147,5 +146,5 @@ function emptyDocument({ title, version }: { readonly title: string; readonly ve
 
 /** For routes that only read. */
 export function requireGet(method: string): void {
-  if (method !== 'GET') throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource');
+  if (method !== 'GET') throw methodNotAllowed();
 }

@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { sleep, withDeadline, type Clock } from '../../base/clock.ts';
 import { DeadlineError, describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { ApiError, badRequest } from '../../kube/errors.ts';
+import { ApiError, badRequest, methodNotAllowed, unknownResource } from '../../kube/errors.ts';
 import { RpcCode, RpcError } from '../../proto/rpc.ts';
 import { ANONYMOUS, requireAllowed, unauthorized, type Attributes, type Decision, type User } from '../access.ts';
 import { bearerOf, type CertificateSubject } from '../access/authenticator.ts';
@@ -24,7 +24,7 @@ import { InFlight, type RequestClass } from './in-flight.ts';
 import type { RestLimits } from './limits.ts';
 import { RestMetrics, type RequestLabels } from './metrics.ts';
 import { Reply, type HttpRequest, type HttpResponse } from './reply.ts';
-import { notFoundPath, type ResourceFace } from './resources.ts';
+import type { ResourceFace } from './resources.ts';
 
 export interface HandlerOptions {
   readonly clock: Clock;
@@ -237,10 +237,10 @@ interface Outcome {
 function understand(method: string, path: string, query: URLSearchParams): Understood {
   const route = parsePath(path);
   if (route === undefined) throw badRequest(`the path ${JSON.stringify(path)} has an escape sequence that is none`);
-  if (route.kind === 'none') throw notFoundPath();
+  if (route.kind === 'none') throw unknownResource();
   if (route.kind !== 'resource') return { route, verb: 'get', attributes: { verb: method.toLowerCase(), path }, isLongRunning: false };
   const verb = verbOf(method, route, flag(query, 'watch'));
-  if (verb === undefined) throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource');
+  if (verb === undefined) throw methodNotAllowed();
   const { ref } = route;
   // Kubernetes counts a namespace as being in itself.
   const namespace = ref.group === '' && ref.resource === 'namespaces' ? ref.name : ref.namespace;

@@ -2,8 +2,9 @@
  * The verbs of resources: from a request to a call of the registry, and from what it answers to bytes. Decides nothing
  * that another face would decide as well.
  */
-import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed } from '../../kube/errors.ts';
+import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed, unknownResource } from '../../kube/errors.ts';
 import { isRecord, type KubeObject } from '../../kube/types.ts';
+import type { Kind } from '../kinds/kind.ts';
 import type { PodLogs } from '../pod-logs.ts';
 import type { Ref, Registry, WriteOptions } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
@@ -51,8 +52,8 @@ export class ResourceFace {
     if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);
     const kind = registry.kindOf(ref);
-    if (!kind.info.namespaced && ref.namespace !== '') throw notFoundPath();
-    if (ref.group === '' && path === 'pods/log') return verb === 'get' ? this.#log(exchange, ref) : refuseVerb(path, verb);
+    checkPlace(kind, ref, verb);
+    if (ref.group === '' && path === 'pods/log') return this.#log(exchange, ref, verb);
     switch (verb) {
       case 'get':
         return this.#get(exchange, ref);
@@ -61,7 +62,6 @@ export class ResourceFace {
       case 'watch':
         return this.#watch(exchange, ref);
       case 'create':
-        if (kind.info.namespaced && ref.namespace === '') throw methodNotAllowed(kind.info, 'POST');
         return this.#create(exchange, ref);
       case 'update':
         return this.#update(exchange, ref);
@@ -101,7 +101,7 @@ export class ResourceFace {
     if (format !== 'json') throw notAcceptable();
     const options = watchOptions(query);
     const kind = registry.kindOf(ref);
-    const showing = { kind, shape, includeObject: includeObject(query), marksInitialEnd: options.sendInitialEvents === true };
+    const showing = { kind, shape, includeObject: includeObject(query) };
     const encoder = this.#encoders.for(showing);
     const minimum = Math.ceil(world.limits.watchTimeoutMs / 1000);
     const timeoutSeconds = options.timeoutSeconds > 0 ? options.timeoutSeconds : random.between(minimum, 2 * minimum);
@@ -111,7 +111,8 @@ export class ResourceFace {
     onWatchEnd(ref, await writeWatch(reply, events, () => isSlow, encoder, world));
   }
 
-  async #log(exchange: Exchange, ref: Ref): Promise<void> {
+  async #log(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
+    if (verb !== 'get') throw methodNotAllowed();
     const { reply, query } = exchange;
     const chunks = await this.#options.logs.open({ namespace: ref.namespace, name: ref.name, ...logOptions(query) }, exchange.signal);
     const iterator = chunks[Symbol.asyncIterator]();
@@ -132,7 +133,7 @@ export class ResourceFace {
 
   async #create(exchange: Exchange, ref: Ref): Promise<void> {
     const { registry } = this.#options;
-    if (ref.name !== '' && ref.subresource === '') refuseVerb(ref.resource, 'create');
+    if (ref.name !== '' && ref.subresource === '') throw methodNotAllowed();
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = writeOptions(exchange.query, 'CreateOptions');
     const { body, duplicates } = await bodyOf(exchange);
@@ -142,7 +143,7 @@ export class ResourceFace {
   }
 
   async #update(exchange: Exchange, ref: Ref): Promise<void> {
-    if (ref.name === '') refuseVerb(ref.resource, 'update');
+    if (ref.name === '') throw methodNotAllowed();
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = writeOptions(exchange.query, 'UpdateOptions');
     const { body, duplicates } = await bodyOf(exchange);
@@ -152,7 +153,7 @@ export class ResourceFace {
   }
 
   async #patch(exchange: Exchange, ref: Ref): Promise<void> {
-    if (ref.name === '') refuseVerb(ref.resource, 'patch');
+    if (ref.name === '') throw methodNotAllowed();
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = writeOptions(exchange.query, 'PatchOptions');
     const format = patchFormat(exchange.headers['content-type']);
@@ -186,7 +187,7 @@ export class ResourceFace {
   }
 
   async #review(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
-    if (verb !== 'create') refuseVerb(ref.resource, verb);
+    if (verb !== 'create') throw methodNotAllowed();
     const { format } = negotiate(exchange.headers['accept'], { shapes: 'all' });
     writeOptions(exchange.query, 'CreateOptions');
     const object = await this.#options.reviews.create(ref, (await bodyOf(exchange)).body, { user: exchange.user });
@@ -250,10 +251,9 @@ function deletedStatus({ group, resource, name }: Ref, { metadata }: KubeObject)
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
 }
 
-function refuseVerb(resource: string, verb: string): never {
-  throw new ApiError('MethodNotAllowed', 'the server does not allow this method on the requested resource', { cause: `${verb} of ${resource}` });
-}
-
-export function notFoundPath(): ApiError {
-  return new ApiError('NotFound', 'the server could not find the requested resource', { details: {} });
+/** Objects of a namespaced kind are listed across namespaces, and nothing else is done to them there. */
+function checkPlace({ info }: Kind, { namespace, name }: Ref, verb: Verb): void {
+  if (!info.namespaced && namespace !== '') throw unknownResource();
+  if (!info.namespaced || namespace !== '' || verb === 'list' || verb === 'watch') return;
+  throw name === '' ? methodNotAllowed() : unknownResource();
 }

@@ -9,7 +9,7 @@ import { ApiError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import { columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
-import type { CacheEvent, CacheWatch } from '../watch-cache.ts';
+import { bookmarkMeta, type Bookmark, type CacheEvent, type CacheWatch } from '../watch-cache.ts';
 import type { Shape } from './core/negotiation.ts';
 import type { IncludeObject } from './core/query.ts';
 import { rowOf } from './lists.ts';
@@ -32,8 +32,6 @@ export interface WatchShowing {
   readonly kind: Kind;
   readonly shape: Shape;
   readonly includeObject: IncludeObject;
-  /** The first bookmark ends the state that the watch began with. */
-  readonly marksInitialEnd: boolean;
 }
 
 /** How a watch ended, for the log. */
@@ -135,7 +133,7 @@ export class EventEncoders {
   for(showing: WatchShowing): EventEncoder {
     const line = showing.shape.as === 'object' ? objectLine : shapedLine(showing, this.#clock);
     const bookmark = bookmarkLine(showing);
-    const parts = (event: CacheEvent) => (event.type === 'BOOKMARK' ? bookmark(event.revision) : line(event));
+    const parts = (event: CacheEvent) => (event.type === 'BOOKMARK' ? bookmark(event) : line(event));
     const isShared = showing.shape.as === 'object';
     return {
       chunks: (events, bytesMax) =>
@@ -206,14 +204,9 @@ function shapedLine({ kind, shape, includeObject }: WatchShowing, clock: Clock):
   };
 }
 
-function bookmarkLine({ kind, shape, marksInitialEnd }: WatchShowing): (revision: number) => Uint8Array[] {
-  let isInitial = marksInitialEnd;
-  return (revision) => {
-    const metadata = {
-      resourceVersion: String(revision),
-      ...(isInitial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-    };
-    isInitial = false;
+function bookmarkLine({ kind, shape }: WatchShowing): (bookmark: Bookmark) => Uint8Array[] {
+  return (bookmark) => {
+    const metadata = bookmarkMeta(bookmark);
     if (shape.as === 'table') return [frame('BOOKMARK', { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: null, rows: [] })];
     if (shape.as === 'partial') return [frame('BOOKMARK', { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${shape.version}`, metadata })];
     return [frame('BOOKMARK', { kind: kind.info.kind, apiVersion: apiVersionOf(kind.info), metadata })];

@@ -34,7 +34,7 @@ export const DIFFERENCES: Readonly<Record<string, Difference>> = Object.fromEntr
   ...words(PLACE, 'another kind', 'an unknown kind', 'another version', 'another group', 'a field of a list twice, strictly', 'a deletion whose body is another kind', 'scale: another kind'),
   ...words(PLACE, 'an update of another uid'),
   ...words(PATCHED, 'merge patch: a wrong type', 'merge patch: another kind', 'merge patch: an unknown field, strictly', 'JSON patch: a value that does not fit', 'scale: a wrong type'),
-  ...words(SAYS_MORE, 'a resource that is none', 'a patch of an unknown type', 'service: a cluster address out of range'),
+  ...words(SAYS_MORE, 'a patch of an unknown type', 'service: a cluster address out of range'),
   ...words(INTERNAL, 'security: root and not root', 'deployment: an unknown strategy', 'stateful set: an unknown update strategy', 'stateful set: a rolling update of OnDelete'),
   ...words(INTERNAL, 'daemon set: an unknown update strategy', 'job: more completions', 'job: another template', 'service: a port twice', 'node: a taint twice', 'budget: both bounds'),
   ...words(INTERNAL, 'role binding: another role'),

@@ -72,9 +72,9 @@ test('a watch of its own, with bookmarks', async () => {
   const seen: string[] = [];
   const watch = new k8s.Watch(configOf(rest));
   const controller = await watch.watch('/api/v1/configmaps', { allowWatchBookmarks: true }, (phase: string, object: k8s.V1ConfigMap) => seen.push(`${phase} ${object.metadata?.name ?? ''}`.trim()), () => {});
-  await until(() => seen.length === 1, 'the first event');
+  await until(() => seen.length === 2, 'the state and its end');
   await rest.clock.advance(31_000);
-  await until(() => seen.length === 2, 'a bookmark');
-  expect(seen).toEqual(['ADDED a', 'BOOKMARK']);
+  await until(() => seen.length === 3, 'a bookmark');
+  expect(seen).toEqual(['ADDED a', 'BOOKMARK', 'BOOKMARK']);
   controller.abort();
 });

@@ -187,7 +187,7 @@ export function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
       const bytes = Buffer.concat(chunks);
       const text = bytes.toString();
       const isJson = headers['content-type']?.startsWith('application/json') === true && headers['content-encoding'] === undefined;
-      resolve({ status: headers[':status'] ?? 0, headers, bytes, text, body: (isJson ? JSON.parse(text) : undefined) as Body });
+      resolve({ status: headers[':status'] ?? 0, headers, bytes, text, body: (isJson && text !== '' ? JSON.parse(text) : undefined) as Body });
     });
   });
 }

@@ -153,7 +153,7 @@ test('each refusal has its code, reason and words', async () => {
   expect(await asked('POST', CONFIG_MAPS, { bytes: Buffer.from('{"a":') })).toContain('400 BadRequest: the object is not JSON');
   expect(await asked('POST', CONFIG_MAPS, {})).toBe('400 BadRequest: the body of the request is empty');
   expect(await asked('POST', CONFIG_MAPS, { body: pod('p') })).toContain('400 BadRequest: the object provided is unrecognized (must be of type ConfigMap in v1');
-  expect(await asked('GET', '/api/v1/namespaces/default/things')).toContain('404 NotFound: the server could not find the requested resource "things"');
+  expect(await asked('GET', '/api/v1/namespaces/default/things')).toBe('404 NotFound: the server could not find the requested resource');
   expect(await asked('GET', '/apis/nope.io/v1')).toBe('404 NotFound: the server could not find the requested resource');
   expect(await asked('GET', '/api/v1/namespaces/default/nodes')).toBe('404 NotFound: the server could not find the requested resource');
   expect(await asked('PUT', CONFIG_MAPS, { body: configMap('x') })).toContain('405 MethodNotAllowed');

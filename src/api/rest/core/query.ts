@@ -5,6 +5,7 @@
 import { ApiError, badRequest, forbiddenField, invalid, invalidObject, notSupported, tooLong, type FieldError } from '../../../kube/errors.ts';
 import type { FieldValidation } from '../../core/draft.ts';
 import { decode } from '../../core/schema.ts';
+import { refuseInitialEventsOfList } from '../../core/list-options.ts';
 
 export type Parameters = Pick<URLSearchParams, 'get' | 'getAll' | 'has'>;
 
@@ -50,7 +51,7 @@ const FIELD_VALIDATIONS: readonly FieldValidation[] = ['Ignore', 'Strict', 'Warn
 
 export function listOptions(query: Parameters): ListOptions {
   const text = (name: string) => query.get(name) ?? '';
-  if (query.has('sendInitialEvents')) throw invalidList('sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list');
+  if (query.has('sendInitialEvents')) refuseInitialEventsOfList();
   return {
     labelSelector: text('labelSelector'),
     fieldSelector: text('fieldSelector'),
@@ -64,20 +65,11 @@ export function listOptions(query: Parameters): ListOptions {
 export function watchOptions(query: Parameters): WatchOptions {
   const text = (name: string) => query.get(name) ?? '';
   const sendInitialEvents = query.has('sendInitialEvents') ? flag(query, 'sendInitialEvents') : undefined;
-  const resourceVersionMatch = text('resourceVersionMatch');
-  if (sendInitialEvents === undefined && resourceVersionMatch !== '') {
-    const why = 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided';
-    throw invalidList(`resourceVersionMatch: Forbidden: ${why}`);
-  }
-  if (sendInitialEvents !== undefined && resourceVersionMatch !== 'NotOlderThan') {
-    const why = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
-    throw invalidList(`resourceVersionMatch: Forbidden: ${why}`);
-  }
   return {
     labelSelector: text('labelSelector'),
     fieldSelector: text('fieldSelector'),
     resourceVersion: text('resourceVersion'),
-    resourceVersionMatch,
+    resourceVersionMatch: text('resourceVersionMatch'),
     allowWatchBookmarks: flag(query, 'allowWatchBookmarks'),
     sendInitialEvents,
     timeoutSeconds: Math.max(0, numberOf(query, 'timeoutSeconds') ?? 0),
@@ -209,8 +201,4 @@ const given = (values: readonly string[]) => values.filter((value) => value !== 
 
 function validateDryRun(values: readonly string[]): FieldError[] {
   return values.every((value) => value === 'All') ? [] : [notSupported('dryRun', values, ['All'])];
-}
-
-function invalidList(detail: string): ApiError {
-  return new ApiError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${detail}`);
 }

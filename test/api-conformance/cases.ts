@@ -1,0 +1,12 @@
+/**
+ * What clients of the Kubernetes API count on, as requests and what must come of them. Every case runs on every subject
+ * that can express it, a real kube-apiserver among them where one is at hand: an expectation that it does not meet is a
+ * wrong expectation.
+ */
+import { fieldCases } from './field-cases.ts';
+import { listCases } from './list-cases.ts';
+import { pathCases } from './path-cases.ts';
+import type { Case } from './subject.ts';
+import { watchCases } from './watch-cases.ts';
+
+export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases, ...pathCases];

@@ -1,0 +1,55 @@
+/** What a case is run on: one face of an API server, and what of its world a case may touch. */
+import type { RestClient } from '../api/rest/fixture.ts';
+import type { Api, At } from './api.ts';
+
+/** What a subject is; a case names those on which it cannot run, with the reason. */
+export type Trait =
+  | 'rest'
+  | 'grpc'
+  /** A real kube-apiserver: the oracle, which judges the cases. */
+  | 'kube-apiserver';
+
+export type User = 'admin' | 'viewer';
+
+export interface Subject {
+  readonly traits: readonly Trait[];
+  /** As the administrator. */
+  readonly api: Api;
+  /** The same face, as somebody who may nothing. */
+  readonly viewer: Api;
+  /** Of the case's own, and there already. */
+  readonly namespace: string;
+  /** REST itself, for what `Api` does not express; on the gRPC face of the same server, too. */
+  readonly rest: RestClient;
+  restAs(token: string | undefined): RestClient;
+  /** Within the case's namespace, or of the cluster. */
+  at(resource: string, name?: string, subresource?: string): At;
+  /** Makes the server believe that so much time has passed. */
+  skip(ms: number): Promise<void>;
+  /** The store forgets all revisions before the present one; answers it. */
+  compact(): Promise<number>;
+  /** Another server in the place of this one, on the same store. */
+  restart(): Promise<void>;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly run: (subject: Subject) => Promise<void>;
+  /** Why not, by trait. */
+  readonly not?: Readonly<Partial<Record<Trait, string>>>;
+}
+
+const GROUPS: Readonly<Record<string, string>> = {
+  deployments: 'apps', replicasets: 'apps', statefulsets: 'apps', daemonsets: 'apps', controllerrevisions: 'apps',
+  jobs: 'batch', cronjobs: 'batch', leases: 'coordination.k8s.io', endpointslices: 'discovery.k8s.io',
+  poddisruptionbudgets: 'policy', ingresses: 'networking.k8s.io', networkpolicies: 'networking.k8s.io',
+  roles: 'rbac.authorization.k8s.io', rolebindings: 'rbac.authorization.k8s.io', clusterroles: 'rbac.authorization.k8s.io',
+  priorityclasses: 'scheduling.k8s.io', storageclasses: 'storage.k8s.io', horizontalpodautoscalers: 'autoscaling',
+  certificatesigningrequests: 'certificates.k8s.io',
+};
+const CLUSTER_SCOPED: ReadonlySet<string> = new Set(['namespaces', 'nodes', 'persistentvolumes', 'clusterroles', 'priorityclasses', 'storageclasses', 'certificatesigningrequests']);
+
+export function placeOf(namespace: string, resource: string, name = '', subresource = ''): At {
+  const version = resource === 'horizontalpodautoscalers' ? 'v2' : 'v1';
+  return { group: GROUPS[resource] ?? '', version, resource, namespace: CLUSTER_SCOPED.has(resource) ? '' : namespace, name, subresource };
+}
