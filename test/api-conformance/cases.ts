@@ -3,10 +3,14 @@
  * that can express it, a real kube-apiserver among them where one is at hand: an expectation that it does not meet is a
  * wrong expectation.
  */
+import { applyCases } from './apply-cases.ts';
+import { deletionCases } from './deletion-cases.ts';
 import { fieldCases } from './field-cases.ts';
 import { listCases } from './list-cases.ts';
+import { partCases } from './part-cases.ts';
 import { pathCases } from './path-cases.ts';
 import type { Case } from './subject.ts';
 import { watchCases } from './watch-cases.ts';
+import { writeCases } from './write-cases.ts';
 
-export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases, ...pathCases];
+export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases, ...pathCases, ...writeCases, ...applyCases, ...partCases, ...deletionCases];
