@@ -1,11 +1,19 @@
 /** Deleting: preconditions, finalizers, grace, what becomes of dependents, many at once, whole namespaces. */
 import { expect } from 'vitest';
-import { refusal, refusedWith, type Doc } from './api.ts';
+import { Refused, refusal, refusedWith, type Doc } from './api.ts';
 import { configMap, deployment, pod } from './manifests.ts';
 import type { Case, Subject } from './subject.ts';
 
 const UID = '11111111-1111-1111-1111-111111111111';
-const isGone = async (run: Promise<Doc>) => (await refusedWith(run)).code === 404;
+const isGone = async (run: Promise<Doc>) => {
+  try {
+    await run;
+    return false;
+  } catch (error) {
+    if (error instanceof Refused) return error.status.code === 404;
+    throw error;
+  }
+};
 const namesOf = async ({ api, at }: Subject, resource: string) => (await api.list(at(resource))).items.map(({ metadata }) => metadata.name);
 
 export const deletionCases: readonly Case[] = [

@@ -107,7 +107,7 @@ export function draftNew(kind: Kind, sent: KubeObject, birth: Birth): KubeObject
     ...present({ labels, annotations, ownerReferences, finalizers }),
   };
   kind.prepareForCreate?.(object, birth);
-  refuse(kind, object, [...metaErrors(kind, object), ...(kind.validate?.(object) ?? [])]);
+  refuse(kind, object, [...metaErrors(kind, object), ...(kind.validate?.(object) ?? []), ...(kind.validateCreate?.(object) ?? [])]);
   return object;
 }
 

@@ -169,7 +169,8 @@ export interface Applied {
 }
 
 /** Throws Conflict where another manager owns a field with another value, unless forced. */
-export function applyConfig({ model, current, config, force, hasStatus, takesOver = EMPTY }: Application, writer: Writer): Applied {
+export function applyConfig({ model, current, config: sent, force, hasStatus, takesOver = EMPTY }: Application, writer: Writer): Applied {
+  const config = writtenPart(sent, writer.subresource, hasStatus);
   const shape = structShape(model);
   const owner: Omit<Owner, 'set'> = { ...writer, operation: 'Apply', time: writer.now };
   const identity = identityOf(owner);
@@ -191,6 +192,17 @@ export function applyConfig({ model, current, config, force, hasStatus, takesOve
     if (error instanceof ShapeProblem) throw badRequest(`failed to create typed patch object: ${error.message}`);
     throw error;
   }
+}
+
+/** A config may speak of more than its path writes: of that it neither owns nor disputes anything. */
+function writtenPart(config: KubeObject, subresource: string, hasStatus: boolean): KubeObject {
+  if (!hasStatus) return config;
+  const { status, ...object } = config;
+  if (subresource === '') return object;
+  if (subresource !== 'status') return config;
+  const { name, namespace } = config.metadata;
+  const metadata = namespace === undefined ? { name } : { name, namespace };
+  return { apiVersion: config.apiVersion, kind: config.kind, metadata, ...(status === undefined ? {} : { status }) };
 }
 
 /** An object whose fields nobody tracked belongs to one updater of old. */

@@ -78,6 +78,8 @@ export interface Kind {
   /** What is accepted and not wise, in Kubernetes' words. */
   readonly warnings?: (object: KubeObject) => readonly string[];
   readonly validate?: (object: KubeObject) => readonly FieldError[];
+  /** Runs besides `validate`, of a new object. */
+  readonly validateCreate?: (object: KubeObject) => readonly FieldError[];
   /** Runs besides `validate`. */
   readonly validateUpdate?: (object: KubeObject, old: KubeObject) => readonly FieldError[];
   /** Who replaces one says which version he has seen; of other kinds he need not. */

@@ -37,6 +37,7 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   parts: { ephemeralcontainers: ephemeralContainers },
   warnings: (object) => [...podSpecWarnings(typed<Pod>(object).spec!, 'spec'), ...podAnnotationWarnings(object.metadata.annotations, 'metadata')],
   validate: (object) => validatePodSpec(typed<Pod>(object).spec!, 'spec'),
+  validateCreate: (object) => (typed<Pod>(object).spec!.ephemeralContainers === undefined ? [] : [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]),
   validateUpdate: validatePodUpdate,
   selectableFields: {
     'spec.nodeName': (pod) => textAt(pod, 'spec', 'nodeName'),

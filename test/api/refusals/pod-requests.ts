@@ -42,6 +42,7 @@ const wholes: readonly BadRequest[] = [
   creating('pod: a scheduling gate twice', pod({ schedulingGates: [{ name: 'a' }, { name: 'a' }] })),
   creating('pod: a gate and a node', pod({ schedulingGates: [{ name: 'a' }], nodeName: 'n' })),
   creating('pod: a readiness gate that is no name', pod({ readinessGates: [{ conditionType: 'a b' }] })),
+  creating('pod: containers for debugging from the beginning', pod({ ephemeralContainers: [{ name: 'd', image: 'b' }] })),
   creating('pod: an unknown priority class', pod({ priorityClassName: 'ghost' })),
   creating('pod: an unknown preemption policy', pod({ preemptionPolicy: 'Maybe' })),
   creating('pod: host network and other host ports', pod({ hostNetwork: true, containers: [{ name: 'a', image: 'b', ports: [{ containerPort: 80, hostPort: 81 }] }] })),
