@@ -2,7 +2,7 @@
  * The parameters of a query, read once and checked. Numbers are refused with Kubernetes' text; booleans are as lenient as
  * Kubernetes' are: all but `false` and `0` is true. Parameters that nobody knows are passed over, as there. Pure.
  */
-import { ApiError, badRequest, forbiddenField, invalid, invalidObject, notSupported, tooLong, type FieldError } from '../../../kube/errors.ts';
+import { badRequest, forbiddenField, invalid, invalidObject, notSupported, tooLong, type FieldError } from '../../../kube/errors.ts';
 import type { FieldValidation } from '../../core/draft.ts';
 import { decode } from '../../core/schema.ts';
 import { refuseInitialEventsOfList } from '../../core/list-options.ts';
