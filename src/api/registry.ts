@@ -351,6 +351,7 @@ export class Registry {
     // Without a version the newest is meant, which only a quorum knows.
     const newest = wanted === undefined ? await this.#storage.currentRevision() : 0;
     await cache.fresh(sendsInitial ? Math.max(newest, wanted ?? 0) : newest);
+    if (!sendsInitial && wanted !== undefined) await cache.remember(wanted);
     const startsWithState = sendsInitial || ((wanted === undefined || wanted === 0) && query.sendInitialEvents !== false);
     const events = cache.watch({
       prefix: this.#prefix(kind, ref),

@@ -68,6 +68,7 @@ export interface RangeOptions {
 
 export class Storage {
   readonly #client: StoreClient;
+  #progressIsInOrder: boolean | undefined;
 
   constructor(client: StoreClient) {
     this.#client = client;
@@ -97,6 +98,15 @@ export class Storage {
   /** The newest revision, by a quorum. */
   async currentRevision(): Promise<number> {
     return revisionOf(await this.#call(() => this.#client.range({ key: fromUtf8(`${ROOT}/`), countOnly: true })));
+  }
+
+  /**
+   * Whether an answer to a question about a watch's progress comes behind the events that it speaks of. etcd before
+   * 3.4.25 and 3.5.8 sent it ahead of those that were still to come (etcd #15220).
+   */
+  async progressIsInOrder(): Promise<boolean> {
+    this.#progressIsInOrder ??= orderedProgress((await this.#call(() => this.#client.status())).version);
+    return this.#progressIsInOrder;
   }
 
   async write(write: Write): Promise<WriteOutcome> {
@@ -217,6 +227,12 @@ const remove = (key: string): Init<RequestOp> => ({
 const read = (key: string): Init<RequestOp> => ({
   request: { case: 'requestRange', value: { key: fromUtf8(key) } },
 });
+
+function orderedProgress(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.+-]/).map(Number);
+  if (major !== 3 || minor > 5) return major >= 3;
+  return (minor === 5 && patch >= 8) || (minor === 4 && patch >= 25);
+}
 
 function revisionOf(response: RangeResponse): number {
   return response.header?.revision ?? 0;

@@ -18,6 +18,7 @@ import type { KubeObject } from '../kube/types.ts';
 import { EventType, type WatchResponse } from '../proto/etcd.ts';
 import type { StoreWatch } from '../etcd/store-client.ts';
 import { tooLargeVersion } from './core/query.ts';
+import { pastChanges } from './watch-backfill.ts';
 import { decodeStored, fromStoreError, type Storage, type Stored } from './storage.ts';
 
 /** Events that are kept for watchers who come back; an older resourceVersion is Expired, and they list again. */
@@ -30,6 +31,8 @@ const RETRY_MS = { first: 50, max: 2_000 } as const;
 /** How often an idle kind asks the store how far it has seen; only while somebody watches. */
 const PROGRESS_MS = 5_000;
 export const BOOKMARK_MS = 30_000;
+/** Reading what happened before the cache began. */
+const BACKFILL_MS = 5_000;
 /** Waiting for a revision that the client has seen and the cache has not. */
 const FRESH_MS = 3_000;
 
@@ -51,7 +54,7 @@ export interface Bookmark {
 }
 
 /** The metadata of what stands for a bookmark in either face. */
-export function bookmarkMeta({ revision, endsInitial }: Bookmark): object {
+export function bookmarkMeta({ revision, endsInitial }: Bookmark): { readonly resourceVersion: string } {
   const annotations = { annotations: { 'k8s.io/initial-events-end': 'true' } };
   return { resourceVersion: String(revision), ...(endsInitial === true ? annotations : {}) };
 }
@@ -117,8 +120,13 @@ export class WatchCache {
   readonly #watchers = new Map<string | undefined, Set<Watcher>>();
   /** Everything up to here has been seen. 0: not filled yet. */
   #revision = 0;
+  /** The last event's, or that of the list. It may be behind: an old etcd tells of its progress ahead of events. */
+  #eventRevision = 0;
   /** Changes after this one are in the history. */
   #historyStart = 0;
+  /** Nothing of it had to be dropped since the cache was filled. */
+  #historyIsWhole = true;
+  #remembering: Promise<boolean> | undefined;
   readonly #waiting = new Set<{ readonly revision: number; readonly done: Deferred<void> }>();
   readonly #controller = new AbortController();
   #storeWatch: StoreWatch | undefined;
@@ -188,6 +196,44 @@ export class WatchCache {
   #tooLarge(revision: number): ApiError {
     if (this.#revision === 0) return new ApiError('ServiceUnavailable', 'the watch cache is not filled yet', { details: { retryAfterSeconds: 1 } });
     return tooLargeVersion(revision, this.#revision, 1);
+  }
+
+  /**
+   * Looks in the store for what happened behind `after` and before the cache began, if it began lately: a history that
+   * has lost its beginning to its limit is not read anew. The cache must be filled.
+   */
+  async remember(after: number): Promise<void> {
+    while (this.#historyIsWhole && after > 0 && after < this.#historyStart) {
+      // One at a time: who waits may find that another went back further.
+      if (this.#remembering !== undefined) await this.#remembering;
+      else {
+        this.#remembering = this.#backfill(after).finally(() => (this.#remembering = undefined));
+        if (!(await this.#remembering)) return;
+      }
+    }
+  }
+
+  /** False: it cannot be had. */
+  async #backfill(after: number): Promise<boolean> {
+    const { storage, prefix, log } = this.#options;
+    const until = this.#historyStart;
+    const room = this.#historyMax - this.#history.length;
+    const controller = new AbortController();
+    const timer = this.#options.clock.setTimer(BACKFILL_MS, () => controller.abort());
+    const signal = AbortSignal.any([controller.signal, this.#controller.signal]);
+    try {
+      const changes = await pastChanges({ storage, prefix, after, until, changesMax: room, cached: cachedObject, clock: this.#options.clock, signal });
+      // Meanwhile the history may have been cut, or begun anew.
+      if (changes === undefined || !this.#historyIsWhole || this.#historyStart !== until) return false;
+      this.#history.unshift(...changes.map((change): Change => ({ ...change, events: {} })));
+      this.#historyStart = after;
+      return true;
+    } catch (error) {
+      log.debug({ error: describeError(fromStoreError(error)) }, 'watch cache: the past cannot be had');
+      return false;
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** The cache must be filled: wait for `fresh(0)` first. */
@@ -285,6 +331,8 @@ export class WatchCache {
     for (const cached of objects) this.#objects.set(cached.key, cached);
     this.#history.length = 0;
     this.#historyStart = revision;
+    this.#historyIsWhole = true;
+    this.#eventRevision = revision;
     this.#advance(revision);
   }
 
@@ -296,7 +344,8 @@ export class WatchCache {
 
   async #follow(onAnswer: () => void): Promise<void> {
     const { storage, prefix } = this.#options;
-    const watch = storage.watch(prefix, this.#revision + 1, this.#controller.signal);
+    const seen = (await storage.progressIsInOrder()) ? this.#revision : this.#eventRevision;
+    const watch = storage.watch(prefix, seen + 1, this.#controller.signal);
     this.#storeWatch = watch;
     try {
       for await (const response of watch) {
@@ -318,7 +367,7 @@ export class WatchCache {
     for (const event of response.events) {
       const { kv } = event;
       // After a reconnect the store starts behind what we have seen; a repeat would be a bug of its own.
-      if (kv === undefined || kv.modRevision <= this.#revision) continue;
+      if (kv === undefined || kv.modRevision <= this.#eventRevision) continue;
       const key = toUtf8(kv.key);
       const before = this.#objects.get(key);
       if (event.type === EventType.DELETE) {
@@ -332,6 +381,7 @@ export class WatchCache {
     }
     const last = response.events.at(-1)?.kv?.modRevision;
     // A header may be ahead of events that are still to come; only one without events says how far all has been seen.
+    if (last !== undefined) this.#eventRevision = Math.max(this.#eventRevision, last);
     if (last !== undefined) this.#advance(last);
     else if (!response.created) this.#advance(response.header?.revision ?? 0);
   }
@@ -341,6 +391,7 @@ export class WatchCache {
     if (this.#history.length > this.#historyMax * 1.25) {
       const dropped = this.#history.splice(0, this.#history.length - this.#historyMax);
       this.#historyStart = dropped.at(-1)!.revision;
+      this.#historyIsWhole = false;
     }
     const [now, before] = [this.#indexOf(change.now), this.#indexOf(change.before)];
     for (const wanted of new Set([undefined, now, before])) {

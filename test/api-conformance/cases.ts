@@ -3,8 +3,11 @@
  * that can express it, a real kube-apiserver among them where one is at hand: an expectation that it does not meet is a
  * wrong expectation.
  */
+import { accessCases } from './access-cases.ts';
 import { applyCases } from './apply-cases.ts';
+import { contentCases } from './content-cases.ts';
 import { deletionCases } from './deletion-cases.ts';
+import { discoveryCases } from './discovery-cases.ts';
 import { fieldCases } from './field-cases.ts';
 import { listCases } from './list-cases.ts';
 import { partCases } from './part-cases.ts';
@@ -13,4 +16,16 @@ import type { Case } from './subject.ts';
 import { watchCases } from './watch-cases.ts';
 import { writeCases } from './write-cases.ts';
 
-export const cases: readonly Case[] = [...listCases, ...fieldCases, ...watchCases, ...pathCases, ...writeCases, ...applyCases, ...partCases, ...deletionCases];
+export const cases: readonly Case[] = [
+  ...listCases,
+  ...fieldCases,
+  ...watchCases,
+  ...pathCases,
+  ...contentCases,
+  ...accessCases,
+  ...discoveryCases,
+  ...writeCases,
+  ...applyCases,
+  ...partCases,
+  ...deletionCases,
+];

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { refusal, refusedWith, type ListDoc } from './api.ts';
 import { configMap } from './manifests.ts';
-import type { Case, Subject } from './subject.ts';
+import { hastened, type Case, type Subject } from './subject.ts';
 
 const names = ({ items }: ListDoc) => items.map(({ metadata }) => metadata.name).join(' ');
 
@@ -118,18 +118,19 @@ export const listCases: readonly Case[] = [
   },
   {
     name: 'list: a version of the future, which may come, is a timeout with its cause',
-    async run({ api, at, namespace }) {
+    async run(subject) {
+      const { api, at, namespace } = subject;
       const { resourceVersion } = await api.list(at('configmaps'));
       const future = String(Number(resourceVersion) + 1_000_000);
       const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
       for (const query of [{}, { resourceVersionMatch: 'NotOlderThan' }, { resourceVersionMatch: 'Exact' }, { limit: 1 }]) {
-        const status = await refusedWith(api.list(at('configmaps'), { resourceVersion: future, ...query }));
+        const status = await hastened(subject, refusedWith(api.list(at('configmaps'), { resourceVersion: future, ...query })));
         expect(status).toMatchObject({ code: 504, reason: 'Timeout', details: { causes } });
         expect(status.message).toMatch(new RegExp(`^Timeout: Too large resource version: ${future}, current: \\d+$`));
         // Of what is asked of a cache it may have come a second later; a store has seen what there is.
         if (query.resourceVersionMatch !== 'Exact' && query.limit === undefined) expect(status.details?.retryAfterSeconds).toBe(1);
       }
-      const one = await refusedWith(api.get(at('namespaces', namespace), { resourceVersion: future }));
+      const one = await hastened(subject, refusedWith(api.get(at('namespaces', namespace), { resourceVersion: future })));
       expect(one).toMatchObject({ code: 504, reason: 'Timeout', details: { causes, retryAfterSeconds: 1 } });
     },
   },

@@ -11,6 +11,7 @@ import {
   CompareTarget,
   EventType,
   RangeRequest,
+  StatusResponse,
   TxnRequest,
   WatchCreateRequest,
   WatchResponse,
@@ -112,7 +113,7 @@ export class MemoryStore implements StoreClient {
   leaseKeepAliveOnce = unimplemented;
   leaseTimeToLive = unimplemented;
   leaseLeases = unimplemented;
-  status = unimplemented;
+  status = () => Promise.resolve(StatusResponse.create({ header: this.#header(), version: '3.6.0' }));
   memberList = unimplemented;
   close(): void {
     this.breakWatches();

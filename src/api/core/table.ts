@@ -13,7 +13,7 @@ export interface TableColumn {
 export interface Table {
   readonly kind: 'Table';
   readonly apiVersion: 'meta.k8s.io/v1';
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string; readonly remainingItemCount?: number };
   readonly columnDefinitions: readonly TableColumn[];
   readonly rows: readonly { readonly cells: readonly (string | number)[]; readonly object: unknown }[];
 }
@@ -36,14 +36,15 @@ export function columnsOfAnswer(kind: Kind, subresource: string): readonly Colum
 
 export function tableOf(
   kind: Kind,
-  list: { readonly resourceVersion: string; readonly continue: string; readonly items: readonly KubeObject[] },
+  list: { readonly resourceVersion: string; readonly continue: string; readonly items: readonly KubeObject[]; readonly remainingItemCount: number | undefined },
   wallMs: number,
 ): Table {
   const columns = columnsOf(kind);
+  const { resourceVersion, continue: token, remainingItemCount } = list;
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
-    metadata: { resourceVersion: list.resourceVersion, ...(list.continue === '' ? {} : { continue: list.continue }) },
+    metadata: { resourceVersion, ...(token === '' ? {} : { continue: token }), ...(remainingItemCount === undefined ? {} : { remainingItemCount }) },
     columnDefinitions: columnDefinitionsOf(columns),
     rows: list.items.map((object) => ({ cells: cellsOf(columns, object, wallMs), object: partialOf(object, 'v1') })),
   };
@@ -57,7 +58,14 @@ export function cellsOf(columns: readonly Column[], object: KubeObject, wallMs: 
   return columns.map(({ value }) => value(object, wallMs));
 }
 
+/** A bookmark in a watch of tables: what it says stands beside a row without a text, where Kubernetes has it. */
+export function bookmarkTable(columns: readonly Column[], { version, metadata, object }: { readonly version: string; readonly metadata: { readonly resourceVersion: string }; readonly object: unknown }): object {
+  const { resourceVersion } = metadata;
+  const rows = [{ cells: columns.map(() => ''), object }];
+  return { kind: 'Table', apiVersion: `meta.k8s.io/${version}`, metadata: { resourceVersion }, columnDefinitions: null, rows };
+}
+
 /** The object's metadata alone. */
-export function partialOf({ metadata }: KubeObject, version: string): object {
+export function partialOf({ metadata }: { readonly metadata: object }, version: string): object {
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata };
 }

@@ -23,6 +23,7 @@ import { WireError, type Init } from '../../proto/wire.ts';
 import type { FieldValidation } from '../core/draft.ts';
 import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
+import { bookmarkTable, columnsOf, partialOf } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PatchType, Ref, Registry, Written } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
@@ -191,10 +192,13 @@ function plainEvent(kind: Kind, { encoding }: WatchRequest): (event: CacheEvent)
 function tableEvent(registry: Registry, kind: Kind, encoding: number): (event: CacheEvent) => Init<WatchEvent> {
   return (event) => {
     const resourceVersion = String(event.revision);
-    const items = event.type === 'BOOKMARK' ? [] : [event.cached.object];
-    const table = registry.tableOf({ kind, resourceVersion, continue: '', items, remainingItemCount: undefined });
-    const shown = event.type === 'BOOKMARK' ? { ...table, metadata: bookmarkMeta(event) } : table;
-    return { type: event.type, resourceVersion, object: encodeJson(shown, encoding) };
+    if (event.type === 'BOOKMARK') {
+      const metadata = bookmarkMeta(event);
+      const table = bookmarkTable(columnsOf(kind), { version: 'v1', metadata, object: partialOf({ metadata }, 'v1') });
+      return { type: event.type, resourceVersion, object: encodeJson(table, encoding) };
+    }
+    const table = registry.tableOf({ kind, resourceVersion, continue: '', items: [event.cached.object], remainingItemCount: undefined });
+    return { type: event.type, resourceVersion, object: encodeJson(table, encoding) };
   };
 }
 

@@ -85,6 +85,7 @@ export class ResourceFace {
     const options = listOptions(exchange.query);
     const showing = this.#showing(exchange, negotiated);
     const listed = await this.#options.registry.list(ref, options);
+    checkMetadataOf(listed.kind, negotiated, true);
     if (negotiated.format === 'yaml') return exchange.reply.send(200, listDocument(listed, showing), 'yaml');
     await exchange.reply.sendChunks(200, listChunks(listed, showing), negotiated.contentType);
   }
@@ -204,7 +205,10 @@ export class ResourceFace {
 
   #shaped(exchange: Exchange, ref: Ref, negotiated: Negotiated, object: KubeObject): object {
     const { shape, includeObject: include, wallMs } = this.#showing(exchange, negotiated);
-    if (shape.as === 'partial') return partialOf(object, shape.version);
+    if (shape.as === 'partial') {
+      checkMetadataOf(this.#options.registry.kindOf(ref), negotiated, false);
+      return partialOf(object, shape.version);
+    }
     if (shape.as === 'object') return object;
     const columns = columnsOfAnswer(this.#options.registry.kindOf(ref), ref.subresource);
     const metadata = { resourceVersion: object.metadata.resourceVersion };
@@ -256,4 +260,12 @@ function checkPlace({ info }: Kind, { namespace, name }: Ref, verb: Verb): void 
   if (!info.namespaced && namespace !== '') throw unknownResource();
   if (!info.namespaced || namespace !== '' || verb === 'list' || verb === 'watch') return;
   throw name === '' ? methodNotAllowed() : unknownResource();
+}
+
+/** Metadata alone is asked for as that of an object or of a list. In Kubernetes' words, with its own type's name. */
+function checkMetadataOf({ info }: Kind, { shape }: Negotiated, isList: boolean): void {
+  if (shape.as !== 'partial' || shape.isList === isList) return;
+  const type = `*${info.group === '' ? 'core' : info.group.split('.', 1)[0]}.${info.kind}${isList ? 'List' : ''}`;
+  const asked = `you requested PartialObjectMetadata${shape.isList ? 'List' : ''}`;
+  throw new ApiError('NotAcceptable', `${asked}, but the requested object is ${isList ? '' : 'not '}a list (${type})`);
 }

@@ -7,7 +7,7 @@ import { fromUtf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { ApiError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
-import { columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
+import { bookmarkTable, columnDefinitionsOf, columnsOf, partialOf } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { bookmarkMeta, type Bookmark, type CacheEvent, type CacheWatch } from '../watch-cache.ts';
 import type { Shape } from './core/negotiation.ts';
@@ -204,12 +204,16 @@ function shapedLine({ kind, shape, includeObject }: WatchShowing, clock: Clock):
   };
 }
 
-function bookmarkLine({ kind, shape }: WatchShowing): (bookmark: Bookmark) => Uint8Array[] {
+function bookmarkLine({ kind, shape, includeObject }: WatchShowing): (bookmark: Bookmark) => Uint8Array[] {
+  const whole = (metadata: object) => ({ kind: kind.info.kind, apiVersion: apiVersionOf(kind.info), metadata });
   return (bookmark) => {
     const metadata = bookmarkMeta(bookmark);
-    if (shape.as === 'table') return [frame('BOOKMARK', { kind: 'Table', apiVersion: `meta.k8s.io/${shape.version}`, metadata, columnDefinitions: null, rows: [] })];
-    if (shape.as === 'partial') return [frame('BOOKMARK', { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${shape.version}`, metadata })];
-    return [frame('BOOKMARK', { kind: kind.info.kind, apiVersion: apiVersionOf(kind.info), metadata })];
+    if (shape.as === 'object') return [frame('BOOKMARK', whole(metadata))];
+    const { version } = shape;
+    const partial = partialOf({ metadata }, version);
+    if (shape.as === 'partial') return [frame('BOOKMARK', partial)];
+    const object = includeObject === 'None' ? null : includeObject === 'Object' ? whole(metadata) : partial;
+    return [frame('BOOKMARK', bookmarkTable(columnsOf(kind), { version, metadata, object }))];
   };
 }
 

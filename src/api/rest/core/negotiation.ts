@@ -7,7 +7,8 @@ export type Format = 'json' | 'yaml';
 export type Shape =
   | { readonly as: 'object' }
   | { readonly as: 'table'; readonly version: string }
-  | { readonly as: 'partial'; readonly version: string };
+  /** Of a list or of an object, whichever it turns out to be: who asks for the other is refused. */
+  | { readonly as: 'partial'; readonly version: string; readonly isList: boolean };
 
 export interface Negotiated {
   readonly format: Format;
@@ -72,7 +73,7 @@ function shapeOf({ params }: MediaRange, shapes: 'all' | 'plain'): Shape | undef
   const version = params.get('v') ?? '';
   if (shapes === 'plain' || params.get('g') !== 'meta.k8s.io' || !META_VERSIONS.has(version)) return undefined;
   if (as === 'Table') return { as: 'table', version };
-  return as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList' ? { as: 'partial', version } : undefined;
+  return as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList' ? { as: 'partial', version, isList: as === 'PartialObjectMetadataList' } : undefined;
 }
 
 /** Of aggregated discovery: which version of it, if the client asks for one that is served, before plain JSON. */

@@ -168,7 +168,7 @@ export function includeObject(query: Parameters): IncludeObject {
   const text = query.get('includeObject') ?? '';
   if (text === '') return 'Metadata';
   if (text === 'None' || text === 'Metadata' || text === 'Object') return text;
-  throw badRequest(`Invalid TableOptions: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`);
+  throw badRequest(`Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`);
 }
 
 export function flag(query: Parameters, name: string): boolean {
