@@ -8,7 +8,8 @@ import { StatusResponse, type WatchResponse } from '../../src/proto/etcd.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const maps = ref('configmaps');
-const signal = new AbortController().signal;
+/** Nobody ends them. */
+const open = () => new AbortController().signal;
 const NAMES = ['a', 'b', 'c', 'd'];
 
 /** A server on the same store, whose cache of the kind begins with what is newest. */
@@ -68,7 +69,7 @@ test('one after another and many at a time, further and further back, and what h
   const versions = await write(old, 7, 20);
   const fresh = await freshServer(old.store);
   const wanted = versions.map((version) => versions.filter((one) => one > version).length);
-  const watches = await Promise.all(versions.toReversed().map((version) => fresh.api.watch(maps, { resourceVersion: String(version), signal })));
+  const watches = await Promise.all(versions.toReversed().map((version) => fresh.api.watch(maps, { resourceVersion: String(version), signal: open() })));
   const created = take(watches[0]!, 1);
   await fresh.api.create(maps, configMap('late'));
   expect(await created).toEqual(['ADDED late']);
@@ -80,12 +81,12 @@ test('what the store has forgotten, or more than is remembered, is Expired', asy
   const versions = await write(old, 9, 30);
   const [first, later] = [versions[2]!, versions[20]!];
   const small = await freshServer(old.store, { historyMax: 10 });
-  expect(await refusal(small.api.watch(maps, { resourceVersion: String(first), signal }))).toContain('410 Expired: too old resource version');
-  expect((await small.api.watch(maps, { resourceVersion: String(later), signal })).takeAll().length).toBe(versions.filter((one) => one > later).length);
+  expect(await refusal(small.api.watch(maps, { resourceVersion: String(first), signal: open() }))).toContain('410 Expired: too old resource version');
+  expect((await small.api.watch(maps, { resourceVersion: String(later), signal: open() })).takeAll().length).toBe(versions.filter((one) => one > later).length);
   await old.store.compact({ revision: later });
   const fresh = await freshServer(old.store);
-  expect(await refusal(fresh.api.watch(maps, { resourceVersion: String(first), signal }))).toContain('410 Expired: too old resource version');
-  expect((await fresh.api.watch(maps, { resourceVersion: String(later), signal })).takeAll().length).toBe(versions.filter((one) => one > later).length);
+  expect(await refusal(fresh.api.watch(maps, { resourceVersion: String(first), signal: open() }))).toContain('410 Expired: too old resource version');
+  expect((await fresh.api.watch(maps, { resourceVersion: String(later), signal: open() })).takeAll().length).toBe(versions.filter((one) => one > later).length);
 });
 
 /** As etcd was before 3.4.25: it answers how far a watch is ahead of events that are still to come. */
@@ -118,7 +119,7 @@ test('an old etcd that tells of its progress too early costs no event, and its p
   const store = new EarlyStore();
   const fixture = await freshServer(store);
   const before = (await fixture.api.list(maps)).resourceVersion;
-  const watch = await fixture.api.watch(maps, { resourceVersion: before, signal });
+  const watch = await fixture.api.watch(maps, { resourceVersion: before, signal: open() });
   store.isHolding = true;
   const { object } = await fixture.api.create(maps, configMap('a'));
   // The cache asks how far it is, and is told that it has seen what it has not.
@@ -128,5 +129,5 @@ test('an old etcd that tells of its progress too early costs no event, and its p
   expect(await first).toEqual(['ADDED a']);
   expect((await fixture.api.list(maps, { resourceVersion: '0' })).items.map(({ metadata }) => metadata.name)).toEqual(['a']);
   const fresh = await freshServer(store);
-  expect(await refusal(fresh.api.watch(maps, { resourceVersion: before, signal }))).toContain('410 Expired: too old resource version');
+  expect(await refusal(fresh.api.watch(maps, { resourceVersion: before, signal: open() }))).toContain('410 Expired: too old resource version');
 });

@@ -21,6 +21,7 @@ import { bind, RpcCode, RpcError, type BoundService, type CallContext } from '..
 import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '../../proto/struct.ts';
 import { WireError, type Init } from '../../proto/wire.ts';
 import type { FieldValidation } from '../core/draft.ts';
+import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import { bookmarkTable, columnsOf, includeObject, partialOf, type Table } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
@@ -114,9 +115,9 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         const { object, encoding, dryRun, fieldManager } = request;
         const ref = refToChange(request.ref, 'create');
         return admission.unary(context, 'create', ref, async (user) => {
-          const body = decodeObject(object);
+          const { body, duplicates } = decodeObject(object);
           if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
-          return written(await registry.create(ref, body, { user, dryRun, fieldManager, ...validationOf(request.fieldValidation) }), encoding);
+          return written(await registry.create(ref, body, { user, dryRun, fieldManager, duplicates, ...validationOf(request.fieldValidation) }), encoding);
         });
       },
       update: (request, context) => {
@@ -124,7 +125,8 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         const ref = refToChange(request.ref, 'update');
         return admission.unary(context, 'update', ref, async (user) => {
           const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
-          return written(await registry.update(ref, decodeObject(object), options), encoding);
+          const { body, duplicates } = decodeObject(object);
+          return written(await registry.update(ref, body, { ...options, duplicates }), encoding);
         });
       },
       patch: (request, context) => {
@@ -141,7 +143,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         const { object, encoding, dryRun, fieldManager, force } = request;
         const ref = refToChange(request.ref, 'patch');
         return admission.unary(context, 'patch', ref, async (user) =>
-          written(await registry.apply(ref, decodeObject(object), { user, dryRun, fieldManager, force }), encoding),
+          written(await registry.apply(ref, decodeObject(object).body, { user, dryRun, fieldManager, force }), encoding),
         );
       },
       delete: (request, context) => {
@@ -237,10 +239,13 @@ function encodeJson(json: object, encoding: number): Init<ApiObject> {
   return { encoding: { case: 'fields', value: structFromJson(json) } };
 }
 
-function decodeObject(object: ApiObject | undefined): unknown {
+function decodeObject(object: ApiObject | undefined): { readonly body: unknown; readonly duplicates: readonly string[] } {
   const encoding = object?.encoding;
   if (encoding === undefined) throw badRequest('object is required');
-  return encoding.case === 'fields' ? checkDepth(structToJson(encoding.value)) : parseJsonBody(toUtf8(encoding.value), 'object');
+  if (encoding.case === 'fields') return { body: checkDepth(structToJson(encoding.value)), duplicates: [] };
+  const text = toUtf8(encoding.value);
+  const body = parseJsonBody(text, 'object');
+  return { body, duplicates: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
 }
 
 function patchBody({ patch }: PatchRequest): unknown {
