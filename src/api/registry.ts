@@ -882,9 +882,11 @@ function decodeApplied({ info, ...kind }: Kind, body: unknown, { duplicates, fie
   if (unknown !== undefined) {
     const path = String(JSON.parse(unknown.slice('unknown field '.length)));
     const { name: called } = draft.object.metadata;
-    throw badRequest(`failed to create typed patch object (/${called}; ${apiVersionOf(info)}, Kind=${info.kind}): .${path}: field not declared in schema`);
+    throw badRequest(`failed to create typed patch object (/${called}; ${info.group}/${info.version}, Kind=${info.kind}): .${path}: field not declared in schema`);
   }
-  if (fieldValidation === 'Strict' && draft.warnings.length > 0) throw badRequest(`error strict decoding YAML: ${draft.warnings.join(', ')}`);
+  if (fieldValidation === 'Strict' && draft.warnings.length > 0) {
+    throw badRequest(`error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n  ${draft.warnings.join('\n  ')}`);
+  }
   return fieldValidation === 'Ignore' ? { ...draft, warnings: [] } : draft;
 }
 
