@@ -6,7 +6,6 @@ import { sleep, withDeadline, type Clock, type Millis } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { isReason } from '../kube/errors.ts';
-import type { KubeObject } from '../kube/types.ts';
 import { planKubernetesService, SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_NAME_LABEL, type ServerAddress, type ServiceAction, type ServiceOptions } from './core/kubernetes-service.ts';
 import { infoOf } from './kinds/info.ts';
 import type { Ref, Registry } from './registry.ts';

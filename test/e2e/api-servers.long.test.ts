@@ -71,7 +71,7 @@ class Writer {
   readonly #clients = new Map<number, RestClient>();
   readonly #token = readFileSync(adminTokenFile(cluster.dataDir), 'utf8').trim();
   readonly #ca = readFileSync(join(pkiDir(cluster.dataDir), 'ca.crt'));
-  readonly #ports = readCluster(cluster.dataDir)!.parts.filter(({ name }) => /^apiserver/.test(name)).map(({ addresses }) => Number(addresses[1]!.split(':')[1]));
+  readonly #ports = readCluster(cluster.dataDir)!.parts.filter(({ name }) => name.startsWith('apiserver')).map(({ addresses }) => Number(addresses[1]!.split(':')[1]));
 
   /** Resolves with its version once the object has that turn, by whomever it came to be written. */
   async write(name: string, turn: number): Promise<void> {

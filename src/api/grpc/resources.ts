@@ -74,7 +74,7 @@ export interface ResourcesOptions {
 
 export function resourcesService({ registry, reviews, usages, admission }: ResourcesOptions): BoundService {
   const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (usages.has(ref) ? usages : registry);
-  const refToChange = (sent: ResourceRef | undefined, verb: string): Ref => {
+  const refToChange = (sent: ResourceRef | undefined): Ref => {
     const ref = refOf(sent);
     if (usages.has(ref)) throw methodNotAllowed();
     return ref;
@@ -108,12 +108,12 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         });
       },
       watch: (request, context) => {
-        const ref = refToChange(request.ref, 'watch');
+        const ref = refToChange(request.ref);
         return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
       },
       create: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refToChange(request.ref, 'create');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'create', ref, async (user) => {
           const { body, duplicates } = decodeObject(object);
           if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
@@ -122,7 +122,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       update: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refToChange(request.ref, 'update');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'update', ref, async (user) => {
           const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
           const { body, duplicates } = decodeObject(object);
@@ -131,7 +131,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       patch: (request, context) => {
         const { encoding, dryRun, fieldManager } = request;
-        const ref = refToChange(request.ref, 'patch');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'patch', ref, async (user) => {
           const type = PATCH_TYPES[request.patchType];
           if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
@@ -141,14 +141,14 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       apply: (request, context) => {
         const { object, encoding, dryRun, fieldManager, force } = request;
-        const ref = refToChange(request.ref, 'patch');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'patch', ref, async (user) =>
           written(await registry.apply(ref, decodeObject(object).body, { user, dryRun, fieldManager, force }), encoding),
         );
       },
       delete: (request, context) => {
         const { encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
-        const ref = refToChange(request.ref, 'delete');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'delete', ref, async () => {
           const preconditions = preconditionsOf(request.preconditions);
           const object = await registry.delete(ref, { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
@@ -156,7 +156,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         });
       },
       deleteCollection: (request, context) => {
-        const ref = refToChange(request.ref, 'deletecollection');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'deletecollection', ref, async () => {
           const listed = await registry.deleteCollection(ref, request);
           const items = listed.items.map((object) => encodeObject(object, request.encoding));

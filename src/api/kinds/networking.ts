@@ -4,7 +4,7 @@ import { type FieldError, forbiddenField, invalid, required } from '../../kube/e
 import { checkCidr, checkDnsLabel, checkDnsSubdomain, checkIp, checkPortName, checkPortNumber, isIPv4, isIPv6 } from '../../kube/names.ts';
 import { formatSelector, validateSelector } from '../../kube/selector.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
-import { checked, immutableField, oneOf } from '../core/validate.ts';
+import { checked, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, shown, textAt, type Kind } from './kind.ts';
 
@@ -162,7 +162,6 @@ export const ingressClasses: Kind = {
     if (controller === '') return [required('spec.controller')];
     return /^[^/]+\/./.test(controller) ? [] : [invalid('spec.controller', controller, 'must be a domain-prefixed path (such as "acme.io/foo")')];
   },
-  validateUpdate: (object, old) => immutableField('spec.controller', textAt(object, 'spec', 'controller'), textAt(old, 'spec', 'controller')),
   columns: [
     column('Controller', (object) => textAt(object, 'spec', 'controller')),
     column('Parameters', (object) => {

@@ -4,7 +4,7 @@ import { type FieldError, duplicate, forbiddenField, invalid, required } from '.
 import { checkCidr, checkDnsLabel, checkDnsSubdomain, checkIp, checkPortName, checkPortNumber, isIPv6 } from '../../kube/names.ts';
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge } from '../../kube/age.ts';
-import { checked, findDuplicates, immutableField, oneOf, validateLabels } from '../core/validate.ts';
+import { checked, findDuplicates, oneOf, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, textAt, wide, type Kind } from './kind.ts';
 
@@ -133,11 +133,16 @@ function validateAffinity({ sessionAffinity, sessionAffinityConfig }: FullSpec):
 
 /** Of an address that others than this machine can reach. */
 function validatePublicIp(ip: string, path: string): FieldError[] {
+  const isLoopback = checkIp(ip).length === 0 && (ip.startsWith('127.') || ip === '::1');
+  return isLoopback ? [invalid(path, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)')] : validateReachedIp(ip, path);
+}
+
+/** Of what stands behind a service. Loopback will do: pods that are processes, and servers, of one machine have such addresses. */
+function validateReachedIp(ip: string, path: string): FieldError[] {
   const errors = checked(path, ip, checkIp(ip));
   if (errors.length > 0) return errors;
   const refuse = (why: string) => [invalid(path, ip, why)];
   if (ip === '0.0.0.0' || ip === '::') return refuse('may not be unspecified (0.0.0.0 or ::)');
-  if (ip.startsWith('127.') || ip === '::1') return refuse('may not be in the loopback range (127.0.0.0/8, ::1/128)');
   return ip.startsWith('169.254.') ? refuse('may not be in the link-local range (169.254.0.0/16, fe80::/10)') : [];
 }
 
@@ -222,7 +227,7 @@ function validateSubset({ addresses = [], notReadyAddresses = [], ports = [] }: 
   const errors: FieldError[] = [];
   if (addresses.length === 0 && notReadyAddresses.length === 0) errors.push(required(path, 'must specify `addresses` or `notReadyAddresses`'));
   const check = (list: readonly { readonly ip: string }[], at: string) => list.forEach(({ ip }, index) => {
-    errors.push(...validatePublicIp(ip, `${at}[${index}].ip`));
+    errors.push(...validateReachedIp(ip, `${at}[${index}].ip`));
     // Kubernetes says it twice, in other words.
     if (checkIp(ip).length > 0) errors.push(invalid(`${at}[${index}].ip`, ip, 'must be a valid IP address'));
   });
@@ -269,12 +274,14 @@ export const endpointSlices: Kind = {
     else errors.push(...oneOf('addressType', addressType, ['FQDN', 'IPv4', 'IPv6']));
     list.forEach(({ addresses }, index) => {
       if (addresses.length === 0) errors.push(required(`endpoints[${index}].addresses`));
-      addresses.forEach((address, at) => errors.push(...checked(`endpoints[${index}].addresses[${at}]`, address, checkAddress(addressType, address))));
     });
     errors.push(...findDuplicates(ports.map(({ name }) => name), (index) => `ports[${index}].name`));
     ports.forEach(({ protocol }, index) => errors.push(...oneOf(`ports[${index}].protocol`, protocol, PROTOCOLS)));
     return errors;
   },
+  validateCreate: (object) => validateAddresses(typed<EndpointSlice>(object), []),
+  // Of another type of addresses only the type is said, not that none of them is of it.
+  validateUpdate: (object, old) => validateAddresses(typed<EndpointSlice>(object), typed<EndpointSlice>(old).endpoints.flatMap(({ addresses }) => addresses)),
   selectableFields: {},
   columns: [
     column('AddressType', (object) => textAt(object, 'addressType')),
@@ -282,6 +289,12 @@ export const endpointSlices: Kind = {
     column('Endpoints', (object) => shortList(typed<EndpointSlice>(object).endpoints.flatMap(({ addresses }) => addresses), '<unset>')),
   ],
 };
+
+function validateAddresses({ addressType, endpoints: list }: EndpointSlice, accepted: readonly string[]): FieldError[] {
+  return list.flatMap(({ addresses }, index) =>
+    addresses.flatMap((address, at) => (accepted.includes(address) ? [] : checked(`endpoints[${index}].addresses[${at}]`, address, checkAddress(addressType, address)))),
+  );
+}
 
 function checkAddress(type: string, address: string): string[] {
   if (type === 'FQDN') return checkDnsSubdomain(address);

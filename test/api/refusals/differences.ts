@@ -26,6 +26,7 @@ export const DIFFERENCES: Readonly<Record<string, Difference>> = Object.fromEntr
   ...causes('Every answer is a Status, of an unknown group too.', 'a group that is none'),
   ...causes('Our service accounts are looked up before the object is validated; the recorded server ran without that admission plugin.', 'pod: a bad service account name'),
   ...causes('A manifest without the service account that the server has put in changes that too; the recorded server puts none in.', 'pod update: no image'),
+  ...causes('Pods that are processes of one machine, and its API servers, have loopback addresses, and stand behind Services.', 'endpoints: a loopback address'),
   ...causes('Only controllers write it, and ours are not checked against themselves.', 'status: counts below none'),
   ...words(READER, 'not JSON', 'no body', 'JSON that is a text', 'JSON that is a list', 'JSON with something behind', 'YAML that is none', 'a kind that is a number'),
   ...words(READER, 'a patch that is not JSON', 'apply: YAML that is none', 'a deletion whose body is a list', 'a deletion whose body is not JSON', 'strategic patch: a text in place of a list'),
