@@ -22,12 +22,14 @@ import {
   isReason,
   methodNotAllowed,
   notFound,
+  required,
   unknownResource,
 } from '../kube/errors.ts';
 import { apiVersionOf } from '../kube/resources.ts';
 import { cloneJson, equalJson, isRecord, type KubeObject, type ManagedFieldsEntry, type Status } from '../kube/types.ts';
 import { ServiceAllocator, type AllocationRules, type Claims } from './allocator.ts';
 import {
+  checkDeletePreconditions,
   checkDeletion,
   checkPreconditions,
   decodeConfig,
@@ -79,6 +81,8 @@ export interface WriteOptions {
   readonly user?: Requester;
   readonly dryRun?: boolean;
   readonly fieldValidation?: FieldValidation;
+  /** What is to be said of fields that the body has twice. */
+  readonly duplicates?: readonly string[];
   readonly preconditions?: Preconditions | undefined;
   /** Who writes, as `metadata.managedFields` names it. */
   readonly fieldManager?: string;
@@ -381,7 +385,7 @@ export class Registry {
     if (isView(kind)) {
       return this.#writeThrough(kind, ref, { body, isNew: true, isConfig: false }, options, (stored, sent, rest) => this.create(stored, sent, rest));
     }
-    const { object: sent, warnings } = decodeObject(kind, body, options.fieldValidation ?? 'Strict');
+    const { object: sent, warnings } = decodeObject(kind, body, options.fieldValidation ?? 'Strict', options.duplicates);
     const { generateName = '', resourceVersion = '' } = sent.metadata;
     if (resourceVersion !== '') throw badRequest('resourceVersion should not be set on objects to be created');
     const namespace = this.#namespaceFor(kind, ref, sent);
@@ -441,11 +445,13 @@ export class Registry {
       });
       return { object: scaleOf(object), warnings: [] };
     }
-    const { object: sent, warnings } = decodeObject(kind, body, validation);
+    const { object: sent, warnings } = decodeObject(kind, body, validation, options.duplicates);
+    if (sent.metadata.name === '') throw badRequest(`the name of the object (${ref.name} based on URL) was undeterminable: name must be provided`);
     checkName(sent, ref);
     this.#namespaceFor(kind, ref, sent);
     let advice: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
+      checkHasVersion(kind, sent, options);
       checkVersion(kind, sent, current);
       const draft = this.#updated(kind, sent, current, part);
       advice = adviceOn(kind, draft, current);
@@ -464,7 +470,8 @@ export class Registry {
     let warnings: readonly string[] = [];
     const object = await this.#change(target, options, (current) => {
       if (part === 'scale') {
-        const scale = decodeScale(patched('V1Scale', scaleOf(current), patch), validation);
+        const body = patched('V1Scale', scaleOf(current), patch);
+        const scale = decodePatched({ body, patch }, () => decodeScale(body, validation));
         checkVersion(kind, scale, current);
         return this.#scaled(target, current, scale, options);
       }
@@ -488,12 +495,12 @@ export class Registry {
     const target = this.#target(ref);
     const { kind } = target;
     if (!options.fieldManager) {
-      throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
+      throw invalidObject(PATCH_OPTIONS, '', [required('fieldManager', 'is required for apply patch')]);
     }
     const part = this.#checkSubresource(kind, ref, WRITTEN_PARTS);
     const validation = options.fieldValidation ?? 'Strict';
     const { object: config, warnings } =
-      part === 'scale' ? { object: configOfScale(kind, decodeScale(body, validation)), warnings: [] } : decodeConfig(kind, body, validation);
+      part === 'scale' ? { object: configOfScale(kind, decodeScale(body, validation)), warnings: [] } : decodeApplied(kind, body, options);
     if (config.metadata.managedFields !== undefined) throw badRequest('metadata.managedFields must be nil');
     checkName(config, ref);
     this.#namespaceFor(kind, ref, config);
@@ -536,7 +543,7 @@ export class Registry {
     { current, patch, validation }: { readonly current: KubeObject; readonly patch: { readonly type: PatchType; readonly body: unknown }; readonly validation: FieldValidation },
   ): Draft {
     const body = patched(shown.model, shownAs(shown, current), patch);
-    if (!isView(shown)) return decodePatched(kind, { body, patch }, validation);
+    if (!isView(shown)) return decodePatched({ body, patch }, () => decodeObject(kind, body, validation));
     const sent = sentThrough(shown, body, { validation, isNew: false, isConfig: false });
     return { object: decodeObject(kind, sent.object, 'Ignore').object, warnings: sent.warnings };
   }
@@ -618,7 +625,7 @@ export class Registry {
       if (stored === undefined) throw notFound(kind.info, ref.name);
       const current: Stored = stored;
       try {
-        checkPreconditions(kind, current.object, query.preconditions ?? {});
+        checkDeletePreconditions(kind, current.object, query.preconditions ?? {});
       } catch (error) {
         if (!isGuess) throw error;
         ({ stored, isGuess } = await this.#read(target));
@@ -650,6 +657,7 @@ export class Registry {
   async deleteCollection(ref: Ref, query: DeleteQuery & Pick<ListQuery, 'labelSelector' | 'fieldSelector'> = {}): Promise<Listed> {
     const kind = this.kindOf(ref);
     if (kind === this.#namespaceKind || (kind.info.namespaced && ref.namespace === '')) throw methodNotAllowed();
+    checkDeletion({ gracePeriodSeconds: query.gracePeriodSeconds, propagationPolicy: query.propagationPolicy ?? '', orphanDependents: query.orphanDependents });
     const listed = await this.list(ref, { labelSelector: query.labelSelector ?? '', fieldSelector: query.fieldSelector ?? '' });
     const items: KubeObject[] = [];
     for (const { metadata } of listed.items) {
@@ -828,6 +836,8 @@ function withManagers(object: KubeObject, managedFields: ManagedFieldsEntry[] | 
   return { ...object, metadata: managedFields === undefined ? metadata : { ...metadata, managedFields } };
 }
 
+const PATCH_OPTIONS = { group: 'meta.k8s.io', resource: '', kind: 'PatchOptions' } as const;
+
 function checkManager(fieldManager: string): void {
   const problem =
     fieldManager.length > MANAGER_LENGTH_MAX
@@ -860,10 +870,30 @@ function checkPatch({ type, body }: { readonly type: PatchType; readonly body: u
   throw badRequest(`error decoding patch: json: cannot unmarshal ${found} into Go value of type ${wanted}`);
 }
 
+/** Who applies says what it is, and only fields that there are: nobody could own the others. */
+function decodeApplied({ info, ...kind }: Kind, body: unknown, { duplicates, fieldValidation = 'Strict' }: ApplyOptions): Draft {
+  const { apiVersion, kind: name } = isRecord(body) ? body : {};
+  if (isRecord(body) && (apiVersion !== apiVersionOf(info) || name !== info.kind)) {
+    const [group, version] = typeof apiVersion === 'string' && apiVersion.includes('/') ? apiVersion.split('/', 2) : ['', apiVersion];
+    throw badRequest(`invalid object type: ${[group, version].map((text) => (typeof text === 'string' ? text : '')).join('/')}, Kind=${typeof name === 'string' ? name : ''}`);
+  }
+  const draft = decodeConfig({ info, ...kind }, body, 'Warn', duplicates);
+  const unknown = draft.warnings.find((warning) => warning.startsWith('unknown field '));
+  if (unknown !== undefined) {
+    const path = String(JSON.parse(unknown.slice('unknown field '.length)));
+    const { name: called } = draft.object.metadata;
+    throw badRequest(`failed to create typed patch object (/${called}; ${info.group}/${info.version}, Kind=${info.kind}): .${path}: field not declared in schema`);
+  }
+  if (fieldValidation === 'Strict' && draft.warnings.length > 0) {
+    throw badRequest(`error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n  ${draft.warnings.join('\n  ')}`);
+  }
+  return fieldValidation === 'Ignore' ? { ...draft, warnings: [] } : draft;
+}
+
 /** What does not fit the kind's types is the patch's fault, not its body's. */
-function decodePatched(kind: Kind, { body, patch }: { readonly body: unknown; readonly patch: { readonly type: PatchType; readonly body: unknown } }, validation: FieldValidation): Draft {
+function decodePatched<T>({ body, patch }: { readonly body: unknown; readonly patch: { readonly type: PatchType; readonly body: unknown } }, read: () => T): T {
   try {
-    return decodeObject(kind, body, validation);
+    return read();
   } catch (error) {
     if (!(error instanceof UnfitBody)) throw error;
     const isStrategic = patch.type === 'strategic';
@@ -881,6 +911,11 @@ function checkVersion(kind: Kind, sent: KubeObject, current: KubeObject): void {
     throw invalidObject(kind.info, current.metadata.name, [invalid('metadata.resourceVersion', resourceVersion, 'must be a number')]);
   }
   throw conflict(kind.info, current.metadata.name, STALE_OBJECT);
+}
+
+function checkHasVersion({ info, updatesNeedVersion }: Kind, { metadata }: KubeObject, { preconditions }: WriteOptions): void {
+  if (updatesNeedVersion !== true || metadata.resourceVersion || preconditions?.resourceVersion) return;
+  throw invalidObject({ ...info, kind: info.resource }, metadata.name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')]);
 }
 
 function checkName({ metadata }: KubeObject, { name }: Ref): void {

@@ -72,7 +72,8 @@ export interface FieldError {
     | 'FieldValueNotSupported'
     | 'FieldValueDuplicate'
     | 'FieldValueForbidden'
-    | 'FieldValueTooLong';
+    | 'FieldValueTooLong'
+    | 'FieldValueNotFound';
   readonly field: string;
   readonly message: string;
 }
@@ -82,17 +83,26 @@ export function required(field: string, detail = ''): FieldError {
 }
 
 export function invalid(field: string, value: unknown, detail: string): FieldError {
-  return { reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value)}: ${detail}` };
+  return { reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value ?? null)}: ${detail}` };
 }
 
+/** The words in the order in which Kubernetes names them. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  const list = [...supported].sort().map((word) => JSON.stringify(word)).join(', ');
-  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`;
+  const list = supported.map((word) => JSON.stringify(word)).join(', ');
+  const message = `Unsupported value: ${JSON.stringify(value ?? null)}: supported values: ${list}`;
   return { reason: 'FieldValueNotSupported', field, message };
 }
 
 export function duplicate(field: string, value: unknown): FieldError {
   return { reason: 'FieldValueDuplicate', field, message: `Duplicate value: ${JSON.stringify(value)}` };
+}
+
+export function tooLong(field: string, bytesMax: number): FieldError {
+  return { reason: 'FieldValueTooLong', field, message: `Too long: may not be more than ${bytesMax} bytes` };
+}
+
+export function notFoundField(field: string, value: unknown): FieldError {
+  return { reason: 'FieldValueNotFound', field, message: `Not found: ${JSON.stringify(value)}` };
 }
 
 export function forbiddenField(field: string, detail: string): FieldError {
@@ -140,7 +150,8 @@ export function forbidden(info: Named, name: string, why: string, causes?: Statu
 export function invalidObject(info: Named, name: string, errors: readonly FieldError[]): ApiError {
   const texts = [...new Set(errors.map((error) => `${error.field}: ${error.message}`))];
   const all = texts.length === 1 ? texts[0]! : `[${texts.join(', ')}]`;
-  const causes = errors.map(({ reason, field, message }) => ({ reason, message, field }));
+  const isFirst = (error: FieldError, index: number) => errors.findIndex((other) => other.field === error.field && other.message === error.message) === index;
+  const causes = errors.filter(isFirst).map(({ reason, field, message }) => ({ reason, message, field }));
   const details = { ...about(info, name), kind: info.kind, causes };
   return new ApiError('Invalid', `${qualifiedKind(info)} ${quote(name)} is invalid: ${all}`, { details });
 }

@@ -4,6 +4,7 @@
  */
 const PATTERN = /^([+-]?)0*(\d*)(?:\.(\d*))?(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?\d+)?$/;
 const NANO = 1_000_000_000n;
+export const NANO_PER_UNIT = NANO;
 /** Longer text is no number that somebody means, and a BigInt that fills the memory. */
 const TEXT_LENGTH_MAX = 64;
 const EXPONENT_MAX = 60;

@@ -3,7 +3,7 @@
  * a value; matching is a function of the object alone.
  */
 import { checkLabelValue, checkQualifiedName } from './names.ts';
-import { type FieldError, invalid, notSupported, required } from './errors.ts';
+import { type FieldError, invalid, required } from './errors.ts';
 
 /** Of text there are three more, which differ in how they are written alone. */
 export type LabelOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt' | 'Equals' | 'DoubleEquals' | 'NotEquals';
@@ -127,7 +127,7 @@ export function validateSelector(selector: LabelSelector, path: string): FieldEr
           message: "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
         });
       }
-    } else errors.push(notSupported(`${at}.operator`, operator, ['In', 'NotIn', 'Exists', 'DoesNotExist']));
+    } else errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'));
   });
   return errors;
 }

@@ -4,13 +4,17 @@
  * wrong expectation.
  */
 import { accessCases } from './access-cases.ts';
+import { applyCases } from './apply-cases.ts';
 import { contentCases } from './content-cases.ts';
+import { deletionCases } from './deletion-cases.ts';
 import { discoveryCases } from './discovery-cases.ts';
 import { fieldCases } from './field-cases.ts';
 import { listCases } from './list-cases.ts';
+import { partCases } from './part-cases.ts';
 import { pathCases } from './path-cases.ts';
 import type { Case } from './subject.ts';
 import { watchCases } from './watch-cases.ts';
+import { writeCases } from './write-cases.ts';
 
 export const cases: readonly Case[] = [
   ...listCases,
@@ -20,4 +24,8 @@ export const cases: readonly Case[] = [
   ...contentCases,
   ...accessCases,
   ...discoveryCases,
+  ...writeCases,
+  ...applyCases,
+  ...partCases,
+  ...deletionCases,
 ];

@@ -88,7 +88,7 @@ test('what may not be applied is refused, and nothing is written', async () => {
   expect(await apply(configMap('x'), by('a\nb'))).toContain('should only contain printable characters');
   expect(await apply(configMap('x', {}, { managedFields: [] }))).toBe('400 BadRequest: metadata.managedFields must be nil');
   expect(await apply(configMap('y'))).toBe('400 BadRequest: the name of the object (y) does not match the name on the URL (x)');
-  expect(await apply({ ...configMap('x'), nonsense: 1 })).toContain('strict decoding error: unknown field "nonsense"');
+  expect(await apply({ ...configMap('x'), nonsense: 1 })).toContain('400 BadRequest: failed to create typed patch object (/x; /v1, Kind=ConfigMap): .nonsense: field not declared in schema');
   expect(await apply(configMap('x', {}, { uid: 'u' }))).toMatch(/^409 Conflict/);
   expect(await apply(deployment('web'), by('one'), ref('deployments', 'web', 'default', 'status'))).toBe('404 NotFound: deployments.apps "web" not found');
   expect(await apply(deployment('web', { replicas: -1 }), by('one'), ref('deployments', 'web'))).toContain('spec.replicas: Invalid value: -1');

@@ -154,7 +154,7 @@ test('a pod without a node is deleted at once; one on a node when its agent says
 test('a delete with another uid or version is a Conflict', async () => {
   const { object } = await api.create(ref('configmaps'), configMap('x'));
   expect(await refusal(api.delete(ref('configmaps', 'x'), { preconditions: { uid: 'other' } }))).toBe(
-    `409 Conflict: Operation cannot be fulfilled on configmaps "x": Precondition failed: UID in precondition: other, UID in object meta: ${object.metadata.uid}`,
+    `409 Conflict: Operation cannot be fulfilled on ConfigMap "x": the UID in the precondition (other) does not match the UID in record (${object.metadata.uid}). The object might have been deleted and then recreated`,
   );
   expect(await refusal(api.delete(ref('configmaps', 'x'), { preconditions: { resourceVersion: '1' } }))).toContain('409 Conflict');
 });

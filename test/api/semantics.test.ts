@@ -99,7 +99,7 @@ test('an ephemeral container is not taken away', async () => {
 // --- certificate signing requests
 
 const csrRef = (subresource = '') => at('certificates.k8s.io', 'certificatesigningrequests', 'c', '', subresource);
-const csr = { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'c' }, spec: { request: 'YQ==', signerName: 'example.com/one', usages: ['client auth'], username: 'forged' } };
+const csr = { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'c' }, spec: { request: Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\nYQ==\n-----END CERTIFICATE REQUEST-----\n').toString('base64'), signerName: 'example.com/one', usages: ['client auth'], username: 'forged' } };
 const verdict = (type: string, status = 'True') => ({ type: 'merge', body: { status: { conditions: [{ type, status, reason: 'r', message: 'm' }] } } }) as const;
 
 test('who asks for a certificate is written by the server', async () => {
@@ -160,7 +160,7 @@ test.each<[string, object, readonly string[] | undefined]>([
 test.each<[object, string]>([
   [
     { propagationPolicy: 'Sideways' },
-    '422 Invalid: DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": supported values: "Background", "Foreground", "Orphan"',
+    '422 Invalid: DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": supported values: "Foreground", "Background", "Orphan", "nil"',
   ],
   [
     { propagationPolicy: 'Orphan', orphanDependents: true },

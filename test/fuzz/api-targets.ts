@@ -1,7 +1,7 @@
 /** What the API server parses before it knows a kind: bodies, paths, queries, headers, selectors, quantities, tokens. */
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { assert } from '../../src/base/assert.ts';
-import { fromUtf8, toUtf8 } from '../../src/base/bytes.ts';
+import { asBuffer, fromUtf8, toUtf8 } from '../../src/base/bytes.ts';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
 import { UserError } from '../../src/base/errors.ts';
 import { createJwsKey } from '../../src/base/jws.ts';
@@ -42,7 +42,7 @@ export function refusesAsClient(error: unknown, ...codes: readonly number[]): fa
 async function readsBody(bytes: Uint8Array, format: negotiation.BodyFormat): Promise<boolean> {
   let body: unknown;
   try {
-    body = await parseBody(bytes, format);
+    ({ body } = await parseBody(bytes, format));
   } catch (error) {
     return refusesAsClient(error, 400);
   } finally {
@@ -208,11 +208,12 @@ const quantity: FuzzTarget = {
 
 const continueToken: FuzzTarget = {
   name: 'continue',
-  seeds: async () => ['a/b', 'é', ''].map((from) => fromUtf8(encodeContinue({ revision: 1234, from }))),
+  // What stands in a token: damage to its letters would seldom leave a document.
+  seeds: async () => ['a/b', 'é', 'a\0'].map((from) => Buffer.from(encodeContinue({ revision: 1234, from }), 'base64url')),
   run(bytes) {
     try {
-      const position = decodeContinue(toUtf8(bytes));
-      assert(position.revision > 0, 'a list goes on at a revision');
+      const position = decodeContinue(asBuffer(bytes).toString('base64url'));
+      assert(position.revision >= 0, 'a list goes on at a revision, or at the newest');
       return true;
     } catch (error) {
       return refusesAsClient(error, 400);

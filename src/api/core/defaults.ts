@@ -61,7 +61,10 @@ export const DEFAULTS: Readonly<Record<string, (fields: Fields) => void>> = {
     if (strategy['type'] === 'RollingUpdate') strategy['rollingUpdate'] ??= {};
   },
   V1RollingUpdateDeployment: (update) => setDefaults(update, { maxUnavailable: '25%', maxSurge: '25%' }),
-  V1ReplicaSetSpec: (spec) => setDefaults(spec, { replicas: 1 }),
+  V1ReplicaSetSpec: (spec) => {
+    setDefaults(spec, { replicas: 1 });
+    spec['template'] ??= {};
+  },
   V1ReplicationController: (controller) => {
     const labels = metadataOf(fieldsOf(controller['spec'])['template'])['labels'];
     const metadata = fieldsOf(controller['metadata']);
@@ -143,10 +146,9 @@ export const DEFAULTS: Readonly<Record<string, (fields: Fields) => void>> = {
     if (item['type'] !== 'Container') return;
     const limits = { ...(item['max'] as Fields | undefined), ...(item['default'] as Fields | undefined) };
     if (Object.keys(limits).length > 0) item['default'] = limits;
-    const requests = { ...limits, ...(item['min'] as Fields | undefined), ...(item['defaultRequest'] as Fields | undefined) };
+    const requests = { ...(item['min'] as Fields | undefined), ...limits, ...(item['defaultRequest'] as Fields | undefined) };
     if (Object.keys(requests).length > 0) item['defaultRequest'] = requests;
   },
-  V1Service: (service) => (service['spec'] ??= {}),
   V1ServiceSpec: (spec) => {
     setDefaults(spec, { type: 'ClusterIP', sessionAffinity: 'None' });
     if (spec['type'] !== 'ExternalName') setDefaults(spec, { internalTrafficPolicy: 'Cluster' });
@@ -154,6 +156,7 @@ export const DEFAULTS: Readonly<Record<string, (fields: Fields) => void>> = {
     if (spec['type'] === 'LoadBalancer') setDefaults(spec, { allocateLoadBalancerNodePorts: true });
     if (spec['sessionAffinity'] === 'ClientIP') spec['sessionAffinityConfig'] ??= { clientIP: { timeoutSeconds: 10_800 } };
   },
+  V1PodTemplate: (object) => (object['template'] ??= {}),
   V1ServicePort: (port) => {
     setDefaults(port, { protocol: 'TCP' });
     if (port['targetPort'] === undefined || port['targetPort'] === 0 || port['targetPort'] === '') {
@@ -170,8 +173,6 @@ export const DEFAULTS: Readonly<Record<string, (fields: Fields) => void>> = {
   },
   V1Secret: (secret) => setDefaults(secret, { type: 'Opaque' }),
   V1NodeStatus: (status) => (status['allocatable'] ??= status['capacity'] ?? {}),
-  V1Namespace: (namespace) => (namespace['spec'] ??= {}),
-  V1Node: (node) => (node['spec'] ??= {}),
 };
 
 function defaultContainer(container: Fields): void {
@@ -212,7 +213,7 @@ function setHostPorts(container: Fields): void {
 }
 
 function isLatest(image: unknown): boolean {
-  if (typeof image !== 'string' || image.includes('@')) return false;
+  if (typeof image !== 'string' || image === '' || image.includes('@')) return false;
   const last = image.slice(image.lastIndexOf('/') + 1);
   return !last.includes(':') || last.endsWith(':latest');
 }

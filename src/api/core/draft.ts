@@ -19,32 +19,37 @@ export interface Draft {
 }
 
 /** Checks the envelope and the types, drops what the kind does not have, fills in defaults. */
-export function decodeObject(kind: Kind, body: unknown, validation: FieldValidation): Draft {
-  const draft = decodeConfig(kind, body, validation);
+export function decodeObject(kind: Kind, body: unknown, validation: FieldValidation, duplicates: readonly string[] = []): Draft {
+  const draft = decodeConfig(kind, body, validation, duplicates);
   dropEmpty(kind.model, draft.object as Record<string, unknown>);
   applyDefaults(kind.model, draft.object as Record<string, unknown>);
   return draft;
 }
 
 /** The same without the defaults: what a client applies owns what the client wrote, and no more. */
-export function decodeConfig(kind: Kind, body: unknown, validation: FieldValidation): Draft {
+export function decodeConfig(kind: Kind, body: unknown, validation: FieldValidation, duplicates: readonly string[] = []): Draft {
   const { info, model } = kind;
   if (!isRecord(body)) throw badRequest('the body of the request is not an object');
+  checkType(info, body);
+  const typed = { ...body, apiVersion: apiVersionOf(info), kind: info.kind };
+  return decodeFields({ info, model }, typed, validation, duplicates);
+}
+
+/** What does not say what it is is what its place says. */
+function checkType(info: Decoded & { readonly group: string }, body: Record<string, unknown>): void {
   const apiVersion = apiVersionOf(info);
-  if (body['kind'] === undefined || body['kind'] === '') throw badRequest("Object 'Kind' is missing");
-  if (body['apiVersion'] === undefined || body['apiVersion'] === '') throw badRequest("Object 'apiVersion' is missing");
-  if (body['kind'] !== info.kind || body['apiVersion'] !== apiVersion) {
-    // An object with a toString of its own is no text.
-    const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
-    const found = `${text(body['apiVersion'])}, Kind=${text(body['kind'])}`;
-    throw badRequest(`the object provided is unrecognized (must be of type ${info.kind} in ${apiVersion}, not ${found})`);
-  }
-  return decodeFields(info, model, body, validation);
+  const isSame = (field: string, own: string) => body[field] === undefined || body[field] === null || body[field] === '' || body[field] === own;
+  if (isSame('kind', info.kind) && isSame('apiVersion', apiVersion)) return;
+  // An object with a toString of its own is no text.
+  const text = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
+  const found = `${text(body['apiVersion'])}, Kind=${text(body['kind'])}`;
+  throw new UnfitBody('', [`the object provided is unrecognized (must be of type ${info.kind} in ${apiVersion}, not ${found})`]);
 }
 
 /** Of a model that is not the kind's own: a scale, a binding. */
-export function decodeAs(info: Decoded, model: string, body: Record<string, unknown>, validation: FieldValidation): KubeObject {
-  const { object } = decodeFields(info, model, body, validation);
+export function decodeAs(info: Decoded & { readonly group: string }, model: string, body: Record<string, unknown>, validation: FieldValidation): KubeObject {
+  checkType(info, body);
+  const { object } = decodeFields({ info, model }, body, validation);
   applyDefaults(model, object as Record<string, unknown>);
   return object;
 }
@@ -64,17 +69,27 @@ interface Decoded {
   readonly version: string;
 }
 
-function decodeFields(info: Decoded, model: string, body: Record<string, unknown>, validation: FieldValidation): Draft {
+function decodeFields({ info, model }: { readonly info: Decoded; readonly model: string }, body: Record<string, unknown>, validation: FieldValidation, duplicates: readonly string[] = []): Draft {
   const { value, unknown, wrong } = decode(model, body);
+  const lines = duplicates.filter((said) => said.startsWith('line '));
+  const others = duplicates.filter((said) => !said.startsWith('line ') && !unknown.some((path) => isWithin(said, path)));
+  const faults = [...unknown.map(unknownField), ...others];
   const prefix = `${info.kind} in version ${JSON.stringify(info.version)} cannot be handled as a ${info.kind}: `;
   if (wrong.length > 0) throw new UnfitBody(prefix, wrong);
-  if (validation === 'Strict' && unknown.length > 0) {
-    throw new UnfitBody(prefix, [`strict decoding error: ${unknown.map(unknownField).join(', ')}`]);
+  if (validation === 'Strict' && faults.length + lines.length > 0) {
+    // YAML's reader tells its findings in one piece.
+    const ofYaml = lines.length === 0 ? [] : [`yaml: unmarshal errors:\n  ${lines.join('\n  ')}`];
+    throw new UnfitBody(prefix, [`strict decoding error: ${[...ofYaml, ...faults].join(', ')}`]);
   }
   value['metadata'] ??= {};
   const object = value as unknown as KubeObject; // the walker has seen to the types
   object.metadata.name ??= '';
-  return { object, warnings: validation === 'Warn' ? unknown.map(unknownField) : [] };
+  return { object, warnings: validation === 'Warn' ? [...lines, ...faults] : [] };
+}
+
+/** What is said of a field that is there twice names its path; of a field that is unknown anyway it is not said. */
+function isWithin(said: string, path: string): boolean {
+  return said === `duplicate field ${JSON.stringify(path)}` || said.startsWith(`duplicate field ${JSON.stringify(`${path}.`).slice(0, -1)}`);
 }
 
 const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`;
@@ -93,11 +108,7 @@ export function draftNew(kind: Kind, sent: KubeObject, birth: Birth): KubeObject
     ...present({ labels, annotations, ownerReferences, finalizers }),
   };
   kind.prepareForCreate?.(object, birth);
-  refuse(kind, object, [
-    ...missingFields(kind.model, object as Record<string, unknown>),
-    ...validateMeta(object.metadata, { namespaced: kind.info.namespaced, checkName: kind.checkName }),
-  ]);
-  refuse(kind, object, kind.validate?.(object) ?? []);
+  refuse(kind, object, [...metaErrors(kind, object), ...(kind.validate?.(object) ?? []), ...(kind.validateCreate?.(object) ?? [])]);
   return object;
 }
 
@@ -108,7 +119,14 @@ function present<T extends Record<string, unknown>>(fields: T): { [K in keyof T]
   };
 }
 
-function refuse(kind: Kind, object: KubeObject, errors: readonly FieldError[]): void {
+function metaErrors({ info, checkName }: Kind, { metadata }: KubeObject): FieldError[] {
+  return validateMeta(metadata, { namespaced: info.namespaced, checkName });
+}
+
+/** All errors at once: those that were found, and what is missing of which none of them speaks. */
+function refuse(kind: Kind, object: KubeObject, found: readonly FieldError[]): void {
+  const missing = missingFields(kind.model, object as Record<string, unknown>);
+  const errors = [...found, ...missing.filter(({ field }) => !found.some((error) => error.field === field))];
   if (errors.length > 0) throw invalidObject(kind.info, object.metadata.name, errors);
 }
 
@@ -129,15 +147,11 @@ export function draftUpdate(kind: Kind, sent: KubeObject, old: KubeObject, { par
   if (kind.hasGeneration && changesDesired(object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
-  const errors = [
-    ...missingFields(kind.model, object as Record<string, unknown>),
-    ...validateMeta(object.metadata, { namespaced: kind.info.namespaced, checkName: kind.checkName }),
-    ...validateMetaUpdate(object.metadata, old.metadata),
-  ];
-  refuse(kind, object, errors);
-  if (own?.validate !== undefined) refuse(kind, object, own.validate(object, old));
-  if (part !== 'object') return object;
-  refuse(kind, object, [...(kind.validate?.(object) ?? []), ...immutableErrors(kind.model, object, old), ...(kind.validateUpdate?.(object, old) ?? [])]);
+  const ofPart =
+    part === 'object'
+      ? [...(kind.validate?.(object) ?? []), ...immutableErrors(kind.model, object, old), ...(kind.validateUpdate?.(object, old) ?? [])]
+      : (own?.validate?.(object, old) ?? []);
+  refuse(kind, object, [...metaErrors(kind, object), ...validateMetaUpdate(object.metadata, old.metadata), ...ofPart]);
   return object;
 }
 
@@ -175,6 +189,16 @@ export function checkPreconditions(kind: Kind, { metadata }: KubeObject, { uid, 
   if (resourceVersion && resourceVersion !== metadata.resourceVersion) {
     const why = `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion ?? ''}`;
     throw conflict(kind.info, metadata.name, why);
+  }
+}
+
+/** The same for deletions, in the words that Kubernetes has for them. */
+export function checkDeletePreconditions({ info }: Kind, { metadata }: KubeObject, { uid, resourceVersion }: Preconditions): void {
+  const about = (field: string, asked: string, found = '') => `the ${field} in the precondition (${asked}) does not match the ${field} in record (${found}). The object might have been`;
+  const refuse = (why: string) => new ApiError('Conflict', `Operation cannot be fulfilled on ${info.kind} ${JSON.stringify(metadata.name)}: ${why}`, { details: { name: metadata.name, kind: info.kind } });
+  if (uid && uid !== metadata.uid) throw refuse(`${about('UID', uid, metadata.uid)} deleted and then recreated`);
+  if (resourceVersion && resourceVersion !== metadata.resourceVersion) {
+    throw refuse(`${about('ResourceVersion', resourceVersion, metadata.resourceVersion)} modified`);
   }
 }
 
@@ -259,7 +283,7 @@ export function checkDeletion({ gracePeriodSeconds, propagationPolicy, orphanDep
   if (orphanDependents !== undefined && propagationPolicy !== '') {
     errors.push(invalid('propagationPolicy', propagationPolicy, 'orphanDependents and deletionPropagation cannot be both set'));
   }
-  if (!POLICIES.includes(propagationPolicy)) errors.push(notSupported('propagationPolicy', propagationPolicy, POLICIES.filter((policy) => policy !== '')));
+  if (!POLICIES.includes(propagationPolicy)) errors.push(notSupported('propagationPolicy', propagationPolicy, ['Foreground', 'Background', 'Orphan', 'nil']));
   if (errors.length > 0) throw invalidObject(DELETE_OPTIONS, '', errors);
   if (gracePeriodSeconds !== undefined && !Number.isSafeInteger(gracePeriodSeconds)) {
     throw badRequest(`gracePeriodSeconds: Invalid value: ${gracePeriodSeconds}`);

@@ -26,7 +26,7 @@ export const IMMUTABLE_FIELDS: Readonly<Record<string, readonly ImmutableField[]
   V1ControllerRevision: [field('data')],
   V1Job: [SELECTOR, field('spec.completionMode'), field('spec.podFailurePolicy'), field('spec.successPolicy'), field('spec.backoffLimitPerIndex'), field('spec.managedBy')],
   V1Node: [{ path: 'spec.podCIDR', onceSet: true }],
-  V1ResourceQuota: [field('spec.scopes'), field('spec.scopeSelector')],
+  V1ResourceQuota: [field('spec.scopeSelector')],
   V1EndpointSlice: [field('addressType')],
   V1IngressClass: [field('spec.controller')],
   V1IPAddress: [field('spec.parentRef')],

@@ -66,7 +66,17 @@ export interface TrackedUpdate {
 }
 
 /** The managedFields of `after`; undefined: there are none. Fields whose owner did not change keep their time. */
-export function trackUpdate({ model, before, after, sent, hasStatus }: TrackedUpdate, writer: Writer): ManagedFieldsEntry[] | undefined {
+export function trackUpdate(update: TrackedUpdate, writer: Writer): ManagedFieldsEntry[] | undefined {
+  try {
+    return track(update, writer);
+  } catch (error) {
+    // A list whose items cannot be told apart is no reason to refuse a write: nobody owns anything then, as in Kubernetes.
+    if (error instanceof ShapeProblem) return undefined;
+    throw error;
+  }
+}
+
+function track({ model, before, after, sent, hasStatus }: TrackedUpdate, writer: Writer): ManagedFieldsEntry[] | undefined {
   const stored = decodeOwners(before?.metadata.managedFields) ?? new Map<string, Owner>();
   const given = isReset(sent) ? new Map<string, Owner>() : decodeOwners(sent);
   // A client that knows nothing of the field, or garbles it, does not take it away.
@@ -166,7 +176,8 @@ export interface Applied {
 }
 
 /** Throws Conflict where another manager owns a field with another value, unless forced. */
-export function applyConfig({ model, current, config, force, hasStatus, takesOver = EMPTY }: Application, writer: Writer): Applied {
+export function applyConfig({ model, current, config: sent, force, hasStatus, takesOver = EMPTY }: Application, writer: Writer): Applied {
+  const config = writtenPart(sent, writer.subresource, hasStatus);
   const shape = structShape(model);
   const owner: Omit<Owner, 'set'> = { ...writer, operation: 'Apply', time: writer.now };
   const identity = identityOf(owner);
@@ -188,6 +199,17 @@ export function applyConfig({ model, current, config, force, hasStatus, takesOve
     if (error instanceof ShapeProblem) throw badRequest(`failed to create typed patch object: ${error.message}`);
     throw error;
   }
+}
+
+/** A config may speak of more than its path writes: of that it neither owns nor disputes anything. */
+function writtenPart(config: KubeObject, subresource: string, hasStatus: boolean): KubeObject {
+  if (!hasStatus) return config;
+  const { status, ...object } = config;
+  if (subresource === '') return object;
+  if (subresource !== 'status') return config;
+  const { name, namespace } = config.metadata;
+  const metadata = namespace === undefined ? { name } : { name, namespace };
+  return { apiVersion: config.apiVersion, kind: config.kind, metadata, ...(status === undefined ? {} : { status }) };
 }
 
 /** An object whose fields nobody tracked belongs to one updater of old. */

@@ -32,13 +32,20 @@ interface Model {
   readonly fields: ReadonlyMap<string, FieldType>;
   /** Those that are required, or hold what may lack something: models are wide, and objects are not. */
   readonly checked: readonly (readonly [name: string, type: FieldType])[];
+  /** Those that are never absent: each with the type of what it has from the beginning. */
+  readonly filled: readonly (readonly [name: string, zero: string])[];
 }
 
 const models: ReadonlyMap<string, Model> = new Map(Object.entries(MODELS).map(([name, fields]): [string, Model] => [name, modelOf(fields)]));
 
 function modelOf(texts: Readonly<Record<string, string>>): Model {
   const fields = new Map(Object.entries(texts).map(([name, text]) => [name, parseType(text)]));
-  return { fields, checked: [...fields].filter(([, { isRequired, hasModel }]) => isRequired || hasModel) };
+  return {
+    fields,
+    checked: [...fields].filter(([, { isRequired, hasModel }]) => isRequired || hasModel),
+    // Every `spec` is a part of its object in Go, not a pointer to one.
+    filled: [...fields].filter(([name, { isRequired }]) => isRequired || name === 'spec').map(([name, { base, container }]) => [name, container === 'one' ? base : container]),
+  };
 }
 
 function parseType(text: string): FieldType {
@@ -129,6 +136,8 @@ function elementAt({ type, owner, path, fields }: Place, key: string): Place {
 function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
   const { base } = place.type;
   if (place.type.hasModel) {
+    // Nothing, in a list of objects, is one without fields.
+    if (value === null) return {};
     if (!isRecord(value)) return refuse(walk, place, value);
     return decodeModel(walk, base, value, place);
   }
@@ -157,15 +166,16 @@ function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 
-function decodeText(walk: Walk, { type, path }: Place, value: string): string | undefined {
+function decodeText(walk: Walk, { type }: Place, value: string): string | undefined {
   if (type.base === 'bytes') {
     const text = value.replace(/[\r\n]/g, '');
     if (BASE64.test(text)) return text;
-    walk.wrong.push(`${path}: illegal base64 data`);
+    walk.wrong.push(`illegal base64 data at input byte ${Math.max(text.search(/[^A-Za-z0-9+/]/), 0)}`);
     return undefined;
   }
   if ((type.base === 'time' || type.base === 'microtime') && (!TIME.test(value) || Number.isNaN(Date.parse(value)))) {
-    walk.wrong.push(`${path}: parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00": cannot parse`);
+    const layout = type.base === 'time' ? '2006-01-02T15:04:05Z07:00' : '2006-01-02T15:04:05.000000Z07:00';
+    walk.wrong.push(`parsing time ${JSON.stringify(value)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(value)} as "2006"`);
     return undefined;
   }
   return value;
@@ -175,7 +185,7 @@ function decodeQuantity(walk: Walk, place: Place, value: unknown): string | unde
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text !== 'string') return refuse(walk, place, value);
   const stored = storedQuantity(text);
-  if (stored === undefined) walk.wrong.push(`${place.path}: ${QUANTITY_MESSAGE}`);
+  if (stored === undefined) walk.wrong.push(QUANTITY_MESSAGE);
   return stored;
 }
 
@@ -221,10 +231,15 @@ export function dropEmpty(model: string, value: Fields): void {
   }
 }
 
-/** Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. */
+/**
+ * Fills in, in place, what Kubernetes' API server fills in, outer fields before inner ones. What must be there and is not
+ * is then what Go's types have from the beginning, so that no kind finds a hole where it expects a value: an empty
+ * object, an empty list, no text. Whether that will do is for validation to say.
+ */
 export function applyDefaults(model: string, value: Fields): void {
+  const { fields, filled } = models.get(model)!;
+  for (const [name, zero] of filled) if (value[name] === undefined) fillZero(value, name, zero);
   DEFAULTS[model]?.(value);
-  const { fields } = models.get(model)!;
   for (const name of Object.keys(value)) {
     const [field, type] = [value[name], fields.get(name)];
     if (field === undefined || type?.hasModel !== true) continue;
@@ -234,34 +249,39 @@ export function applyDefaults(model: string, value: Fields): void {
   }
 }
 
-/**
- * Required fields that are missing. In a status, which our own parts write and Go would fill with zero values, scalars
- * are filled in instead.
- */
-export function missingFields(model: string, value: Fields, path = '', isStatus = false): FieldError[] {
+const ZEROS: Readonly<Record<string, unknown>> = { string: '', bytes: '', int32: 0, int64: 0, double: 0, intOrString: 0, boolean: false, list: [], map: {} };
+/** In Go pointers: one that is not there selects nothing, an empty one everything. */
+const POINTERS: ReadonlySet<string> = new Set(['V1LabelSelector', 'V1ParentReference']);
+
+function fillZero(value: Fields, name: string, base: string): void {
+  if (Object.hasOwn(ZEROS, base)) value[name] = cloneJson(ZEROS[base]);
+  else if (models.has(base) && !POINTERS.has(base)) value[name] = {};
+}
+
+/** Texts that must be there for the schema, and that Kubernetes lets be empty, or a selector that it lets be absent. */
+const MAY_BE_EMPTY: ReadonlySet<string> = new Set([
+  'V1HTTPHeader.value', 'V1Sysctl.value', 'V1DaemonSetSpec.selector', 'V1LabelSelectorRequirement.operator',
+  // Kubernetes speaks of them under another path.
+  'V1Taint.key', 'V1Taint.effect',
+]);
+
+/** Texts and selectors that must be there and are not. In a status, which parts of the cluster write, nothing must be. */
+export function missingFields(model: string, value: Fields, path = ''): FieldError[] {
   const errors: FieldError[] = [];
   for (const [name, { base, container, isRequired, hasModel }] of models.get(model)!.checked) {
     const field = value[name];
-    if (field === undefined && !isRequired) continue;
+    if ((field === undefined && !isRequired) || (path === '' && name === 'status')) continue;
     const at = path === '' ? name : `${path}.${name}`;
-    const inStatus = isStatus || (path === '' && name === 'status');
-    if (field === undefined || (field === '' && isRequired)) {
-      if (!inStatus) errors.push(required(at));
-      else if (field === undefined) fillZero(value, name, container === 'one' ? base : container);
-    } else if (hasModel) {
-      if (container === 'one') errors.push(...missingFields(base, field as Fields, at, inStatus));
+    const isMissing = field === '' || (field === undefined && POINTERS.has(base));
+    if (isMissing && isRequired && !MAY_BE_EMPTY.has(`${model}.${name}`)) errors.push(required(at));
+    else if (field !== undefined && hasModel) {
+      if (container === 'one') errors.push(...missingFields(base, field as Fields, at));
       else {
         for (const [key, item] of Object.entries(field as Fields)) {
-          const itemPath = container === 'list' ? `${at}[${key}]` : `${at}.${key}`;
-          errors.push(...missingFields(base, item as Fields, itemPath, inStatus));
+          errors.push(...missingFields(base, item as Fields, container === 'list' ? `${at}[${key}]` : `${at}.${key}`));
         }
       }
     }
   }
   return errors;
-}
-
-function fillZero(value: Fields, name: string, base: string): void {
-  const zero: Readonly<Record<string, unknown>> = { string: '', int32: 0, int64: 0, double: 0, boolean: false, list: [] };
-  if (base in zero) value[name] = cloneJson(zero[base]);
 }

@@ -1,6 +1,6 @@
 /** Subresources that are views of an object: `scale`, and what `binding` does to a pod. */
 import type { Binding, Pod } from 'kubernetes-types/core/v1.js';
-import { badRequest, conflict, invalid, invalidObject, required } from '../../kube/errors.ts';
+import { badRequest, conflict, invalid, invalidObject, notSupported, required } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import { formatSelector, type LabelSelector } from '../../kube/selector.ts';
 import { withCondition } from '../../kube/conditions.ts';
@@ -61,7 +61,7 @@ export function decodeBinding(body: unknown, validation: FieldValidation): KubeO
   const { target } = typed<Binding>(binding);
   const info = { ...BINDING, resource: 'bindings' };
   if (target?.kind !== undefined && target.kind !== '' && target.kind !== 'Node') {
-    throw invalidObject(info, binding.metadata.name, [invalid('target.kind', target.kind, 'must be "Node" or empty')]);
+    throw invalidObject(info, binding.metadata.name, [notSupported('target.kind', target.kind, ['Node', '<empty>'])]);
   }
   if (!target?.name) throw invalidObject(info, binding.metadata.name, [required('target.name')]);
   return binding;

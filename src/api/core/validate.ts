@@ -1,6 +1,6 @@
 /** Validation that every kind shares: metadata, label selectors against templates, fields that must not change. */
 import { equalJson, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
-import { type FieldError, duplicate, forbiddenField, invalid, required } from '../../kube/errors.ts';
+import { type FieldError, duplicate, forbiddenField, invalid, notSupported, required, tooLong } from '../../kube/errors.ts';
 import { LABEL_LENGTH_MAX, checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkQualifiedName } from '../../kube/names.ts';
 
 /** Of all annotations of an object together, as in Kubernetes. */
@@ -44,17 +44,14 @@ export function validateLabels(labels: Readonly<Record<string, string>> | undefi
   ]);
 }
 
-export function validateAnnotations(annotations: Readonly<Record<string, string>> | undefined): FieldError[] {
+export function validateAnnotations(annotations: Readonly<Record<string, string>> | undefined, path = 'metadata.annotations'): FieldError[] {
   const errors: FieldError[] = [];
   let bytes = 0;
   for (const [key, value] of Object.entries(annotations ?? {})) {
     bytes += key.length + value.length;
-    for (const message of checkQualifiedName(key.toLowerCase())) errors.push(invalid('metadata.annotations', key, message));
+    for (const message of checkQualifiedName(key.toLowerCase())) errors.push(invalid(path, key, message));
   }
-  if (bytes > ANNOTATIONS_BYTES_MAX) {
-    const message = `Too long: may not be more than ${ANNOTATIONS_BYTES_MAX} bytes`;
-    errors.push({ reason: 'FieldValueTooLong', field: 'metadata.annotations', message });
-  }
+  if (bytes > ANNOTATIONS_BYTES_MAX) errors.push(tooLong(path, ANNOTATIONS_BYTES_MAX));
   return errors;
 }
 
@@ -64,22 +61,35 @@ function validateOwners({ ownerReferences = [] }: ObjectMeta): FieldError[] {
   ownerReferences.forEach((owner, index) => {
     const path = `metadata.ownerReferences[${index}]`;
     for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
-      if (owner[field] === '') errors.push(invalid(`${path}.${field}`, '', 'must not be empty'));
+      if (owner[field] === '') errors.push(required(`${path}.${field}`, 'must not be empty'));
     }
+    if (owner.apiVersion.split('/').length > 2) errors.push(invalid(`${path}.apiVersion`, owner.apiVersion, 'must be <group>/<version> or <version>'));
+    if (owner.apiVersion === 'v1' && owner.kind === 'Event') errors.push(invalid(path, owner, '/v1, Kind=Event is disallowed from being an owner'));
     if (owner.controller !== true) return;
+    const name = `${owner.kind}/${owner.name}`;
     if (controller !== undefined) {
-      const detail = `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${owner.name}`;
-      errors.push(invalid('metadata.ownerReferences', owner.name, detail));
+      const detail = `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${name}`;
+      errors.push(invalid('metadata.ownerReferences', ownerReferences, detail));
     }
-    controller = owner.name;
+    controller = name;
   });
   return errors;
 }
 
+/** Of deletion, and of namespaces; all others are of somebody's domain. */
+const PLAIN_FINALIZERS: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
 function validateFinalizers(finalizers: readonly string[] = []): FieldError[] {
-  return finalizers.flatMap((name, index) =>
-    checkQualifiedName(name).map((message) => invalid(`metadata.finalizers[${index}]`, name, message)),
-  );
+  const path = 'metadata.finalizers';
+  const errors = finalizers.flatMap((name) => checkQualifiedName(name).map((message) => invalid(path, name, message)));
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
+    errors.push(invalid(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'));
+  }
+  finalizers.forEach((name, index) => {
+    if (name.includes('/') || PLAIN_FINALIZERS.has(name)) return;
+    errors.push(invalid(`${path}[${index}]`, name, 'name is neither a standard finalizer name nor is it fully qualified'));
+  });
+  return errors;
 }
 
 /** What may not change in metadata, once an object exists. */
@@ -97,6 +107,21 @@ export function validateMetaUpdate(meta: ObjectMeta, old: ObjectMeta): FieldErro
 }
 
 export const IMMUTABLE = 'field is immutable';
+
+/** Of numbers that need not be there. */
+export function atLeast(path: string, value: number | undefined, min = 0): FieldError[] {
+  return value === undefined || value >= min ? [] : [invalid(path, value, `must be greater than or equal to ${min}`)];
+}
+
+/** Of enumerations that need not be there; the words in Kubernetes' order. */
+export function oneOf(path: string, value: string | undefined, words: readonly string[]): FieldError[] {
+  return value === undefined || words.includes(value) ? [] : [notSupported(path, value, words)];
+}
+
+/** The messages of a check of a text as findings about a field. */
+export function checked(path: string, value: string | number, messages: readonly string[]): FieldError[] {
+  return messages.map((message) => invalid(path, value, message));
+}
 
 export function immutableField(path: string, value: unknown, old: unknown): FieldError[] {
   return equalJson(value, old) ? [] : [invalid(path, value, IMMUTABLE)];

@@ -21,6 +21,7 @@ import { bind, RpcCode, RpcError, type BoundService, type CallContext } from '..
 import { encodeStatusDetails, structFromJson, structToJson, valueToJson } from '../../proto/struct.ts';
 import { WireError, type Init } from '../../proto/wire.ts';
 import type { FieldValidation } from '../core/draft.ts';
+import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import { bookmarkTable, columnsOf, includeObject, partialOf, type Table } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
@@ -73,7 +74,7 @@ export interface ResourcesOptions {
 
 export function resourcesService({ registry, reviews, usages, admission }: ResourcesOptions): BoundService {
   const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (usages.has(ref) ? usages : registry);
-  const refToChange = (sent: ResourceRef | undefined, verb: string): Ref => {
+  const refToChange = (sent: ResourceRef | undefined): Ref => {
     const ref = refOf(sent);
     if (usages.has(ref)) throw methodNotAllowed();
     return ref;
@@ -107,29 +108,30 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         });
       },
       watch: (request, context) => {
-        const ref = refToChange(request.ref, 'watch');
+        const ref = refToChange(request.ref);
         return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
       },
       create: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refToChange(request.ref, 'create');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'create', ref, async (user) => {
-          const body = decodeObject(object);
+          const { body, duplicates } = decodeObject(object);
           if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
-          return written(await registry.create(ref, body, { user, dryRun, fieldManager, ...validationOf(request.fieldValidation) }), encoding);
+          return written(await registry.create(ref, body, { user, dryRun, fieldManager, duplicates, ...validationOf(request.fieldValidation) }), encoding);
         });
       },
       update: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;
-        const ref = refToChange(request.ref, 'update');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'update', ref, async (user) => {
           const options = { user, dryRun, fieldManager, preconditions: preconditionsOf(request.preconditions), ...validationOf(request.fieldValidation) };
-          return written(await registry.update(ref, decodeObject(object), options), encoding);
+          const { body, duplicates } = decodeObject(object);
+          return written(await registry.update(ref, body, { ...options, duplicates }), encoding);
         });
       },
       patch: (request, context) => {
         const { encoding, dryRun, fieldManager } = request;
-        const ref = refToChange(request.ref, 'patch');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'patch', ref, async (user) => {
           const type = PATCH_TYPES[request.patchType];
           if (type === undefined) throw badRequest(`there is no patch type ${request.patchType}`);
@@ -139,14 +141,14 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       apply: (request, context) => {
         const { object, encoding, dryRun, fieldManager, force } = request;
-        const ref = refToChange(request.ref, 'patch');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'patch', ref, async (user) =>
-          written(await registry.apply(ref, decodeObject(object), { user, dryRun, fieldManager, force }), encoding),
+          written(await registry.apply(ref, decodeObject(object).body, { user, dryRun, fieldManager, force }), encoding),
         );
       },
       delete: (request, context) => {
         const { encoding, propagationPolicy, dryRun, gracePeriodSeconds } = request;
-        const ref = refToChange(request.ref, 'delete');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'delete', ref, async () => {
           const preconditions = preconditionsOf(request.preconditions);
           const object = await registry.delete(ref, { preconditions, gracePeriodSeconds, propagationPolicy, dryRun });
@@ -154,7 +156,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         });
       },
       deleteCollection: (request, context) => {
-        const ref = refToChange(request.ref, 'deletecollection');
+        const ref = refToChange(request.ref);
         return admission.unary(context, 'deletecollection', ref, async () => {
           const listed = await registry.deleteCollection(ref, request);
           const items = listed.items.map((object) => encodeObject(object, request.encoding));
@@ -237,10 +239,13 @@ function encodeJson(json: object, encoding: number): Init<ApiObject> {
   return { encoding: { case: 'fields', value: structFromJson(json) } };
 }
 
-function decodeObject(object: ApiObject | undefined): unknown {
+function decodeObject(object: ApiObject | undefined): { readonly body: unknown; readonly duplicates: readonly string[] } {
   const encoding = object?.encoding;
   if (encoding === undefined) throw badRequest('object is required');
-  return encoding.case === 'fields' ? checkDepth(structToJson(encoding.value)) : parseJsonBody(toUtf8(encoding.value), 'object');
+  if (encoding.case === 'fields') return { body: checkDepth(structToJson(encoding.value)), duplicates: [] };
+  const text = toUtf8(encoding.value);
+  const body = parseJsonBody(text, 'object');
+  return { body, duplicates: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
 }
 
 function patchBody({ patch }: PatchRequest): unknown {

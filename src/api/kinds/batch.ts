@@ -1,13 +1,14 @@
 /** Jobs and CronJobs. */
 import type { CronJob, Job, JobSpec } from 'kubernetes-types/batch/v1.js';
-import { type FieldError, invalid, notSupported, required } from '../../kube/errors.ts';
+import { type FieldError, invalid, required } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
-import { typed, type KubeObject } from '../../kube/types.ts';
+import { selectorMatches, validateSelector } from '../../kube/selector.ts';
+import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge, formatDuration } from '../../kube/age.ts';
-import { immutableField } from '../core/validate.ts';
+import { atLeast, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, shown, textAt, type Kind } from './kind.ts';
-import { validatePodSpec } from './pod-template.ts';
+import { validatePodTemplate } from './pod-template.ts';
 import { templateWarnings } from './pod-warnings.ts';
 import { templateColumns } from './workload-columns.ts';
 
@@ -31,15 +32,15 @@ export const jobs: Kind = {
     const labels = spec!.template.metadata?.labels;
     if (draft.metadata.labels === undefined && labels !== undefined) draft.metadata.labels = { ...labels };
   },
-  validate: (object) => validateJobSpec(typed<Job>(object).spec!, 'spec'),
+  validate: (object) => validateJob(typed<Job>(object).spec!, object.metadata.uid ?? ''),
   validateUpdate: (object, old) => {
     const [now, before] = [typed<Job>(object).spec!, typed<Job>(old).spec!];
     const mayChange = now.suspend === true || before.suspend === true;
     return [
-      // A job that does not run may still be given other resources and places.
-      ...(mayChange ? [] : immutableField('spec.template', now.template, before.template)),
       // An indexed one may become larger or smaller as a whole.
       ...(now.completionMode === 'Indexed' && now.completions === now.parallelism ? [] : immutableField('spec.completions', now.completions, before.completions)),
+      // A job that does not run may still be given other resources and places.
+      ...(mayChange ? [] : immutableField('spec.template', now.template, before.template)),
     ];
   },
   selectableFields: { 'status.successful': (object) => textAt(object, 'status', 'succeeded') || '0' },
@@ -65,21 +66,56 @@ function selectOwnPods({ metadata }: KubeObject, spec: JobSpec): void {
   spec.template.metadata = { ...spec.template.metadata, labels: { ...spec.template.metadata?.labels, ...labels } };
 }
 
-function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const field of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished'] as const) {
-    const value = spec[field];
-    if (value !== undefined && value < 0) errors.push(invalid(`${path}.${field}`, value, 'must be greater than or equal to 0'));
+interface FailureRule {
+  readonly action: string;
+  readonly onExitCodes?: object;
+  readonly onPodConditions?: readonly object[];
+}
+
+const FAILURE_ACTIONS = ['Count', 'FailIndex', 'FailJob', 'Ignore'];
+const JOB_RESTARTS = ['OnFailure', 'Never'];
+
+type FullJobSpec = JobSpec & { podReplacementPolicy?: string; backoffLimitPerIndex?: number; podFailurePolicy?: { rules: readonly FailureRule[] } };
+
+/** Of a job, its selector too: it takes what the server has named for it, or what a person answers for. */
+function validateJob(spec: FullJobSpec, uid: string): FieldError[] {
+  const { selector, template, manualSelector } = spec;
+  const errors = validateJobSpec(spec, 'spec');
+  const labels = template.metadata?.labels;
+  const mismatch = invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
+  if (selector === undefined) errors.push(required('spec.selector'), mismatch);
+  else {
+    errors.push(...validateSelector(selector, 'spec.selector'));
+    const expected = { matchLabels: { [CONTROLLER_UID]: uid } };
+    if (manualSelector !== true && !equalJson(selector, expected)) errors.push(invalid('spec.selector', selector, '`selector` not auto-generated'));
+    if (!selectorMatches(selector, labels ?? {})) errors.push(mismatch);
   }
-  if (!['Indexed', 'NonIndexed'].includes(spec.completionMode ?? 'NonIndexed')) errors.push(notSupported(`${path}.completionMode`, spec.completionMode, ['NonIndexed', 'Indexed']));
+  return errors;
+}
+
+function validateJobSpec(spec: FullJobSpec, path: string): FieldError[] {
+  const errors = (['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished', 'backoffLimitPerIndex'] as const).flatMap((field) =>
+    atLeast(`${path}.${field}`, spec[field]),
+  );
+  errors.push(...oneOf(`${path}.completionMode`, spec.completionMode, ['NonIndexed', 'Indexed']));
   if (spec.completionMode === 'Indexed' && spec.completions === undefined) errors.push(required(`${path}.completions`, 'when completion mode is Indexed'));
-  const pod = spec.template.spec;
-  if (pod === undefined) return [...errors, required(`${path}.template.spec`)];
-  errors.push(...validatePodSpec(pod, `${path}.template.spec`));
-  if (pod.restartPolicy === 'Always') {
-    const valid = ['OnFailure', 'Never'];
-    errors.push({ ...notSupported(`${path}.template.spec.restartPolicy`, 'Always', valid), message: 'Required value: valid values: "OnFailure", "Never"', reason: 'FieldValueRequired' });
+  if (spec.completionMode !== 'Indexed' && spec.backoffLimitPerIndex !== undefined) {
+    errors.push(invalid(`${path}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, 'requires indexed completion mode'));
   }
+  spec.podFailurePolicy?.rules.forEach(({ action, onExitCodes, onPodConditions = [] }, index) => {
+    const at = `${path}.podFailurePolicy.rules[${index}]`;
+    errors.push(...oneOf(`${at}.action`, action, FAILURE_ACTIONS));
+    if (onExitCodes === undefined && onPodConditions.length === 0) {
+      errors.push({ reason: 'FieldValueInvalid', field: at, message: 'Invalid value: specifying one of OnExitCodes and OnPodConditions is required' });
+    }
+  });
+  errors.push(...oneOf(`${path}.podReplacementPolicy`, spec.podReplacementPolicy, ['Failed', 'TerminatingOrFailed']));
+  errors.push(...validatePodTemplate(spec.template, `${path}.template`));
+  const restarts = spec.template.spec?.restartPolicy ?? '';
+  const at = `${path}.template.spec.restartPolicy`;
+  // Nobody said so: it is what a pod is by default.
+  if (restarts === '' || restarts === 'Always') errors.push(required(at, 'valid values: "OnFailure", "Never"'));
+  else errors.push(...oneOf(at, restarts, JOB_RESTARTS));
   return errors;
 }
 
@@ -109,22 +145,7 @@ export const cronJobs: Kind = {
   warnings: templateWarnings('spec', 'jobTemplate', 'spec', 'template'),
   checkName: (name) => [...checkDnsSubdomain(name), ...(name.length > CRON_NAME_MAX ? [`must be no more than ${CRON_NAME_MAX} characters`] : [])],
   prepareForCreate: (draft) => (draft['status'] = {}),
-  validate: (object) => {
-    const spec = typed<CronJob>(object).spec!;
-    const errors = validateJobSpec(spec.jobTemplate.spec!, 'spec.jobTemplate.spec');
-    const problem = scheduleProblem(spec.schedule);
-    if (problem !== undefined) errors.push(invalid('spec.schedule', spec.schedule, problem));
-    if (spec.schedule.includes('TZ')) errors.push(invalid('spec.schedule', spec.schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'));
-    if (spec.timeZone !== undefined && !isTimeZone(spec.timeZone)) errors.push(invalid('spec.timeZone', spec.timeZone, `unknown time zone ${spec.timeZone}`));
-    if (!['Allow', 'Forbid', 'Replace'].includes(spec.concurrencyPolicy ?? '')) {
-      errors.push(notSupported('spec.concurrencyPolicy', spec.concurrencyPolicy, ['Allow', 'Forbid', 'Replace']));
-    }
-    for (const field of ['successfulJobsHistoryLimit', 'failedJobsHistoryLimit', 'startingDeadlineSeconds'] as const) {
-      const value = spec[field];
-      if (value !== undefined && value < 0) errors.push(invalid(`spec.${field}`, value, 'must be greater than or equal to 0'));
-    }
-    return errors;
-  },
+  validate: (object) => validateCronJob(typed<CronJob>(object).spec!),
   selectableFields: {},
   columns: [
     column('Schedule', (object) => textAt(object, 'spec', 'schedule')),
@@ -144,12 +165,42 @@ export const cronJobs: Kind = {
 const NAMED_SCHEDULE = /^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every \S+)$/;
 const SCHEDULE_FIELD = /^[\d*?/,\-A-Za-z]+$/;
 
+function validateCronJob(spec: NonNullable<CronJob['spec']>): FieldError[] {
+  const { schedule, timeZone, concurrencyPolicy } = spec;
+  const errors = validateJobSpec(spec.jobTemplate.spec!, 'spec.jobTemplate.spec');
+  if (schedule === '') errors.push(required('spec.schedule'));
+  else if (schedule.includes('TZ')) errors.push(invalid('spec.schedule', schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'));
+  else {
+    const problem = scheduleProblem(schedule);
+    if (problem !== undefined) errors.push(invalid('spec.schedule', schedule, problem));
+  }
+  if (timeZone === '') errors.push(invalid('spec.timeZone', timeZone, 'timeZone must be nil or non-empty string'));
+  else if (timeZone !== undefined && !isTimeZone(timeZone)) errors.push(invalid('spec.timeZone', timeZone, `unknown time zone ${timeZone}`));
+  errors.push(...atLeast('spec.startingDeadlineSeconds', spec.startingDeadlineSeconds), ...oneOf('spec.concurrencyPolicy', concurrencyPolicy, ['Allow', 'Forbid', 'Replace']));
+  for (const field of ['successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const) errors.push(...atLeast(`spec.${field}`, spec[field]));
+  return errors;
+}
+
+/** Minute, hour, day of the month, month, day of the week. */
+const SCHEDULE_BOUNDS: readonly (readonly [low: number, high: number])[] = [[0, 59], [0, 23], [1, 31], [1, 12], [0, 6]];
+
 function scheduleProblem(text: string): string | undefined {
   if (text.startsWith('@')) return NAMED_SCHEDULE.test(text) ? undefined : `unrecognized descriptor: ${text}`;
   const fields = text.trim().split(/\s+/);
   if (fields.length !== 5) return `expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`;
   const bad = fields.find((field) => !SCHEDULE_FIELD.test(field));
-  return bad === undefined ? undefined : `failed to parse ${bad}`;
+  if (bad !== undefined) return `failed to parse ${bad}`;
+  return fields.map((field, index) => boundsProblem(field, SCHEDULE_BOUNDS[index]!)).find((problem) => problem !== undefined);
+}
+
+function boundsProblem(field: string, [low, high]: readonly [number, number]): string | undefined {
+  for (const part of field.split(',')) {
+    const [from = '', to = from] = part.split('/')[0]!.split('-');
+    // The day of the week may be called 7 as well as 0 by some; not by Kubernetes.
+    if (/^\d+$/.test(from) && Number(from) < low) return `beginning of range (${from}) below minimum (${low}): ${part}`;
+    if (/^\d+$/.test(to) && Number(to) > high) return `end of range (${to}) above maximum (${high}): ${part}`;
+  }
+  return undefined;
 }
 
 function isTimeZone(name: string): boolean {

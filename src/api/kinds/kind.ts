@@ -78,8 +78,12 @@ export interface Kind {
   /** What is accepted and not wise, in Kubernetes' words. */
   readonly warnings?: (object: KubeObject) => readonly string[];
   readonly validate?: (object: KubeObject) => readonly FieldError[];
+  /** Runs besides `validate`, of a new object. */
+  readonly validateCreate?: (object: KubeObject) => readonly FieldError[];
   /** Runs besides `validate`. */
   readonly validateUpdate?: (object: KubeObject, old: KubeObject) => readonly FieldError[];
+  /** Who replaces one says which version he has seen; of other kinds he need not. */
+  readonly updatesNeedVersion?: true;
   /** What field selectors may ask for, besides metadata.name and metadata.namespace. */
   readonly selectableFields: Readonly<Record<string, (object: KubeObject) => string>>;
   /** What becomes of dependents where a deletion does not say: they go, or, with `Orphan`, stay. */

@@ -9,14 +9,13 @@ import {
   clusterRoleBindings,
   clusterRoles,
   horizontalPodAutoscalers,
-  limitRanges,
   podDisruptionBudgets,
   priorityClasses,
-  resourceQuotas,
   roleBindings,
   roles,
   runtimeClasses,
 } from './policy.ts';
+import { limitRanges, resourceQuotas } from './quotas.ts';
 import { endpoints, endpointSlices, services } from './service.ts';
 import {
   csiDrivers,

@@ -1,10 +1,10 @@
 /** The kinds with little behaviour of their own: namespaces, nodes, configuration, accounts, events and leases. */
-import type { ConfigMap, Event, Namespace, Node, Secret } from 'kubernetes-types/core/v1.js';
-import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
-import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from '../../kube/names.ts';
+import type { ConfigMap, Event, Namespace, Node, Secret, Taint } from 'kubernetes-types/core/v1.js';
+import { type FieldError, duplicate, forbiddenField, invalid, required, tooLong } from '../../kube/errors.ts';
+import { checkCidr, checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkQualifiedName } from '../../kube/names.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge } from '../../kube/age.ts';
-import { findDuplicates, immutableField } from '../core/validate.ts';
+import { checked, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, textAt, wide, type Kind } from './kind.ts';
 
@@ -43,14 +43,16 @@ export const nodes: Kind = {
   model: 'V1Node',
   subresources: ['status'],
   validate: (object) => {
-    const taints = typed<Node>(object).spec?.taints ?? [];
-    const effects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule'];
+    const { taints = [], podCIDR, podCIDRs = podCIDR === undefined ? [] : [podCIDR] } = typed<Node>(object).spec ?? {};
     return [
-      ...taints.flatMap(({ key, effect }, index): FieldError[] => [
-        ...checkQualifiedName(key).map((message) => invalid(`metadata.taints[${index}].key`, key, message)),
-        ...(effects.includes(effect) ? [] : [notSupported(`metadata.taints[${index}].effect`, effect, effects)]),
-      ]),
-      ...findDuplicates(taints.map(({ key, effect }) => `${key}:${effect}`), (index) => `metadata.taints[${index}]`),
+      ...taints.flatMap((taint, index) => validateTaint(taint, `metadata.taints[${index}]`)),
+      ...taints.flatMap(({ key, effect }, index): FieldError[] => {
+        const isTwice = taints.slice(0, index).some((other) => other.key === key && other.effect === effect);
+        if (!isTwice) return [];
+        const { message, ...error } = duplicate(`metadata.taints[${index}]`, taints[index]);
+        return [{ ...error, message: `${message}: taints must be unique by key and effect pair` }];
+      }),
+      ...podCIDRs.flatMap((range, index) => checked(`spec.podCIDRs[${index}]`, range, checkCidr(range))),
     ];
   },
   selectableFields: { 'spec.unschedulable': (object) => textAt(object, 'spec', 'unschedulable') || 'false' },
@@ -77,6 +79,17 @@ export const nodes: Kind = {
   hasAgeColumn: false,
 };
 
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+/** The path is Kubernetes': it looks for taints where they once were. */
+function validateTaint({ key, value = '', effect }: Taint, path: string): FieldError[] {
+  return [
+    ...checked(`${path}.key`, key, checkQualifiedName(key)),
+    ...checked(`${path}.value`, value, checkLabelValue(value)),
+    ...(effect === '' ? [required(`${path}.effect`)] : oneOf(`${path}.effect`, effect, EFFECTS)),
+  ];
+}
+
 function addressOf(object: KubeObject, type: string): string {
   return typed<Node>(object).status?.addresses?.find((address) => address.type === type)?.address ?? '<none>';
 }
@@ -84,18 +97,16 @@ function addressOf(object: KubeObject, type: string): string {
 function validateData(object: KubeObject, fields: readonly string[]): FieldError[] {
   const errors: FieldError[] = [];
   let bytes = 0;
-  const seen = new Set<string>();
-  for (const field of fields) {
+  for (const [at, field] of fields.entries()) {
+    const others = fields.filter((_other, index) => index > at);
     for (const [key, value] of Object.entries((object[field] ?? {}) as Record<string, string>)) {
-      for (const message of checkConfigKey(key)) errors.push(invalid(`${field}[${key}]`, key, message));
-      if (seen.has(key)) errors.push(invalid(`${fields[0]}[${key}]`, key, 'duplicate of key present in data'));
-      seen.add(key);
+      errors.push(...checked(`${field}[${key}]`, key, checkConfigKey(key)));
+      const other = others.find((name) => Object.hasOwn((object[name] ?? {}) as object, key));
+      if (other !== undefined) errors.push(invalid(`${field}[${key}]`, key, `duplicate of key present in ${other}`));
       bytes += value.length;
     }
   }
-  if (bytes > DATA_BYTES_MAX) {
-    errors.push({ reason: 'FieldValueTooLong', field: fields[0]!, message: `Too long: may not be more than ${DATA_BYTES_MAX} bytes` });
-  }
+  if (bytes > DATA_BYTES_MAX) errors.push(tooLong(fields[0]!, DATA_BYTES_MAX));
   return errors;
 }
 
@@ -128,15 +139,7 @@ export const secrets: Kind = {
   model: 'V1Secret',
   prepareForCreate: mergeStringData,
   prepareForUpdate: mergeStringData,
-  validate: (object) => {
-    const errors = validateData(object, ['data']);
-    if (object['type'] === 'kubernetes.io/tls') {
-      for (const key of ['tls.crt', 'tls.key']) {
-        if (typed<Secret>(object).data?.[key] === undefined) errors.push(required(`data[${key}]`));
-      }
-    }
-    return errors;
-  },
+  validate: (object) => [...validateData(object, ['data']), ...validateSecretType(object)],
   validateUpdate: (object, old) => [
     ...immutableField('type', object['type'], old['type']),
     ...keepsImmutableData(object, old, ['data']),
@@ -147,6 +150,41 @@ export const secrets: Kind = {
     column('Data', (object) => sizeOf(typed<Secret>(object).data)),
   ],
 };
+
+const ACCOUNT_NAME = 'kubernetes.io/service-account.name';
+/** What secrets of a type must hold. */
+const SECRET_KEYS: Readonly<Record<string, readonly string[]>> = {
+  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+  'kubernetes.io/dockercfg': ['.dockercfg'],
+};
+
+function validateSecretType(object: KubeObject): FieldError[] {
+  const { type = '', data = {} } = typed<Secret>(object);
+  const errors = (SECRET_KEYS[type] ?? []).filter((key) => data[key] === undefined).map((key) => required(`data[${key}]`));
+  if (type === 'kubernetes.io/service-account-token' && !object.metadata.annotations?.[ACCOUNT_NAME]) {
+    errors.push(required(`metadata.annotations[${ACCOUNT_NAME}]`));
+  }
+  const [user, password] = [data['username'], data['password']];
+  if (type === 'kubernetes.io/basic-auth' && user === undefined && password === undefined) errors.push(required('data[username]'), required('data[password]'));
+  if (type.startsWith('kubernetes.io/dockerc')) {
+    const key = SECRET_KEYS[type]?.[0] ?? '';
+    const problem = data[key] === undefined ? undefined : jsonProblem(Buffer.from(data[key], 'base64').toString());
+    if (problem !== undefined) errors.push(invalid(`data[${key}]`, '<secret contents redacted>', problem));
+  }
+  return errors;
+}
+
+function jsonProblem(text: string): string | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch {
+    // Never the parser's own words: they quote the secret.
+    return 'is not JSON';
+  }
+}
 
 /** `stringData` is only ever written: it ends in `data`. */
 function mergeStringData(draft: KubeObject): void {
@@ -211,6 +249,7 @@ export const leases: Kind = {
   ...plain,
   info: infoOf('leases'),
   model: 'V1Lease',
+  updatesNeedVersion: true,
   validate: (object) => {
     const spec = (object['spec'] ?? {}) as { leaseDurationSeconds?: number; leaseTransitions?: number };
     const errors: FieldError[] = [];

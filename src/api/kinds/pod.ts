@@ -1,5 +1,5 @@
 import type { Pod, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js';
-import { type FieldError, forbidden, forbiddenField } from '../../kube/errors.ts';
+import { type FieldError, forbidden, forbiddenField, invalid } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge } from '../../kube/age.ts';
@@ -29,14 +29,16 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     spec.preemptionPolicy ??= 'PreemptLowerPriority';
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
+  // Who replaces a pod by its manifest means what the manifest means.
   prepareForUpdate: (draft) => {
-    const { spec } = typed<Pod>(draft);
-    if (spec !== undefined) spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
+    const spec = typed<Pod>(draft).spec!;
+    spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
   resolve: resolvePod,
   parts: { ephemeralcontainers: ephemeralContainers },
   warnings: (object) => [...podSpecWarnings(typed<Pod>(object).spec!, 'spec'), ...podAnnotationWarnings(object.metadata.annotations, 'metadata')],
   validate: (object) => validatePodSpec(typed<Pod>(object).spec!, 'spec'),
+  validateCreate: (object) => (typed<Pod>(object).spec!.ephemeralContainers === undefined ? [] : [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]),
   validateUpdate: validatePodUpdate,
   selectableFields: {
     'spec.nodeName': (pod) => textAt(pod, 'spec', 'nodeName'),
@@ -110,21 +112,21 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
     ...spec,
     containers: before.containers.map((container, index) => ({
       ...container,
-      image: spec.containers[index]?.image ?? container.image!,
+      // What is no image is an error of its own.
+      image: spec.containers[index]?.image ?? '',
     })),
     ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers }),
   };
+  const lengths = (['containers', 'initContainers'] as const).filter((field) => (spec[field] ?? []).length !== (before[field] ?? []).length);
+  if (lengths.length > 0) return lengths.map((field) => forbiddenField(`spec.${field}`, `pod updates may not add or remove ${field === 'containers' ? 'containers' : 'init containers'}`));
+  const errors = [...validateDeadline(spec, before), ...validateGatesKept(spec, before), ...validateTolerationsKept(spec, before)];
+  if (errors.length > 0) return errors;
   const same = (field: keyof PodSpec) => equalJson(spec[field], before[field]);
   const mayShorten = (before.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1;
   const free: readonly (keyof PodSpec)[] = ['activeDeadlineSeconds', 'tolerations', 'schedulingGates', ...(mayShorten ? (['terminationGracePeriodSeconds'] as const) : [])];
   const fields = [...new Set([...Object.keys(spec), ...Object.keys(before)])] as (keyof PodSpec)[]; // names of its fields
   const changed = fields.filter((field) => field !== 'containers' && !free.includes(field) && !same(field));
-  if (spec.containers.length !== before.containers.length) return [forbiddenField('spec.containers', 'pod updates may not add or remove containers')];
-  const gates = new Set((before.schedulingGates ?? []).map(({ name }) => name));
-  const newGate = (spec.schedulingGates ?? []).findIndex(({ name }) => !gates.has(name));
-  if (newGate >= 0) return [forbiddenField(`spec.schedulingGates[${newGate}].name`, `only deletion is allowed, but found new scheduling gate '${spec.schedulingGates![newGate]!.name}'`)];
-  const containersChanged = !equalJson(spec.containers, allowed.containers);
-  if (changed.length === 0 && !containersChanged && keepsTolerations(spec, before)) return [];
+  if (changed.length === 0 && equalJson(spec.containers, allowed.containers)) return [];
   return [
     forbiddenField(
       'spec',
@@ -135,9 +137,27 @@ function validatePodUpdate(object: KubeObject, old: KubeObject): FieldError[] {
   ];
 }
 
-function keepsTolerations(spec: PodSpec, before: PodSpec): boolean {
+/** A pod's end may only come nearer. */
+function validateDeadline({ activeDeadlineSeconds: now }: PodSpec, { activeDeadlineSeconds: before }: PodSpec): FieldError[] {
+  const path = 'spec.activeDeadlineSeconds';
+  if (before === undefined) return [];
+  if (now === undefined) return [invalid(path, now, 'must not update from a positive integer to nil value')];
+  return now > before ? [invalid(path, now, 'must be less than or equal to previous value')] : [];
+}
+
+type Gated = PodSpec & { schedulingGates?: { name: string }[] };
+
+function validateGatesKept({ schedulingGates: now = [] }: Gated, { schedulingGates: before = [] }: Gated): FieldError[] {
+  return now.flatMap(({ name }, index) => {
+    if (before.some((old) => old.name === name)) return [];
+    return [forbiddenField(`spec.schedulingGates[${index}].name`, `only deletion is allowed, but found new scheduling gate '${name}'`)];
+  });
+}
+
+function validateTolerationsKept(spec: PodSpec, before: PodSpec): FieldError[] {
   const now = spec.tolerations ?? [];
-  return (before.tolerations ?? []).every((old) => now.some((toleration) => equalJson({ ...toleration, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
+  const isKept = (before.tolerations ?? []).every((old) => now.some((toleration) => equalJson({ ...toleration, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
+  return isKept ? [] : [forbiddenField('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds')];
 }
 
 /** A pod that waits for its gates says so from its first moment. */

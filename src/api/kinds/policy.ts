@@ -1,19 +1,18 @@
-/** Who may do what, and how much of it: rbac, budgets, quotas, priorities, autoscalers, certificates. */
-import type { HorizontalPodAutoscaler } from 'kubernetes-types/autoscaling/v2.js';
+/** Who may do what, and how: rbac, budgets, priorities, autoscalers, certificates. */
+import type { HorizontalPodAutoscaler, MetricSpec } from 'kubernetes-types/autoscaling/v2.js';
 import type { CertificateSigningRequest } from 'kubernetes-types/certificates/v1.js';
-import type { ResourceQuota } from 'kubernetes-types/core/v1.js';
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1.js';
-import type { ClusterRole, RoleBinding } from 'kubernetes-types/rbac/v1.js';
-import { parseQuantity } from '../../kube/quantity.ts';
+import type { ClusterRole, RoleBinding, Subject } from 'kubernetes-types/rbac/v1.js';
 import { type FieldError, forbidden, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
-import { checkDnsSubdomain, checkPathSegment } from '../../kube/names.ts';
+import { checkDnsLabel, checkDnsSubdomain, checkPathSegment } from '../../kube/names.ts';
 import { validateSelector } from '../../kube/selector.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
 import { formatDuration } from '../../kube/age.ts';
-import { immutableField } from '../core/validate.ts';
+import { IMMUTABLE, checked, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { csrApproval, csrStatus, setRequester } from './csr-parts.ts';
 import { age, column, createdAt, integer, shown, textAt, wide, type Kind } from './kind.ts';
+import { isOverAll, validateShare } from './workloads.ts';
 
 const plain = { subresources: [], hasGeneration: false, checkName: checkDnsSubdomain, selectableFields: {} } as const;
 
@@ -27,8 +26,12 @@ const role = (resource: string, model: string): Kind => ({
   validate: (object) =>
     (typed<ClusterRole>(object).rules ?? []).flatMap((rule, index): FieldError[] => {
       const at = `rules[${index}]`;
-      if (rule.verbs.length === 0) return [required(`${at}.verbs`, 'verbs must contain at least one value')];
-      if ((rule.nonResourceURLs ?? []).length > 0) return model === 'V1Role' ? [invalid(`${at}.nonResourceURLs`, rule.nonResourceURLs, 'namespaced rules cannot apply to non-resource URLs')] : [];
+      if (rule.verbs.length === 0) return [required(`${at}.verbs`)];
+      if ((rule.nonResourceURLs ?? []).length > 0) {
+        const isBoth = [rule.apiGroups, rule.resources, rule.resourceNames].some((list) => (list ?? []).length > 0);
+        const why = model === 'V1Role' ? 'namespaced rules cannot apply to non-resource URLs' : isBoth ? 'rules cannot apply to both regular resources and non-resource URLs' : '';
+        return why === '' ? [] : [invalid(`${at}.nonResourceURLs`, rule.nonResourceURLs, why)];
+      }
       const errors: FieldError[] = [];
       if ((rule.apiGroups ?? []).length === 0) errors.push(required(`${at}.apiGroups`, 'resource rules must supply at least one api group'));
       if ((rule.resources ?? []).length === 0) errors.push(required(`${at}.resources`, 'resource rules must supply at least one resource'));
@@ -38,7 +41,20 @@ const role = (resource: string, model: string): Kind => ({
   hasAgeColumn: false,
 });
 
-const SUBJECTS = ['Group', 'ServiceAccount', 'User'];
+const RBAC = 'rbac.authorization.k8s.io';
+const SUBJECTS = ['ServiceAccount', 'User', 'Group'];
+
+function validateSubject({ kind, name, apiGroup, namespace = '' }: Subject, at: string, isCluster: boolean): FieldError[] {
+  const errors = name === '' ? [required(`${at}.name`)] : [];
+  if (kind === 'ServiceAccount') {
+    if (name !== '') errors.push(...checked(`${at}.name`, name, checkDnsSubdomain(name)));
+    errors.push(...oneOf(`${at}.apiGroup`, apiGroup, ['']));
+    if (namespace === '' && isCluster) errors.push(required(`${at}.namespace`));
+    return errors;
+  }
+  if (!SUBJECTS.includes(kind)) return [...errors, notSupported(`${at}.kind`, kind, SUBJECTS)];
+  return [...errors, ...oneOf(`${at}.apiGroup`, apiGroup, [RBAC])];
+}
 
 const roleBinding = (resource: string, model: string): Kind => ({
   ...plain,
@@ -47,18 +63,15 @@ const roleBinding = (resource: string, model: string): Kind => ({
   checkName: checkPathSegment,
   validate: (object) => {
     const { roleRef, subjects = [] } = typed<RoleBinding>(object);
-    const kinds = model === 'V1ClusterRoleBinding' ? ['ClusterRole'] : ['ClusterRole', 'Role'];
+    const kinds = model === 'V1ClusterRoleBinding' ? ['ClusterRole'] : ['Role', 'ClusterRole'];
     return [
-      ...(kinds.includes(roleRef.kind) ? [] : [notSupported('roleRef.kind', roleRef.kind, kinds)]),
+      ...oneOf('roleRef.apiGroup', roleRef.apiGroup, [RBAC]),
+      ...oneOf('roleRef.kind', roleRef.kind, kinds),
       ...(roleRef.name === '' ? [required('roleRef.name')] : []),
-      ...subjects.flatMap(({ kind, name, namespace = '' }, index): FieldError[] => [
-        ...(SUBJECTS.includes(kind) ? [] : [notSupported(`subjects[${index}].kind`, kind, SUBJECTS)]),
-        ...(name === '' ? [required(`subjects[${index}].name`)] : []),
-        ...(kind === 'ServiceAccount' && namespace === '' && model === 'V1ClusterRoleBinding' ? [required(`subjects[${index}].namespace`)] : []),
-      ]),
+      ...subjects.flatMap((subject, index) => validateSubject(subject, `subjects[${index}]`, model === 'V1ClusterRoleBinding')),
     ];
   },
-  validateUpdate: (object, old) => (immutableField('roleRef', object['roleRef'], old['roleRef']).length === 0 ? [] : [invalid('roleRef', object['roleRef'], 'cannot change roleRef')]),
+  validateUpdate: (object, old) => (immutableField('roleRef', object['roleRef'], old['roleRef']).length === 0 ? [] : [invalid('roleRef', object['roleRef'], IMMUTABLE)]),
   columns: [
     column('Role', (object) => `${textAt(object, 'roleRef', 'kind')}/${textAt(object, 'roleRef', 'name')}`),
     age,
@@ -85,6 +98,7 @@ export const podDisruptionBudgets: Kind = {
   ...plain,
   info: infoOf('poddisruptionbudgets'),
   model: 'V1PodDisruptionBudget',
+  updatesNeedVersion: true,
   subresources: ['status'],
   hasGeneration: true,
   prepareForCreate: (draft) => (draft['status'] = { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }),
@@ -95,10 +109,11 @@ export const podDisruptionBudgets: Kind = {
       errors.push(invalid('spec', { minAvailable, maxUnavailable }, 'minAvailable and maxUnavailable cannot be both set'));
     }
     for (const [field, value] of Object.entries({ minAvailable, maxUnavailable })) {
-      const isRight = value === undefined || (typeof value === 'number' ? value >= 0 : /^(\d\d?|100)%$/.test(value));
-      if (!isRight) errors.push(invalid(`spec.${field}`, value, "must be a number of at least 0 or a percentage (e.g. '50%')"));
+      errors.push(...validateShare(value, `spec.${field}`));
+      if (isOverAll(value)) errors.push(invalid(`spec.${field}`, value, 'must not be greater than 100%'));
     }
-    return errors;
+    const { unhealthyPodEvictionPolicy: policy } = (object['spec'] ?? {}) as { unhealthyPodEvictionPolicy?: string };
+    return [...errors, ...oneOf('spec.unhealthyPodEvictionPolicy', policy, ['AlwaysAllow', 'IfHealthyBudget'])];
   },
   columns: [
     column('Min Available', (object) => textAt(object, 'spec', 'minAvailable') || 'N/A'),
@@ -109,6 +124,7 @@ export const podDisruptionBudgets: Kind = {
 
 /** The highest that a person may give; those of the system are above. */
 const USER_PRIORITY_MAX = 1_000_000_000;
+const SYSTEM_CLASSES = ['system-cluster-critical', 'system-node-critical'];
 
 export const priorityClasses: Kind = {
   ...plain,
@@ -118,8 +134,13 @@ export const priorityClasses: Kind = {
   validate: (object) => {
     const value = Number(object['value']);
     const { name } = object.metadata;
-    if (name.startsWith('system-')) return ['system-cluster-critical', 'system-node-critical'].includes(name) ? [] : [forbiddenField('metadata.name', 'priority class names with `system-` prefix are reserved for system use only')];
-    return value > USER_PRIORITY_MAX ? [forbiddenField('value', `maximum allowed value of a user defined priority is ${USER_PRIORITY_MAX}`)] : [];
+    const ofPolicy = oneOf('preemptionPolicy', textAt(object, 'preemptionPolicy'), ['PreemptLowerPriority', 'Never']);
+    if (name.startsWith('system-') && !SYSTEM_CLASSES.includes(name)) {
+      const why = `priority class names with 'system-' prefix are reserved for system use only. error: ${name} is not a known system priority class`;
+      return [forbiddenField('metadata.name', why), ...ofPolicy];
+    }
+    const isTooHigh = !name.startsWith('system-') && value > USER_PRIORITY_MAX;
+    return [...(isTooHigh ? [forbiddenField('value', `maximum allowed value of a user defined priority is ${USER_PRIORITY_MAX}`)] : []), ...ofPolicy];
   },
   resolve: async (draft, _namespace, lookup) => {
     if (draft['globalDefault'] !== true) return;
@@ -140,6 +161,11 @@ export const runtimeClasses: Kind = {
   ...plain,
   info: infoOf('runtimeclasses'),
   model: 'V1RuntimeClass',
+  updatesNeedVersion: true,
+  validate: (object) => {
+    const handler = textAt(object, 'handler');
+    return handler === '' ? [required('handler')] : checked('handler', handler, checkDnsLabel(handler));
+  },
   columns: [column('Handler', (object) => textAt(object, 'handler'))],
 };
 
@@ -150,12 +176,14 @@ export const horizontalPodAutoscalers: Kind = {
   subresources: ['status'],
   prepareForCreate: (draft) => (draft['status'] = { desiredReplicas: 0 }),
   validate: (object) => {
-    const { minReplicas = 1, maxReplicas } = typed<HorizontalPodAutoscaler>(object).spec!;
-    const errors: FieldError[] = [];
-    if (minReplicas < 1) errors.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'));
-    if (maxReplicas < 1) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than 0'));
-    else if (maxReplicas < minReplicas) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'));
-    return errors;
+    const { minReplicas = 1, maxReplicas, scaleTargetRef, metrics = [] } = typed<HorizontalPodAutoscaler>(object).spec!;
+    // A replica set may be scaled to nothing where another metric than its own says when to begin anew.
+    const errors = minReplicas < 1 ? [invalid('spec.minReplicas', minReplicas, `must be greater than or equal to ${minReplicas < 0 ? 0 : 1}`)] : [];
+    if (maxReplicas < minReplicas) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'));
+    for (const field of ['kind', 'name'] as const) if (scaleTargetRef[field] === '') errors.push(required(`spec.scaleTargetRef.${field}`));
+    if (!scaleTargetRef.apiVersion) errors.push(invalid('spec.scaleTargetRef.apiVersion', '', 'apiVersion must specify API group'));
+    if (maxReplicas === 0) errors.push(required('spec.maxReplicas'));
+    return [...errors, ...metrics.flatMap((metric, index) => validateMetric(metric, `spec.metrics[${index}]`))];
   },
   columns: [
     column('Reference', (object) => `${textAt(object, 'spec', 'scaleTargetRef', 'kind')}/${textAt(object, 'spec', 'scaleTargetRef', 'name')}`),
@@ -165,6 +193,18 @@ export const horizontalPodAutoscalers: Kind = {
     integer('Replicas', 'status', 'currentReplicas'),
   ],
 };
+
+const METRICS = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource'];
+
+function validateMetric(metric: MetricSpec, at: string): FieldError[] {
+  if (!METRICS.includes(metric.type)) return [notSupported(`${at}.type`, metric.type, METRICS)];
+  const field = metric.type.slice(0, 1).toLowerCase() + metric.type.slice(1);
+  const source = metric[field as keyof MetricSpec];
+  if (source === undefined) return [required(`${at}.${field}`, 'must populate information for the given metric source')];
+  const { averageUtilization, averageValue } = metric.resource?.target ?? {};
+  if (metric.type !== 'Resource' || averageUtilization !== undefined || averageValue !== undefined) return [];
+  return [required(`${at}.resource.target.averageUtilization`, 'must set either a target raw value or a target utilization')];
+}
 
 function targetsText(object: KubeObject): string {
   const { spec, status } = typed<HorizontalPodAutoscaler>(object);
@@ -178,43 +218,17 @@ function targetsText(object: KubeObject): string {
   return targets.length === 0 ? '<none>' : targets.slice(0, 2).join(', ') + (targets.length > 2 ? ` + ${targets.length - 2} more...` : '');
 }
 
-// --- the core group
-
-export const limitRanges: Kind = {
-  ...plain,
-  info: infoOf('limitranges'),
-  model: 'V1LimitRange',
-  columns: [createdAt],
-  hasAgeColumn: false,
-};
-
-const QUOTA_SCOPES: ReadonlySet<string> = new Set([
-  'BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass',
-]);
-
-export const resourceQuotas: Kind = {
-  ...plain,
-  info: infoOf('resourcequotas'),
-  model: 'V1ResourceQuota',
-  subresources: ['status'],
-  prepareForCreate: (draft) => (draft['status'] = {}),
-  validate: (object) => {
-    const { scopes = [], hard = {} } = typed<ResourceQuota>(object).spec ?? {};
-    const negative = Object.entries(hard).filter(([, value]) => (parseQuantity(value) ?? 0n) < 0n);
-    const errors = negative.map(([name, value]) => invalid(`spec.hard[${name}]`, value, 'must be greater than or equal to 0'));
-    return [...errors, ...scopes.filter((scope) => !QUOTA_SCOPES.has(scope)).map(() => invalid('spec.scopes', scopes, 'unsupported scope'))];
-  },
-  columns: [column('Request', (object) => quotaText(object, false)), column('Limit', (object) => quotaText(object, true)), age],
-  hasAgeColumn: false,
-};
-
-function quotaText(object: KubeObject, ofLimits: boolean): string {
-  const { hard = {}, used = {} } = typed<ResourceQuota>(object).status ?? {};
-  const names = Object.keys(hard).filter((name) => name.startsWith('limits') === ofLimits).sort();
-  return names.map((name) => `${name}: ${used[name] ?? ''}/${hard[name]}`).join(', ');
-}
-
 // --- certificates.k8s.io
+
+const USAGES = [
+  'any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature',
+  'email protection', 'encipher only', 'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc',
+  'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping',
+];
+
+function isPemRequest(base64: string): boolean {
+  return /^\s*-----BEGIN CERTIFICATE REQUEST-----/.test(Buffer.from(base64, 'base64').toString('latin1'));
+}
 
 export const certificateSigningRequests: Kind = {
   ...plain,
@@ -228,10 +242,13 @@ export const certificateSigningRequests: Kind = {
   },
   parts: { approval: csrApproval, status: csrStatus },
   validate: (object) => {
-    const { signerName, usages = [], expirationSeconds } = typed<CertificateSigningRequest>(object).spec;
+    const { request, signerName, usages = [], expirationSeconds } = typed<CertificateSigningRequest>(object).spec;
     const errors: FieldError[] = [];
-    if (!signerName.includes('/')) errors.push(invalid('spec.signerName', signerName, 'must be a fully qualified domain and path of the form "example.com/signer-name"'));
+    if (!isPemRequest(request)) errors.push(invalid('spec.request', request === '' ? null : request, 'PEM block type must be CERTIFICATE REQUEST'));
     if (usages.length === 0) errors.push(required('spec.usages'));
+    usages.forEach((usage, index) => errors.push(...oneOf(`spec.usages[${index}]`, usage, USAGES)));
+    if (signerName === '') errors.push(required('spec.signerName'));
+    else if (!/^[^/]+\/[^/]/.test(signerName)) errors.push(invalid('spec.signerName', signerName, "must be a fully qualified domain and path of the form 'example.com/signer-name'"));
     if (expirationSeconds !== undefined && expirationSeconds < 600) errors.push(invalid('spec.expirationSeconds', expirationSeconds, 'may not specify a duration less than 600 seconds (10 minutes)'));
     return errors;
   },

@@ -1,10 +1,10 @@
-import type { Endpoints, Service, ServicePort } from 'kubernetes-types/core/v1.js';
+import type { EndpointSubset, Endpoints, Service, ServicePort } from 'kubernetes-types/core/v1.js';
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1.js';
-import { type FieldError, duplicate, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
-import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkIPv4, checkPortName, checkPortNumber } from '../../kube/names.ts';
+import { type FieldError, duplicate, forbiddenField, invalid, required } from '../../kube/errors.ts';
+import { checkCidr, checkDnsLabel, checkDnsSubdomain, checkIp, checkPortName, checkPortNumber, isIPv6 } from '../../kube/names.ts';
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge } from '../../kube/age.ts';
-import { immutableField, validateLabels } from '../core/validate.ts';
+import { checked, findDuplicates, oneOf, validateLabels } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { column, textAt, wide, type Kind } from './kind.ts';
 
@@ -18,14 +18,15 @@ export const services: Kind = {
   model: 'V1Service',
   subresources: ['status'],
   hasGeneration: false,
-  checkName: checkDns1035Label,
+  checkName: checkDnsLabel,
   prepareForCreate: (draft) => (draft['status'] = { loadBalancer: {} }),
   prepareForUpdate: keepAllocated,
   validate: validateService,
   validateUpdate: (object, old) => {
     const [now, before] = [typed<Service>(object).spec!, typed<Service>(old).spec!];
     if (now.type === 'ExternalName' || before.type === 'ExternalName' || !before.clusterIP) return [];
-    return [...immutableField('spec.clusterIPs[0]', now.clusterIP, before.clusterIP), ...sameFamilyAndClass(now, before)];
+    const isSame = now.clusterIP === before.clusterIP;
+    return [...(isSame ? [] : [invalid('spec.clusterIPs[0]', [now.clusterIP], 'may not change once set')]), ...sameFamilyAndClass(now, before)];
   },
   selectableFields: {
     'spec.clusterIP': (object) => textAt(object, 'spec', 'clusterIP'),
@@ -94,32 +95,83 @@ export function hasNodePorts(type: string | undefined): boolean {
   return type === 'NodePort' || type === 'LoadBalancer';
 }
 
+type FullSpec = NonNullable<Service['spec']> & {
+  internalTrafficPolicy?: string;
+  ipFamilies?: string[];
+  ipFamilyPolicy?: string;
+  clusterIPs?: string[];
+};
+
 function validateService(object: KubeObject): FieldError[] {
-  const spec = typed<Service>(object).spec!;
+  const spec: FullSpec = typed<Service>(object).spec!;
+  const isExternalName = spec.type === 'ExternalName';
   const errors: FieldError[] = [];
-  if (!TYPES.includes(spec.type ?? '')) errors.push(notSupported('spec.type', spec.type, TYPES));
-  if (!['None', 'ClientIP'].includes(spec.sessionAffinity ?? '')) {
-    errors.push(notSupported('spec.sessionAffinity', spec.sessionAffinity, ['ClientIP', 'None']));
-  }
-  if (spec.type === 'ExternalName') {
+  if (!isExternalName && (spec.ports ?? []).length === 0 && spec.clusterIP !== 'None') errors.push(required('spec.ports'));
+  if (isExternalName && spec.clusterIP) errors.push(forbiddenField('spec.clusterIPs', 'may not be set for ExternalName services'));
+  if (isExternalName) {
     if (spec.externalName === undefined || spec.externalName === '') errors.push(required('spec.externalName'));
-    else for (const message of checkDnsSubdomain(spec.externalName)) errors.push(invalid('spec.externalName', spec.externalName, message));
-    if (spec.clusterIP) errors.push(forbiddenField('spec.clusterIPs', 'may not be set when `type` is ExternalName'));
-  } else if ((spec.ports ?? []).length === 0 && spec.clusterIP !== 'None') errors.push(required('spec.ports'));
-  if (spec.clusterIP && spec.clusterIP !== 'None') {
-    for (const message of checkIPv4(spec.clusterIP)) errors.push(invalid('spec.clusterIPs[0]', spec.clusterIP, message));
+    else errors.push(...checked('spec.externalName', spec.externalName, checkDnsSubdomain(spec.externalName)));
   }
+  if (spec.clusterIP && spec.clusterIP !== 'None' && !isExternalName) errors.push(...checked('spec.clusterIPs[0]', spec.clusterIP, checkIp(spec.clusterIP)));
   if (spec.clusterIP === 'None' && hasNodePorts(spec.type)) {
     errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`));
   }
-  if (spec.externalTrafficPolicy && !hasNodePorts(spec.type) && (spec.externalIPs ?? []).length === 0) {
-    errors.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'));
-  }
-  errors.push(...validateLabels(spec.selector, 'spec.selector'), ...validatePorts(spec));
+  errors.push(...validatePorts(spec), ...validateLabels(spec.selector, 'spec.selector'), ...validateAffinity(spec));
+  spec.externalIPs?.forEach((ip, index) => errors.push(...validatePublicIp(ip, `spec.externalIPs[${index}]`)));
+  errors.push(...oneOf('spec.type', spec.type, TYPES), ...validateTraffic(spec), ...validateFamilies(spec));
   return errors;
 }
 
-function validatePorts(spec: NonNullable<Service['spec']>): FieldError[] {
+const CLIENT_IP_SECONDS_MAX = 86_400;
+
+function validateAffinity({ sessionAffinity, sessionAffinityConfig }: FullSpec): FieldError[] {
+  const errors = oneOf('spec.sessionAffinity', sessionAffinity, ['ClientIP', 'None']);
+  const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds;
+  if (sessionAffinity !== 'ClientIP' || seconds === undefined || (seconds > 0 && seconds <= CLIENT_IP_SECONDS_MAX)) return errors;
+  return [...errors, invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, `must be greater than 0 and less than ${CLIENT_IP_SECONDS_MAX}`)];
+}
+
+/** Of an address that others than this machine can reach. */
+function validatePublicIp(ip: string, path: string): FieldError[] {
+  const isLoopback = checkIp(ip).length === 0 && (ip.startsWith('127.') || ip === '::1');
+  return isLoopback ? [invalid(path, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)')] : validateReachedIp(ip, path);
+}
+
+/** Of what stands behind a service. Loopback will do: pods that are processes, and servers, of one machine have such addresses. */
+function validateReachedIp(ip: string, path: string): FieldError[] {
+  const errors = checked(path, ip, checkIp(ip));
+  if (errors.length > 0) return errors;
+  const refuse = (why: string) => [invalid(path, ip, why)];
+  if (ip === '0.0.0.0' || ip === '::') return refuse('may not be unspecified (0.0.0.0 or ::)');
+  return ip.startsWith('169.254.') ? refuse('may not be in the link-local range (169.254.0.0/16, fe80::/10)') : [];
+}
+
+const POLICIES = ['Cluster', 'Local'];
+
+function validateTraffic(spec: FullSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  const isBalancer = spec.type === 'LoadBalancer';
+  const ranges = 'spec.LoadBalancerSourceRanges';
+  if ((spec.loadBalancerSourceRanges ?? []).length > 0 && !isBalancer) errors.push(forbiddenField(ranges, "may only be used when `type` is 'LoadBalancer'"));
+  else spec.loadBalancerSourceRanges?.forEach((range, index) => errors.push(...checked(`${ranges}[${index}]`, range, checkCidr(range.trim()))));
+  const isReached = hasNodePorts(spec.type) || ((spec.externalIPs ?? []).length > 0 && spec.type === 'ClusterIP');
+  if (spec.externalTrafficPolicy !== undefined && !isReached) {
+    errors.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'));
+  } else errors.push(...oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, POLICIES));
+  if (spec.healthCheckNodePort && !(isBalancer && spec.externalTrafficPolicy === 'Local')) {
+    errors.push(invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"));
+  }
+  return [...errors, ...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, POLICIES)];
+}
+
+function validateFamilies({ ipFamilies = [], ipFamilyPolicy }: FullSpec): FieldError[] {
+  return [
+    ...ipFamilies.flatMap((family, index) => oneOf(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6'])),
+    ...oneOf('spec.ipFamilyPolicy', ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack']),
+  ];
+}
+
+function validatePorts(spec: FullSpec): FieldError[] {
   const errors: FieldError[] = [];
   const ports = spec.ports ?? [];
   const [names, pairs, nodePorts] = [new Set<string>(), new Set<string>(), new Set<string>()];
@@ -127,23 +179,19 @@ function validatePorts(spec: NonNullable<Service['spec']>): FieldError[] {
     const path = `spec.ports[${index}]`;
     if (!port.name && ports.length > 1) errors.push(required(`${path}.name`));
     if (port.name) {
-      for (const message of checkDnsLabel(port.name)) errors.push(invalid(`${path}.name`, port.name, message));
+      errors.push(...checked(`${path}.name`, port.name, checkDnsLabel(port.name)));
       if (names.has(port.name)) errors.push(duplicate(`${path}.name`, port.name));
       names.add(port.name);
     }
-    for (const message of checkPortNumber(port.port)) errors.push(invalid(`${path}.port`, port.port, message));
-    if (!PROTOCOLS.includes(port.protocol ?? '')) errors.push(notSupported(`${path}.protocol`, port.protocol, PROTOCOLS));
+    errors.push(...checked(`${path}.port`, port.port, checkPortNumber(port.port)), ...oneOf(`${path}.protocol`, port.protocol, PROTOCOLS));
     const { targetPort } = port;
-    const targetErrors = typeof targetPort === 'number' ? checkPortNumber(targetPort) : typeof targetPort === 'string' ? checkPortName(targetPort) : [];
-    for (const message of targetErrors) errors.push(invalid(`${path}.targetPort`, targetPort, message));
-    if (port.nodePort && !hasNodePorts(spec.type)) {
-      errors.push(forbiddenField(`${path}.nodePort`, "may not be used when `type` is 'ClusterIP'"));
-    }
+    if (targetPort !== undefined) errors.push(...checked(`${path}.targetPort`, targetPort, typeof targetPort === 'number' ? checkPortNumber(targetPort) : checkPortName(targetPort)));
+    if (port.nodePort && !hasNodePorts(spec.type)) errors.push(forbiddenField(`${path}.nodePort`, "may not be used when `type` is 'ClusterIP'"));
     const pair = `${port.protocol}/${port.port}`;
     if (pairs.has(pair)) errors.push(duplicate(path, { port: port.port, protocol: port.protocol }));
     pairs.add(pair);
     const nodePair = `${port.protocol}/${port.nodePort}`;
-    if (port.nodePort && nodePorts.has(nodePair)) errors.push(duplicate(`${path}.nodePort`, port.nodePort));
+    if (port.nodePort && nodePorts.has(nodePair)) errors.push(invalid(`${path}.nodePort`, port.nodePort, 'provided port is already allocated'));
     nodePorts.add(nodePair);
   });
   return errors;
@@ -175,21 +223,32 @@ function shortList(items: readonly string[], none = '<none>'): string {
   return items.slice(0, SHOWN_MAX).join(',') + (more > 0 ? ` + ${more} more...` : '');
 }
 
+function validateSubset({ addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (addresses.length === 0 && notReadyAddresses.length === 0) errors.push(required(path, 'must specify `addresses` or `notReadyAddresses`'));
+  const check = (list: readonly { readonly ip: string }[], at: string) => list.forEach(({ ip }, index) => {
+    errors.push(...validateReachedIp(ip, `${at}[${index}].ip`));
+    // Kubernetes says it twice, in other words.
+    if (checkIp(ip).length > 0) errors.push(invalid(`${at}[${index}].ip`, ip, 'must be a valid IP address'));
+  });
+  check(addresses, `${path}.addresses`);
+  check(notReadyAddresses, `${path}.notReadyAddresses`);
+  ports.forEach(({ name = '', port, protocol }, index) => {
+    const at = `${path}.ports[${index}]`;
+    if (name === '' && ports.length > 1) errors.push(required(`${at}.name`));
+    else if (name !== '') errors.push(...checked(`${at}.name`, name, checkDnsLabel(name)));
+    errors.push(...checked(`${at}.port`, port, checkPortNumber(port)), ...oneOf(`${at}.protocol`, protocol, PROTOCOLS));
+  });
+  return errors;
+}
+
 export const endpoints: Kind = {
   info: infoOf('endpoints'),
   model: 'V1Endpoints',
   subresources: [],
   hasGeneration: false,
   checkName: checkDnsSubdomain,
-  validate: (object) =>
-    (typed<Endpoints>(object).subsets ?? []).flatMap((subset, at) => [
-      ...[...(subset.addresses ?? [])].flatMap(({ ip }, index) =>
-        checkIPv4(ip).map((message) => invalid(`subsets[${at}].addresses[${index}].ip`, ip, message)),
-      ),
-      ...(subset.ports ?? []).flatMap(({ port }, index) =>
-        checkPortNumber(port).map((message) => invalid(`subsets[${at}].ports[${index}].port`, port, message)),
-      ),
-    ]),
+  validate: (object) => (typed<Endpoints>(object).subsets ?? []).flatMap((subset, index) => validateSubset(subset, `subsets[${index}]`)),
   selectableFields: {},
   columns: [
     column('Endpoints', (object) =>
@@ -209,18 +268,20 @@ export const endpointSlices: Kind = {
   hasGeneration: true,
   checkName: checkDnsSubdomain,
   validate: (object) => {
-    const { addressType, endpoints: list } = typed<EndpointSlice>(object);
+    const { addressType, endpoints: list, ports = [] } = typed<EndpointSlice>(object);
     const errors: FieldError[] = [];
-    if (!['IPv4', 'IPv6', 'FQDN'].includes(addressType)) errors.push(notSupported('addressType', addressType, ['FQDN', 'IPv4', 'IPv6']));
+    if (addressType === '') errors.push(required('addressType'));
+    else errors.push(...oneOf('addressType', addressType, ['FQDN', 'IPv4', 'IPv6']));
     list.forEach(({ addresses }, index) => {
-      if (addresses.length === 0) errors.push(required(`endpoints[${index}].addresses`, 'must contain at least 1 address'));
-      if (addressType !== 'IPv4') return;
-      addresses.forEach((address, at) => {
-        for (const message of checkIPv4(address)) errors.push(invalid(`endpoints[${index}].addresses[${at}]`, address, message));
-      });
+      if (addresses.length === 0) errors.push(required(`endpoints[${index}].addresses`));
     });
+    errors.push(...findDuplicates(ports.map(({ name }) => name), (index) => `ports[${index}].name`));
+    ports.forEach(({ protocol }, index) => errors.push(...oneOf(`ports[${index}].protocol`, protocol, PROTOCOLS)));
     return errors;
   },
+  validateCreate: (object) => validateAddresses(typed<EndpointSlice>(object), []),
+  // Of another type of addresses only the type is said, not that none of them is of it.
+  validateUpdate: (object, old) => validateAddresses(typed<EndpointSlice>(object), typed<EndpointSlice>(old).endpoints.flatMap(({ addresses }) => addresses)),
   selectableFields: {},
   columns: [
     column('AddressType', (object) => textAt(object, 'addressType')),
@@ -228,3 +289,15 @@ export const endpointSlices: Kind = {
     column('Endpoints', (object) => shortList(typed<EndpointSlice>(object).endpoints.flatMap(({ addresses }) => addresses), '<unset>')),
   ],
 };
+
+function validateAddresses({ addressType, endpoints: list }: EndpointSlice, accepted: readonly string[]): FieldError[] {
+  return list.flatMap(({ addresses }, index) =>
+    addresses.flatMap((address, at) => (accepted.includes(address) ? [] : checked(`endpoints[${index}].addresses[${at}]`, address, checkAddress(addressType, address)))),
+  );
+}
+
+function checkAddress(type: string, address: string): string[] {
+  if (type === 'FQDN') return checkDnsSubdomain(address);
+  if (type === 'IPv6') return isIPv6(address) ? [] : ['must be an IPv6 address'];
+  return checkIp(address);
+}

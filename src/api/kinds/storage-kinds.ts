@@ -1,10 +1,12 @@
 /** Volumes, claims and what makes them: the core group's, and storage.k8s.io. */
 import type { PersistentVolume, PersistentVolumeClaim } from 'kubernetes-types/core/v1.js';
-import type { CSIDriver, CSINode, StorageClass } from 'kubernetes-types/storage/v1.js';
+import type { CSIDriver, CSINode, StorageClass, VolumeAttachment } from 'kubernetes-types/storage/v1.js';
 import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
-import { checkDnsSubdomain } from '../../kube/names.ts';
+import { checkDnsSubdomain, checkQualifiedName } from '../../kube/names.ts';
+import { parseQuantity } from '../../kube/quantity.ts';
+import { validateSelector } from '../../kube/selector.ts';
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
-import { immutableField, IMMUTABLE } from '../core/validate.ts';
+import { checked, findDuplicates, IMMUTABLE, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, shown, textAt, wide, type Kind } from './kind.ts';
 
@@ -18,10 +20,16 @@ function modesText(modes: readonly string[] | undefined): string {
   return Object.entries(ACCESS_MODES).filter(([mode]) => modes?.includes(mode)).map(([, short]) => short).join(',');
 }
 
-function validateModes(modes: readonly string[] | undefined): FieldError[] {
-  if (modes === undefined || modes.length === 0) return [required('spec.accessModes', 'at least 1 access mode is required')];
-  return modes.filter((mode) => ACCESS_MODES[mode] === undefined).map((mode) => notSupported('spec.accessModes', mode, Object.keys(ACCESS_MODES)));
+function validateModes(modes: readonly string[] | undefined, detail = ''): FieldError[] {
+  if (modes === undefined || modes.length === 0) return [required('spec.accessModes', detail)];
+  const errors = modes.filter((mode) => ACCESS_MODES[mode] === undefined).map((mode) => notSupported('spec.accessModes', mode, Object.keys(ACCESS_MODES).sort()));
+  if (modes.length > 1 && modes.includes('ReadWriteOncePod')) errors.push(forbiddenField('spec.accessModes', 'may not use ReadWriteOncePod with other access modes'));
+  return errors;
 }
+
+const VOLUME_MODES = ['Block', 'Filesystem'];
+/** What a volume's spec says besides where it comes from. */
+const NO_SOURCES: ReadonlySet<string> = new Set(['claimRef', 'mountOptions', 'nodeAffinity', 'volumeAttributesClassName']);
 
 const classOf = (object: KubeObject) => object.metadata.annotations?.[CLASS_ANNOTATION] ?? textAt(object, 'spec', 'storageClassName');
 
@@ -37,10 +45,16 @@ export const persistentVolumes: Kind = {
   subresources: ['status'],
   prepareForCreate: (draft, { now }) => (draft['status'] = { phase: 'Pending', lastPhaseTransitionTime: now }),
   validate: (object) => {
-    const { spec } = typed<PersistentVolume>(object);
-    const errors = validateModes(spec?.accessModes);
-    if (spec?.capacity?.['storage'] === undefined) errors.push(required('spec.capacity'));
-    return errors;
+    const { accessModes, capacity, persistentVolumeReclaimPolicy, volumeMode, storageClassName, ...rest } = typed<PersistentVolume>(object).spec ?? {};
+    const errors = validateModes(accessModes);
+    if (Object.keys(capacity ?? {}).length === 0) errors.push(required('spec.capacity'));
+    if (capacity?.['storage'] === undefined) errors.push(notSupported('spec.capacity', capacity, ['storage']));
+    errors.push(...oneOf('spec.persistentVolumeReclaimPolicy', persistentVolumeReclaimPolicy, ['Delete', 'Recycle', 'Retain']));
+    const sources = Object.keys(rest).filter((field) => !NO_SOURCES.has(field));
+    if (sources.length === 0) errors.push(required('spec', 'must specify a volume type'));
+    sources.slice(1).forEach((source) => errors.push(forbiddenField(`spec.${source}`, 'may not specify more than 1 volume type')));
+    if (storageClassName) errors.push(...checked('spec.storageClassName', storageClassName, checkDnsSubdomain(storageClassName)));
+    return [...errors, ...oneOf('spec.volumeMode', volumeMode, VOLUME_MODES)];
   },
   validateUpdate: (object, old) => {
     const sourceOf = ({ spec }: PersistentVolume) => Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !VOLUME_FIELDS.has(field)));
@@ -73,20 +87,26 @@ export const persistentVolumeClaims: Kind = {
   subresources: ['status'],
   prepareForCreate: (draft) => (draft['status'] = { phase: 'Pending' }),
   validate: (object) => {
-    const { spec } = typed<PersistentVolumeClaim>(object);
-    const errors = validateModes(spec?.accessModes);
-    if (spec?.resources?.requests?.['storage'] === undefined) errors.push(required('spec.resources[storage]'));
-    return errors;
+    const { accessModes, selector, resources, storageClassName, volumeMode } = typed<PersistentVolumeClaim>(object).spec ?? {};
+    const errors = validateModes(accessModes, 'at least 1 access mode is required');
+    if (selector !== undefined) errors.push(...validateSelector(selector, 'spec.selector'));
+    const size = resources?.requests?.['storage'];
+    if (size === undefined) errors.push(required('spec.resources[storage]'));
+    else if ((parseQuantity(size) ?? 0n) <= 0n) errors.push(invalid('spec.resources[storage]', size, 'must be greater than zero'));
+    if (storageClassName) errors.push(...checked('spec.storageClassName', storageClassName, checkDnsSubdomain(storageClassName)));
+    return [...errors, ...oneOf('spec.volumeMode', volumeMode, VOLUME_MODES)];
   },
   validateUpdate: (object, old) => {
-    const isBound = typed<PersistentVolumeClaim>(old).status?.phase === 'Bound';
-    // Who has no class may still be given the default one; what is bound may grow.
-    const hadClass = typed<PersistentVolumeClaim>(old).spec?.storageClassName !== undefined;
+    const [now, before] = [typed<PersistentVolumeClaim>(object), typed<PersistentVolumeClaim>(old)];
+    // A claim that has its volume may ask for more; who has no class may still be given the default one.
+    const isBound = before.status?.phase === 'Bound';
+    const hadClass = before.spec?.storageClassName !== undefined;
     const fixed = ({ spec }: PersistentVolumeClaim) => {
       const { resources, volumeName: _volume, storageClassName, ...rest } = spec ?? {};
-      return { ...rest, ...(isBound ? {} : { resources }), ...(hadClass ? { storageClassName } : {}), volumeAttributesClassName: undefined };
+      const { requests: _requests, ...others } = resources ?? {};
+      return { ...rest, resources: isBound ? others : resources, ...(hadClass ? { storageClassName } : {}), volumeAttributesClassName: undefined };
     };
-    if (equalJson(fixed(typed<PersistentVolumeClaim>(object)), fixed(typed<PersistentVolumeClaim>(old)))) return [];
+    if (equalJson(fixed(now), fixed(before))) return [];
     return [forbiddenField('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims')];
   },
   columns: [
@@ -107,11 +127,15 @@ export const storageClasses: Kind = {
   info: infoOf('storageclasses'),
   model: 'V1StorageClass',
   validate: (object) => {
-    const { reclaimPolicy = '', volumeBindingMode = '' } = typed<StorageClass>(object);
-    const errors: FieldError[] = [];
-    if (!['Delete', 'Retain'].includes(reclaimPolicy)) errors.push(notSupported('reclaimPolicy', reclaimPolicy, ['Delete', 'Retain']));
-    const modes = ['Immediate', 'WaitForFirstConsumer'];
-    if (!modes.includes(volumeBindingMode)) errors.push(notSupported('volumeBindingMode', volumeBindingMode, modes));
+    const { provisioner, parameters = {}, reclaimPolicy, volumeBindingMode, allowedTopologies = [] } = typed<StorageClass>(object);
+    const errors = provisioner === '' ? [required('provisioner')] : checked('provisioner', provisioner, checkQualifiedName(provisioner.toLowerCase()));
+    if ('' in parameters) errors.push(invalid('parameters', '', 'field can not be empty.'));
+    errors.push(...oneOf('reclaimPolicy', reclaimPolicy, ['Delete', 'Retain']), ...oneOf('volumeBindingMode', volumeBindingMode, ['Immediate', 'WaitForFirstConsumer']));
+    allowedTopologies.forEach(({ matchLabelExpressions = [] }, index) =>
+      matchLabelExpressions.forEach(({ values }, place) => {
+        if (values.length === 0) errors.push(required(`allowedTopologies[${index}].matchLabelExpressions[${place}].values`));
+      }),
+    );
     return errors;
   },
   validateUpdate: (object, old) => ['provisioner', 'parameters', 'reclaimPolicy', 'volumeBindingMode'].flatMap((field) => immutableField(field, object[field], old[field])),
@@ -128,6 +152,14 @@ export const csiDrivers: Kind = {
   ...plain,
   info: infoOf('csidrivers'),
   model: 'V1CSIDriver',
+  updatesNeedVersion: true,
+  validate: (object) => {
+    const { fsGroupPolicy, volumeLifecycleModes = [] } = typed<CSIDriver>(object).spec as { fsGroupPolicy?: string; volumeLifecycleModes?: readonly string[] };
+    return [
+      ...oneOf('spec.fsGroupPolicy', fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType']),
+      ...volumeLifecycleModes.flatMap((mode) => oneOf('spec.volumeLifecycleModes', mode, ['Persistent', 'Ephemeral'])),
+    ];
+  },
   columns: [
     column('AttachRequired', (object) => textAt(object, 'spec', 'attachRequired')),
     column('PodInfoOnMount', (object) => textAt(object, 'spec', 'podInfoOnMount')),
@@ -142,6 +174,8 @@ export const csiNodes: Kind = {
   ...plain,
   info: infoOf('csinodes'),
   model: 'V1CSINode',
+  updatesNeedVersion: true,
+  validate: (object) => findDuplicates(typed<CSINode>(object).spec.drivers.map(({ name }) => name), (index) => `spec.drivers[${index}].name`),
   validateUpdate: (object, old) => {
     // What a driver has said of itself stays, while it is there.
     const now = new Map(typed<CSINode>(object).spec.drivers.map((driver) => [driver.name, driver]));
@@ -155,6 +189,8 @@ export const csiStorageCapacities: Kind = {
   ...plain,
   info: infoOf('csistoragecapacities'),
   model: 'V1CSIStorageCapacity',
+  updatesNeedVersion: true,
+  validate: (object) => checked('storageClassName', textAt(object, 'storageClassName'), checkDnsSubdomain(textAt(object, 'storageClassName'))),
   columns: [column('StorageClassName', (object) => textAt(object, 'storageClassName')), column('Capacity', (object) => textAt(object, 'capacity'))],
 };
 
@@ -162,7 +198,17 @@ export const volumeAttachments: Kind = {
   ...plain,
   info: infoOf('volumeattachments'),
   model: 'V1VolumeAttachment',
+  updatesNeedVersion: true,
   subresources: ['status'],
+  validate: (object) => {
+    const { attacher, nodeName, source } = typed<VolumeAttachment>(object).spec;
+    const isOne = (source.persistentVolumeName === undefined) !== (source.inlineVolumeSpec === undefined);
+    return [
+      ...(isOne ? [] : [required('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName')]),
+      ...checked('spec.nodeName', nodeName, checkDnsSubdomain(nodeName)),
+      ...(attacher === '' ? [required('spec.attacher')] : []),
+    ];
+  },
   columns: [
     column('Attacher', (object) => textAt(object, 'spec', 'attacher')),
     column('PV', (object) => textAt(object, 'spec', 'source', 'persistentVolumeName')),

@@ -1,21 +1,19 @@
 /** What makes pods from a template that its selector must match, and keeps them running. */
-import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-types/apps/v1.js';
+import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-types/apps/v1.js';
 import type { PodTemplateSpec, ReplicationController } from 'kubernetes-types/core/v1.js';
-import { type FieldError, forbiddenField, invalid, notSupported } from '../../kube/errors.ts';
+import { type FieldError, forbiddenField, invalid, notSupported, required } from '../../kube/errors.ts';
 import { checkDnsLabel, checkDnsSubdomain } from '../../kube/names.ts';
 import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector } from '../../kube/selector.ts';
 import { equalJson, typed } from '../../kube/types.ts';
-import { validateLabels } from '../core/validate.ts';
+import { atLeast, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { age, column, integer, numberAt, type Kind } from './kind.ts';
-import { validatePodSpec } from './pod-template.ts';
+import { validatePodTemplate } from './pod-template.ts';
 import { templateWarnings } from './pod-warnings.ts';
 import { imageColumns, templateColumns } from './workload-columns.ts';
 
 interface WorkloadSpec {
-  readonly replicas?: number;
-  readonly minReadySeconds?: number;
-  readonly selector: LabelSelector;
+  readonly selector?: LabelSelector;
   readonly template?: PodTemplateSpec;
 }
 
@@ -27,10 +25,7 @@ export const deployments: Kind = {
   warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = {}),
-  validate: (object) => {
-    const spec = typed<Deployment>(object).spec!;
-    return [...validateWorkload(spec), ...validateDeploymentSpec(spec)];
-  },
+  validate: (object) => validateDeploymentSpec(typed<Deployment>(object).spec!),
   selectableFields: {},
   columns: [
     column('Ready', (object) => `${numberAt(object, 'status', 'readyReplicas')}/${numberAt(object, 'spec', 'replicas')}`),
@@ -50,7 +45,7 @@ export const replicaSets: Kind = {
   warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
-  validate: (object) => validateWorkload(typed<ReplicaSet>(object).spec!),
+  validate: (object) => validateReplicaSetSpec(typed<ReplicaSet>(object).spec!),
   selectableFields: {},
   columns: [
     integer('Desired', 'spec', 'replicas'),
@@ -82,21 +77,11 @@ export const statefulSets: Kind = {
   warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsLabel,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0, availableReplicas: 0 }),
-  validate: (object) => {
-    const spec = typed<StatefulSet>(object).spec!;
-    const errors = validateWorkload(spec);
-    if (!['OrderedReady', 'Parallel'].includes(spec.podManagementPolicy ?? '')) {
-      errors.push(notSupported('spec.podManagementPolicy', spec.podManagementPolicy, ['OrderedReady', 'Parallel']));
-    }
-    if (!['OnDelete', 'RollingUpdate'].includes(spec.updateStrategy?.type ?? '')) {
-      errors.push(notSupported('spec.updateStrategy.type', spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate']));
-    } else if (spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate !== undefined) {
-      const only = "only allowed for updateStrategy 'RollingUpdate'";
-      errors.push(invalid('spec.updateStrategy.rollingUpdate', spec.updateStrategy.rollingUpdate, only));
-    }
-    return errors;
-  },
+  validate: (object) => validateStatefulSetSpec(typed<StatefulSet>(object).spec!),
   validateUpdate: (object, old) => {
+    const [now, before] = [typed<StatefulSet>(object).spec!, typed<StatefulSet>(old).spec!];
+    const named = [...immutableField('spec.selector', now.selector, before.selector), ...immutableField('spec.serviceName', now.serviceName, before.serviceName)];
+    if (named.length > 0) return named;
     const fixed = ({ spec }: StatefulSet) => Object.fromEntries(Object.entries(spec ?? {}).filter(([field]) => !STATEFUL_SET_FREE.has(field)));
     if (equalJson(fixed(typed<StatefulSet>(object)), fixed(typed<StatefulSet>(old)))) return [];
     const free = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'";
@@ -126,18 +111,7 @@ export const daemonSets: Kind = {
     const generation = Number(old.metadata.annotations?.[TEMPLATE_GENERATION] ?? 0) + (equalJson(now, before) ? 0 : 1);
     draft.metadata.annotations = { ...draft.metadata.annotations, [TEMPLATE_GENERATION]: String(generation) };
   },
-  validate: (object) => {
-    const spec = typed<DaemonSet>(object).spec!;
-    const errors = validateWorkload(spec);
-    if (!['OnDelete', 'RollingUpdate'].includes(spec.updateStrategy?.type ?? '')) {
-      errors.push(notSupported('spec.updateStrategy.type', spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate']));
-    }
-    const { maxSurge, maxUnavailable } = spec.updateStrategy?.rollingUpdate ?? {};
-    if (maxSurge !== undefined && !isZero(maxSurge) && !isZero(maxUnavailable)) {
-      errors.push(invalid('spec.updateStrategy.rollingUpdate.maxSurge', maxSurge, 'may not be set when maxUnavailable is non-zero'));
-    }
-    return errors;
-  },
+  validate: (object) => validateDaemonSetSpec(typed<DaemonSet>(object).spec!),
   selectableFields: {},
   columns: [
     integer('Desired', 'status', 'desiredNumberScheduled'),
@@ -164,10 +138,7 @@ export const replicationControllers: Kind = {
   warnings: templateWarnings('spec', 'template'),
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft) => (draft['status'] = { replicas: 0 }),
-  validate: (object) => {
-    const { selector = {}, ...spec } = typed<ReplicationController>(object).spec!;
-    return validateWorkload({ ...spec, selector: { matchLabels: selector } });
-  },
+  validate: (object) => validateController(typed<ReplicationController>(object).spec!),
   selectableFields: { 'status.replicas': (object) => String(numberAt(object, 'status', 'replicas')) },
   columns: [
     integer('Desired', 'spec', 'replicas'),
@@ -188,6 +159,10 @@ export const controllerRevisions: Kind = {
   subresources: [],
   hasGeneration: false,
   checkName: checkDnsSubdomain,
+  validate: (object) => [
+    ...(object['data'] === undefined ? [required('data', 'data is mandatory')] : []),
+    ...atLeast('revision', typed<ControllerRevision>(object).revision),
+  ],
   selectableFields: {},
   columns: [
     column('Controller', (object) => {
@@ -206,6 +181,7 @@ export const podTemplates: Kind = {
   subresources: [],
   hasGeneration: true,
   checkName: checkDnsSubdomain,
+  validate: (object) => validatePodTemplate(typed<{ template: PodTemplateSpec }>(object).template, 'template'),
   selectableFields: {},
   columns: [
     column('Containers', (object) => typed<{ template?: PodTemplateSpec }>(object).template?.spec?.containers.map(({ name }) => name).join(',') ?? ''),
@@ -218,57 +194,131 @@ export const podTemplates: Kind = {
   hasAgeColumn: false,
 };
 
-function validateWorkload({ replicas = 1, minReadySeconds = 0, selector, template }: WorkloadSpec): FieldError[] {
-  const errors = validateSelector(selector, 'spec.selector');
-  const isSound = errors.length === 0 && !isEmptySelector(selector);
-  if (replicas < 0) errors.push(invalid('spec.replicas', replicas, 'must be greater than or equal to 0'));
-  if (minReadySeconds < 0) errors.push(invalid('spec.minReadySeconds', minReadySeconds, 'must be greater than or equal to 0'));
-  if (isEmptySelector(selector)) errors.push(invalid('spec.selector', selector, 'empty selector is invalid for deployment'));
-  if (template === undefined) return errors;
-  const labels = template.metadata?.labels ?? {};
-  if (isSound && !selectorMatches(selector, labels)) {
-    errors.push(invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
-  }
-  errors.push(...validateLabels(labels, 'spec.template.labels'));
-  const { spec } = template;
-  if (spec === undefined) return [...errors, { reason: 'FieldValueRequired', field: 'spec.template.spec', message: 'Required value' }];
-  errors.push(...validatePodSpec(spec, 'spec.template.spec'));
-  if (spec.restartPolicy !== 'Always') {
-    errors.push(notSupported('spec.template.spec.restartPolicy', spec.restartPolicy, ['Always']));
+const SHARE = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
+
+/** What pods are taken for those of a workload: its template's must be among them. */
+function validateSelection({ selector, template }: WorkloadSpec, owner: string): FieldError[] {
+  const path = 'spec.selector';
+  const errors = selector === undefined ? [] : validateSelector(selector, path);
+  const isSound = errors.length === 0;
+  if (selector === undefined && owner !== 'DaemonSet') errors.push(required(path));
+  if (selector !== undefined && isEmptySelector(selector)) errors.push(invalid(path, selector, `empty selector is invalid for ${owner.toLowerCase()}`));
+  if (!isSound) return [...errors, invalid(path, selector, 'invalid label selector')];
+  const labels = template?.metadata?.labels;
+  if (selector !== undefined && (isEmptySelector(selector) || selectorMatches(selector, labels ?? {}))) return errors;
+  return [...errors, invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
+}
+
+/** Pods that a workload keeps running do not end by themselves. */
+function validateTemplate(template: PodTemplateSpec, owner: string): FieldError[] {
+  const { restartPolicy, activeDeadlineSeconds } = template.spec!;
+  const errors = validatePodTemplate(template, 'spec.template');
+  if (restartPolicy !== undefined && restartPolicy !== 'Always') errors.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']));
+  if (activeDeadlineSeconds !== undefined) {
+    errors.push(forbiddenField('spec.template.spec.activeDeadlineSeconds', `activeDeadlineSeconds in ${owner} is not Supported`));
   }
   return errors;
 }
 
 function validateDeploymentSpec(spec: NonNullable<Deployment['spec']>): FieldError[] {
-  const errors: FieldError[] = [];
-  const { strategy = {}, minReadySeconds = 0, progressDeadlineSeconds, revisionHistoryLimit = 0 } = spec;
-  const update = strategy.rollingUpdate;
-  if (strategy.type === 'Recreate') {
-    if (update !== undefined) {
-      errors.push(forbiddenField('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'"));
-    }
-  } else if (strategy.type === 'RollingUpdate') {
-    const path = 'spec.strategy.rollingUpdate';
-    errors.push(...validateShare(update?.maxSurge, `${path}.maxSurge`), ...validateShare(update?.maxUnavailable, `${path}.maxUnavailable`));
-    if (isZero(update?.maxSurge) && isZero(update?.maxUnavailable)) {
-      errors.push(invalid(`${path}.maxUnavailable`, update?.maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
-    }
-  } else errors.push(notSupported('spec.strategy.type', strategy.type, ['Recreate', 'RollingUpdate']));
-  if (revisionHistoryLimit < 0) {
-    errors.push(invalid('spec.revisionHistoryLimit', revisionHistoryLimit, 'must be greater than or equal to 0'));
-  }
+  const { strategy = {}, minReadySeconds = 0, progressDeadlineSeconds, revisionHistoryLimit } = spec;
+  const errors = [
+    ...atLeast('spec.replicas', spec.replicas),
+    ...validateSelection(spec, 'Deployment'),
+    // A deployment's pods are those of its replica sets.
+    ...validateTemplate(spec.template, 'ReplicaSet'),
+    ...validateStrategy(strategy),
+    ...atLeast('spec.minReadySeconds', minReadySeconds),
+    ...atLeast('spec.revisionHistoryLimit', revisionHistoryLimit),
+    ...atLeast('spec.progressDeadlineSeconds', progressDeadlineSeconds),
+  ];
   if (progressDeadlineSeconds !== undefined && progressDeadlineSeconds <= minReadySeconds) {
     errors.push(invalid('spec.progressDeadlineSeconds', progressDeadlineSeconds, 'must be greater than minReadySeconds'));
   }
   return errors;
 }
 
-function validateShare(value: number | string | undefined, path: string): FieldError[] {
-  if (typeof value === 'number') return value >= 0 ? [] : [invalid(path, value, 'must be greater than or equal to 0')];
-  if (value === undefined || /^\d+%$/.test(value)) {
-    return Number(value?.slice(0, -1) ?? 0) <= 100 || path.endsWith('maxSurge') ? [] : [invalid(path, value, 'must not be greater than 100%')];
+function validateStrategy({ type, rollingUpdate: update }: NonNullable<NonNullable<Deployment['spec']>['strategy']>): FieldError[] {
+  const path = 'spec.strategy.rollingUpdate';
+  if (type === 'Recreate') return update === undefined ? [] : [forbiddenField(path, "may not be specified when strategy `type` is 'Recreate'")];
+  if (type !== 'RollingUpdate') return [notSupported('spec.strategy', { type, ...(update === undefined ? {} : { rollingUpdate: update }) }, ['Recreate', 'RollingUpdate'])];
+  const errors = [...validateShare(update?.maxUnavailable, `${path}.maxUnavailable`), ...validateShare(update?.maxSurge, `${path}.maxSurge`)];
+  if (isZero(update?.maxSurge) && isZero(update?.maxUnavailable)) {
+    errors.push(invalid(`${path}.maxUnavailable`, update?.maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
   }
-  return [invalid(path, value, "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%', or '93%')")];
+  if (isOverAll(update?.maxUnavailable)) errors.push(invalid(`${path}.maxUnavailable`, update?.maxUnavailable, 'must not be greater than 100%'));
+  return errors;
 }
 
+export function validateShare(value: number | string | undefined, path: string): FieldError[] {
+  if (typeof value === 'number') return atLeast(path, value);
+  return value === undefined || /^\d+%$/.test(value) ? [] : [invalid(path, value, SHARE)];
+}
+
+export const isOverAll = (value: number | string | undefined) => typeof value === 'string' && /^\d+%$/.test(value) && Number(value.slice(0, -1)) > 100;
+
 const isZero = (value: number | string | undefined) => value === 0 || value === '0%';
+
+function validateReplicaSetSpec(spec: NonNullable<ReplicaSet['spec']>): FieldError[] {
+  return [
+    ...atLeast('spec.replicas', spec.replicas),
+    ...atLeast('spec.minReadySeconds', spec.minReadySeconds),
+    // As Kubernetes says it of both.
+    ...validateSelection(spec, 'Deployment'),
+    ...validateTemplate(spec.template!, 'ReplicaSet'),
+  ];
+}
+
+function validateStatefulSetSpec(spec: NonNullable<StatefulSet['spec']> & { ordinals?: { start?: number } }): FieldError[] {
+  const { podManagementPolicy = '', updateStrategy: update = {}, persistentVolumeClaimRetentionPolicy: retention } = spec;
+  const errors: FieldError[] = [];
+  if (!['OrderedReady', 'Parallel'].includes(podManagementPolicy)) errors.push(invalid('spec.podManagementPolicy', podManagementPolicy, "must be 'OrderedReady' or 'Parallel'"));
+  if (update.type === 'RollingUpdate') errors.push(...atLeast('spec.updateStrategy.rollingUpdate.partition', update.rollingUpdate?.partition));
+  else if (update.type === 'OnDelete') {
+    if (update.rollingUpdate !== undefined) errors.push(invalid('spec.updateStrategy.rollingUpdate', update.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"));
+  } else errors.push(invalid('spec.updateStrategy', update, "must be 'RollingUpdate' or 'OnDelete'"));
+  for (const field of ['whenDeleted', 'whenScaled'] as const) {
+    errors.push(...oneOf(`spec.persistentVolumeClaimRetentionPolicy.${field}`, retention?.[field], ['Retain', 'Delete']));
+  }
+  return [
+    ...errors,
+    ...atLeast('spec.replicas', spec.replicas),
+    ...atLeast('spec.minReadySeconds', spec.minReadySeconds),
+    ...atLeast('spec.ordinals.start', spec.ordinals?.start),
+    ...validateSelection(spec, 'StatefulSet'),
+    ...validateTemplate(spec.template, 'StatefulSet'),
+  ];
+}
+
+function validateDaemonSetSpec(spec: NonNullable<DaemonSet['spec']>): FieldError[] {
+  const path = 'spec.updateStrategy';
+  const { type, rollingUpdate = {} } = spec.updateStrategy ?? {};
+  const { maxSurge, maxUnavailable } = rollingUpdate as { maxSurge?: number | string; maxUnavailable?: number | string };
+  const errors = [
+    ...validateSelection(spec, 'DaemonSet'),
+    ...validateTemplate(spec.template, 'DaemonSet'),
+    ...atLeast('spec.minReadySeconds', spec.minReadySeconds),
+    ...atLeast('spec.revisionHistoryLimit', spec.revisionHistoryLimit),
+  ];
+  if (type === 'OnDelete') return errors;
+  if (type !== 'RollingUpdate') return [...errors, notSupported(path, spec.updateStrategy, ['RollingUpdate', 'OnDelete'])];
+  errors.push(...validateShare(maxUnavailable, `${path}.rollingUpdate.maxUnavailable`), ...validateShare(maxSurge, `${path}.rollingUpdate.maxSurge`));
+  if (isOverAll(maxUnavailable)) errors.push(invalid(`${path}.rollingUpdate.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'));
+  if (isZero(maxSurge) && isZero(maxUnavailable)) errors.push(required(`${path}.rollingUpdate.maxUnavailable`, 'cannot be 0 when maxSurge is 0'));
+  if (maxSurge !== undefined && !isZero(maxSurge) && !isZero(maxUnavailable)) {
+    errors.push(invalid(`${path}.rollingUpdate.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero'));
+  }
+  return errors;
+}
+
+function validateController({ replicas, minReadySeconds, selector = {}, template }: NonNullable<ReplicationController['spec']>): FieldError[] {
+  const errors = [...atLeast('spec.minReadySeconds', minReadySeconds)];
+  if (Object.keys(selector).length === 0) errors.push(required('spec.selector'));
+  errors.push(...atLeast('spec.replicas', replicas));
+  if (template === undefined) return [...errors, required('spec.template')];
+  const labels = template.metadata?.labels;
+  if (Object.keys(selector).length > 0 && !selectorMatches({ matchLabels: selector }, labels ?? {})) {
+    errors.push(invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
+  }
+  return [...errors, ...validateTemplate(template, 'ReplicationController')];
+}

@@ -2,12 +2,15 @@
 import { toUtf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { ApiError, badRequest } from '../../kube/errors.ts';
+import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { BodyFormat } from './core/negotiation.ts';
 import type { HttpRequest } from './reply.ts';
 
 /** A YAML text may name a part many times over; more is an attack on memory. */
 const YAML_ALIASES_MAX = 100;
+/** Of a name in a message. */
+const NAME_LENGTH_MAX = 64;
 
 export interface BodyLimits {
   readonly clock: Clock;
@@ -46,20 +49,38 @@ export function readBody(request: HttpRequest, { clock, bytesMax, timeoutMs }: B
   });
 }
 
-/** undefined: there is none. */
-export async function parseBody(bytes: Uint8Array, format: BodyFormat): Promise<unknown> {
-  if (bytes.length === 0) return undefined;
-  if (format === 'protobuf') return (await import('../protobuf.ts')).decodeProtobuf(bytes);
-  return format === 'json' ? parseJsonBody(toUtf8(bytes), 'object') : parseYamlBody(toUtf8(bytes));
+export interface ParsedBody {
+  /** undefined: there is none. */
+  readonly body: unknown;
+  /** What is to be said of names that an object of the text has twice, of which the last counts. */
+  readonly duplicates: readonly string[];
 }
 
-async function parseYamlBody(text: string): Promise<unknown> {
-  const { parse } = await import('yaml');
-  let value: unknown;
+export async function parseBody(bytes: Uint8Array, format: BodyFormat): Promise<ParsedBody> {
+  if (bytes.length === 0) return { body: undefined, duplicates: [] };
+  if (format === 'protobuf') return { body: (await import('../protobuf.ts')).decodeProtobuf(bytes), duplicates: [] };
+  const text = toUtf8(bytes);
+  if (format === 'yaml') return parseYamlBody(text);
+  const body = parseJsonBody(text, 'object');
+  return { body, duplicates: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
+}
+
+async function parseYamlBody(text: string): Promise<ParsedBody> {
+  const { parseDocument, LineCounter } = await import('yaml');
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { merge: true, logLevel: 'silent', lineCounter });
+  const error = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY');
+  if (error !== undefined) throw badRequest(`the object is not YAML: ${error.message.split('\n', 1)[0]!}`);
+  const duplicates = document.errors.map(({ pos: [start, end] }) => {
+    // The message does not say the name; it stands where the error is.
+    const name = /^["']?([^"':,{}\s]*)/.exec(text.slice(start, Math.max(end, start + NAME_LENGTH_MAX)))?.[1] ?? '';
+    return `line ${lineCounter.linePos(start).line}: key ${JSON.stringify(name)} already set in map`;
+  });
+  let body: unknown;
   try {
-    value = parse(text, { maxAliasCount: YAML_ALIASES_MAX, merge: true, logLevel: 'silent' });
-  } catch (error) {
-    throw badRequest(`the object is not YAML: ${error instanceof Error ? error.message : String(error)}`);
+    body = document.toJS({ maxAliasCount: YAML_ALIASES_MAX });
+  } catch (thrown) {
+    throw badRequest(`the object is not YAML: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
-  return checkDepth(value);
+  return { body: checkDepth(body), duplicates };
 }

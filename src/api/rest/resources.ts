@@ -2,7 +2,7 @@
  * The verbs of resources: from a request to a call of the registry, and from what it answers to bytes. Decides nothing
  * that another face would decide as well.
  */
-import { ApiError, badRequest, methodNotAllowed, unknownResource } from '../../kube/errors.ts';
+import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed, unknownResource } from '../../kube/errors.ts';
 import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PodLogs } from '../pod-logs.ts';
@@ -11,7 +11,7 @@ import type { Reviews } from '../reviews.ts';
 import type { Usages } from '../usage.ts';
 import { jsonBytes } from '../watch-cache.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
-import { parseBody } from './body.ts';
+import { parseBody, type ParsedBody } from './body.ts';
 import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
 import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, writeOptions } from './core/query.ts';
 import type { Route, Verb } from './core/routes.ts';
@@ -140,8 +140,8 @@ export class ResourceFace {
     if (ref.name !== '' && ref.subresource === '') throw methodNotAllowed();
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = writeOptions(exchange.query, 'CreateOptions');
-    const body = await bodyOf(exchange);
-    const written = await registry.create(ref, body, this.#writeOptions(exchange, options));
+    const { body, duplicates } = await bodyOf(exchange);
+    const written = await registry.create(ref, body, { ...this.#writeOptions(exchange, options), duplicates });
     exchange.reply.warnings.push(...written.warnings);
     await this.#answer(exchange, ref, negotiated, { code: 201, object: written.object });
   }
@@ -150,7 +150,8 @@ export class ResourceFace {
     if (ref.name === '') throw methodNotAllowed();
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
     const options = writeOptions(exchange.query, 'UpdateOptions');
-    const written = await this.#options.registry.update(ref, await bodyOf(exchange), this.#writeOptions(exchange, options));
+    const { body, duplicates } = await bodyOf(exchange);
+    const written = await this.#options.registry.update(ref, body, { ...this.#writeOptions(exchange, options), duplicates });
     exchange.reply.warnings.push(...written.warnings);
     await this.#answer(exchange, ref, negotiated, { code: 200, object: written.object });
   }
@@ -161,13 +162,13 @@ export class ResourceFace {
     const options = writeOptions(exchange.query, 'PatchOptions');
     const format = patchFormat(exchange.headers['content-type']);
     if (options.force && format !== 'apply') {
-      throw new ApiError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch');
+      throw invalidObject({ group: 'meta.k8s.io', resource: '', kind: 'PatchOptions' }, '', [forbiddenField('force', 'may not be specified for non-apply patch')]);
     }
-    const body = await parseBody(await exchange.body(), format === 'apply' ? 'yaml' : 'json');
+    const { body, duplicates } = await parseBody(await exchange.body(), format === 'apply' ? 'yaml' : 'json');
     const writing = this.#writeOptions(exchange, options);
     const { registry } = this.#options;
     const { force } = options;
-    const written = await (format === 'apply' ? registry.apply(ref, body, { ...writing, force }) : registry.patch(ref, { type: format, body }, writing));
+    const written = await (format === 'apply' ? registry.apply(ref, body, { ...writing, duplicates, force, fieldManager: options.fieldManager }) : registry.patch(ref, { type: format, body }, writing));
     exchange.reply.warnings.push(...written.warnings);
     await this.#answer(exchange, ref, negotiated, { code: written.isNew === true ? 201 : 200, object: written.object });
   }
@@ -193,7 +194,7 @@ export class ResourceFace {
     if (verb !== 'create') throw methodNotAllowed();
     const { format } = negotiate(exchange.headers['accept'], { shapes: 'all' });
     writeOptions(exchange.query, 'CreateOptions');
-    const object = await this.#options.reviews.create(ref, await bodyOf(exchange), { user: exchange.user });
+    const object = await this.#options.reviews.create(ref, (await bodyOf(exchange)).body, { user: exchange.user });
     await exchange.reply.send(201, object, format);
   }
 
@@ -249,16 +250,17 @@ function managerOf({ headers }: Exchange): string {
   return agent.split('/', 1)[0]!.replace(/[^\x20-\x7e]/g, '').slice(0, MANAGER_LENGTH_MAX) || 'unknown';
 }
 
-async function bodyOf(exchange: Exchange): Promise<unknown> {
-  const body = await parseBody(await exchange.body(), bodyFormat(exchange.headers['content-type']));
-  if (body === undefined) throw badRequest('the body of the request is empty');
-  return body;
+async function bodyOf(exchange: Exchange): Promise<ParsedBody> {
+  const parsed = await parseBody(await exchange.body(), bodyFormat(exchange.headers['content-type']));
+  if (parsed.body === undefined) throw badRequest('the body of the request is empty');
+  // Nothing, said in JSON, is an object without fields.
+  return { ...parsed, body: parsed.body ?? {} };
 }
 
 async function deletionBody(exchange: Exchange): Promise<Record<string, unknown> | undefined> {
   const bytes = await exchange.body();
   if (bytes.length === 0) return undefined;
-  const body = await parseBody(bytes, bodyFormat(exchange.headers['content-type']));
+  const { body } = await parseBody(bytes, bodyFormat(exchange.headers['content-type']));
   if (!isRecord(body)) throw badRequest('the body of the request is not an object');
   if (body['kind'] !== undefined && body['kind'] !== 'DeleteOptions') {
     throw badRequest(`the body of a deletion must be DeleteOptions, not ${JSON.stringify(body['kind'])}`);

@@ -2,8 +2,9 @@
  * The parameters of a query, read once and checked. Numbers are refused with Kubernetes' text; booleans are as lenient as
  * Kubernetes' are: all but `false` and `0` is true. Parameters that nobody knows are passed over, as there. Pure.
  */
-import { ApiError, badRequest, forbiddenField, invalid, invalidObject, type FieldError } from '../../../kube/errors.ts';
+import { badRequest, forbiddenField, invalid, invalidObject, notSupported, tooLong, type FieldError } from '../../../kube/errors.ts';
 import type { FieldValidation } from '../../core/draft.ts';
+import { decode } from '../../core/schema.ts';
 import { refuseInitialEventsOfList } from '../../core/list-options.ts';
 import type { LogOptions } from '../../core/log-options.ts';
 import { includeObject as tableInclude, type IncludeObject } from '../../core/table.ts';
@@ -41,6 +42,7 @@ export interface DeleteOptions {
   readonly dryRun: boolean;
   readonly gracePeriodSeconds: number | undefined;
   readonly propagationPolicy: string;
+  readonly orphanDependents: boolean | undefined;
   readonly preconditions: { readonly uid: string | undefined; readonly resourceVersion: string | undefined };
 }
 
@@ -76,38 +78,51 @@ export function watchOptions(query: Parameters): WatchOptions {
 
 export function writeOptions(query: Parameters, what: 'CreateOptions' | 'UpdateOptions' | 'PatchOptions'): WriteOptions {
   const fieldManager = query.get('fieldManager') ?? '';
-  const refused = (detail: string) => new ApiError('Invalid', `${what}.meta.k8s.io "" is invalid: ${detail}`);
-  if (fieldManager.length > FIELD_MANAGER_LENGTH_MAX) {
-    throw refused(`fieldManager: Too long: may not be more than ${FIELD_MANAGER_LENGTH_MAX} bytes`);
-  }
-  if (/[^\x20-\x7e]/.test(fieldManager)) throw refused(`fieldManager: Invalid value: ${JSON.stringify(fieldManager)}: should only contain printable characters`);
+  const errors = validateManager(fieldManager);
   const validation = query.get('fieldValidation') ?? '';
   // Kubernetes' default: what is not known is told, and dropped.
   const fieldValidation = validation === '' ? 'Warn' : FIELD_VALIDATIONS.find((one) => one === validation);
-  if (fieldValidation === undefined) {
-    throw refused(`fieldValidation: Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`);
-  }
-  return { dryRun: dryRunOf(query.getAll('dryRun'), refused), fieldValidation, fieldManager, force: flag(query, 'force') };
+  if (fieldValidation === undefined) errors.push(notSupported('fieldValidation', validation, ['', ...FIELD_VALIDATIONS]));
+  const dryRun = given(query.getAll('dryRun'));
+  errors.push(...validateDryRun(dryRun));
+  if (fieldValidation === undefined || errors.length > 0) throw invalidObject(optionsOf(what), '', errors);
+  return { dryRun: dryRun.length > 0, fieldValidation, fieldManager, force: flag(query, 'force') };
+}
+
+const optionsOf = (kind: string) => ({ group: 'meta.k8s.io', resource: '', kind });
+
+function validateManager(name: string): FieldError[] {
+  const errors = name.length > FIELD_MANAGER_LENGTH_MAX ? [tooLong('fieldManager', FIELD_MANAGER_LENGTH_MAX)] : [];
+  const at = name.search(/[^\x20-\x7e]/);
+  if (at < 0) return errors;
+  const code = name.codePointAt(at)!.toString(16).toUpperCase().padStart(4, '0');
+  return [...errors, invalid('fieldManager', name, `invalid character U+${code} (at position ${at})`)];
 }
 
 /** From the query and the body, which may be empty; the body goes first, as in Kubernetes. */
 export function deleteOptions(query: Parameters, body: Readonly<Record<string, unknown>> | undefined): DeleteOptions {
-  const refused = (detail: string) => new ApiError('Invalid', `DeleteOptions.meta.k8s.io "" is invalid: ${detail}`);
-  const sent = body ?? {};
-  const dryRun = Array.isArray(sent['dryRun']) ? sent['dryRun'].map((one: unknown) => (typeof one === 'string' ? one : JSON.stringify(one))) : query.getAll('dryRun');
-  const preconditions = recordOf(sent['preconditions'], 'preconditions');
-  const orphans = sent['orphanDependents'] ?? (query.has('orphanDependents') ? flag(query, 'orphanDependents') : undefined);
-  const policy = textField(sent, 'propagationPolicy') ?? query.get('propagationPolicy') ?? '';
-  const grace = sent['gracePeriodSeconds'] ?? numberOf(query, 'gracePeriodSeconds');
-  if (grace !== undefined && (typeof grace !== 'number' || !Number.isInteger(grace))) {
-    throw badRequest('DeleteOptions.gracePeriodSeconds: expected a whole number of seconds');
-  }
+  const { value, wrong } = decode('V1DeleteOptions', body ?? {});
+  if (wrong.length > 0) throw badRequest(wrong[0]!);
+  const sent = value as SentDeleteOptions; // decoded by its model
+  const dryRun = given(sent.dryRun ?? query.getAll('dryRun'));
+  const errors = validateDryRun(dryRun);
+  if (errors.length > 0) throw invalidObject(optionsOf('DeleteOptions'), '', errors);
+  const { uid, resourceVersion } = sent.preconditions ?? {};
   return {
-    dryRun: dryRunOf(dryRun, refused),
-    gracePeriodSeconds: grace,
-    propagationPolicy: policy !== '' || orphans === undefined ? policy : orphans === true ? 'Orphan' : 'Background',
-    preconditions: { uid: textField(preconditions, 'uid'), resourceVersion: textField(preconditions, 'resourceVersion') },
+    dryRun: dryRun.length > 0,
+    gracePeriodSeconds: sent.gracePeriodSeconds ?? numberOf(query, 'gracePeriodSeconds'),
+    propagationPolicy: sent.propagationPolicy ?? query.get('propagationPolicy') ?? '',
+    orphanDependents: sent.orphanDependents ?? (query.has('orphanDependents') ? flag(query, 'orphanDependents') : undefined),
+    preconditions: { uid, resourceVersion },
   };
+}
+
+interface SentDeleteOptions {
+  readonly dryRun?: readonly string[];
+  readonly gracePeriodSeconds?: number;
+  readonly propagationPolicy?: string;
+  readonly orphanDependents?: boolean;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
 }
 
 /** Every finding at once, as Kubernetes validates PodLogOptions. */
@@ -168,22 +183,8 @@ export function durationMs(query: Parameters, name: string): number | undefined 
   return sum;
 }
 
-function dryRunOf(values: readonly string[], refused: (detail: string) => ApiError): boolean {
-  const given = values.filter((value) => value !== '');
-  const wrong = given.find((value) => value !== 'All');
-  if (wrong !== undefined) throw refused(`dryRun: Unsupported value: ${JSON.stringify(wrong)}: supported values: "All"`);
-  return given.length > 0;
-}
+const given = (values: readonly string[]) => values.filter((value) => value !== '');
 
-function recordOf(value: unknown, field: string): Readonly<Record<string, unknown>> {
-  if (value === undefined || value === null) return {};
-  if (typeof value === 'object' && !Array.isArray(value)) return value as Readonly<Record<string, unknown>>; // checked
-  throw badRequest(`DeleteOptions.${field}: expected an object`);
-}
-
-function textField(record: Readonly<Record<string, unknown>>, field: string): string | undefined {
-  const value = record[field];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string') return value;
-  throw badRequest(`DeleteOptions.${field}: expected a string`);
+function validateDryRun(values: readonly string[]): FieldError[] {
+  return values.every((value) => value === 'All') ? [] : [notSupported('dryRun', values, ['All'])];
 }

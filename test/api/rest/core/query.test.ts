@@ -26,16 +26,16 @@ test('initial events are for watches', () => {
 test('writes: dry run is All or nothing, validation one of three, a manager can be printed', () => {
   expect(writeOptions(query(''), 'CreateOptions')).toEqual({ dryRun: false, fieldValidation: 'Warn', fieldManager: '', force: false });
   expect(writeOptions(query('dryRun=All&fieldValidation=Strict&fieldManager=me&force=true'), 'PatchOptions')).toEqual({ dryRun: true, fieldValidation: 'Strict', fieldManager: 'me', force: true });
-  expect(() => writeOptions(query('dryRun=Some'), 'CreateOptions')).toThrow('CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"');
-  expect(() => writeOptions(query('fieldValidation=Maybe'), 'UpdateOptions')).toThrow('supported values: "Ignore", "Strict", "Warn"');
+  expect(() => writeOptions(query('dryRun=Some'), 'CreateOptions')).toThrow('CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"');
+  expect(() => writeOptions(query('fieldValidation=Maybe'), 'UpdateOptions')).toThrow('supported values: "", "Ignore", "Strict", "Warn"');
   expect(() => writeOptions(query(`fieldManager=${'x'.repeat(129)}`), 'CreateOptions')).toThrow('may not be more than 128 bytes');
-  expect(() => writeOptions(query('fieldManager=%07'), 'CreateOptions')).toThrow('should only contain printable characters');
+  expect(() => writeOptions(query('fieldManager=%07'), 'CreateOptions')).toThrow('invalid character U+0007 (at position 0)');
 });
 
-test('deletion: the body goes before the query, orphanDependents is a policy', () => {
+test('deletion: the body goes before the query, orphanDependents stays what it is', () => {
   expect(deleteOptions(query('gracePeriodSeconds=5&propagationPolicy=Foreground'), undefined)).toMatchObject({ gracePeriodSeconds: 5, propagationPolicy: 'Foreground', dryRun: false });
   expect(deleteOptions(query('gracePeriodSeconds=5'), { gracePeriodSeconds: 0, dryRun: ['All'], preconditions: { uid: 'u' } })).toMatchObject({ gracePeriodSeconds: 0, dryRun: true, preconditions: { uid: 'u', resourceVersion: undefined } });
-  expect(deleteOptions(query('orphanDependents=true'), undefined).propagationPolicy).toBe('Orphan');
+  expect(deleteOptions(query('orphanDependents=true'), undefined)).toMatchObject({ propagationPolicy: '', orphanDependents: true });
   expect(() => deleteOptions(query(''), { gracePeriodSeconds: 'x' })).toThrow('gracePeriodSeconds');
   expect(() => deleteOptions(query(''), { preconditions: [] })).toThrow('preconditions');
 });
