@@ -22,12 +22,13 @@ const fixed: readonly Mask[] = [
   [/\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g, '<time>'],
   [/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC/g, '<time>'],
   [/(?<=[a-z0-9]\.)[0-9a-f]{16}\b/g, '<suffix>'],
+  // Before what looks like a hash: ten digits do, too.
+  [/(?<=kubectl-edit-)\d+/g, '<number>'],
   [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{8,10}-${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<hash>-<suffix>'],
   [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<suffix>'],
   [new RegExp(`(?<=[a-z0-9]-)(?=${RANDOM}*[2-9])${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
   [new RegExp(`(?<=pod-template-hash[=:] ?"?)${RANDOM}{8,10}`, 'g'), '<hash>'],
   [/^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ /gm, '<log> '],
-  [/(?<=kubectl-edit-)\d+/g, '<number>'],
   [/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g, '<token>'],
 ];
 

@@ -33,8 +33,8 @@ eventually() {
 stops() {
   local lines=$1; shift
   coproc OUT { exec "$@" 2>&1; }
-  local pid=$OUT_PID line
-  while [ $lines -gt 0 ] && IFS= read -r -t 30 line <&"$OUT"; do echo "$line"; lines=$((lines - 1)); done
+  local pid=$OUT_PID line from; exec {from}<&"$OUT"
+  while [ $lines -gt 0 ] && IFS= read -r -t 30 line <&$from; do echo "$line"; lines=$((lines - 1)); done
   [ $lines -eq 0 ] || echo "ended, or silent for 30 s, before it had printed all lines"
   kill $pid 2>/dev/null; wait $pid 2>/dev/null; true
 }
