@@ -29,6 +29,8 @@ const fixed: readonly Mask[] = [
   [new RegExp(`(?<=[a-z0-9]-)(?=${RANDOM}*[2-9])${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
   [new RegExp(`(?<=pod-template-hash[=:] ?"?)${RANDOM}{8,10}`, 'g'), '<hash>'],
   [/^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ /gm, '<log> '],
+  // What client-go says of its own pace.
+  [/^<log> .*very short watch.*\n/gm, ''],
   [/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g, '<token>'],
 ];
 
