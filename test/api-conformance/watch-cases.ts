@@ -99,7 +99,7 @@ const fromVersion: readonly Case[] = [
       const { api, at } = subject;
       await create(subject, 'a');
       await subject.compact();
-      // kube-apiserver says it in a stream of status 200, Podium by the status itself: a client must know both.
+      // Over REST in a stream of status 200, over gRPC by the status itself.
       const status = await api.watch(at('configmaps'), { resourceVersion: '1' }).refused();
       expect([status.code, status.reason]).toEqual([410, 'Expired']);
       expect(status.message).toMatch(/^too old resource version: 1 \(\d+\)$/);

@@ -37,7 +37,7 @@ test.for<StoreKind>(['podium', 'etcd'])('watchers of API servers that are killed
     await Promise.all(node.map((watcher) => watcher.stop()));
   });
   await Promise.all(node.map((watcher) => watcher.start()));
-  await until('every watcher has begun', () => listing.haveStarted && streaming.haveStarted);
+  await until(() => 'every watcher has begun', () => listing.haveStarted && streaming.haveStarted);
   const writers = new Writers(api, { count: 20, random });
   const kills = await killAtRandom(api, random, seconds);
   const written = await writers.stop();
@@ -49,7 +49,12 @@ test.for<StoreKind>(['podium', 'etcd'])('watchers of API servers that are killed
   const history = await historyOf(client, PREFIX, marker);
   expect(history.length).toBeGreaterThanOrEqual(written.acknowledged);
   const lastSeen = (seen: NodeWatcher) => Number(seen.seen.at(-1)?.version ?? 0);
-  await until(`every watcher has seen revision ${marker}`, () => listing.haveSeen(marker) && streaming.haveSeen(marker) && node.every((one) => lastSeen(one) >= marker));
+  const behind = () => [
+    ...listing.behind(marker).map((who) => `list-watch ${who}`),
+    ...streaming.behind(marker).map((who) => `watch-list ${who}`),
+    ...node.flatMap((one, at) => (lastSeen(one) < marker ? [`client-node ${at}, at ${lastSeen(one)}`] : [])),
+  ];
+  await until(() => `every watcher has seen revision ${marker}; behind are ${behind().join('; ')}`, () => behind().length === 0);
   await Promise.all([listing.finish(), streaming.finish()]);
 
   const views = [
@@ -84,10 +89,10 @@ async function killAtRandom(api: ApiServers, random: Random, seconds: number): P
   return kills;
 }
 
-async function until(what: string, isSo: () => boolean): Promise<void> {
+async function until(what: () => string, isSo: () => boolean): Promise<void> {
   const deadline = systemClock.monotonic() + SETTLE_MS;
   while (!isSo()) {
-    if (systemClock.monotonic() > deadline) throw new Error(`not in time: ${what}`);
+    if (systemClock.monotonic() > deadline) throw new Error(`not in time: ${what()}`);
     await sleep(systemClock, 50);
   }
 }

@@ -51,8 +51,10 @@ export class GoWatchers {
   }
 
   /** Every watcher has been told of this version or a later one. */
-  haveSeen(revision: number): boolean {
-    return this.views.every((view) => Number(view.at(-1)?.version ?? 0) >= revision);
+  /** Those that have not seen a revision, and how far they are. */
+  behind(revision: number): string[] {
+    const versions = this.views.map((view) => Number(view.at(-1)?.version ?? 0));
+    return versions.flatMap((version, at) => (version < revision ? [`${at}, at ${version}`] : []));
   }
 
   get haveStarted(): boolean {

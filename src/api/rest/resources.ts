@@ -17,7 +17,7 @@ import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, wr
 import type { Route, Verb } from './core/routes.ts';
 import type { Exchange } from './exchange.ts';
 import { listChunks, listDocument, type Showing } from './lists.ts';
-import { EventEncoders, writeWatch, type WatchEnd, type WatchWorld } from './watches.ts';
+import { EventEncoders, writeExpired, writeWatch, type WatchEnd, type WatchWorld } from './watches.ts';
 
 export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
 
@@ -110,9 +110,11 @@ export class ResourceFace {
     const minimum = Math.ceil(world.limits.watchTimeoutMs / 1000);
     const timeoutSeconds = options.timeoutSeconds > 0 ? options.timeoutSeconds : random.between(minimum, 2 * minimum);
     let isSlow = false;
-    const events = await registry.watch(ref, { ...options, timeoutSeconds, signal: exchange.signal, onSlow: () => (isSlow = true) });
+    const opening = registry.watch(ref, { ...options, timeoutSeconds, signal: exchange.signal, onSlow: () => (isSlow = true) });
+    const events = await opening.catch(expiredOnly);
     reply.open(200, { 'Content-Type': MEDIA_TYPES.json });
-    onWatchEnd(ref, await writeWatch(reply, events, () => isSlow, encoder, world));
+    if (events instanceof ApiError) onWatchEnd(ref, await writeExpired(reply, events));
+    else onWatchEnd(ref, await writeWatch(reply, events, () => isSlow, encoder, world));
   }
 
   async #log(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
@@ -271,6 +273,15 @@ async function deletionBody(exchange: Exchange): Promise<Record<string, unknown>
 function deletedStatus({ group, resource, name }: Ref, { metadata }: KubeObject): object {
   const details = { name, ...(group === '' ? {} : { group }), kind: resource, uid: metadata.uid };
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
+}
+
+/**
+ * That a version is no longer known is told in the stream, as kube-apiserver does: client-go's RetryWatcher takes an answer
+ * of 410 for a passing trouble, and would ask for ever.
+ */
+function expiredOnly(error: unknown): ApiError {
+  if (error instanceof ApiError && error.reason === 'Expired') return error;
+  throw error;
 }
 
 /** Objects of a namespaced kind are listed across namespaces, and nothing else is done to them there. */

@@ -53,12 +53,18 @@ export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () =>
     }
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    await reply.write(errorFrame(error));
-    return 'expired';
+    return await writeExpired(reply, error);
   } finally {
     reply.end();
     await iterator.return?.();
   }
+}
+
+/** The last word of a watch that cannot go on, or could not begin. */
+export async function writeExpired(reply: Reply, error: ApiError): Promise<WatchEnd> {
+  await reply.write(errorFrame(error));
+  reply.end();
+  return 'expired';
 }
 
 /** False: the client has gone, or takes nothing. */
