@@ -1,5 +1,5 @@
 /**
- * Stock Helm, of both its major versions, on a real cluster: the life of a release, from `lint` to `uninstall`. Helm 3
+ * Stock Helm on a real cluster: the life of a release, from `lint` to `uninstall`. Helm 3
  * patches with three-way merges, Helm 4 applies on the server's side and waits by watching.
  */
 import { join } from 'node:path';

@@ -784,12 +784,11 @@ export class Raft {
     const owesCommit =
       progress.state === 'replicate' && Math.min(log.commit, progress.next - 1) > progress.sentCommit;
     const isProbe = isOpen && progress.state === 'probe';
-    if (!hasEntries && !isProbe && !evenIfEmpty) {
-      if (!owesCommit) return false;
-      if (this.#mayHoldCommit(progress)) {
-        this.#holdsCommit = true;
-        return false;
-      }
+    const isCommitOnly = !hasEntries && !isProbe && !evenIfEmpty;
+    if (isCommitOnly && !owesCommit) return false;
+    if (isCommitOnly && this.#mayHoldCommit(progress)) {
+      this.#holdsCommit = true;
+      return false;
     }
     const prevTerm = log.term(progress.next - 1);
     if (prevTerm === undefined) return this.#sendSnapshot(member, progress);
@@ -802,7 +801,7 @@ export class Raft {
       prevTerm,
       entries,
       commit: log.commit,
-      ...(this.#options.holdsCommits === true && entries.length === 0 && !isProbe && !evenIfEmpty ? { unanswered: true } : {}),
+      ...(isCommitOnly && this.#options.holdsCommits === true ? { unanswered: true } : {}),
     });
     progress.sent(
       prevIndex + entries.length,
