@@ -13,6 +13,7 @@ import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
 import { PortMux } from '../grpc/port-mux.ts';
+import { LeanServer } from '../grpc/lean/lean-server.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import { directChannel } from '../proto/direct-channel.ts';
 import type { BoundService } from '../proto/rpc.ts';
@@ -85,7 +86,8 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 
-  const peerServer = new GrpcServer({
+  const Server = flags.grpcServer === 'lean' ? LeanServer : GrpcServer;
+  const peerServer = new Server({
     log,
     services: [transport.service, peers.service(member)].map((bound) => onlyFor(bound, flags.peerAllowedCns)),
     tls: certificates.forPeers,
@@ -108,7 +110,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   });
   const channel = directChannel({ services, clock: systemClock, log, peer: 'gateway' });
   const gateway = flags.enableGateway ? new Gateway({ channel, services, requestBytesMax: flags.requestBytesMax }) : undefined;
-  const clientServer = new GrpcServer({
+  const clientServer = new Server({
     log,
     services: withTools(services, health),
     tls: certificates.forClients,

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { connect } from '../../src/grpc/channel.ts';
-import { GrpcServer, REQUEST_BYTES_MAX } from '../../src/grpc/server.ts';
+import { GrpcServer } from '../../src/grpc/server.ts';
+import { REQUEST_BYTES_MAX } from '../../src/grpc/server-options.ts';
 import { Health } from '../../src/proto/health.ts';
 import { HealthService } from '../../src/grpc/health.ts';
 import { RpcCode } from '../../src/proto/rpc.ts';
