@@ -13,6 +13,7 @@ import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
 import { PortMux } from '../grpc/port-mux.ts';
+import { connectLean } from '../grpc/lean/lean-channel.ts';
 import { LeanServer } from '../grpc/lean/lean-server.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import { directChannel } from '../proto/direct-channel.ts';
@@ -56,8 +57,10 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   warnOfPlainText(flags, log);
   const random = systemRandom();
   const certificates = await openCertificates(flags, log);
+  const isLean = flags.grpcServer === 'lean';
+  const open = isLean ? connectLean : connect;
   const dial = ({ peerUrls }: { readonly peerUrls: readonly string[] }) =>
-    connect({ addresses: peerUrls.map(addressOf), tls: certificates.toPeers });
+    open({ addresses: peerUrls.map(addressOf), tls: certificates.toPeers });
   const disk = diskOf(flags);
   const identity = await identify(flags, { disk, dial });
   const { clusterId, id } = identity;
@@ -86,7 +89,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 
-  const Server = flags.grpcServer === 'lean' ? LeanServer : GrpcServer;
+  const Server = isLean ? LeanServer : GrpcServer;
   const peerServer = new Server({
     log,
     services: [transport.service, peers.service(member)].map((bound) => onlyFor(bound, flags.peerAllowedCns)),

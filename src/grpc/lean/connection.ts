@@ -119,7 +119,8 @@ export class Connection {
       if (nowMs - this.#openedAtMs > GREETING_MS) this.destroy(new Error('it does not speak HTTP/2'));
     } else if (this.#pingedAtMs !== undefined) {
       if (nowMs - this.#pingedAtMs > keepaliveTimeoutMs) this.destroy(new Error('it answers no ping'));
-    } else if (nowMs >= this.#pingAtMs) {
+    } else if (nowMs >= this.#pingAtMs && (this.#options.role === 'server' || this.session.openStreams > 0)) {
+      // A client without calls stays quiet: grpc-go hangs up on one that asks all the same.
       this.#pingAtMs = nowMs + keepaliveTimeMs;
       this.ping();
     }

@@ -422,7 +422,10 @@ export class Session implements FrameSink, StreamOwner {
     if (count === 0) return;
     if (!stream.isRemoteClosed && !stream.isClosed) {
       const increment = stream.receiveWindow.giveBack(count);
-      if (increment > 0) this.output.windowUpdate(stream.id, increment);
+      if (increment > 0) {
+        this.output.windowUpdate(stream.id, increment);
+        this.#events.onOutput();
+      }
     }
     this.#giveBack(count);
   }
