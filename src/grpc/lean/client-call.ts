@@ -130,6 +130,8 @@ export class ClientCall implements StreamEvents {
   }
 
   #onEnd(isCut: boolean): void {
+    // Whatever the caller would still say is for nobody.
+    this.#stream?.reset(ErrorCode.NO_ERROR);
     if (isCut) return this.fail(new RpcError(RpcCode.INTERNAL, 'an answer that ends in a message'));
     if (this.#status === undefined) return this.fail(new RpcError(RpcCode.INTERNAL, 'an answer without a status'));
     if (this.#status !== 'ok') return this.fail(this.#status);
@@ -137,8 +139,6 @@ export class ClientCall implements StreamEvents {
     this.isOver = true;
     if (this.#onAbort !== undefined) this.#options.call.signal?.removeEventListener('abort', this.#onAbort);
     this.onOver?.();
-    // Whatever the caller would still say is for nobody.
-    this.#stream?.reset(ErrorCode.NO_ERROR);
     this.#options.onEnd(undefined);
   }
 

@@ -36,12 +36,15 @@ export class Dialler {
     this.#options = options;
   }
 
-  /** Now, or once there is a way; it fails where there is none. */
-  begin(call: ClientCall): void {
-    if (this.#connection?.canOpen === 'yes') return this.#connection.begin(call);
-    if (this.#failing !== undefined && performance.now() < this.#failing.untilMs) return call.fail(noWay(this.#failing.error));
-    this.#waiting.add(call);
-    if (this.#connection === undefined) void this.#connect();
+  /** Now, or once there is a way; answers why not where there is none. */
+  begin(call: ClientCall): RpcError | undefined {
+    if (this.#connection?.canOpen === 'yes') this.#connection.begin(call);
+    else if (this.#failing !== undefined && performance.now() < this.#failing.untilMs) return noWay(this.#failing.error);
+    else {
+      this.#waiting.add(call);
+      if (this.#connection === undefined) void this.#connect();
+    }
+    return undefined;
   }
 
   async ready(timeoutMs: number): Promise<void> {
@@ -73,7 +76,7 @@ export class Dialler {
       const afterMs = this.#backoffMs * (0.8 + 0.4 * Math.random());
       this.#backoffMs = Math.min(this.#backoffMs * BACKOFF_FACTOR, this.#options.reconnectBackoffMaxMs ?? BACKOFF_MAX_MS);
       this.#failing = { untilMs: performance.now() + afterMs, error };
-      for (const call of this.#takeWaiting()) call.fail(noWay(error));
+      for (const call of this.#takeWaiting()) if (!call.isOver) call.fail(noWay(error));
       return error;
     });
     return this.#connecting;

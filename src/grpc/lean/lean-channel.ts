@@ -130,16 +130,18 @@ class LeanChannel implements GrpcChannel {
       onDrained: () => undefined,
       ...outcome,
     });
-    if (this.#isClosed) call.fail(new RpcError(RpcCode.UNAVAILABLE, 'the channel is closed', { notSent: true }));
-    else if (options.signal?.aborted === true) call.cancel();
-    if (call.isOver) return call;
     this.#calls.add(call);
     call.onOver = () => {
       this.#calls.delete(call);
       if (options.timeoutMs !== undefined) this.#deadlines.delete(call);
     };
     if (options.timeoutMs !== undefined) this.#deadlines.add(call, options.timeoutMs);
-    this.#dialler.begin(call);
+    if (this.#isClosed) failSoon(call, new RpcError(RpcCode.UNAVAILABLE, 'the channel is closed', { notSent: true }));
+    else if (options.signal?.aborted === true) queueMicrotask(() => call.cancel());
+    else {
+      const problem = this.#dialler.begin(call);
+      if (problem !== undefined) failSoon(call, problem);
+    }
     return call;
   }
 
@@ -162,6 +164,11 @@ class LeanChannel implements GrpcChannel {
     if (isPlain && this.#heads.size < HEADS_MAX) this.#heads.set(path, block);
     return block;
   }
+}
+
+/** Who calls has the call in hand before it hears how it ended. */
+function failSoon(call: ClientCall, error: RpcError): void {
+  queueMicrotask(() => call.fail(error));
 }
 
 /** Whether there is room to send; who waits for it. */
