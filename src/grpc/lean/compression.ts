@@ -19,6 +19,6 @@ export function decompress(message: Uint8Array, encoding: string, bytesMax: numb
     if (systemErrorCode(cause) === 'ERR_BUFFER_TOO_LARGE') {
       throw new RpcError(RpcCode.RESOURCE_EXHAUSTED, `Received message that decompresses to a size larger than ${bytesMax}`, { cause });
     }
-    throw new RpcError(RpcCode.INTERNAL, `a message that is no ${encoding}`, { cause });
+    throw new RpcError(RpcCode.INTERNAL, 'Failed to decompress message', { cause });
   }
 }

@@ -41,7 +41,6 @@ export class LeanServer implements RunningServer {
     const keepaliveTimeoutMs = options.keepaliveTimeoutMs ?? 10_000;
     this.#options = {
       methods: new Map(served.map((method): [string, ServedMethod] => [method.method.path, method])),
-      services: new Set(options.services.map(({ service }) => service.typeName)),
       requestBytesMax: options.requestBytesMax ?? REQUEST_BYTES_MAX,
       deadlines: this.#deadlines,
       settings: new SessionSettings({ streamsMax: options.streamsPerConnectionMax ?? 10_000 }),

@@ -19,7 +19,6 @@ import { UnaryCall } from './unary-call.ts';
 export interface ServerConnectionOptions extends Omit<ConnectionOptions, 'role'> {
   readonly settings: SessionSettings;
   readonly methods: ReadonlyMap<string, ServedMethod>;
-  readonly services: ReadonlySet<string>;
   readonly requestBytesMax: number;
   readonly deadlines: Deadlines;
   readonly onClose: (connection: ServerConnection) => void;
@@ -97,7 +96,7 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
     if (head.method !== 'POST') return refuse(stream, 405, METHOD_REFUSED);
     if (!GRPC_TYPE.test(head.contentType)) return refuse(stream, 415, TYPE_REFUSED);
     const served = this.#options.methods.get(head.path);
-    const problem = served === undefined ? this.#unknown(head.path) : problemOf(head);
+    const problem = served === undefined ? unknown(head.path) : problemOf(head);
     if (problem !== undefined || served === undefined) return answerFailure(stream, problem!);
     const { requestStream, responseStream } = served.method;
     if (!requestStream && !responseStream) {
@@ -146,14 +145,6 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
     return this.#connection.session.streams.map(({ events }) => events).filter((events) => events instanceof ServerCall);
   }
 
-  /** In grpc-go's words, which etcd's clients know. */
-  #unknown(path: string): RpcError {
-    const [, service = '', method = ''] = /^\/(.*)\/([^/]*)$/.exec(path) ?? [];
-    const isKnown = this.#options.services.has(service);
-    const text = isKnown ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
-    return new RpcError(RpcCode.UNIMPLEMENTED, text);
-  }
-
   #subject() {
     if (this.#names === undefined) {
       const { CN, O } = this.#connection.subject ?? {};
@@ -166,10 +157,15 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
   }
 }
 
+/** Like the other refusals here in the words of grpc-js: the two servers are told apart by nothing that they say. */
+function unknown(path: string): RpcError {
+  return new RpcError(RpcCode.UNIMPLEMENTED, `The server does not implement the method ${path}`);
+}
+
 function problemOf({ encoding, timeout }: RequestHead): RpcError | undefined {
-  if (!isAccepted(encoding)) return new RpcError(RpcCode.UNIMPLEMENTED, `grpc-encoding ${encoding} is not supported`);
+  if (!isAccepted(encoding)) return new RpcError(RpcCode.UNIMPLEMENTED, `Received message compressed with unsupported encoding "${encoding}"`);
   if (timeout !== undefined && parseTimeoutMs(timeout) === undefined) {
-    return new RpcError(RpcCode.INTERNAL, `malformed grpc-timeout ${timeout}`);
+    return new RpcError(RpcCode.INTERNAL, `Invalid grpc-timeout value "${timeout}"`);
   }
   return undefined;
 }

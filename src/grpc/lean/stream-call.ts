@@ -84,7 +84,7 @@ export class StreamCall extends ServerCall implements AnswerSink {
   #onEnd(isCut: boolean): void {
     const broken = new RpcError(RpcCode.INTERNAL, 'a stream that ends in a message');
     if (this.served.method.requestStream) return this.#requests.end(isCut ? broken : undefined);
-    if (isCut || this.#single === undefined) return this.fail(new RpcError(RpcCode.INTERNAL, 'a call without a request'));
+    if (isCut || this.#single === undefined) return this.fail(new RpcError(RpcCode.UNIMPLEMENTED, 'a call without a request'));
     this.#run(this.#single.request);
   }
 

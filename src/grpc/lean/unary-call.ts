@@ -54,7 +54,7 @@ export class UnaryCall extends ServerCall {
       },
       onEnd: (isCut) => {
         if (this.isOver) return;
-        if (this.#request === undefined || isCut) this.fail(new RpcError(RpcCode.INTERNAL, 'a call without a request'));
+        if (this.#request === undefined || isCut) this.fail(new RpcError(RpcCode.UNIMPLEMENTED, 'a call without a request'));
         else this.#run(this.#request);
       },
       onError: (error) => this.fail(error),

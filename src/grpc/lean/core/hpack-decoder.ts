@@ -61,6 +61,11 @@ export class HpackDecoder<T> {
     return meaning;
   }
 
+  /** Every block is decoded anew; the table stays. For tests, which compare. */
+  forget(): void {
+    this.#remembered.clear();
+  }
+
   #fields(bytes: Uint8Array, start: number, end: number): readonly Field[] | undefined {
     this.#bytes = bytes;
     this.#at = start;

@@ -442,7 +442,7 @@ export class Session implements FrameSink, StreamOwner {
   #greet(): void {
     if (!this.#isServer) this.output.bytes(PREFACE);
     this.output.settings(this.#settings.announced(this.#isServer));
-    const increment = this.#receiveWindow.giveBack(0);
+    const increment = this.#receiveWindow.open();
     if (increment > 0) this.output.windowUpdate(0, increment);
     this.#events.onOutput();
   }

@@ -35,13 +35,18 @@ export class ReceiveWindow {
     return this.#available >= 0;
   }
 
-  /** The increment to tell, 0 for none yet. */
-  giveBack(count: number): number {
-    this.#consumed += count;
-    if (this.#consumed === 0 || this.#consumed * 2 < this.#size) return 0;
+  /** What is to be told at the start, where less was offered. */
+  open(): number {
     const increment = this.#consumed;
     this.#consumed = 0;
     this.#available += increment;
     return increment;
+  }
+
+  /** The increment to tell, 0 for none yet. */
+  giveBack(count: number): number {
+    this.#consumed += count;
+    if (this.#consumed === 0 || this.#consumed * 2 < this.#size) return 0;
+    return this.open();
   }
 }
