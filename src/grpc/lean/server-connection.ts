@@ -6,7 +6,6 @@ import { failureBlock, httpBlock } from './answers.ts';
 import { encodeBlock } from './core/hpack-encoder.ts';
 import type { RequestHead } from './core/head.ts';
 import { parseTimeoutMs } from './core/status.ts';
-import { ErrorCode } from './core/protocol.ts';
 import type { SessionSettings } from './core/settings.ts';
 import type { Stream } from './core/stream.ts';
 import { ACCEPTED_ENCODINGS, isAccepted } from './compression.ts';
@@ -93,8 +92,8 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
   }
 
   onRequest(stream: Stream, head: RequestHead, endStream: boolean): void {
-    if (head.method !== 'POST') return refuse(stream, 405, METHOD_REFUSED);
-    if (!GRPC_TYPE.test(head.contentType)) return refuse(stream, 415, TYPE_REFUSED);
+    if (head.method !== 'POST') return refuse(stream, endStream, 405, METHOD_REFUSED);
+    if (!GRPC_TYPE.test(head.contentType)) return refuse(stream, endStream, 415, TYPE_REFUSED);
     const served = this.#options.methods.get(head.path);
     const problem = served === undefined ? unknown(head.path) : problemOf(head);
     if (problem !== undefined || served === undefined) return answerFailure(stream, problem!);
@@ -176,17 +175,22 @@ function answerFailure(stream: Stream, error: RpcError): void {
   stream.end(Buffer.concat([failureBlock(error, true), accepted]));
 }
 
-function refuse(stream: Stream, status: number, body: Buffer): void {
-  stream.events = REFUSED(stream);
-  stream.sendHead(httpBlock(status, body.length));
-  stream.sendBytes(body);
-  stream.end();
+/** Once all of it is there, which is thrown away: an answer before would be one to half a question. */
+function refuse(stream: Stream, endStream: boolean, status: number, body: Buffer): void {
+  const answer = (isLast: boolean) => {
+    if (!isLast) return;
+    stream.sendHead(httpBlock(status, body.length));
+    stream.sendBytes(body);
+    stream.end();
+  };
+  stream.events = {
+    onHead: (_, isLast) => answer(isLast),
+    onData: (_, start, end, isLast) => {
+      stream.consumed(end - start);
+      answer(isLast);
+    },
+    onReset: () => undefined,
+    onDrained: () => undefined,
+  };
+  answer(endStream);
 }
-
-/** What comes of its body is thrown away. */
-const REFUSED = (stream: Stream) => ({
-  onHead: () => undefined,
-  onData: (_: Buffer, start: number, end: number) => stream.consumed(end - start),
-  onReset: (_: ErrorCode) => undefined,
-  onDrained: () => undefined,
-});

@@ -56,6 +56,7 @@ describe('the connection ends', () => {
 describe('one stream ends', () => {
   test.each<[string, number, Buffer]>([
     ['DATA behind its end', 5, Buffer.concat([headers(1, END_STREAM | END_HEADERS), data(1, '00')])],
+    ['DATA behind the end of both', 5, Buffer.concat([headers(1), rst(1), data(1, '00')])],
     ['HEADERS behind its end', 5, Buffer.concat([headers(1, END_STREAM | END_HEADERS), headers(1)])],
     ['WINDOW_UPDATE by nothing', 1, Buffer.concat([headers(1), windowUpdate(1, 0)])],
     ['WINDOW_UPDATE past 2^31', 3, Buffer.concat([headers(1), windowUpdate(1, 2 ** 31 - 1)])],
@@ -81,6 +82,14 @@ describe('one stream ends', () => {
     // The others go on, with the same table.
     peer.say(headers(9));
     expect(peer.session.openStreams).toBe(1);
+  });
+
+  test('what was on its way when we ended a stream is ignored, and given back', () => {
+    const peer = new WirePeer({ connectionWindowBytes: 65_535 }).say(headers(1));
+    peer.streams[0]!.reset(ErrorCode.CANCEL);
+    expect(peer.errors()).toEqual(['rst 1: 8']);
+    for (let i = 0; i < 10; i++) peer.say(data(1, Buffer.alloc(16_000)));
+    expect(peer.errors()).toEqual([]);
   });
 
   test('more DATA than was offered, of a stream', () => {

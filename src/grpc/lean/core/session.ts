@@ -39,7 +39,7 @@ export interface SessionEvents {
 
 /** Answers that wait to be written, over all streams: past it they wait in their streams. */
 const OUTPUT_BYTES_MAX = 256 * 1024;
-/** Streams that ended lately: a late frame for one of them is nobody's fault. */
+/** Streams that ended lately. */
 const RECENT_MAX = 256;
 
 export class Session implements FrameSink, StreamOwner {
@@ -56,6 +56,7 @@ export class Session implements FrameSink, StreamOwner {
   readonly #waiting = new Set<Stream>();
   readonly #sendWindow = new SendWindow(WINDOW_DEFAULT);
   readonly #receiveWindow: ReceiveWindow;
+  /** Negative: the other end knows that it has ended, and has no reason to go on with it. */
   readonly #recent = new Int32Array(RECENT_MAX);
   #recentAt = 0;
   /** The highest id that either end has opened; of the other end, and of ours. */
@@ -217,7 +218,8 @@ export class Session implements FrameSink, StreamOwner {
     if (stream === undefined || stream.isRemoteClosed) {
       this.#giveBack(length);
       this.#checkNotIdle(streamId);
-      if (this.#isRecent(streamId) && stream === undefined) return this.#patience.spend();
+      // Ended by us: what was on its way meanwhile is nobody's fault.
+      if (stream === undefined && this.#recent.includes(streamId)) return this.#patience.spend();
       throw new StreamError(streamId, ErrorCode.STREAM_CLOSED, 'DATA behind the end');
     }
     if (!stream.receiveWindow.take(length)) {
@@ -339,6 +341,7 @@ export class Session implements FrameSink, StreamOwner {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return this.#patience.spend();
     if (this.#isServer) this.#patience.wasReset();
+    stream.isRemoteClosed = true;
     this.#drop(stream, payload.readUInt32BE(0) as ErrorCode); // others are taken for one that is none of ours
   }
 
@@ -534,7 +537,7 @@ export class Session implements FrameSink, StreamOwner {
     this.#patience.spend();
     const stream = this.#streams.get(streamId);
     if (stream !== undefined) this.#drop(stream, code);
-    this.#remember(streamId);
+    else this.#remember(streamId);
     this.output.rstStream(streamId, code);
     this.#patience.owe(this.output.length);
     this.#events.onOutput();
@@ -565,7 +568,7 @@ export class Session implements FrameSink, StreamOwner {
     stream.waiting = undefined;
     this.#streams.delete(stream.id);
     this.#waiting.delete(stream);
-    this.#remember(stream.id);
+    this.#remember(stream.isRemoteClosed ? -stream.id : stream.id);
   }
 
   #remember(streamId: number): void {
@@ -574,7 +577,7 @@ export class Session implements FrameSink, StreamOwner {
   }
 
   #isRecent(streamId: number): boolean {
-    return this.#recent.includes(streamId);
+    return this.#recent.includes(streamId) || this.#recent.includes(-streamId);
   }
 
   #checkNotIdle(streamId: number): void {
