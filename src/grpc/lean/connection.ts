@@ -30,6 +30,8 @@ const SOCKET_BYTES_MAX = 256 * 1024;
 const LAST_WORDS_MS = 1_000;
 /** From the connection to the first SETTINGS. */
 const GREETING_MS = 10_000;
+/** Between an answer and the reset of what is still to come of its request. */
+const RESET_AFTER_MS = 50;
 const PING_DATA = Buffer.from('podium\0\0', 'latin1');
 
 export class Connection {
@@ -38,6 +40,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
   #isFlushing = false;
+  #resetting: NodeJS.Timeout | undefined;
   #isReady = false;
   #isEnding = false;
   #isClosed = false;
@@ -155,7 +158,13 @@ export class Connection {
       session.holdBack(isHeldBack);
       if (isHeldBack) break;
     }
+    if (session.hasAnswered) this.#resetting ??= setTimeout(() => this.#resetAnswered(), RESET_AFTER_MS).unref();
     if (session.isClosed && !this.#isEnding) this.end();
+  }
+
+  #resetAnswered(): void {
+    this.#resetting = undefined;
+    this.session.resetAnswered();
   }
 
   #onClose(): void {

@@ -191,6 +191,16 @@ describe('floods are ended with ENHANCE_YOUR_CALM', () => {
     expect(peer.errors()).toEqual([]);
   });
 
+  test('nor a ping every ten seconds for a week', () => {
+    const peer = new WirePeer();
+    for (let i = 0; i < 6 * 60 * 24 * 7; i++) {
+      peer.nowMs += 10_000;
+      peer.say(frame(FrameType.PING, 0, 0, '0000000000000000'));
+      if (i % 1_000 === 0) expect(peer.errors()).toEqual([]);
+    }
+    expect(peer.session.isClosed).toBe(false);
+  });
+
   test('CONTINUATION without end: by its length, and by the number of its frames', () => {
     const peer = new WirePeer().say(headers(1, 0));
     peer.say(repeated(frame(FrameType.CONTINUATION, 0, 1, ''), 40));

@@ -7,6 +7,8 @@ import { ConnectionError, ErrorCode } from './protocol.ts';
 
 /** Frames in a row that bring nothing: PING, SETTINGS, PRIORITY, empty DATA, WINDOW_UPDATE, unknown ones. */
 const IDLE_FRAMES_MAX = 2_000;
+/** Of a quiet connection that is asked whether it lives, for days. */
+const IDLE_FRAMES_FORGOTTEN_PER_SECOND = 20;
 /** Acknowledgements and resets that wait for a reader; some hundreds of frames of data do, too. */
 const OWED_BYTES_MAX = 1024 * 1024;
 /** Streams reset by who opened them, over those that came to their end. A client that gives up all its calls does so at once. */
@@ -18,6 +20,7 @@ const PING_STRIKES_MAX = 2;
 export class Patience {
   readonly #pingIntervalMinMs: number;
   #idleFrames = 0;
+  #idleAtMs = 0;
   #resets = 0;
   #nowMs = 0;
   #resetsAtMs = 0;
@@ -33,7 +36,10 @@ export class Patience {
   }
 
   spend(): void {
-    if (++this.#idleFrames > IDLE_FRAMES_MAX) throw calm('too many frames that say nothing');
+    const forgotten = ((this.#nowMs - this.#idleAtMs) / 1_000) * IDLE_FRAMES_FORGOTTEN_PER_SECOND;
+    this.#idleAtMs = this.#nowMs;
+    this.#idleFrames = Math.max(0, this.#idleFrames - forgotten) + 1;
+    if (this.#idleFrames > IDLE_FRAMES_MAX) throw calm('too many frames that say nothing');
   }
 
   /** Something was said, by either end. */

@@ -54,6 +54,8 @@ export class Session implements FrameSink, StreamOwner {
   readonly #streams = new Map<number, Stream>();
   /** Streams with something that waits. */
   readonly #waiting = new Set<Stream>();
+  /** Streams of a server that are answered before they were asked to the end. */
+  readonly #answered: Stream[] = [];
   readonly #sendWindow = new SendWindow(WINDOW_DEFAULT);
   readonly #receiveWindow: ReceiveWindow;
   /** Negative: the other end knows that it has ended, and has no reason to go on with it. */
@@ -151,6 +153,20 @@ export class Session implements FrameSink, StreamOwner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const stream of [...this.#streams.values()]) this.#drop(stream, code);
+  }
+
+  /** Whether {@link resetAnswered} has something to do, once what is in `output` has left. */
+  get hasAnswered(): boolean {
+    return this.#answered.length > 0;
+  }
+
+  /**
+   * §8.1: where the answer is complete, what is still to come of the request is for nobody. Said a while after the
+   * answer, as Node.js drops one that a reset follows in the same packet; and not as NO_ERROR, on which it goes on waiting for
+   * room to send the rest.
+   */
+  resetAnswered(): void {
+    for (const stream of this.#answered.splice(0)) if (!stream.isClosed) this.reset(stream, ErrorCode.CANCEL);
   }
 
   /** How it is with the socket. What waited goes on once it takes more. */
@@ -423,7 +439,7 @@ export class Session implements FrameSink, StreamOwner {
 
   consumed(stream: Stream, count: number): void {
     if (count === 0) return;
-    if (!stream.isRemoteClosed && !stream.isClosed) {
+    if (!stream.isRemoteClosed && !stream.isLocalClosed && !stream.isClosed) {
       const increment = stream.receiveWindow.giveBack(count);
       if (increment > 0) {
         this.output.windowUpdate(stream.id, increment);
@@ -546,8 +562,7 @@ export class Session implements FrameSink, StreamOwner {
   #closeLocal(stream: Stream): void {
     stream.isLocalClosed = true;
     this.#closeIfDone(stream);
-    // §8.1: the answer is complete, what is still to come of the request is for nobody.
-    if (this.#isServer && !stream.isClosed) this.reset(stream, ErrorCode.NO_ERROR);
+    if (this.#isServer && !stream.isClosed) this.#answered.push(stream);
   }
 
   #closeIfDone(stream: Stream): void {
