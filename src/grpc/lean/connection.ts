@@ -40,7 +40,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
   #isFlushing = false;
-  #resetting: NodeJS.Timeout | undefined;
+  #isResetting = false;
   #isReady = false;
   #isEnding = false;
   #isClosed = false;
@@ -158,12 +158,15 @@ export class Connection {
       session.holdBack(isHeldBack);
       if (isHeldBack) break;
     }
-    if (session.hasAnswered) this.#resetting ??= setTimeout(() => this.#resetAnswered(), RESET_AFTER_MS).unref();
+    if (session.hasAnswered && !this.#isResetting) {
+      this.#isResetting = true;
+      setTimeout(() => this.#resetAnswered(), RESET_AFTER_MS).unref();
+    }
     if (session.isClosed && !this.#isEnding) this.end();
   }
 
   #resetAnswered(): void {
-    this.#resetting = undefined;
+    this.#isResetting = false;
     this.session.resetAnswered();
   }
 
