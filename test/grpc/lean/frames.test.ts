@@ -92,6 +92,25 @@ test('FrameOutput: what was taken is never written over', () => {
   expect(taken.map((piece) => piece.toString('hex'))).toEqual(copies);
 });
 
+test('FrameOutput: every byte is where it belongs, also where a buffer ends', () => {
+  const output = new FrameOutput();
+  const expected: Buffer[] = [];
+  const said: Buffer[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    const payload = Buffer.alloc((i * 7919) % 257, i);
+    output.byte(i & 0xff);
+    output.uint32(i * 99_991);
+    output.bytes(payload);
+    const numbers = Buffer.alloc(5);
+    numbers.writeUInt8(i & 0xff);
+    numbers.writeUInt32BE((i * 99_991) % 2 ** 32, 1);
+    expected.push(numbers, payload);
+    if (i % 50 === 0) said.push(...output.take().map((piece) => Buffer.from(piece)));
+  }
+  said.push(...output.take().map((piece) => Buffer.from(piece)));
+  expect(Buffer.concat(said).equals(Buffer.concat(expected))).toBe(true);
+});
+
 function messagesOf(bytes: Buffer, step: number, takes: (count: number) => boolean = () => true): string[] {
   const messages: string[] = [];
   const reader = new MessageReader(100, {

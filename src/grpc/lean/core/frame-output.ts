@@ -70,7 +70,9 @@ export class FrameOutput {
   }
 
   byte(value: number): void {
-    this.#buffer[this.#reserve(1)] = value;
+    // In two steps: `#reserve` may put another buffer in place of the one that would be looked up before it.
+    const at = this.#reserve(1);
+    this.#buffer[at] = value;
   }
 
   /** HEADERS, and CONTINUATION where the block is longer than a frame may be (§6.10). */
