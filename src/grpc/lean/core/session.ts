@@ -439,7 +439,9 @@ export class Session implements FrameSink, StreamOwner {
 
   consumed(stream: Stream, count: number): void {
     if (count === 0) return;
-    if (!stream.isRemoteClosed && !stream.isLocalClosed && !stream.isClosed) {
+    // A server that has answered wants no more of it.
+    const isWanted = !stream.isRemoteClosed && !stream.isClosed && !(this.#isServer && stream.isLocalClosed);
+    if (isWanted) {
       const increment = stream.receiveWindow.giveBack(count);
       if (increment > 0) {
         this.output.windowUpdate(stream.id, increment);
