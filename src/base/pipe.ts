@@ -11,6 +11,8 @@ export class Pipe<T> implements AsyncIterable<T> {
   readonly #onReturn: (() => void) | undefined;
   #items: T[] = [];
   #head = 0;
+  /** Of what was pushed since it was last empty, over one for each item. */
+  #extraWeight = 0;
   #waiting: Deferred<IteratorResult<T, undefined>>[] = [];
   #drain: Deferred<void> | undefined;
   #ended = false;
@@ -29,13 +31,16 @@ export class Pipe<T> implements AsyncIterable<T> {
     return this.#items.length - this.#head;
   }
 
-  /** False: the consumer is behind. After the end, items are dropped. */
-  push(item: T): boolean {
+  /** False: the consumer is behind. After the end, items are dropped. A heavy item counts as several. */
+  push(item: T, weight = 1): boolean {
     if (this.#ended) return true;
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting.resolve({ done: false, value: item });
-    else this.#items.push(item);
-    this.#isFull ||= this.length >= this.#highWaterMark;
+    else {
+      this.#items.push(item);
+      this.#extraWeight += weight - 1;
+    }
+    this.#isFull ||= this.length + this.#extraWeight >= this.#highWaterMark;
     return !this.#isFull;
   }
 
@@ -53,6 +58,7 @@ export class Pipe<T> implements AsyncIterable<T> {
     const taken = this.#head === 0 ? this.#items : this.#items.slice(this.#head);
     this.#items = [];
     this.#head = 0;
+    this.#extraWeight = 0;
     if (this.#isFull) this.#release();
     return taken;
   }
@@ -84,6 +90,7 @@ export class Pipe<T> implements AsyncIterable<T> {
       if (this.length === 0) {
         this.#items = [];
         this.#head = 0;
+        this.#extraWeight = 0;
         if (this.#isFull) this.#release();
       } else if (this.#head > 64 && this.#head * 2 > this.#items.length) {
         this.#items = this.#items.slice(this.#head);

@@ -3,38 +3,20 @@
  * It reconnects by itself with back-off and never repeats a call; who calls decides that.
  */
 import * as grpc from '@grpc/grpc-js';
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import { Pipe } from '../base/pipe.ts';
-import { RpcCode, RpcError, type BidiCall, type CallOptions, type Channel } from '../proto/rpc.ts';
+import { RpcCode, RpcError, type BidiCall, type CallOptions } from '../proto/rpc.ts';
 import type { Init, MessageCodec, MethodDescriptor } from '../proto/wire.ts';
-import type { RenewedTls } from './renewed-tls.ts';
+import { hostOf, sniOf } from './addresses.ts';
+import {
+  RESPONSE_BYTES_MAX,
+  RESPONSES_AHEAD_MAX,
+  type ConnectOptions,
+  type GrpcChannel,
+} from './connect-options.ts';
 
-export interface ConnectOptions {
-  /** "127.0.0.1:2379"; several must be IP addresses. */
-  readonly addresses: readonly string[];
-  /** undefined: plain text. Without `cert` and `key` no client certificate is shown. */
-  /** `trustAnybody`: what is said is secret, but to whom it is said is not checked. */
-  readonly tls?:
-    | { readonly ca: Uint8Array; readonly cert?: Uint8Array; readonly key?: Uint8Array; readonly serverName?: string }
-    | { readonly renewed: RenewedTls; readonly serverName?: string; readonly trustAnybody?: boolean }
-    | undefined;
-  readonly responseBytesMax?: number;
-  readonly reconnectBackoffMaxMs?: number;
-  readonly keepaliveTimeMs?: number;
-  readonly keepaliveTimeoutMs?: number;
-}
-
-export interface GrpcChannel extends Channel {
-  /** Resolves once connected; rejects with Unavailable after `timeoutMs`. */
-  ready(timeoutMs: number): Promise<void>;
-}
-
-/** A large list of objects, or a fragment of a snapshot, but not without end. */
-const RESPONSE_BYTES_MAX = 256 * 1024 * 1024;
-
-/** Responses of a stream that wait for the caller before the transport is told to hold back. */
-const RESPONSES_AHEAD_MAX = 64;
+export type { ConnectOptions, GrpcChannel };
 
 export function connect(options: ConnectOptions): GrpcChannel {
   return new GrpcJsChannel(options);
@@ -194,16 +176,6 @@ function tlsCredentials(
     return grpc.experimental.createCertificateProviderChannelCredentials(tls.renewed, tls.renewed, checks);
   }
   return grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify);
-}
-
-/** RFC 6066 allows no addresses in a handshake's server name, and Node.js warns of them. */
-function sniOf(addresses: readonly string[]): string {
-  const host = hostOf(addresses[0]!);
-  return isIP(host) === 0 ? host : 'localhost';
-}
-
-function hostOf(address: string): string {
-  return address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
 function targetOf(addresses: readonly string[]): string {

@@ -12,7 +12,7 @@ import { createServer as createHttpServer, type RequestListener, type Server as 
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type SecureContextOptions } from 'node:tls';
 import { connectionsMax } from './connections-max.ts';
-import type { GrpcServerOptions } from './server.ts';
+import type { GrpcServerOptions } from './server-options.ts';
 
 export type PortMuxTls = NonNullable<GrpcServerOptions['tls']>;
 

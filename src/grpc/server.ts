@@ -5,60 +5,23 @@
 import type { RequestListener } from 'node:http';
 import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { describeError, systemErrorCode } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
+import { systemErrorCode } from '../base/errors.ts';
 import { Pipe } from '../base/pipe.ts';
-import {
-  CALL_OVER, RpcCode,
-  RpcError,
-  toRpcError,
-  unimplemented,
-  type AnyHandler,
-  type BoundService,
-  type CallContext,
-} from '../proto/rpc.ts';
+import { CALL_OVER, RpcCode, RpcError, type CallContext } from '../proto/rpc.ts';
 import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
+import {
+  encodeAnswer,
+  NEVER_MS,
+  REQUESTS_AHEAD_MAX,
+  servedMethods,
+  stopping,
+  unmarshalling,
+  type ServedMethod,
+} from './dispatch.ts';
+import { LISTEN_REMEDIES } from './listening.ts';
 import { PortMux } from './port-mux.ts';
-import type { RenewedTls } from './renewed-tls.ts';
-
-export interface TlsFiles {
-  /** PEM. Clients must show a certificate that it signed where `requireClientCertificate` says so. */
-  readonly ca?: Uint8Array;
-  readonly cert: Uint8Array;
-  readonly key: Uint8Array;
-}
-
-export interface GrpcServerOptions {
-  readonly log: Log;
-  readonly services: readonly BoundService[];
-  /** undefined: plain text. */
-  readonly tls?:
-    | (TlsFiles & { readonly requireClientCertificate: boolean })
-    | { readonly renewed: RenewedTls; readonly requireClientCertificate: boolean }
-    | undefined;
-  /** A larger request is refused with ResourceExhausted. */
-  readonly requestBytesMax?: number;
-  /** Streams that one connection may have open at a time. */
-  readonly streamsPerConnectionMax?: number;
-  /** 0: a quiet connection is not asked whether it lives. */
-  readonly keepaliveTimeMs?: number;
-  readonly keepaliveTimeoutMs?: number;
-  /** Answers HTTP/1.1 on the same ports; absent: they speak gRPC only. */
-  readonly http?: RequestListener | undefined;
-  /** Asked once a method, at the start; what it answers hears of every call that ended. To be as cheap as a counter. */
-  readonly observe?: ((method: MethodDescriptor<unknown, unknown>) => HandledObserver) | undefined;
-}
-
-export type HandledObserver = (code: RpcCode) => void;
-
-/** etcd's 1.5 MiB for a request, and room for what surrounds it. */
-export const REQUEST_BYTES_MAX = 2 * 1024 * 1024;
-
-/** The longest time of a timer. */
-const NEVER_MS = 2 ** 31 - 1;
-
-/** Requests of a stream that wait for their handler before the transport is told to hold back. */
-const REQUESTS_AHEAD_MAX = 64;
+import { pump } from './pump.ts';
+import { REQUEST_BYTES_MAX, type GrpcServerOptions, type RunningServer } from './server-options.ts';
 
 /** What the last answers of a server that stops have to leave in. */
 const LAST_ANSWERS_MS = 100;
@@ -82,7 +45,7 @@ type StreamCall = grpc.ServerWritableStream<unknown, unknown> | grpc.ServerDuple
 // What goes wrong reaches us as errors and statuses; grpc-js would print it to standard error besides.
 grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 
-export class GrpcServer {
+export class GrpcServer implements RunningServer {
   readonly #server: grpc.Server;
   readonly #options: GrpcServerOptions;
   /** How to end what runs. */
@@ -180,63 +143,56 @@ export class GrpcServer {
     return grpc.ServerCredentials.createSsl(ca, [pair], requireClientCertificate);
   }
 
-  #add(bound: BoundService): void {
+  #add(bound: GrpcServerOptions['services'][number]): void {
     const definition: Record<string, grpc.MethodDefinition<unknown, unknown>> = {};
     const implementation: Record<string, grpc.UntypedHandleCall> = {};
-    for (const [name, method] of Object.entries(bound.service.methods)) {
-      definition[name] = definitionOf(method);
-      implementation[name] = this.#adapt(bound, method, bound.handlers[name] ?? missing(method.path));
+    for (const served of servedMethods(bound, this.#options)) {
+      definition[served.name] = definitionOf(served.method);
+      implementation[served.name] = this.#adapt(served);
     }
     this.#server.addService(definition, implementation);
   }
 
-  #adapt(bound: BoundService, method: MethodDescriptor<unknown, unknown>, handler: AnyHandler): grpc.UntypedHandleCall {
-    // The descriptor says which of the four shapes the handler has; `bind` has checked that it is so.
-    const call = handler as (request: unknown, context: CallContext) => unknown;
-    const handled = this.#options.observe?.(method) ?? unobserved;
-    const failure = (error: unknown) => {
-      const known = this.#failure(bound, method.path, error);
-      handled(known.code as RpcCode); // as #failure made it
-      return known;
-    };
+  #adapt(served: ServedMethod): grpc.UntypedHandleCall {
+    const { call, method } = served;
     if (method.responseStream) {
       if (!method.requestStream) {
         return (stream: grpc.ServerWritableStream<unknown, unknown>) =>
-          this.#stream(stream, { failure, handled }, (context) => call(checked(stream.request), context));
+          this.#stream(stream, served, (context) => call(checked(stream.request), context));
       }
       return (stream: grpc.ServerDuplexStream<unknown, unknown>) =>
-        this.#stream(stream, { failure, handled }, (context, requests) => call(requests, context));
+        this.#stream(stream, served, (context, requests) => call(requests, context));
     }
     if (method.requestStream) {
       return (stream: grpc.ServerReadableStream<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
         const context = new ServerCallContext(stream);
         const requests = requestsOf(stream, context.signal);
-        this.#unary(() => call(requests, context), answer, { failure, handled });
+        this.#unary(() => call(requests, context), answer, served);
       };
     }
     return (unary: grpc.ServerUnaryCall<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
       const context = new ServerCallContext(unary);
-      this.#unary(() => call(checked(unary.request), context), answer, { failure, handled });
+      this.#unary(() => call(checked(unary.request), context), answer, served);
     };
   }
 
   #unary(
     run: () => unknown,
     answer: grpc.sendUnaryData<unknown>,
-    { failure, handled }: Outcomes,
+    { failure, handled }: ServedMethod,
   ): void {
     let result: unknown;
     try {
       result = run();
     } catch (error) {
-      return answer(failure(error));
+      return answer(serviceErrorOf(failure(error)));
     }
     if (!(result instanceof Promise)) {
       handled(RpcCode.OK);
       return answer(null, result);
     }
     const fail = (error: unknown) => {
-      if (this.#unaries.delete(fail)) answer(failure(error));
+      if (this.#unaries.delete(fail)) answer(serviceErrorOf(failure(error)));
     };
     this.#unaries.add(fail);
     result.then((value: unknown) => {
@@ -246,35 +202,19 @@ export class GrpcServer {
     }, fail);
   }
 
-  #failure(bound: BoundService, rpc: string, error: unknown): grpc.ServiceError {
-    const known = toRpcError(error, bound.mapError, (bug) => {
-      this.#options.log.error(
-        { rpc, error: describeError(bug), stack: bug instanceof Error ? bug.stack : undefined },
-        'grpc: a handler failed',
-      );
-    });
-    const metadata = new grpc.Metadata();
-    if (known.details !== undefined) metadata.set('grpc-status-details-bin', Buffer.from(known.details));
-    return Object.assign(new Error(known.message), {
-      code: known.code as grpc.status,
-      details: known.message,
-      metadata,
-    });
-  }
-
   #stream(
     stream: StreamCall,
-    { failure, handled }: Outcomes,
+    { failure, handled }: ServedMethod,
     run: (context: CallContext, requests: AsyncIterable<unknown>) => unknown,
   ): void {
     const context = new ServerCallContext(stream);
     const requests = 'read' in stream ? requestsOf(stream, context.signal) : new Pipe<unknown>(1);
     let isOver = false;
-    const over = (error?: RpcError) => {
+    const over = (error?: unknown) => {
       if (isOver) return;
       isOver = true;
       this.#streams.delete(over);
-      if (error !== undefined) stream.emit('error', failure(error));
+      if (error !== undefined) stream.emit('error', serviceErrorOf(failure(error)));
       else {
         handled(RpcCode.OK);
         stream.end();
@@ -283,31 +223,27 @@ export class GrpcServer {
     };
     if (this.#isStopping) return over(stopping());
     this.#streams.add(over);
+    const sink = {
+      write: (answer: unknown) => stream.write(answer),
+      drained: (goOn: () => void) => void stream.once('drain', goOn),
+      end: () => over(),
+      fail: over,
+    };
+    const stop = pump(() => run(context, requests) as AsyncIterable<unknown>, sink);
     context.signal.addEventListener('abort', () => {
       if (!isOver) handled(RpcCode.CANCELLED);
       isOver = true;
       this.#streams.delete(over);
+      stop();
     });
-    pump(stream, () => run(context, requests) as AsyncIterable<unknown>, context.signal).then(
-      () => over(),
-      (error: unknown) => {
-        if (isOver) return;
-        isOver = true;
-        this.#streams.delete(over);
-        stream.emit('error', failure(error));
-        context.abort();
-      },
-    );
   }
 }
 
-/** What becomes of a call: `failure` makes the error that its caller sees; both count it. */
-interface Outcomes {
-  readonly failure: (error: unknown) => grpc.ServiceError;
-  readonly handled: HandledObserver;
+function serviceErrorOf(known: RpcError): grpc.ServiceError {
+  const metadata = new grpc.Metadata();
+  if (known.details !== undefined) metadata.set('grpc-status-details-bin', Buffer.from(known.details));
+  return Object.assign(new Error(known.message), { code: known.code as grpc.status, details: known.message, metadata });
 }
-
-function unobserved(): void {}
 
 /** grpc-js tells a taken port in a sentence of its own: what the system says is asked for again. */
 function whyNotListen(address: string): Promise<string> {
@@ -322,22 +258,6 @@ function whyNotListen(address: string): Promise<string> {
       probe.close(() => resolve('the port was taken a moment ago: try again'));
     });
   });
-}
-
-const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there (EADDRINUSE): stop it, or choose another port',
-  EACCES: 'this user may not listen there (EACCES): choose a port from 1024 on',
-  EADDRNOTAVAIL: 'this machine has no such address (EADDRNOTAVAIL): choose one that it has',
-};
-
-function stopping(): RpcError {
-  return new RpcError(RpcCode.UNAVAILABLE, 'the server is stopping');
-}
-
-function missing(path: string): AnyHandler {
-  return () => {
-    throw unimplemented(path);
-  };
 }
 
 function definitionOf(method: MethodDescriptor<unknown, unknown>): grpc.MethodDefinition<unknown, unknown> {
@@ -365,11 +285,11 @@ function decodeOr(codec: MessageCodec<unknown>, bytes: Uint8Array): unknown {
 
 function checked(request: unknown): unknown {
   if (!(request instanceof WireError)) return request;
-  throw new RpcError(RpcCode.INTERNAL, `error unmarshalling request: ${request.message}`, { cause: request });
+  throw unmarshalling(request);
 }
 
 function toBuffer(codec: MessageCodec<unknown>, value: unknown): Buffer {
-  const bytes = value instanceof Uint8Array ? value : codec.encode(value as object); // a message, by the handler's type
+  const bytes = encodeAnswer(codec, value);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
@@ -431,30 +351,10 @@ function requestsOf(
   const requests = new Pipe<unknown>(REQUESTS_AHEAD_MAX, { drain: () => stream.resume() });
   stream.on('data', (request: unknown) => {
     if (request instanceof WireError) {
-      requests.end(
-        new RpcError(RpcCode.INTERNAL, `error unmarshalling request: ${request.message}`, { cause: request }),
-      );
+      requests.end(unmarshalling(request));
     } else if (!requests.push(request)) stream.pause();
   });
   stream.on('end', () => requests.end());
   signal.addEventListener('abort', () => requests.end(new RpcError(RpcCode.CANCELLED, 'the call was cancelled')));
   return requests;
-}
-
-/** Writes what `run` yields as fast as the other end takes it. Returns early once the signal fires. */
-async function pump(stream: StreamCall, run: () => AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
-  const iterator = run()[Symbol.asyncIterator]();
-  const aborted = new Promise<'aborted'>((resolve) => signal.addEventListener('abort', () => resolve('aborted')));
-  for (;;) {
-    const next = await Promise.race([iterator.next(), aborted]);
-    if (next === 'aborted' || signal.aborted) {
-      // Not awaited: a generator that is itself waiting returns when it notices the signal.
-      void iterator.return?.()?.catch(() => undefined);
-      return;
-    }
-    if (next.done === true) return;
-    if (!stream.write(next.value)) {
-      await Promise.race([new Promise<void>((resolve) => stream.once('drain', resolve)), aborted]);
-    }
-  }
 }

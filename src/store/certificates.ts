@@ -6,7 +6,7 @@ import { ensurePki } from '../base/pki.ts';
 import { systemClock } from '../base/system-clock.ts';
 import type { ConnectOptions } from '../grpc/channel.ts';
 import { RenewedTls } from '../grpc/renewed-tls.ts';
-import type { GrpcServerOptions } from '../grpc/server.ts';
+import type { GrpcServerOptions } from '../grpc/server-options.ts';
 import type { StoreFlags, TlsPaths } from './flags.ts';
 
 export interface Certificates {

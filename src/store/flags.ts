@@ -84,6 +84,7 @@ export interface StoreFlags {
   readonly authToken: TokenScheme;
   readonly listenMetricsUrls: readonly string[];
   readonly enableGateway: boolean;
+  readonly grpcServer: 'lean' | 'grpc-js';
   /** Undefined: off. `address`: where faults are armed; without one PODIUM_FAULTS alone says. */
   readonly faultHooks: { readonly address: FaultAddress | undefined } | undefined;
   /** `stderr`, `stdout`, or paths. */
@@ -296,6 +297,7 @@ function observation(values: FlagValues) {
     logLevel: logLevel(values.text('log-level')),
     logOutputs: values.list('log-outputs').map((output) => (isJournal(output) ? 'stderr' : output)),
     enableGateway: values.boolean('enable-grpc-gateway'),
+    grpcServer: oneOf(values, 'grpc-server', ['lean', 'grpc-js']),
     faultHooks: faultHooks(values.text('experimental-fault-hooks')),
   };
 }

@@ -13,6 +13,8 @@ import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
 import { PortMux } from '../grpc/port-mux.ts';
+import { connectLean } from '../grpc/lean/lean-channel.ts';
+import { LeanServer } from '../grpc/lean/lean-server.ts';
 import { GrpcServer } from '../grpc/server.ts';
 import { directChannel } from '../proto/direct-channel.ts';
 import type { BoundService } from '../proto/rpc.ts';
@@ -55,8 +57,10 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   warnOfPlainText(flags, log);
   const random = systemRandom();
   const certificates = await openCertificates(flags, log);
+  const isLean = flags.grpcServer === 'lean';
+  const open = isLean ? connectLean : connect;
   const dial = ({ peerUrls }: { readonly peerUrls: readonly string[] }) =>
-    connect({ addresses: peerUrls.map(addressOf), tls: certificates.toPeers });
+    open({ addresses: peerUrls.map(addressOf), tls: certificates.toPeers });
   const disk = diskOf(flags);
   const identity = await identify(flags, { disk, dial });
   const { clusterId, id } = identity;
@@ -85,7 +89,8 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   const health = new HealthService('not-serving');
   member.onRole(({ leader }) => health.set('', leader === 0n ? 'not-serving' : 'serving'));
 
-  const peerServer = new GrpcServer({
+  const Server = isLean ? LeanServer : GrpcServer;
+  const peerServer = new Server({
     log,
     services: [transport.service, peers.service(member)].map((bound) => onlyFor(bound, flags.peerAllowedCns)),
     tls: certificates.forPeers,
@@ -108,7 +113,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   });
   const channel = directChannel({ services, clock: systemClock, log, peer: 'gateway' });
   const gateway = flags.enableGateway ? new Gateway({ channel, services, requestBytesMax: flags.requestBytesMax }) : undefined;
-  const clientServer = new GrpcServer({
+  const clientServer = new Server({
     log,
     services: withTools(services, health),
     tls: certificates.forClients,

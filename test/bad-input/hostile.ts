@@ -50,6 +50,12 @@ export const BROKEN_HTTP2: ReadonlyArray<readonly [what: string, code: number | 
   ['half a frame', undefined, Buffer.concat([PREFACE, settings, frame(Frame.HEADERS, 4, 1, Buffer.from([0x83]), 100)])],
 ];
 
+/** Of RFC 9113, where Node.js says internal error for what the other end did. */
+export function rfcCode(what: string, code: number | undefined): number | undefined {
+  if (code !== 2) return code;
+  return what.startsWith('random bytes') ? 6 : 1;
+}
+
 /** No port takes a message of this size. */
 export const HUGE_BYTES = 64 * 1024 * 1024 + 1;
 

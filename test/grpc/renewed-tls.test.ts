@@ -8,10 +8,9 @@ import { connect as connectTls, type ConnectionOptions, type SecureContextOption
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { ensurePki, tlsFiles } from '../../src/base/pki.ts';
-import { connect } from '../../src/grpc/channel.ts';
 import { HealthService } from '../../src/grpc/health.ts';
 import { RenewedTls } from '../../src/grpc/renewed-tls.ts';
-import { GrpcServer } from '../../src/grpc/server.ts';
+import { TRANSPORTS } from './transports.ts';
 import { Health } from '../../src/proto/health.ts';
 import { authority } from './authority.ts';
 
@@ -42,6 +41,7 @@ function renewed(): RenewedTls {
   return tls;
 }
 
+describe.each(TRANSPORTS.slice(0, 2))('$name', ({ Server, connect }) => {
 interface Serving {
   readonly seen?: (string | undefined)[];
   readonly http?: RequestListener;
@@ -57,7 +57,7 @@ async function serve(tls: RenewedTls, requireClientCertificate: boolean, { seen 
       return check(request, context);
     },
   };
-  const server = new GrpcServer({
+  const server = new Server({
     log: silentLog,
     services: [{ ...bound, handlers }],
     tls: { renewed: tls, requireClientCertificate },
@@ -153,7 +153,7 @@ describe.each(['gRPC alone', 'gRPC and HTTP on one port'] as const)('RenewedTls 
     writeFileSync(files.crlFile, await revoke(...listed));
     const tls = new RenewedTls(files, silentLog);
     closers.push(() => tls.close());
-    const grpc = new GrpcServer({
+    const grpc = new Server({
       ...{ log: silentLog, services: [new HealthService('serving').bound] },
       ...{ tls: { renewed: tls, requireClientCertificate: true }, http },
     });
@@ -190,6 +190,8 @@ describe.each(['gRPC alone', 'gRPC and HTTP on one port'] as const)('RenewedTls 
     expect(await sayHello(port, { ...clients.get('alice'), session: tls13 })).toBe('refused');
     expect(await sayHello(port, { ...clients.get('alice'), session: tls12, maxVersion: 'TLSv1.2' })).toBe('refused');
   });
+});
+
 });
 
 function asBuffers(pems: Readonly<Record<'ca' | 'cert' | 'key', Uint8Array>>) {

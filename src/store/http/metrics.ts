@@ -9,7 +9,7 @@ import type { Disk, DiskFile } from '../../base/disk.ts';
 import { systemErrorCode } from '../../base/errors.ts';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { Registry, type Histogram, type Sample } from '../../base/prometheus.ts';
-import type { HandledObserver } from '../../grpc/server.ts';
+import type { HandledObserver } from '../../grpc/dispatch.ts';
 import { RpcCode } from '../../proto/rpc.ts';
 import type { MethodDescriptor } from '../../proto/wire.ts';
 import type { Member } from '../member.ts';

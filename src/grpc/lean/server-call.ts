@@ -1,0 +1,123 @@
+/** What every call of the lean server has: its context for the handler, its deadline, and one outcome. */
+import { CALL_OVER, RpcCode, RpcError, type CallContext } from '../../proto/rpc.ts';
+import type { ServedMethod } from '../dispatch.ts';
+import { failureBlock, OK_HEAD, OK_TRAILERS } from './answers.ts';
+import { decompress } from './compression.ts';
+import type { Head, RequestHead } from './core/head.ts';
+import type { ErrorCode } from './core/protocol.ts';
+import { parseTimeoutMs } from './core/status.ts';
+import type { Stream, StreamEvents } from './core/stream.ts';
+import type { Deadlines } from './deadlines.ts';
+
+/** What a call knows of the connection that it came by. */
+export interface CallOrigin {
+  readonly peer: string;
+  readonly identity: string | undefined;
+  readonly organizations: readonly string[];
+  readonly requestBytesMax: number;
+  readonly deadlines: Deadlines;
+  /** A handler goes on for a stream that was reset; and has ended. */
+  orphaned(change: 1 | -1): void;
+}
+
+/**
+ * It is the handler's context itself, and makes what a handler asks for when it asks: most never look at the signal, and
+ * the metadata of a call is the block it came with.
+ */
+export abstract class ServerCall implements CallContext, StreamEvents {
+  protected readonly stream: Stream;
+  protected readonly origin: CallOrigin;
+  protected readonly served: ServedMethod;
+  readonly metadata: RequestHead;
+  readonly deadlineMs: number | undefined;
+  /** Answered, failed or gone; the first outcome counts. */
+  protected isOver = false;
+  #controller: AbortController | undefined;
+  #isAborted = false;
+  #hasHead = false;
+
+  constructor(stream: Stream, head: RequestHead, served: ServedMethod, origin: CallOrigin) {
+    this.stream = stream;
+    this.metadata = head;
+    this.served = served;
+    this.origin = origin;
+    this.deadlineMs = head.timeout === undefined ? undefined : parseTimeoutMs(head.timeout);
+    if (this.deadlineMs !== undefined) origin.deadlines.add(this, this.deadlineMs);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#isAborted) this.#controller.abort(CALL_OVER);
+    }
+    return this.#controller.signal;
+  }
+
+  get peer(): string {
+    return this.origin.peer;
+  }
+
+  get identity(): string | undefined {
+    return this.origin.identity;
+  }
+
+  get organizations(): readonly string[] {
+    return this.origin.organizations;
+  }
+
+  abstract onData(bytes: Buffer, start: number, end: number, endStream: boolean): void;
+  abstract onHead(head: Head, endStream: boolean): void;
+  abstract onDrained(): void;
+  /** The server stops: streams end at once, others once their time is over. */
+  abstract readonly isStream: boolean;
+  /** The caller has gone, or need not be told any more. */
+  protected abstract onGone(): void;
+
+  onReset(_: ErrorCode): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.onGone();
+    this.release();
+  }
+
+  onDeadline(): void {
+    this.fail(new RpcError(RpcCode.DEADLINE_EXCEEDED, 'Deadline exceeded'));
+  }
+
+  /** The caller is told; what the handler still does is for nobody. */
+  fail(error: unknown): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.stream.end(failureBlock(this.served.failure(error), !this.#hasHead));
+    this.release();
+  }
+
+  protected succeed(): void {
+    this.isOver = true;
+    if (!this.#hasHead) this.stream.sendHead(OK_HEAD);
+    this.stream.end(OK_TRAILERS);
+  }
+
+  protected send(message: Uint8Array): boolean {
+    if (!this.#hasHead) {
+      this.#hasHead = true;
+      this.stream.sendHead(OK_HEAD);
+    }
+    return this.stream.sendMessage(message);
+  }
+
+  protected unpack(message: Buffer, isCompressed: boolean): Buffer {
+    return isCompressed ? decompress(message, this.metadata.encoding, this.origin.requestBytesMax) : message;
+  }
+
+  /** The signal fires, the deadline does not. */
+  protected release(): void {
+    this.#isAborted = true;
+    this.endDeadline();
+    this.#controller?.abort(CALL_OVER);
+  }
+
+  protected endDeadline(): void {
+    if (this.deadlineMs !== undefined) this.origin.deadlines.delete(this);
+  }
+}

@@ -1,0 +1,109 @@
+/** A call with a stream of requests, of answers, or both. */
+import { Pipe } from '../../base/pipe.ts';
+import { RpcCode, RpcError } from '../../proto/rpc.ts';
+import { decodeRequest, encodeAnswer, REQUESTS_AHEAD_MAX } from '../dispatch.ts';
+import { pump, type AnswerSink } from '../pump.ts';
+import type { Head } from './core/head.ts';
+import { Incoming, weightOf } from './incoming.ts';
+import { ServerCall } from './server-call.ts';
+
+export class StreamCall extends ServerCall implements AnswerSink {
+  readonly isStream = true;
+  readonly #requests = new Pipe<unknown>(REQUESTS_AHEAD_MAX, { drain: () => this.#incoming.resume() });
+  readonly #incoming = new Incoming({
+    stream: this.stream,
+    messageBytesMax: this.origin.requestBytesMax,
+    onMessage: (message, isCompressed) => this.#onMessage(message, isCompressed),
+    onEnd: (isCut) => this.#onEnd(isCut),
+    onError: (error) => this.fail(error),
+  });
+  /** Of a call with one request: it is waited for. */
+  #single: { readonly request: unknown } | undefined;
+  #hasStarted = false;
+  #stopAnswers: (() => void) | undefined;
+  #goOn: (() => void) | undefined;
+
+  /** Once it is known to the stream. */
+  start(): void {
+    if (this.served.method.requestStream) this.#run(this.#requests);
+  }
+
+  onData(bytes: Buffer, start: number, end: number, endStream: boolean): void {
+    this.#incoming.push(bytes, start, end, endStream);
+  }
+
+  onHead(_: Head, endStream: boolean): void {
+    if (endStream) this.#incoming.end();
+  }
+
+  onEmpty(): void {
+    this.#incoming.end();
+  }
+
+  onDrained(): void {
+    const goOn = this.#goOn;
+    this.#goOn = undefined;
+    goOn?.();
+  }
+
+  write(answer: unknown): boolean {
+    return this.send(encodeAnswer(this.served.method.response, answer));
+  }
+
+  drained(goOn: () => void): void {
+    this.#goOn = goOn;
+  }
+
+  /** The handler has nothing more to say. */
+  end(): void {
+    if (this.isOver) return;
+    this.served.handled(RpcCode.OK);
+    this.succeed();
+    this.release();
+  }
+
+  protected onGone(): void {
+    this.served.handled(RpcCode.CANCELLED);
+  }
+
+  protected override release(): void {
+    super.release();
+    this.#incoming.stop();
+    this.#stopAnswers?.();
+    this.#requests.end(new RpcError(RpcCode.CANCELLED, 'the call was cancelled'));
+  }
+
+  #onMessage(message: Buffer, isCompressed: boolean): boolean {
+    const request = decodeRequest(this.served.method.request, this.unpack(message, isCompressed));
+    if (this.served.method.requestStream) return this.#requests.push(request, weightOf(message.length));
+    if (this.#single !== undefined) throw new RpcError(RpcCode.UNIMPLEMENTED, 'a call of one request with several');
+    this.#single = { request };
+    return true;
+  }
+
+  #onEnd(isCut: boolean): void {
+    const broken = new RpcError(RpcCode.INTERNAL, 'a stream that ends in a message');
+    if (this.served.method.requestStream) return this.#requests.end(isCut ? broken : undefined);
+    if (isCut || this.#single === undefined) return this.fail(new RpcError(RpcCode.UNIMPLEMENTED, 'a call without a request'));
+    this.#run(this.#single.request);
+  }
+
+  #run(input: unknown): void {
+    if (this.#hasStarted || this.isOver) return;
+    this.#hasStarted = true;
+    if (this.served.method.responseStream) {
+      this.#stopAnswers = pump(() => this.served.call(input, this) as AsyncIterable<unknown>, this); // by its descriptor
+      if (this.isOver) this.#stopAnswers();
+      return;
+    }
+    const answer = async () => this.served.call(input, this);
+    answer().then(
+      (value) => {
+        if (this.isOver) return;
+        this.write(value);
+        this.end();
+      },
+      (error: unknown) => this.fail(error),
+    );
+  }
+}

@@ -1,0 +1,104 @@
+/** A call with one request and one answer. Where both fit into a frame, nothing is made but this object and the messages. */
+import { RpcCode, RpcError } from '../../proto/rpc.ts';
+import { decodeRequest, encodeAnswer } from '../dispatch.ts';
+import type { Head } from './core/head.ts';
+import { PREFIX_BYTES } from './core/message-reader.ts';
+import { Incoming } from './incoming.ts';
+import { ServerCall } from './server-call.ts';
+
+export class UnaryCall extends ServerCall {
+  readonly isStream = false;
+  #incoming: Incoming | undefined;
+  /** A copy, where the end of the stream comes behind it. */
+  #request: Buffer | undefined;
+  #isRunning = false;
+  #isOrphan = false;
+
+  onData(bytes: Buffer, start: number, end: number, endStream: boolean): void {
+    const length = end - start;
+    if (this.isOver) return this.stream.consumed(length);
+    const isWhole =
+      endStream && this.#incoming === undefined && length >= PREFIX_BYTES && bytes[start] === 0 &&
+      bytes.readUInt32BE(start + 1) === length - PREFIX_BYTES && length - PREFIX_BYTES <= this.origin.requestBytesMax;
+    if (!isWhole) return this.#receive().push(bytes, start, end, endStream);
+    this.stream.consumed(length);
+    this.#run(bytes.subarray(start + PREFIX_BYTES, end));
+  }
+
+  onHead(_: Head, endStream: boolean): void {
+    if (endStream) this.#receive().end();
+  }
+
+  onDrained(): void {}
+
+  /** Without a request. */
+  onEmpty(): void {
+    this.#receive().end();
+  }
+
+  protected onGone(): void {
+    this.#incoming?.stop();
+    if (!this.#isRunning) return;
+    this.#isOrphan = true;
+    this.origin.orphaned(1);
+  }
+
+  #receive(): Incoming {
+    this.#incoming ??= new Incoming({
+      stream: this.stream,
+      messageBytesMax: this.origin.requestBytesMax,
+      onMessage: (message, isCompressed) => {
+        if (this.#request !== undefined) throw new RpcError(RpcCode.UNIMPLEMENTED, 'a call of one request with several');
+        this.#request = Buffer.from(this.unpack(message, isCompressed));
+        return true;
+      },
+      onEnd: (isCut) => {
+        if (this.isOver) return;
+        if (this.#request === undefined || isCut) this.fail(new RpcError(RpcCode.UNIMPLEMENTED, 'a call without a request'));
+        else this.#run(this.#request);
+      },
+      onError: (error) => this.fail(error),
+    });
+    return this.#incoming;
+  }
+
+  #run(bytes: Buffer): void {
+    let result: unknown;
+    try {
+      result = this.served.call(decodeRequest(this.served.method.request, bytes), this);
+    } catch (error) {
+      return this.fail(error);
+    }
+    if (!(result instanceof Promise)) return this.#answer(result);
+    this.#isRunning = true;
+    result.then(
+      (answer: unknown) => {
+        this.#settled();
+        this.#answer(answer);
+      },
+      (error: unknown) => {
+        this.#settled();
+        this.fail(error);
+      },
+    );
+  }
+
+  #settled(): void {
+    this.#isRunning = false;
+    if (this.#isOrphan) this.origin.orphaned(-1);
+  }
+
+  #answer(answer: unknown): void {
+    if (this.isOver) return;
+    let bytes: Uint8Array;
+    try {
+      bytes = encodeAnswer(this.served.method.response, answer);
+    } catch (error) {
+      return this.fail(error);
+    }
+    this.served.handled(RpcCode.OK);
+    this.endDeadline();
+    this.send(bytes);
+    this.succeed();
+  }
+}
