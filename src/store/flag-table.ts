@@ -57,7 +57,7 @@ const MEMBER: readonly Flag[] = [
   used('grpc-keepalive-interval', 'duration', '10s', 'between pings of a quiet connection; 0: none'),
   used('grpc-keepalive-timeout', 'duration', '10s', 'before a connection that answers no ping is closed'),
   used('watch-progress-notify-interval', 'duration', '10m', 'between progress notifications of a quiet watch'),
-  text('grpc-server', 'grpc-js', 'which gRPC serves and calls members: "lean" is our own'),
+  text('grpc-server', 'lean', 'which gRPC serves and calls members: "lean" is our own'),
   boolean('enable-grpc-gateway', 'true', 'serve JSON below /v3/'),
 ];
 
