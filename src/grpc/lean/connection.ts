@@ -6,7 +6,8 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ErrorCode } from './core/protocol.ts';
-import { Session, type SessionEvents } from './core/session.ts';
+import { Session } from './core/session.ts';
+import type { SessionEvents } from './core/session-context.ts';
 import type { SessionSettings } from './core/settings.ts';
 import { flushSoon } from './flush.ts';
 

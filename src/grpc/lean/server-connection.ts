@@ -62,7 +62,7 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
   }
 
   orphaned(change: 1 | -1): void {
-    this.#connection.session.orphans += change;
+    this.#connection.session.orphaned(change);
   }
 
   look(nowMs: number): void {

@@ -106,9 +106,9 @@ describe('one stream ends', () => {
     peer.say(headers(1), headers(3), headers(5));
     expect(peer.errors()).toEqual([`rst 5: ${ErrorCode.REFUSED_STREAM}`]);
     peer.say(rst(1));
-    peer.session.orphans++;
+    peer.session.orphaned(1);
     expect(peer.say(headers(7)).errors()).toEqual([`rst 7: ${ErrorCode.REFUSED_STREAM}`]);
-    peer.session.orphans--;
+    peer.session.orphaned(-1);
     expect(peer.say(headers(9)).errors()).toEqual([]);
   });
 });

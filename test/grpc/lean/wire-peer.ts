@@ -3,7 +3,8 @@ import { FrameOutput } from '../../../src/grpc/lean/core/frame-output.ts';
 import { FrameParser } from '../../../src/grpc/lean/core/frame-parser.ts';
 import { encodeBlock } from '../../../src/grpc/lean/core/hpack-encoder.ts';
 import { Flag, FrameType, PREFACE } from '../../../src/grpc/lean/core/protocol.ts';
-import { Session, type SessionEvents } from '../../../src/grpc/lean/core/session.ts';
+import { Session } from '../../../src/grpc/lean/core/session.ts';
+import type { SessionEvents } from '../../../src/grpc/lean/core/session-context.ts';
 import { SessionSettings } from '../../../src/grpc/lean/core/settings.ts';
 import type { Stream } from '../../../src/grpc/lean/core/stream.ts';
 

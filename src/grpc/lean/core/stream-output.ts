@@ -1,0 +1,179 @@
+/**
+ * What is sent on streams: heads, messages, ends, in the order in which each stream said them. What a window (RFC 9113
+ * §5.2) or the socket does not take waits in its stream.
+ */
+import { PREFIX_BYTES } from './message-reader.ts';
+import { ConnectionError, ErrorCode, Flag, FrameType, StreamError, WINDOW_DEFAULT, WINDOW_MAX } from './protocol.ts';
+import type { SessionContext } from './session-context.ts';
+import type { StreamTable } from './stream-table.ts';
+import type { Stream } from './stream.ts';
+import { SendWindow } from './windows.ts';
+
+/** Answers that wait to be written, over all streams: past it they wait in their streams. */
+const OUTPUT_BYTES_MAX = 256 * 1024;
+
+export class StreamOutput {
+  readonly #context: SessionContext;
+  readonly #table: StreamTable;
+  readonly #window = new SendWindow(WINDOW_DEFAULT);
+  /** The socket does not keep up: DATA waits. */
+  #isHeldBack = false;
+
+  constructor(context: SessionContext, table: StreamTable) {
+    this.#context = context;
+    this.#table = table;
+  }
+
+  head(stream: Stream, block: Uint8Array, endStream: boolean): void {
+    const { output, remote, patience, events } = this.#context;
+    output.headers(stream.id, block, { endStream, frameBytesMax: remote.frameBytesMax });
+    patience.restore();
+    if (endStream) this.#table.closeLocal(stream);
+    events.onOutput();
+  }
+
+  /** With gRPC's prefix. False: it waits. */
+  message(stream: Stream, message: Uint8Array): boolean {
+    const length = PREFIX_BYTES + message.length;
+    if (stream.waiting === undefined && this.#roomFor(stream) >= length) {
+      const { output } = this.#context;
+      output.header(length, FrameType.DATA, 0, stream.id);
+      output.byte(0);
+      output.uint32(message.length);
+      output.bytes(message);
+      this.#spend(stream, length);
+      return true;
+    }
+    const prefix = Buffer.alloc(PREFIX_BYTES);
+    prefix.writeUInt32BE(message.length, 1);
+    this.#wait(stream, prefix);
+    return message.length === 0 ? stream.waiting === undefined : this.#wait(stream, message);
+  }
+
+  /** As it is. */
+  bytes(stream: Stream, bytes: Uint8Array): boolean {
+    return bytes.length === 0 || this.#wait(stream, bytes);
+  }
+
+  end(stream: Stream, trailers: Uint8Array | undefined): void {
+    if (stream.waiting !== undefined) {
+      stream.endWaits = true;
+      stream.trailersWait = trailers;
+      return;
+    }
+    if (trailers !== undefined) return this.head(stream, trailers, true);
+    this.#context.output.header(0, FrameType.DATA, Flag.END_STREAM, stream.id);
+    this.#table.closeLocal(stream);
+    this.#context.events.onOutput();
+  }
+
+  // ── What makes room ──────────────────────────────────────────────────────────
+
+  holdBack(isHeldBack: boolean): void {
+    this.#isHeldBack = isHeldBack;
+    if (!isHeldBack) this.sendWaiting();
+  }
+
+  /** The connection's window. Throws `ConnectionError`. */
+  growConnection(increment: number): void {
+    if (!this.#window.grow(increment)) {
+      throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large');
+    }
+    this.sendWaiting();
+  }
+
+  /** Throws `StreamError`. */
+  growStream(stream: Stream, increment: number): void {
+    stream.sendWindow += increment;
+    if (stream.sendWindow > WINDOW_MAX) {
+      throw new StreamError(stream.id, ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large');
+    }
+    if (stream.waiting !== undefined) this.sendWaiting();
+  }
+
+  /** §6.9.2: settings change the window of every stream, also to less than nothing. Throws `ConnectionError`. */
+  changeAll(change: number): void {
+    for (const stream of this.#table.all) {
+      stream.sendWindow += change;
+      if (stream.sendWindow > WINDOW_MAX) {
+        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large');
+      }
+    }
+  }
+
+  /** A frame of each in turn, so that none holds up the others. */
+  sendWaiting(): void {
+    const { waiting } = this.#table;
+    let isProgress = waiting.size > 0;
+    while (isProgress) {
+      isProgress = false;
+      for (const stream of waiting) {
+        if (this.#isFull || this.#window.available <= 0) return;
+        if (this.#sendFrameOf(stream)) isProgress = true;
+      }
+    }
+  }
+
+  // ── Helpers ──────────────────────────────────────────────────────────────────
+
+  get #isFull(): boolean {
+    return this.#isHeldBack || this.#context.output.length > OUTPUT_BYTES_MAX;
+  }
+
+  /** So much of it may be sent now. */
+  #roomFor(stream: Stream): number {
+    if (this.#isFull) return -1;
+    return Math.min(stream.sendWindow, this.#window.available, this.#context.remote.frameBytesMax);
+  }
+
+  #spend(stream: Stream, length: number): void {
+    stream.sendWindow -= length;
+    this.#window.available -= length;
+    this.#context.patience.restore();
+    this.#context.events.onOutput();
+  }
+
+  #wait(stream: Stream, bytes: Uint8Array): boolean {
+    (stream.waiting ??= []).push(bytes);
+    this.#table.waiting.add(stream);
+    while (stream.waiting !== undefined && this.#sendFrameOf(stream));
+    return stream.waiting === undefined;
+  }
+
+  #sendFrameOf(stream: Stream): boolean {
+    const { waiting } = stream;
+    const room = waiting === undefined ? -1 : this.#roomFor(stream);
+    if (waiting === undefined || room <= 0) return false;
+    let there = -stream.waitingFrom;
+    for (let at = 0; at < waiting.length && there < room; at++) there += waiting[at]!.length;
+    const length = Math.min(there, room);
+    this.#context.output.header(length, FrameType.DATA, 0, stream.id);
+    this.#move(stream, waiting, length);
+    this.#spend(stream, length);
+    if (waiting.length === 0) this.#nothingWaits(stream);
+    return true;
+  }
+
+  /** The payload of one frame, out of as many pieces as it takes. */
+  #move(stream: Stream, waiting: Uint8Array[], length: number): void {
+    let taken = 0;
+    for (let left = length; left > 0; ) {
+      const bytes = waiting[taken]!;
+      const end = Math.min(bytes.length, stream.waitingFrom + left);
+      this.#context.output.bytes(bytes, stream.waitingFrom, end);
+      left -= end - stream.waitingFrom;
+      stream.waitingFrom = end === bytes.length ? 0 : end;
+      if (end === bytes.length) taken++;
+    }
+    waiting.splice(0, taken);
+  }
+
+  #nothingWaits(stream: Stream): void {
+    stream.waiting = undefined;
+    this.#table.waiting.delete(stream);
+    if (stream.endWaits) {
+      stream.endWaits = false;
+      this.end(stream, stream.trailersWait);
+    } else stream.events?.onDrained();
+  }
+}
