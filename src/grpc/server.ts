@@ -35,7 +35,7 @@ const refuseHttp: RequestListener = (_, response) => void response.writeHead(404
 /** What the four kinds of grpc-js calls have in common. */
 type SurfaceCall = Pick<
   grpc.ServerUnaryCall<unknown, unknown>,
-  'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext'
+  'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext' | 'sendMetadata'
 > & {
   on(event: 'cancelled', listener: () => void): unknown;
 };
@@ -167,12 +167,12 @@ export class GrpcServer implements RunningServer {
       return (stream: grpc.ServerReadableStream<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
         const context = new ServerCallContext(stream);
         const requests = requestsOf(stream, context.signal);
-        this.#unary(() => call(requests, context), answer, served);
+        this.#unary(() => call(requests, context), context.answering(answer), served);
       };
     }
     return (unary: grpc.ServerUnaryCall<unknown, unknown>, answer: grpc.sendUnaryData<unknown>) => {
       const context = new ServerCallContext(unary);
-      this.#unary(() => call(checked(unary.request), context), answer, served);
+      this.#unary(() => call(checked(unary.request), context), context.answering(answer), served);
     };
   }
 
@@ -214,17 +214,21 @@ export class GrpcServer implements RunningServer {
       if (isOver) return;
       isOver = true;
       this.#streams.delete(over);
-      if (error !== undefined) stream.emit('error', serviceErrorOf(failure(error)));
+      if (error !== undefined) stream.emit('error', serviceErrorOf(failure(error), context.trailer));
       else {
         handled(RpcCode.OK);
-        stream.end();
+        context.sendHeader();
+        stream.end(context.trailer);
       }
       context.abort();
     };
     if (this.#isStopping) return over(stopping());
     this.#streams.add(over);
     const sink = {
-      write: (answer: unknown) => stream.write(answer),
+      write: (answer: unknown) => {
+        context.sendHeader();
+        return stream.write(answer);
+      },
       drained: (goOn: () => void) => void stream.once('drain', goOn),
       end: () => over(),
       fail: over,
@@ -239,8 +243,8 @@ export class GrpcServer implements RunningServer {
   }
 }
 
-function serviceErrorOf(known: RpcError): grpc.ServiceError {
-  const metadata = new grpc.Metadata();
+function serviceErrorOf(known: RpcError, trailer?: grpc.Metadata): grpc.ServiceError {
+  const metadata = trailer ?? new grpc.Metadata();
   if (known.details !== undefined) metadata.set('grpc-status-details-bin', Buffer.from(known.details));
   return Object.assign(new Error(known.message), { code: known.code as grpc.status, details: known.message, metadata });
 }
@@ -300,6 +304,8 @@ class ServerCallContext implements CallContext {
   readonly deadlineMs: number | undefined;
   #controller: AbortController | undefined;
   #isAborted = false;
+  #header: grpc.Metadata | undefined;
+  trailer: grpc.Metadata | undefined;
 
   constructor(call: SurfaceCall) {
     this.#call = call;
@@ -341,6 +347,32 @@ class ServerCallContext implements CallContext {
     this.#isAborted = true;
     this.#controller?.abort(CALL_OVER);
   }
+
+  setHeader(name: string, value: string): void {
+    add((this.#header ??= new grpc.Metadata()), name, value);
+  }
+
+  setTrailer(name: string, value: string): void {
+    add((this.trailer ??= new grpc.Metadata()), name, value);
+  }
+
+  /** Before whatever is answered; once. */
+  sendHeader(): void {
+    if (this.#header !== undefined) this.#call.sendMetadata(this.#header);
+    this.#header = undefined;
+  }
+
+  /** The answer with what the handler said beside it. */
+  answering(answer: grpc.sendUnaryData<unknown>): grpc.sendUnaryData<unknown> {
+    return (error, value) => {
+      if (error === null) this.sendHeader();
+      answer(error, value, this.trailer);
+    };
+  }
+}
+
+function add(metadata: grpc.Metadata, name: string, value: string): void {
+  metadata.add(name, name.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'utf8') : value);
 }
 
 /** The requests of a stream, no more than REQUESTS_AHEAD_MAX of them read before the handler wants them. */

@@ -66,6 +66,12 @@ export interface CallContext {
   readonly organizations?: readonly string[];
   /** Milliseconds that the caller still waited when the call arrived; undefined: no deadline. */
   readonly deadlineMs: number | undefined;
+  /**
+   * Said to the caller before the first answer, and behind the last. Of a name that ends in "-bin" the value stands for
+   * its bytes in UTF-8, as in `metadata`. Absent where nothing carries it.
+   */
+  setHeader?(name: string, value: string): void;
+  setTrailer?(name: string, value: string): void;
 }
 
 /** What a handler answers: the message, or its bytes where they were encoded before (a watch event for many watchers). */

@@ -1,9 +1,11 @@
 /** What every call of the lean server has: its context for the handler, its deadline, and one outcome. */
 import { CALL_OVER, RpcCode, RpcError, type CallContext } from '../../proto/rpc.ts';
 import type { ServedMethod } from '../dispatch.ts';
-import { failureBlock, OK_HEAD, OK_TRAILERS } from './answers.ts';
+import { failureBlock, metadataField, OK_HEAD, OK_TRAILERS } from './answers.ts';
 import { decompress } from './compression.ts';
 import type { Head, RequestHead } from './core/head.ts';
+import { encodeBlock } from './core/hpack-encoder.ts';
+import type { Field } from './core/hpack-table.ts';
 import type { ErrorCode } from './core/protocol.ts';
 import { parseTimeoutMs } from './core/status.ts';
 import type { Stream, StreamEvents } from './core/stream.ts';
@@ -35,6 +37,9 @@ export abstract class ServerCall implements CallContext, StreamEvents {
   #controller: AbortController | undefined;
   #isAborted = false;
   #hasHead = false;
+  /** Of the handler's own: most say nothing, and answer with blocks that were made once. */
+  #header: Field[] | undefined;
+  #trailer: Field[] | undefined;
 
   constructor(stream: Stream, head: RequestHead, served: ServedMethod, origin: CallOrigin) {
     this.stream = stream;
@@ -65,6 +70,14 @@ export abstract class ServerCall implements CallContext, StreamEvents {
     return this.origin.organizations;
   }
 
+  setHeader(name: string, value: string): void {
+    (this.#header ??= []).push(metadataField(name, value));
+  }
+
+  setTrailer(name: string, value: string): void {
+    (this.#trailer ??= []).push(metadataField(name, value));
+  }
+
   abstract onData(bytes: Buffer, start: number, end: number, endStream: boolean): void;
   abstract onHead(head: Head, endStream: boolean): void;
   abstract onDrained(): void;
@@ -88,22 +101,25 @@ export abstract class ServerCall implements CallContext, StreamEvents {
   fail(error: unknown): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.stream.end(failureBlock(this.served.failure(error), !this.#hasHead));
+    this.stream.end(failureBlock(this.served.failure(error), !this.#hasHead, this.#trailer));
     this.release();
   }
 
   protected succeed(): void {
     this.isOver = true;
-    if (!this.#hasHead) this.stream.sendHead(OK_HEAD);
-    this.stream.end(OK_TRAILERS);
+    this.#sendHead();
+    this.stream.end(withFields(OK_TRAILERS, this.#trailer));
   }
 
   protected send(message: Uint8Array): boolean {
-    if (!this.#hasHead) {
-      this.#hasHead = true;
-      this.stream.sendHead(OK_HEAD);
-    }
+    this.#sendHead();
     return this.stream.sendMessage(message);
+  }
+
+  #sendHead(): void {
+    if (this.#hasHead) return;
+    this.#hasHead = true;
+    this.stream.sendHead(withFields(OK_HEAD, this.#header));
   }
 
   protected unpack(message: Buffer, isCompressed: boolean): Buffer {
@@ -120,4 +136,8 @@ export abstract class ServerCall implements CallContext, StreamEvents {
   protected endDeadline(): void {
     if (this.deadlineMs !== undefined) this.origin.deadlines.delete(this);
   }
+}
+
+function withFields(block: Buffer, fields: readonly Field[] | undefined): Buffer {
+  return fields === undefined ? block : Buffer.concat([block, encodeBlock(fields)]);
 }
