@@ -165,6 +165,21 @@ describe('windows', () => {
   });
 });
 
+test('a smaller table of HPACK is told to be empty, once, before the next block', () => {
+  const peer = new WirePeer().say(headers(1), headers(3), headers(5));
+  const size = (bytes: string) => frame(FrameType.SETTINGS, 0, 0, `0001${bytes}`);
+  const answer = (stream: number) => {
+    peer.streams[stream]!.sendHead(REQUEST);
+    return peer.answers().at(-1)!.body.toString('hex');
+  };
+  peer.say(size('00001000'));
+  expect(answer(0)).toBe(REQUEST.toString('hex'));
+  peer.say(size('00000fff'));
+  expect(answer(1)).toBe(`20${REQUEST.toString('hex')}`);
+  peer.say(size('00000000'), size('00002000'), size('00000100'));
+  expect(answer(2)).toBe(REQUEST.toString('hex'));
+});
+
 describe('floods are ended with ENHANCE_YOUR_CALM', () => {
   const repeated = (bytes: Buffer, times: number) => Buffer.concat(Array<Buffer>(times).fill(bytes));
 

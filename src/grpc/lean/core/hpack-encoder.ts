@@ -4,6 +4,9 @@
  */
 import { STATIC_FIELDS, staticIndexOf, type Field } from './hpack-table.ts';
 
+/** §6.3: the table is empty from here on. */
+export const EMPTY_TABLE = encodeInteger(0, 5, 0x20);
+
 export function encodeBlock(fields: readonly Field[]): Buffer {
   return Buffer.concat(fields.map(encodeField));
 }

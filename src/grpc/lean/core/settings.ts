@@ -5,6 +5,7 @@ import {
   FRAME_BYTES_DEFAULT,
   FRAME_BYTES_MAX,
   Setting,
+  TABLE_BYTES_DEFAULT,
   WINDOW_DEFAULT,
   WINDOW_MAX,
 } from './protocol.ts';
@@ -37,11 +38,14 @@ export class SessionSettings {
   }
 }
 
-/** Each until it says otherwise as the RFC has it; the table's size does not matter to an encoder without one. */
+/** Each until it says otherwise as the RFC has it. */
 export class RemoteSettings {
   streamsMax = Infinity;
   windowBytes = WINDOW_DEFAULT;
   frameBytesMax = FRAME_BYTES_DEFAULT;
+  /** Its decoder waits for a word on the new size of our table (RFC 7541 §4.2), which is empty. */
+  awaitsTableSize = false;
+  #tableBytes = TABLE_BYTES_DEFAULT;
 
   /** Answers by how much the windows of streams change. Throws `ConnectionError`. */
   apply(payload: Buffer): number {
@@ -53,6 +57,12 @@ export class RemoteSettings {
 
   #set(id: number, value: number): void {
     switch (id) {
+      case Setting.HEADER_TABLE_SIZE:
+        // Only of a smaller one; and once we have said that ours is empty, none is smaller.
+        if (value >= this.#tableBytes) return;
+        this.awaitsTableSize = true;
+        this.#tableBytes = 0;
+        return;
       case Setting.ENABLE_PUSH:
         if (value > 1) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'a push that is neither on nor off');
         return;

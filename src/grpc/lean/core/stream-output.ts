@@ -2,6 +2,7 @@
  * What is sent on streams: heads, messages, ends, in the order in which each stream said them. What a window (RFC 9113
  * §5.2) or the socket does not take waits in its stream.
  */
+import { EMPTY_TABLE } from './hpack-encoder.ts';
 import { PREFIX_BYTES } from './message-reader.ts';
 import { ConnectionError, ErrorCode, Flag, FrameType, StreamError, WINDOW_DEFAULT, WINDOW_MAX } from './protocol.ts';
 import type { SessionContext } from './session-context.ts';
@@ -26,7 +27,9 @@ export class StreamOutput {
 
   head(stream: Stream, block: Uint8Array, endStream: boolean): void {
     const { output, remote, patience, events } = this.#context;
-    output.headers(stream.id, block, { endStream, frameBytesMax: remote.frameBytesMax });
+    const first = remote.awaitsTableSize ? Buffer.concat([EMPTY_TABLE, block]) : block;
+    remote.awaitsTableSize = false;
+    output.headers(stream.id, first, { endStream, frameBytesMax: remote.frameBytesMax });
     patience.restore();
     if (endStream) this.#table.closeLocal(stream);
     events.onOutput();
