@@ -5,9 +5,8 @@
 import type { RequestListener } from 'node:http';
 import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { systemErrorCode } from '../base/errors.ts';
 import { Pipe } from '../base/pipe.ts';
-import { CALL_OVER, RpcCode, RpcError, type CallContext } from '../proto/rpc.ts';
+import { RpcCode, RpcError, type CallContext } from '../proto/rpc.ts';
 import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
 import {
   encodeAnswer,
@@ -18,27 +17,15 @@ import {
   unmarshalling,
   type ServedMethod,
 } from './dispatch.ts';
-import { LISTEN_REMEDIES } from './listening.ts';
+import { cannotListen, LAST_ANSWERS_MS, refuseHttp } from './listening.ts';
 import { PortMux } from './port-mux.ts';
 import { pump } from './pump.ts';
+import { ServerCallContext } from './server-context.ts';
 import { REQUEST_BYTES_MAX, type GrpcServerOptions, type RunningServer } from './server-options.ts';
-
-/** What the last answers of a server that stops have to leave in. */
-const LAST_ANSWERS_MS = 100;
 
 function revokes(tls: GrpcServerOptions['tls']): boolean {
   return tls !== undefined && 'renewed' in tls && tls.renewed.current.crl !== undefined;
 }
-
-const refuseHttp: RequestListener = (_, response) => void response.writeHead(404).end();
-
-/** What the four kinds of grpc-js calls have in common. */
-type SurfaceCall = Pick<
-  grpc.ServerUnaryCall<unknown, unknown>,
-  'metadata' | 'getPeer' | 'getDeadline' | 'getAuthContext' | 'sendMetadata'
-> & {
-  on(event: 'cancelled', listener: () => void): unknown;
-};
 
 type StreamCall = grpc.ServerWritableStream<unknown, unknown> | grpc.ServerDuplexStream<unknown, unknown>;
 
@@ -113,17 +100,14 @@ export class GrpcServer implements RunningServer {
   async #listenOn(address: string): Promise<number> {
     const mux = this.#mux;
     if (mux === undefined) return this.#bind(address);
-    return mux.listen(address).catch((error: Error) => {
-      const code = systemErrorCode(error);
-      throw new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? error.message}`);
-    });
+    return mux.listen(address).catch((error: Error) => Promise.reject(cannotListen(address, error)));
   }
 
   #bind(address: string): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, this.#credentials(), (error, port) => {
         if (error === null) resolve(port);
-        else whyNotListen(address).then((why) => reject(new Error(`cannot listen on ${address}: ${why}`)), reject);
+        else whyNotListen(address).then((why) => reject(cannotListen(address, why)), reject);
       });
     });
   }
@@ -250,16 +234,13 @@ function serviceErrorOf(known: RpcError, trailer?: grpc.Metadata): grpc.ServiceE
 }
 
 /** grpc-js tells a taken port in a sentence of its own: what the system says is asked for again. */
-function whyNotListen(address: string): Promise<string> {
+function whyNotListen(address: string): Promise<Error> {
   const { hostname, port } = new URL(`tcp://${address}`);
   return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', (error) => {
-      const code = systemErrorCode(error);
-      resolve(LISTEN_REMEDIES[code ?? ''] ?? code ?? error.message);
-    });
+    probe.once('error', resolve);
     probe.listen({ host: hostname, port: Number(port), exclusive: true }, () => {
-      probe.close(() => resolve('the port was taken a moment ago: try again'));
+      probe.close(() => resolve(new Error('the port was taken a moment ago: try again')));
     });
   });
 }
@@ -295,84 +276,6 @@ function checked(request: unknown): unknown {
 function toBuffer(codec: MessageCodec<unknown>, value: unknown): Buffer {
   const bytes = encodeAnswer(codec, value);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Most unary handlers never look at the signal: it is made for those who do. */
-class ServerCallContext implements CallContext {
-  readonly #call: SurfaceCall;
-  readonly metadata: CallContext['metadata'];
-  readonly deadlineMs: number | undefined;
-  #controller: AbortController | undefined;
-  #isAborted = false;
-  #header: grpc.Metadata | undefined;
-  trailer: grpc.Metadata | undefined;
-
-  constructor(call: SurfaceCall) {
-    this.#call = call;
-    this.metadata = {
-      get: (name) => {
-        const [value] = call.metadata.get(name);
-        return value?.toString();
-      },
-    };
-    const deadline = call.getDeadline();
-    const leftMs = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
-    this.deadlineMs = Number.isFinite(leftMs) ? leftMs : undefined;
-    call.on('cancelled', () => this.abort());
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#isAborted) this.#controller.abort(CALL_OVER);
-    }
-    return this.#controller.signal;
-  }
-
-  get peer(): string {
-    return this.#call.getPeer();
-  }
-
-  get identity(): string | undefined {
-    const name = this.#call.getAuthContext().sslPeerCertificate?.subject?.CN;
-    return Array.isArray(name) ? name[0] : name;
-  }
-
-  get organizations(): readonly string[] {
-    const names = this.#call.getAuthContext().sslPeerCertificate?.subject?.O;
-    return Array.isArray(names) ? names : names === undefined ? [] : [names];
-  }
-
-  abort(): void {
-    this.#isAborted = true;
-    this.#controller?.abort(CALL_OVER);
-  }
-
-  setHeader(name: string, value: string): void {
-    add((this.#header ??= new grpc.Metadata()), name, value);
-  }
-
-  setTrailer(name: string, value: string): void {
-    add((this.trailer ??= new grpc.Metadata()), name, value);
-  }
-
-  /** Before whatever is answered; once. */
-  sendHeader(): void {
-    if (this.#header !== undefined) this.#call.sendMetadata(this.#header);
-    this.#header = undefined;
-  }
-
-  /** The answer with what the handler said beside it. */
-  answering(answer: grpc.sendUnaryData<unknown>): grpc.sendUnaryData<unknown> {
-    return (error, value) => {
-      if (error === null) this.sendHeader();
-      answer(error, value, this.trailer);
-    };
-  }
-}
-
-function add(metadata: grpc.Metadata, name: string, value: string): void {
-  metadata.add(name, name.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'utf8') : value);
 }
 
 /** The requests of a stream, no more than REQUESTS_AHEAD_MAX of them read before the handler wants them. */

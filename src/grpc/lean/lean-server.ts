@@ -7,24 +7,18 @@
  *                        │ Connection: socket, flush, keepalive
  *                        └ Session: frames, HPACK, windows, limits (pure)
  */
-import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
-import { systemErrorCode } from '../../base/errors.ts';
 import { servedMethods, type ServedMethod } from '../dispatch.ts';
-import { LISTEN_REMEDIES } from '../listening.ts';
+import { cannotListen, LAST_ANSWERS_MS, refuseHttp } from '../listening.ts';
 import { PortMux } from '../port-mux.ts';
 import { REQUEST_BYTES_MAX, type GrpcServerOptions, type RunningServer } from '../server-options.ts';
 import { SessionSettings } from './core/settings.ts';
 import { Deadlines } from './deadlines.ts';
 import { ServerConnection, type ServerConnectionOptions } from './server-connection.ts';
 
-/** What the last answers of a server that stops have to leave in. */
-const LAST_ANSWERS_MS = 100;
 /** Between looks at the connections; a short keepalive wants more of them. */
 const LOOK_MS_MAX = 1_000;
 const LOOK_MS_MIN = 20;
-
-const refuseHttp: RequestListener = (_, response) => void response.writeHead(404).end();
 
 export class LeanServer implements RunningServer {
   readonly #mux: PortMux;
@@ -61,7 +55,10 @@ export class LeanServer implements RunningServer {
   async listen(addresses: readonly string[]): Promise<number[]> {
     const ports: number[] = [];
     try {
-      for (const address of addresses) ports.push(await this.#listenOn(address));
+      for (const address of addresses) {
+        const cannot = (error: Error) => Promise.reject(cannotListen(address, error));
+        ports.push(await this.#mux.listen(address).catch(cannot));
+      }
     } catch (error) {
       this.#close();
       throw error;
@@ -78,13 +75,6 @@ export class LeanServer implements RunningServer {
     for (const connection of this.#connections) connection.stopCalls();
     await this.#empty(LAST_ANSWERS_MS);
     this.#close();
-  }
-
-  async #listenOn(address: string): Promise<number> {
-    return this.#mux.listen(address).catch((error: Error) => {
-      const code = systemErrorCode(error);
-      throw new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? error.message}`);
-    });
   }
 
   #onSocket(socket: Socket): void {

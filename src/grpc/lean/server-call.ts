@@ -1,5 +1,6 @@
 /** What every call of the lean server has: its context for the handler, its deadline, and one outcome. */
-import { CALL_OVER, RpcCode, RpcError, type CallContext } from '../../proto/rpc.ts';
+import { RpcCode, RpcError, type CallContext } from '../../proto/rpc.ts';
+import { CallSignal } from '../call-signal.ts';
 import type { ServedMethod } from '../dispatch.ts';
 import { failureBlock, metadataField, OK_HEAD, OK_TRAILERS } from './answers.ts';
 import { decompress } from './compression.ts';
@@ -26,7 +27,7 @@ export interface CallOrigin {
  * It is the handler's context itself, and makes what a handler asks for when it asks: most never look at the signal, and
  * the metadata of a call is the block it came with.
  */
-export abstract class ServerCall implements CallContext, StreamEvents {
+export abstract class ServerCall extends CallSignal implements CallContext, StreamEvents {
   protected readonly stream: Stream;
   protected readonly origin: CallOrigin;
   protected readonly served: ServedMethod;
@@ -34,28 +35,19 @@ export abstract class ServerCall implements CallContext, StreamEvents {
   readonly deadlineMs: number | undefined;
   /** Answered, failed or gone; the first outcome counts. */
   protected isOver = false;
-  #controller: AbortController | undefined;
-  #isAborted = false;
   #hasHead = false;
   /** Of the handler's own: most say nothing, and answer with blocks that were made once. */
   #header: Field[] | undefined;
   #trailer: Field[] | undefined;
 
   constructor(stream: Stream, head: RequestHead, served: ServedMethod, origin: CallOrigin) {
+    super();
     this.stream = stream;
     this.metadata = head;
     this.served = served;
     this.origin = origin;
     this.deadlineMs = head.timeout === undefined ? undefined : parseTimeoutMs(head.timeout);
     if (this.deadlineMs !== undefined) origin.deadlines.add(this, this.deadlineMs);
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#isAborted) this.#controller.abort(CALL_OVER);
-    }
-    return this.#controller.signal;
   }
 
   get peer(): string {
@@ -128,9 +120,8 @@ export abstract class ServerCall implements CallContext, StreamEvents {
 
   /** The signal fires, the deadline does not. */
   protected release(): void {
-    this.#isAborted = true;
     this.endDeadline();
-    this.#controller?.abort(CALL_OVER);
+    this.abort();
   }
 
   protected endDeadline(): void {
