@@ -1,4 +1,5 @@
 /** The messages of a stream for who may be slow to take them: what was not taken is not given back to the other end. */
+import { RpcCode, RpcError } from '../../proto/rpc.ts';
 import type { Stream } from './core/stream.ts';
 import { MessageReader } from './core/message-reader.ts';
 
@@ -10,6 +11,10 @@ export interface IncomingOptions {
   /** After the last message; `isCut`: in the middle of one. */
   readonly onEnd: (isCut: boolean) => void;
   readonly onError: (error: unknown) => void;
+}
+
+function tooMuchKept(): RpcError {
+  return new RpcError(RpcCode.RESOURCE_EXHAUSTED, 'too many messages at once of which only a part has come');
 }
 
 /** Messages that wait count as so many more: 64 of them are held, or a megabyte. */
@@ -50,12 +55,14 @@ export class Incoming {
   /** Whatever comes now is for nobody. */
   stop(): void {
     this.#isOver = true;
+    this.#options.stream.holds(0);
     this.#giveBack();
   }
 
   #read(step: () => void): void {
     try {
       step();
+      if (!this.#options.stream.holds(this.#reader.keptLength)) throw tooMuchKept();
     } catch (error) {
       this.stop();
       return this.#options.onError(error);

@@ -2,6 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { encodeBlock } from '../../../src/grpc/lean/core/hpack-encoder.ts';
 import { ErrorCode, Flag, FrameType, PREFACE } from '../../../src/grpc/lean/core/protocol.ts';
+import { Incoming } from '../../../src/grpc/lean/incoming.ts';
+import { RpcCode } from '../../../src/proto/rpc.ts';
+import type { Stream } from '../../../src/grpc/lean/core/stream.ts';
 import { data, frame, headers, REQUEST, rst, WirePeer, windowUpdate } from './wire-peer.ts';
 
 const { END_STREAM, END_HEADERS } = Flag;
@@ -165,6 +168,67 @@ describe('windows', () => {
   });
 });
 
+describe('what is kept for the other end', () => {
+  const ask = (id: number) => headers(id, END_STREAM | END_HEADERS);
+
+  test('answers that it does not take: past so many bytes no more requests are begun', () => {
+    const peer = new WirePeer({ heldBytesMax: 100_000 }).say(frame(FrameType.SETTINGS, 0, 0, '000400000000'));
+    for (const id of [1, 3, 5]) {
+      peer.say(ask(id));
+      peer.streams.at(-1)?.sendMessage(Buffer.alloc(40_000));
+    }
+    expect(peer.errors()).toEqual([]);
+    expect(peer.say(ask(7)).errors()).toEqual([`rst 7: ${ErrorCode.REFUSED_STREAM}`]);
+    peer.say(windowUpdate(1, 40_005));
+    expect(peer.answers().reduce((sum, { body }) => sum + body.length, 0)).toBe(40_005);
+    expect(peer.say(ask(9)).errors()).toEqual([]);
+    // What is reset needs no room any more.
+    peer.streams.at(-1)!.sendMessage(Buffer.alloc(40_000));
+    expect(peer.say(ask(11)).errors()).toEqual([`rst 11: ${ErrorCode.REFUSED_STREAM}`]);
+    expect(peer.say(rst(3), ask(13)).errors()).toEqual([]);
+  });
+
+  test('messages of which only a part comes', () => {
+    const peer = new WirePeer({ heldBytesMax: 100_000 }).say(headers(1), headers(3), headers(5));
+    const failed: unknown[] = [];
+    const newIncoming = (stream: Stream) =>
+      new Incoming({
+        stream,
+        messageBytesMax: 1_000_000,
+        onMessage: () => true,
+        onEnd: () => undefined,
+        onError: (error) => failed.push(stream.id, error),
+      });
+    const incoming = peer.streams.map(newIncoming);
+    const part = Buffer.concat([Buffer.of(0, 0, 1, 0, 0), Buffer.alloc(45_000)]);
+    for (const each of incoming.slice(0, 2)) each.push(part, 0, part.length, false);
+    expect(failed).toEqual([]);
+    incoming[2]!.push(part, 0, part.length, false);
+    expect(failed).toEqual([5, expect.objectContaining({ code: RpcCode.RESOURCE_EXHAUSTED })]);
+    // The rest of another comes: there is room again.
+    incoming[0]!.push(Buffer.alloc(20_536), 0, 20_536, false);
+    peer.say(headers(7));
+    newIncoming(peer.streams.at(-1)!).push(part, 0, part.length, false);
+    expect(failed.length).toBe(2);
+  });
+
+  test('a connection’s window that grows byte by byte costs no look at streams whose own is used up', () => {
+    const peer = new WirePeer().say(frame(FrameType.SETTINGS, 0, 0, '000400000001'));
+    for (let id = 1; id < 2 * 9_000; id += 2) {
+      peer.say(ask(id), windowUpdate(0, 1));
+      peer.streams.at(-1)!.sendMessage(Buffer.alloc(100));
+    }
+    peer.say(ask(20_001), windowUpdate(20_001, 1_000_000));
+    peer.streams.at(-1)!.sendMessage(Buffer.alloc(200_000));
+    peer.answers();
+    const before = process.cpuUsage();
+    for (let i = 0; i < 20_000; i++) peer.say(windowUpdate(0, 1));
+    const { user, system } = process.cpuUsage(before);
+    expect(peer.answers().filter(({ id, body }) => id === 20_001 && body.length === 1).length).toBe(20_000);
+    expect((user + system) / 1_000).toBeLessThan(1_000);
+  });
+});
+
 test('a smaller table of HPACK is told to be empty, once, before the next block', () => {
   const peer = new WirePeer().say(headers(1), headers(3), headers(5));
   const size = (bytes: string) => frame(FrameType.SETTINGS, 0, 0, `0001${bytes}`);
@@ -185,7 +249,6 @@ describe('floods are ended with ENHANCE_YOUR_CALM', () => {
 
   test.each<[string, Buffer]>([
     ['PING', frame(FrameType.PING, 0, 0, '0000000000000000')],
-    ['SETTINGS', frame(FrameType.SETTINGS, 0, 0)],
     ['PRIORITY', frame(FrameType.PRIORITY, 0, 3, '0000000010')],
     ['WINDOW_UPDATE', windowUpdate(0, 1)],
     ['empty DATA', data(1, '')],
@@ -195,6 +258,15 @@ describe('floods are ended with ENHANCE_YOUR_CALM', () => {
     const peer = new WirePeer().say(headers(1), headers(3), rst(3));
     expect(peer.say(repeated(bytes, 1_000)).errors()).toEqual([]);
     expect(peer.say(repeated(bytes, 1_500)).errors()).toEqual(['goaway 11']);
+  });
+
+  test('SETTINGS, also among other frames', () => {
+    const settings = frame(FrameType.SETTINGS, 0, 0, '000400000001');
+    const peer = new WirePeer().say(headers(1));
+    for (let i = 0; i < 150; i++) peer.say(settings, data(1, '00'));
+    expect(peer.errors()).toEqual([]);
+    for (let i = 0; i < 100; i++) peer.say(settings, data(1, '00'));
+    expect(peer.errors()).toEqual(['goaway 11']);
   });
 
   test('but not what goes with requests and answers', () => {
@@ -229,10 +301,13 @@ describe('floods are ended with ENHANCE_YOUR_CALM', () => {
     const peer = new WirePeer();
     const bomb = Buffer.concat([REQUEST, Buffer.from('4001617fa11e', 'hex'), Buffer.alloc(4_000, 0x61), Buffer.alloc(12_000, 0xbe)]);
     const startedAt = performance.now();
-    for (let id = 1; id < 200; id += 2) peer.say(headers(id, END_HEADERS, bomb.subarray(0, 16_384)));
+    for (let id = 1; id < 400; id += 2) peer.say(headers(id, END_HEADERS, bomb.subarray(0, 16_384)));
     expect(performance.now() - startedAt).toBeLessThan(2_000);
     expect(peer.streams).toEqual([]);
-    expect(peer.errors().every((error) => error.endsWith(': 11'))).toBe(true);
+    const errors = peer.errors();
+    expect(errors.slice(0, 90)).toEqual(Array.from({ length: 90 }, (_, at) => `rst ${2 * at + 1}: 11`));
+    expect(errors.at(-1)).toBe('goaway 11');
+    expect(errors.length).toBeLessThan(100);
   });
 
   test('streams that are opened to be reset', () => {
@@ -253,6 +328,25 @@ describe('floods are ended with ENHANCE_YOUR_CALM', () => {
       patient.streams.length = 0;
     }
     expect(patient.errors()).toEqual([]);
+  });
+
+  test('answers that nobody reads, whatever else is said meanwhile', () => {
+    const peer = new WirePeer().say(headers(1));
+    let asked = 0;
+    while (peer.say(frame(FrameType.PING, 0, 0, '0000000000000000'), data(1, '00')).session.isClosed === false) {
+      expect(++asked).toBeLessThan(100_000);
+    }
+    expect(peer.session.output.length).toBeLessThan(1.1 * 2 ** 20);
+    expect(peer.errors()).toEqual(['goaway 11']);
+  });
+
+  test('streams that are opened for us to reset them', () => {
+    const peer = new WirePeer();
+    for (let id = 1; id < 2 * 21_000; id += 2) peer.say(headers(id), windowUpdate(id, 0));
+    const errors = peer.errors();
+    expect(errors.at(-1)).toBe('goaway 11');
+    expect(errors.length).toBeGreaterThan(19_000);
+    expect(peer.session.openStreams).toBe(0);
   });
 
   test('pings faster than allowed, where that is said', () => {

@@ -1,6 +1,6 @@
 /** HEADERS and the CONTINUATIONs behind it to one block (RFC 9113 §4.3, §6.2, §6.10), decoded when it is whole. */
 import { HpackDecoder, type Interpret } from './hpack-decoder.ts';
-import { ConnectionError, ErrorCode, Flag, FrameType } from './protocol.ts';
+import { ConnectionError, ErrorCode, Flag, FrameType, StreamError } from './protocol.ts';
 
 export interface HeaderBlock<T> {
   readonly meaning: T;
@@ -77,5 +77,16 @@ export class HeaderBlocks<T> {
     this.#partial = undefined;
     const { endStream, dependsOnItself } = partial;
     return { meaning: this.#decoder.decode(Buffer.concat(partial.parts), 0, partial.length), endStream, dependsOnItself };
+  }
+}
+
+/** §5.3.2: what PRIORITY says is checked and not used. */
+export function checkPriority(streamId: number, payload: Buffer): void {
+  if (streamId === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'PRIORITY of no stream');
+  if (payload.length !== PRIORITY_BYTES) {
+    throw new StreamError(streamId, ErrorCode.FRAME_SIZE_ERROR, 'PRIORITY of another length');
+  }
+  if ((payload.readUInt32BE(0) & 0x7fffffff) === streamId) {
+    throw new StreamError(streamId, ErrorCode.PROTOCOL_ERROR, 'a stream that depends on itself');
   }
 }

@@ -29,6 +29,11 @@ export class MessageReader {
     return this.#isPaused;
   }
 
+  /** What is kept of messages that are not whole, or that nobody has taken. */
+  get keptLength(): number {
+    return this.#keptLength;
+  }
+
   /** In the middle of a message, or with messages that nobody has taken. */
   get hasRest(): boolean {
     return this.#keptLength > 0;

@@ -14,16 +14,18 @@ const OWED_BYTES_MAX = 1024 * 1024;
 /** Streams reset by who opened them, over those that came to their end. A client that gives up all its calls does so at once. */
 const RESETS_MAX = 20_000;
 const RESETS_FORGOTTEN_PER_SECOND = 1_000;
+/** Each may change the window of every stream there is. */
+const SETTINGS_MAX = 200;
+const SETTINGS_FORGOTTEN_PER_SECOND = 5;
 /** As grpc-go: one too early may be the network's fault. */
 const PING_STRIKES_MAX = 2;
 
 export class Patience {
   readonly #pingIntervalMinMs: number;
-  #idleFrames = 0;
-  #idleAtMs = 0;
-  #resets = 0;
+  readonly #idleFrames = new Allowance(IDLE_FRAMES_MAX, IDLE_FRAMES_FORGOTTEN_PER_SECOND);
+  readonly #resets = new Allowance(RESETS_MAX, RESETS_FORGOTTEN_PER_SECOND);
+  readonly #settings = new Allowance(SETTINGS_MAX, SETTINGS_FORGOTTEN_PER_SECOND);
   #nowMs = 0;
-  #resetsAtMs = 0;
   #pingedAtMs = -Infinity;
   #strikes = 0;
 
@@ -35,16 +37,14 @@ export class Patience {
     this.#nowMs = nowMs;
   }
 
-  spend(): void {
-    const forgotten = ((this.#nowMs - this.#idleAtMs) / 1_000) * IDLE_FRAMES_FORGOTTEN_PER_SECOND;
-    this.#idleAtMs = this.#nowMs;
-    this.#idleFrames = Math.max(0, this.#idleFrames - forgotten) + 1;
-    if (this.#idleFrames > IDLE_FRAMES_MAX) throw calm('too many frames that say nothing');
+  /** `frames`: what cost as much as so many of them. */
+  spend(frames = 1): void {
+    if (!this.#idleFrames.take(frames, this.#nowMs)) throw calm('too many frames that say nothing');
   }
 
   /** Something was said, by either end. */
   restore(): void {
-    this.#idleFrames = 0;
+    this.#idleFrames.used = 0;
     this.#strikes = 0;
   }
 
@@ -60,15 +60,38 @@ export class Patience {
     if (sinceMs < this.#pingIntervalMinMs && ++this.#strikes > PING_STRIKES_MAX) throw calm('too_many_pings');
   }
 
+  /** Whoever asks for it costs work, whatever else is said meanwhile. */
+  settled(): void {
+    this.spend();
+    if (!this.#settings.take(1, this.#nowMs)) throw calm('too many settings');
+  }
+
+  /** By the other end, or by us for what it did wrong: either way it has cost a request. */
   wasReset(): void {
-    const forgotten = ((this.#nowMs - this.#resetsAtMs) / 1_000) * RESETS_FORGOTTEN_PER_SECOND;
-    this.#resetsAtMs = this.#nowMs;
-    this.#resets = Math.max(0, this.#resets - forgotten) + 1;
-    if (this.#resets > RESETS_MAX) throw calm('too many streams that are reset');
+    if (!this.#resets.take(1, this.#nowMs)) throw calm('too many streams that are reset');
   }
 
   wasDone(): void {
-    if (this.#resets > 0) this.#resets--;
+    if (this.#resets.used > 0) this.#resets.used--;
+  }
+}
+
+/** So much, and what was used of it is forgotten with time. */
+class Allowance {
+  readonly #max: number;
+  readonly #forgottenPerMs: number;
+  #atMs = 0;
+  used = 0;
+
+  constructor(max: number, forgottenPerSecond: number) {
+    this.#max = max;
+    this.#forgottenPerMs = forgottenPerSecond / 1_000;
+  }
+
+  take(count: number, nowMs: number): boolean {
+    this.used = Math.max(0, this.used - (nowMs - this.#atMs) * this.#forgottenPerMs) + count;
+    this.#atMs = nowMs;
+    return this.used <= this.#max;
   }
 }
 

@@ -10,7 +10,7 @@
 import { FrameOutput } from './frame-output.ts';
 import { FrameParser, type FrameSink } from './frame-parser.ts';
 import { readHead, type Head } from './head.ts';
-import { HeaderBlocks } from './header-blocks.ts';
+import { checkPriority, HeaderBlocks } from './header-blocks.ts';
 import { Patience } from './patience.ts';
 import { ConnectionError, ErrorCode, Flag, FrameType, PREFACE, StreamError, STREAM_ID_MAX } from './protocol.ts';
 import type { SessionContext, SessionEvents } from './session-context.ts';
@@ -160,6 +160,10 @@ export class Session implements FrameSink, StreamOwner {
     this.#input.consumed(stream, count);
   }
 
+  holds(stream: Stream, partialBytes: number): boolean {
+    return this.#table.holds(stream, partialBytes);
+  }
+
   reset(stream: Stream, code: ErrorCode): void {
     this.#table.reset(stream, code);
   }
@@ -202,7 +206,8 @@ export class Session implements FrameSink, StreamOwner {
       case FrameType.GOAWAY:
         return this.#onGoAway(streamId, bytes.subarray(start, end));
       case FrameType.PRIORITY:
-        return this.#onPriority(streamId, bytes.subarray(start, end));
+        this.#patience.spend();
+        return checkPriority(streamId, bytes.subarray(start, end));
       case FrameType.PUSH_PROMISE:
         throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'PUSH_PROMISE was not allowed');
       default:
@@ -216,7 +221,7 @@ export class Session implements FrameSink, StreamOwner {
       if (payload.length > 0) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, 'an acknowledgement with settings');
       return this.#patience.spend();
     }
-    this.#patience.spend();
+    this.#patience.settled();
     const change = this.#remote.apply(payload);
     if (change !== 0) this.#outgoing.changeAll(change);
     this.output.settingsAck();
@@ -277,16 +282,6 @@ export class Session implements FrameSink, StreamOwner {
       for (const stream of this.#table.all) if (stream.id > last) this.#table.drop(stream, ErrorCode.REFUSED_STREAM);
     }
     this.#events.onGoAway(payload.readUInt32BE(4), payload.toString('utf8', 8));
-  }
-
-  /** §5.3.2: checked and not used. */
-  #onPriority(streamId: number, payload: Buffer): void {
-    if (streamId === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'PRIORITY of no stream');
-    this.#patience.spend();
-    if (payload.length !== 5) throw new StreamError(streamId, ErrorCode.FRAME_SIZE_ERROR, 'PRIORITY of another length');
-    if ((payload.readUInt32BE(0) & 0x7fffffff) === streamId) {
-      throw new StreamError(streamId, ErrorCode.PROTOCOL_ERROR, 'a stream that depends on itself');
-    }
   }
 
   #greet(): void {

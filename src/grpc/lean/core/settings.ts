@@ -18,6 +18,8 @@ export class SessionSettings {
   readonly streamWindowBytes: number;
   /** All streams' together. */
   readonly connectionWindowBytes: number;
+  /** What waits on a connection: answers that are not taken, requests of which a part has come. Past it no more is begun. */
+  readonly heldBytesMax: number;
   /** Pings that come faster while nothing else is said are too many; 0: as fast as they like. */
   readonly pingIntervalMinMs: number;
 
@@ -26,6 +28,7 @@ export class SessionSettings {
     this.headerListBytesMax = options.headerListBytesMax ?? 16 * 1024;
     this.streamWindowBytes = options.streamWindowBytes ?? 1024 * 1024;
     this.connectionWindowBytes = options.connectionWindowBytes ?? 8 * 1024 * 1024;
+    this.heldBytesMax = options.heldBytesMax ?? 256 * 1024 * 1024;
     this.pingIntervalMinMs = options.pingIntervalMinMs ?? 0;
   }
 

@@ -10,6 +10,9 @@ import type { StreamTable } from './stream-table.ts';
 import type { Stream } from './stream.ts';
 import { ReceiveWindow } from './windows.ts';
 
+/** In frames that say nothing: a list of fields that is too long is followed to its end, as the next ones build on it. */
+const TOO_LARGE_COST = 20;
+
 export class StreamInput {
   readonly #context: SessionContext;
   readonly #table: StreamTable;
@@ -34,8 +37,6 @@ export class StreamInput {
       throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'more DATA than the connection’s window');
     }
     const endStream = (flags & Flag.END_STREAM) !== 0;
-    if (length === 0 && !endStream) this.#context.patience.spend();
-    else this.#context.patience.restore();
     const stream = this.#table.get(streamId);
     if (stream === undefined || stream.isRemoteClosed) return this.#strayData(streamId, stream, length);
     if (!stream.receiveWindow.take(length)) {
@@ -51,6 +52,8 @@ export class StreamInput {
       to = end - padding + 1;
       stream.consumed(padding);
     }
+    if (from === to && !endStream) this.#context.patience.spend();
+    else this.#context.patience.restore();
     this.#checkLength(stream, to - from, endStream);
     if (endStream) stream.isRemoteClosed = true;
     stream.events?.onData(bytes, from, to, endStream);
@@ -98,7 +101,10 @@ export class StreamInput {
   #request(streamId: number, head: Head, { endStream, dependsOnItself }: Omit<HeaderBlock<Head>, 'meaning'>): void {
     const table = this.#table;
     if (!table.accepts(streamId)) return;
-    if (head.kind === 'too-large') return table.refuse(streamId, ErrorCode.ENHANCE_YOUR_CALM);
+    if (head.kind === 'too-large') {
+      this.#context.patience.spend(TOO_LARGE_COST);
+      return table.refuse(streamId, ErrorCode.ENHANCE_YOUR_CALM);
+    }
     if (head.kind !== 'request' || dependsOnItself) return table.refuse(streamId, ErrorCode.PROTOCOL_ERROR);
     if (table.isFull) return table.refuse(streamId, ErrorCode.REFUSED_STREAM);
     this.#context.patience.restore();
@@ -113,7 +119,8 @@ export class StreamInput {
   #strayData(streamId: number, stream: Stream | undefined, length: number): void {
     this.#giveBack(length);
     this.#table.checkNotIdle(streamId);
-    if (stream === undefined && this.#table.isExcused(streamId)) return this.#context.patience.spend();
+    if (length === 0) this.#context.patience.spend();
+    if (stream === undefined && this.#table.isExcused(streamId)) return;
     throw new StreamError(streamId, ErrorCode.STREAM_CLOSED, 'DATA behind the end');
   }
 

@@ -1,6 +1,7 @@
 /**
  * What is sent on streams: heads, messages, ends, in the order in which each stream said them. What a window (RFC 9113
- * §5.2) or the socket does not take waits in its stream.
+ * §5.2) or the socket does not take waits in its stream. A stream whose own window is used up is not looked at until that
+ * grows: else each byte that the connection's window grows by would cost a look at all streams.
  */
 import { EMPTY_TABLE } from './hpack-encoder.ts';
 import { PREFIX_BYTES } from './message-reader.ts';
@@ -79,10 +80,11 @@ export class StreamOutput {
 
   /** The connection's window. Throws `ConnectionError`. */
   growConnection(increment: number): void {
+    const wasEmpty = this.#window.available <= 0;
     if (!this.#window.grow(increment)) {
       throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large');
     }
-    this.sendWaiting();
+    if (wasEmpty) this.sendWaiting();
   }
 
   /** Throws `StreamError`. */
@@ -91,7 +93,7 @@ export class StreamOutput {
     if (stream.sendWindow > WINDOW_MAX) {
       throw new StreamError(stream.id, ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large');
     }
-    if (stream.waiting !== undefined) this.sendWaiting();
+    if (stream.waiting !== undefined) this.#sendAllOf(stream);
   }
 
   /** §6.9.2: settings change the window of every stream, also to less than nothing. Throws `ConnectionError`. */
@@ -101,16 +103,17 @@ export class StreamOutput {
       if (stream.sendWindow > WINDOW_MAX) {
         throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'a window that is too large');
       }
+      if (stream.waiting !== undefined) this.#table.sendable.add(stream);
     }
   }
 
   /** A frame of each in turn, so that none holds up the others. */
   sendWaiting(): void {
-    const { waiting } = this.#table;
-    let isProgress = waiting.size > 0;
+    const { sendable } = this.#table;
+    let isProgress = sendable.size > 0;
     while (isProgress) {
       isProgress = false;
-      for (const stream of waiting) {
+      for (const stream of sendable) {
         if (this.#isFull || this.#window.available <= 0) return;
         if (this.#sendFrameOf(stream)) isProgress = true;
       }
@@ -138,18 +141,26 @@ export class StreamOutput {
 
   #wait(stream: Stream, bytes: Uint8Array): boolean {
     (stream.waiting ??= []).push(bytes);
-    this.#table.waiting.add(stream);
-    while (stream.waiting !== undefined && this.#sendFrameOf(stream));
+    this.#table.waits(stream, bytes.length);
+    this.#sendAllOf(stream);
     return stream.waiting === undefined;
+  }
+
+  #sendAllOf(stream: Stream): void {
+    this.#table.sendable.add(stream);
+    while (stream.waiting !== undefined && this.#sendFrameOf(stream));
   }
 
   #sendFrameOf(stream: Stream): boolean {
     const { waiting } = stream;
-    const room = waiting === undefined ? -1 : this.#roomFor(stream);
-    if (waiting === undefined || room <= 0) return false;
-    let there = -stream.waitingFrom;
-    for (let at = 0; at < waiting.length && there < room; at++) there += waiting[at]!.length;
-    const length = Math.min(there, room);
+    if (waiting === undefined) return false;
+    if (stream.sendWindow <= 0) {
+      this.#table.sendable.delete(stream);
+      return false;
+    }
+    const length = Math.min(stream.waitingBytes, this.#roomFor(stream));
+    if (length <= 0) return false;
+    this.#table.waits(stream, -length);
     this.#context.output.header(length, FrameType.DATA, 0, stream.id);
     this.#move(stream, waiting, length);
     this.#spend(stream, length);
@@ -173,7 +184,7 @@ export class StreamOutput {
 
   #nothingWaits(stream: Stream): void {
     stream.waiting = undefined;
-    this.#table.waiting.delete(stream);
+    this.#table.sendable.delete(stream);
     if (stream.endWaits) {
       stream.endWaits = false;
       this.end(stream, stream.trailersWait);

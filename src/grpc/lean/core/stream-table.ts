@@ -20,8 +20,10 @@ export class StreamTable {
   #nextId = 1;
   /** Streams past it are not taken any more. */
   #acceptedIdMax = STREAM_ID_MAX;
-  /** Streams with something that waits to be sent. */
-  readonly waiting = new Set<Stream>();
+  /** Streams with something that could be sent, were there room in the socket or in the connection's window. */
+  readonly sendable = new Set<Stream>();
+  /** Of all streams. */
+  #heldBytes = 0;
   /** Handlers that still run for streams that were reset: they count as streams, or a reset would make room for more work. */
   orphans = 0;
 
@@ -34,6 +36,7 @@ export class StreamTable {
     return this.#streams.size;
   }
 
+  /** As they are now, whatever becomes of them meanwhile. */
   get all(): readonly Stream[] {
     return [...this.#streams.values()];
   }
@@ -52,7 +55,8 @@ export class StreamTable {
   }
 
   get isFull(): boolean {
-    return this.#streams.size + this.orphans >= this.#context.settings.streamsMax;
+    const { streamsMax, heldBytesMax } = this.#context.settings;
+    return this.#streams.size + this.orphans >= streamsMax || this.#heldBytes > heldBytesMax;
   }
 
   get(streamId: number): Stream | undefined {
@@ -107,6 +111,20 @@ export class StreamTable {
     return this.#recent.isExcused(streamId);
   }
 
+  // ── What they cost ───────────────────────────────────────────────────────────
+
+  waits(stream: Stream, change: number): void {
+    stream.waitingBytes += change;
+    this.#heldBytes += change;
+  }
+
+  holds(stream: Stream, partialBytes: number): boolean {
+    const change = partialBytes - stream.partialBytes;
+    stream.partialBytes = partialBytes;
+    this.#heldBytes += change;
+    return change <= 0 || this.#heldBytes <= this.#context.settings.heldBytesMax;
+  }
+
   // ── How they end ─────────────────────────────────────────────────────────────
 
   /** We have said all. */
@@ -141,11 +159,13 @@ export class StreamTable {
 
   /** What the other end did with it was wrong, or there is no room for it: both hear of it. */
   refuse(streamId: number, code: ErrorCode): void {
-    const { output, events, patience } = this.#context;
+    const { output, events, patience, isServer } = this.#context;
     patience.spend();
     const stream = this.#streams.get(streamId);
-    if (stream !== undefined) this.drop(stream, code);
-    else this.#recent.add(streamId, false);
+    if (stream === undefined) this.#recent.add(streamId, false);
+    else this.drop(stream, code);
+    // Its handler may have begun: to break a rule must not be cheaper than to reset the stream.
+    if (isServer) patience.wasReset();
     output.rstStream(streamId, code);
     patience.owe(output.length);
     events.onOutput();
@@ -166,7 +186,9 @@ export class StreamTable {
     stream.isClosed = true;
     stream.waiting = undefined;
     this.#streams.delete(stream.id);
-    this.waiting.delete(stream);
+    this.sendable.delete(stream);
+    this.#heldBytes -= stream.waitingBytes + stream.partialBytes;
+    stream.waitingBytes = stream.partialBytes = 0;
     this.#recent.add(stream.id, stream.isRemoteClosed);
   }
 }

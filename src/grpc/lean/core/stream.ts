@@ -26,6 +26,8 @@ export interface StreamOwner {
   sendBytes(stream: Stream, bytes: Uint8Array): boolean;
   sendEnd(stream: Stream, trailers: Uint8Array | undefined): void;
   consumed(stream: Stream, count: number): void;
+  /** False: too much is kept on this connection. */
+  holds(stream: Stream, partialBytes: number): boolean;
   reset(stream: Stream, code: ErrorCode): void;
 }
 
@@ -45,6 +47,9 @@ export class Stream {
   /** What waits for a window or for the socket, in order; of the first, what `waitingFrom` leaves. */
   waiting: Uint8Array[] | undefined;
   waitingFrom = 0;
+  /** What we keep for it: of what waits to be sent, and of a message whose end has not come. */
+  waitingBytes = 0;
+  partialBytes = 0;
   /** The end waits, too; with trailers or without. */
   endWaits = false;
   trailersWait: Uint8Array | undefined;
@@ -78,6 +83,11 @@ export class Stream {
   /** So much of what was received needs no room any more. */
   consumed(count: number): void {
     this.owner.consumed(this, count);
+  }
+
+  /** So much is kept of a message that is not whole yet. False: it is too much, with all that is kept for others. */
+  holds(partialBytes: number): boolean {
+    return this.isClosed || this.partialBytes === partialBytes || this.owner.holds(this, partialBytes);
   }
 
   reset(code: ErrorCode): void {
