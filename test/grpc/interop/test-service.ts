@@ -135,8 +135,10 @@ function zeros(size: number): Payload {
   return { type: 0, body: new Uint8Array(size) };
 }
 
-function failAs(status: EchoStatus | undefined): void {
-  if (status != undefined && status.code !== 0) throw new RpcError(status.code as RpcCode, status.message);
+/** protobufjs has null where a message is absent. */
+function failAs(status: EchoStatus | null | undefined): void {
+  const { code, message } = status ?? { code: 0, message: '' };
+  if (code !== 0) throw new RpcError(code as RpcCode, message);
 }
 
 /** By the rule of custom_metadata: two names that the answer repeats, one before it and one behind it. */
