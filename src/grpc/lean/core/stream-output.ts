@@ -50,13 +50,12 @@ export class StreamOutput {
     }
     const prefix = Buffer.alloc(PREFIX_BYTES);
     prefix.writeUInt32BE(message.length, 1);
-    this.#wait(stream, prefix);
-    return message.length === 0 ? stream.waiting === undefined : this.#wait(stream, message);
+    return this.#wait(stream, message.length === 0 ? [prefix] : [prefix, message], length);
   }
 
   /** As it is. */
   bytes(stream: Stream, bytes: Uint8Array): boolean {
-    return bytes.length === 0 || this.#wait(stream, bytes);
+    return bytes.length === 0 || this.#wait(stream, [bytes], bytes.length);
   }
 
   end(stream: Stream, trailers: Uint8Array | undefined): void {
@@ -139,9 +138,11 @@ export class StreamOutput {
     this.#context.events.onOutput();
   }
 
-  #wait(stream: Stream, bytes: Uint8Array): boolean {
-    (stream.waiting ??= []).push(bytes);
-    this.#table.waits(stream, bytes.length);
+  /** None of the pieces is empty. */
+  #wait(stream: Stream, pieces: Uint8Array[], length: number): boolean {
+    if (stream.waiting === undefined) stream.waiting = pieces;
+    else stream.waiting.push(...pieces);
+    this.#table.waits(stream, length);
     this.#sendAllOf(stream);
     return stream.waiting === undefined;
   }
