@@ -7,7 +7,6 @@
  *                        │ Connection: socket, flush, keepalive
  *                        └ Session: frames, HPACK, windows, limits (pure)
  */
-import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemErrorCode } from '../../base/errors.ts';
 import { servedMethods, type ServedMethod } from '../dispatch.ts';
@@ -23,8 +22,6 @@ const LAST_ANSWERS_MS = 100;
 /** Between looks at the connections; a short keepalive wants more of them. */
 const LOOK_MS_MAX = 1_000;
 const LOOK_MS_MIN = 20;
-
-const refuseHttp: RequestListener = (_, response) => void response.writeHead(404).end();
 
 export class LeanServer implements RunningServer {
   readonly #mux: PortMux;
@@ -50,7 +47,7 @@ export class LeanServer implements RunningServer {
     };
     this.#mux = new PortMux({
       tls: options.tls,
-      http: options.http ?? refuseHttp,
+      http: options.http,
       grpc: (socket) => this.#onSocket(socket),
     });
     const lookMs = Math.max(LOOK_MS_MIN, Math.min(LOOK_MS_MAX, keepaliveTimeMs / 2, keepaliveTimeoutMs / 2));
