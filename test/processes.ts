@@ -33,6 +33,8 @@ export interface StoreClusterOptions {
   /** Before the script, of a podium member; the launcher's if absent. */
   readonly nodeArgs?: readonly string[];
   readonly args?: readonly string[];
+  /** Of single members, by their number, before `args`. */
+  readonly argsOf?: readonly (readonly string[])[];
   /** Of members, by their number; one of its own below the cluster's directory if absent. */
   readonly dataDirs?: readonly (string | undefined)[];
   /** Of an etcd: another than the one that is installed. */
@@ -164,6 +166,7 @@ interface MemberPlace {
   readonly client: number;
   readonly peer: number;
   readonly initialCluster: readonly string[];
+  readonly args?: readonly string[] | undefined;
 }
 
 /** Resolves when every member serves. */
@@ -175,7 +178,7 @@ export async function startStoreCluster(options: StoreClusterOptions = {}): Prom
   const initialCluster = names.map((name, at) => `${name}=${urlOf(ports[2 * at + 1]!)}`).join(',');
   const newMember = (name: string, at: MemberPlace) => {
     const { dataDir = join(dir, name) } = at;
-    const flags = memberFlags({ name, ...at, dataDir, token: dir });
+    const flags = [...memberFlags({ name, ...at, dataDir, token: dir }), ...(at.args ?? [])];
     const { command, args } = memberCommand(options, flags);
     return new MemberProcess({ name, clientAddress: `127.0.0.1:${at.client}`, dataDir, command, args });
   };
@@ -185,6 +188,7 @@ export async function startStoreCluster(options: StoreClusterOptions = {}): Prom
       client: ports[2 * at]!,
       peer: ports[2 * at + 1]!,
       initialCluster: ['--initial-cluster', initialCluster, '--initial-cluster-state', 'new'],
+      args: options.argsOf?.[at],
     }),
   );
   const clients: StoreClient[] = [];

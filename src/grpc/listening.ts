@@ -1,5 +1,4 @@
 /** What both servers say where they do not serve. */
-import type { RequestListener } from 'node:http';
 import { systemErrorCode } from '../base/errors.ts';
 
 /** What the last answers of a server that stops have to leave in. */
@@ -16,6 +15,3 @@ export function cannotListen(address: string, cause: Error): Error {
   const code = systemErrorCode(cause);
   return new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? cause.message}`, { cause });
 }
-
-/** On a port that speaks gRPC only. */
-export const refuseHttp: RequestListener = (_, response) => void response.writeHead(404).end();

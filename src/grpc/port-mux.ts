@@ -5,6 +5,7 @@
  *   TLS:    ALPN h2 ─► gRPC      ALPN http/1.1 ─► HTTP      neither ─► as in plain text
  *   plain:  the first bytes are those of an HTTP/1.1 method ─► HTTP      anything else ─► gRPC, which answers noise
  *
+ * Without HTTP nobody is looked at: all is gRPC's, which hangs up on noise itself.
  * A connection that says nothing, or too slowly, is ended: it must not cost a socket for ever. So is one too many: the
  * process needs files for other things.
  */
@@ -20,7 +21,8 @@ export interface PortMuxOptions {
   readonly tls?: PortMuxTls | undefined;
   /** Absent: HTTP only (etcd's --listen-metrics-urls); what is not HTTP/1.1 is hung up on. */
   readonly grpc?: (socket: Socket) => void;
-  readonly http: RequestListener;
+  /** Absent: gRPC only, as between members. */
+  readonly http?: RequestListener | undefined;
   /** For tests; HEADERS_MS otherwise. */
   readonly headersMs?: number;
   /** On all addresses together; one more is hung up on. Absent: as many as the system lets this process have. */
@@ -95,20 +97,21 @@ export class PortMux {
   }
 
   #newServer(): Server {
-    const { tls, headersMs: handshakeTimeout = HEADERS_MS } = this.#options;
-    if (tls === undefined) return createServer({ noDelay: true }, (socket) => this.#peek(socket));
+    const { tls, grpc, http, headersMs: handshakeTimeout = HEADERS_MS } = this.#options;
+    const take = (socket: Socket) => (http === undefined ? this.#toGrpc(socket) : this.#peek(socket));
+    if (tls === undefined) return createServer({ noDelay: true }, take);
     const server = createTlsServer({
       ...contextOf(tls),
       requestCert: tls.requireClientCertificate,
       rejectUnauthorized: tls.requireClientCertificate,
-      ALPNProtocols: this.#options.grpc === undefined ? ['http/1.1'] : ['h2', 'http/1.1'],
+      ALPNProtocols: [...(grpc === undefined ? [] : ['h2']), ...(http === undefined ? [] : ['http/1.1'])],
       handshakeTimeout,
     });
     if ('renewed' in tls) tls.renewed.onChange(() => server.setSecureContext(contextOf(tls)));
     return server.on('secureConnection', (socket) => {
       socket.setNoDelay(true);
       if (socket.alpnProtocol === 'h2') this.#toGrpc(socket);
-      else this.#peek(socket);
+      else take(socket);
     });
   }
 

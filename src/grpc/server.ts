@@ -2,7 +2,6 @@
  * Binds transport-free handlers (src/proto/rpc.ts) to @grpc/grpc-js, and keeps the server: addresses, TLS, limits, a stop
  * that ends. It knows no service; health and reflection are handlers like any other.
  */
-import type { RequestListener } from 'node:http';
 import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { Pipe } from '../base/pipe.ts';
@@ -17,7 +16,7 @@ import {
   unmarshalling,
   type ServedMethod,
 } from './dispatch.ts';
-import { cannotListen, LAST_ANSWERS_MS, refuseHttp } from './listening.ts';
+import { cannotListen, LAST_ANSWERS_MS } from './listening.ts';
 import { PortMux } from './port-mux.ts';
 import { pump } from './pump.ts';
 import { ServerCallContext } from './server-context.ts';
@@ -54,7 +53,7 @@ export class GrpcServer implements RunningServer {
     for (const service of options.services) this.#add(service);
     // grpc-js takes no list of revoked certificates: there, too, TLS ends in the mux.
     const needsMux = options.http !== undefined || revokes(options.tls);
-    this.#mux = needsMux ? this.#newMux(options.http ?? refuseHttp) : undefined;
+    this.#mux = needsMux ? this.#newMux() : undefined;
   }
 
   /** Listens on all `addresses` ("127.0.0.1:2379"; port 0: any free one) or on none; answers the ports. */
@@ -92,9 +91,10 @@ export class GrpcServer implements RunningServer {
   }
 
   /** TLS ends in the mux; what grpc-js is handed is a socket like any other, which still knows its certificate. */
-  #newMux(http: RequestListener): PortMux {
+  #newMux(): PortMux {
+    const { tls, http } = this.#options;
     const injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-    return new PortMux({ tls: this.#options.tls, http, grpc: (socket) => injector.injectConnection(socket) });
+    return new PortMux({ tls, http, grpc: (socket) => injector.injectConnection(socket) });
   }
 
   async #listenOn(address: string): Promise<number> {

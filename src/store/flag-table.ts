@@ -53,7 +53,7 @@ const MEMBER: readonly Flag[] = [
   used('quota-backend-bytes', 'integer', '0', 'size at which writes are refused; 0: 2 GiB, negative: none'),
   used('max-txn-ops', 'count', '128', 'operations of a transaction'),
   used('max-request-bytes', 'count', '1572864', 'size of a request'),
-  used('max-concurrent-streams', 'count', '10000', 'calls of one connection at a time'),
+  used('max-concurrent-streams', 'count', '10000', 'calls of one connection at a time; 0: no limit'),
   used('grpc-keepalive-interval', 'duration', '10s', 'between pings of a quiet connection; 0: none'),
   used('grpc-keepalive-timeout', 'duration', '10s', 'before a connection that answers no ping is closed'),
   used('watch-progress-notify-interval', 'duration', '10m', 'between progress notifications of a quiet watch'),

@@ -102,6 +102,8 @@ const HEARTBEAT_MS_DEFAULT = 100;
 const HEARTBEATS_PER_ELECTION_MIN = 5;
 /** Members send each other 64 MiB at most, and a request must fit into what they send. */
 const REQUEST_BYTES_MAX = 32 * 1024 * 1024;
+/** What HTTP/2 has a number for. */
+const STREAMS_MAX = 0xffff_ffff;
 const HOUR_MS = 3_600_000;
 /** Of Node.js: a longer one fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -231,7 +233,8 @@ function limits(values: FlagValues) {
     quotaBytes: values.number('quota-backend-bytes'),
     txnOpsMax: values.number('max-txn-ops'),
     requestBytesMax,
-    streamsPerConnectionMax: Math.min(values.number('max-concurrent-streams'), 0xffff_ffff),
+    // grpc-go's rule: 0 is no limit.
+    streamsPerConnectionMax: Math.min(values.number('max-concurrent-streams') || STREAMS_MAX, STREAMS_MAX),
     keepaliveTimeMs: timerMs(values, 'grpc-keepalive-interval'),
     keepaliveTimeoutMs: timerMs(values, 'grpc-keepalive-timeout') || TIMER_MS_MAX,
     watchProgressMs: timerMs(values, 'watch-progress-notify-interval'),

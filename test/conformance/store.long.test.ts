@@ -1,6 +1,6 @@
 /**
  * One list of cases (cases.ts) over several subjects: a store of one member, one of three asked at a follower and at its
- * leader, and real etcds where they are installed: the distribution's, and a current one; model.test.ts has
+ * leader, one in which the members' gRPC is not of one make, and real etcds where they are installed: the distribution's, and a current one; model.test.ts has
  * those that need no process. Where they differ Podium is wrong, or the difference is named here.
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -15,7 +15,7 @@ import { modelCases } from './model-cases.ts';
 interface SubjectKind {
   readonly kind: StoreKind;
   readonly members: number;
-  readonly ask: 'leader' | 'follower';
+  readonly ask: 'leader' | 'follower' | 'member on grpc-js';
   /** Of an etcd: its program, and the cases that it does not pass itself, with the reason. */
   readonly etcd?: { readonly program: string; readonly fails: ReadonlyMap<string, string> };
 }
@@ -33,9 +33,13 @@ const subjects: readonly SubjectKind[] = [
   { kind: 'podium', members: 1, ask: 'leader' },
   { kind: 'podium', members: 3, ask: 'leader' },
   { kind: 'podium', members: 3, ask: 'follower' },
+  // As while a cluster is moved from one to the other, a member at a time.
+  { kind: 'podium', members: 3, ask: 'member on grpc-js' },
   { kind: 'etcd', members: 1, ask: 'leader', etcd: { program: 'etcd', fails: failsOnEtcd34 } },
   { kind: 'etcd', members: 1, ask: 'leader', etcd: { program: 'etcd-current', fails: failsOnEtcd37 } },
 ];
+
+const GRPC_JS = ['--grpc-server', 'grpc-js'];
 
 async function addressesOf(channel: Channel): Promise<number> {
   const { members } = await channel.unary(Cluster.methods.memberList, {});
@@ -51,9 +55,9 @@ for (const { kind, members, ask, etcd } of subjects) {
     let subject: Subject;
 
     beforeAll(async () => {
-      cluster = await startStoreCluster({ kind, members, program });
+      cluster = await startStoreCluster({ kind, members, program, argsOf: ask === 'member on grpc-js' ? [GRPC_JS] : [] });
       const leader = await cluster.leader();
-      const asked = ask === 'leader' ? leader : (leader + 1) % members;
+      const asked = { leader, follower: (leader + 1) % members, 'member on grpc-js': 0 }[ask];
       const channel = connect({ addresses: [cluster.members[asked]!.clientAddress] });
       // Members tell their addresses through the log once they have a leader.
       await vi.waitFor(async () => expect(await addressesOf(channel)).toBe(members), { timeout: 10_000 });

@@ -1,9 +1,12 @@
 /** gRPC and HTTP/1.1 on one port: each gets its own, with its certificate, and whoever is slow or broken hurts nobody. */
+import { once } from 'node:events';
 import { request as httpRequest, type RequestListener } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { deferred } from '../../src/base/deferred.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { connect } from '../../src/grpc/channel.ts';
 import { connectionsMax } from '../../src/grpc/connections-max.ts';
@@ -11,8 +14,8 @@ import { PortMux } from '../../src/grpc/port-mux.ts';
 import type { RunningServer } from '../../src/grpc/server-options.ts';
 import { SERVERS } from './transports.ts';
 import { KV } from '../../src/proto/etcd.ts';
-import { bind, RpcError } from '../../src/proto/rpc.ts';
-import { BROKEN_HTTP2, BROKEN_REQUESTS, goawayCode, handshake, overTcp, overTls, PING_FLOOD, rfcCode, randomBytes, rawGrpc } from '../bad-input/hostile.ts';
+import { bind, RpcError, type CallContext } from '../../src/proto/rpc.ts';
+import { BROKEN_HTTP2, BROKEN_REQUESTS, goawayCode, grpcFrame, handshake, overTcp, overTls, PING_FLOOD, rfcCode, randomBytes, rawGrpc } from '../bad-input/hostile.ts';
 import { authority } from './authority.ts';
 
 const host = '127.0.0.1';
@@ -152,6 +155,51 @@ test.each(SERVERS)('$name: stop() ends what HTTP has open, and the port is free'
   const next = new Server({ log: silentLog, services });
   expect(await next.listen([`${host}:${port}`])).toEqual([port]);
   await next.stop(0);
+});
+
+test.each(SERVERS)('$name: without http nobody is answered in HTTP/1.1', async ({ Server }) => {
+  const { ca, issue } = await authority();
+  const serverTls = { ca, ...(await issue('server')), requireClientCertificate: true };
+  const { cert, key } = await issue('alice');
+  const tls = { ca: Buffer.from(ca), cert: Buffer.from(cert), key: Buffer.from(key) };
+  const servers = [new Server({ log: silentLog, services }), new Server({ log: silentLog, services, tls: serverTls })];
+  const [plain, secure] = (await Promise.all(servers.map((server) => server.listen([`${host}:0`])))).flat();
+  const get = Buffer.from('GET / HTTP/1.1\r\nhost: podium\r\nconnection: close\r\n\r\n');
+  const said = await overTcp({ host, port: plain! }, get);
+  expect(said.toString('latin1')).not.toContain('HTTP/1.1');
+  expect(await overTls({ host, port: secure!, tls }, get, 'http/1.1')).toHaveLength(0);
+  expect(await callGrpc(plain!, undefined)).toBe(1);
+  expect(await callGrpc(secure!, tls)).toBe(1);
+  await Promise.all(servers.map((server) => server.stop(0)));
+});
+
+test.each(SERVERS)('$name: who has gone is nobody, for a handler that asks late', async ({ Server }) => {
+  const { ca, issue } = await authority();
+  const { cert, key } = await issue('alice');
+  const asked: unknown[] = [];
+  const gone = deferred<void>();
+  const range = async (_: unknown, context: CallContext) => {
+    await gone.promise;
+    asked.push(context.identity, context.organizations);
+    return {};
+  };
+  const tls = { ca, ...(await issue('server')), requireClientCertificate: true };
+  const server = new Server({ log: silentLog, services: [bind(KV, { range })], tls });
+  const [port] = await server.listen([`${host}:0`]);
+  const wire = connectTcp({ host, port: port! });
+  const socket = connectTls({ socket: wire, host, ca: Buffer.from(ca), cert: Buffer.from(cert), key: Buffer.from(key), ALPNProtocols: ['h2'] });
+  const session = connectHttp2(`https://${host}:${port}`, { createConnection: () => socket }).on('error', () => undefined);
+  const headers = { ':method': 'POST', ':path': KV.methods.range.path, 'content-type': 'application/grpc', te: 'trailers' };
+  const stream = session.request(headers).on('error', () => undefined);
+  stream.end(grpcFrame(Buffer.alloc(0)));
+  await once(stream, 'ready');
+  // A ping behind the request: what was sent before it has been taken.
+  await new Promise((resolve) => session.ping(resolve));
+  wire.destroy();
+  await server.stop(0);
+  gone.resolve();
+  await vi.waitFor(() => expect(asked).toEqual([undefined, []]));
+  session.destroy();
 });
 
 test('PortMux ends who says nothing, and who drips its headers', async () => {

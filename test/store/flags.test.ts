@@ -100,6 +100,12 @@ test('parseStoreFlags() reads numbers, durations, booleans and lists', () => {
   });
 });
 
+test('parseStoreFlags() takes 0 streams for no limit, and no number past what HTTP/2 has', () => {
+  for (const text of ['0', '4294967295', '99999999999']) {
+    expect(parseStoreFlags(['--max-concurrent-streams', text]).streamsPerConnectionMax).toBe(0xffff_ffff);
+  }
+});
+
 test('parseStoreFlags() keeps its own heartbeat, but not beside an election timeout that it is too long for', () => {
   expect(parseStoreFlags([]).heartbeatMs).toBeUndefined();
   expect(parseStoreFlags(['--election-timeout', '500'])).toMatchObject({ heartbeatMs: 100, electionMs: 500 });

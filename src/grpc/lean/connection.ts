@@ -4,7 +4,7 @@
  * whether it lives.
  */
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { TLSSocket, type PeerCertificate } from 'node:tls';
 import { ErrorCode } from './core/protocol.ts';
 import { Session } from './core/session.ts';
 import type { SessionEvents } from './core/session-context.ts';
@@ -92,7 +92,9 @@ export class Connection {
 
   /** Of the certificate that the other end showed. */
   get subject(): { readonly CN?: string | string[]; readonly O?: string | string[] } | undefined {
-    return this.socket instanceof TLSSocket ? this.socket.getPeerCertificate().subject : undefined;
+    // Of a socket that has closed Node.js answers null, whatever its type says.
+    const certificate: PeerCertificate | null = this.socket instanceof TLSSocket ? this.socket.getPeerCertificate() : null;
+    return certificate?.subject;
   }
 
   ping(): void {

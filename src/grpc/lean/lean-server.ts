@@ -9,7 +9,7 @@
  */
 import type { Socket } from 'node:net';
 import { servedMethods, type ServedMethod } from '../dispatch.ts';
-import { cannotListen, LAST_ANSWERS_MS, refuseHttp } from '../listening.ts';
+import { cannotListen, LAST_ANSWERS_MS } from '../listening.ts';
 import { PortMux } from '../port-mux.ts';
 import { REQUEST_BYTES_MAX, type GrpcServerOptions, type RunningServer } from '../server-options.ts';
 import { SessionSettings } from './core/settings.ts';
@@ -44,7 +44,7 @@ export class LeanServer implements RunningServer {
     };
     this.#mux = new PortMux({
       tls: options.tls,
-      http: options.http ?? refuseHttp,
+      http: options.http,
       grpc: (socket) => this.#onSocket(socket),
     });
     const lookMs = Math.max(LOOK_MS_MIN, Math.min(LOOK_MS_MAX, keepaliveTimeMs / 2, keepaliveTimeoutMs / 2));
