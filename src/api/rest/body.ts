@@ -62,7 +62,7 @@ export async function parseBody(bytes: Uint8Array, format: BodyFormat): Promise<
   const text = toUtf8(bytes);
   if (format === 'yaml') return parseYamlBody(text);
   const body = parseJsonBody(text, 'object');
-  return { body, duplicates: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
+  return { body, duplicates: duplicateFields(text, body).map((path) => `duplicate field ${JSON.stringify(path)}`) };
 }
 
 async function parseYamlBody(text: string): Promise<ParsedBody> {
