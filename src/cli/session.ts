@@ -2,7 +2,8 @@
 import { systemClock } from '../base/system-clock.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
 import { isApiServer, requireCluster } from '../cluster/data-dir.ts';
-import { connect, type GrpcChannel } from '../grpc/channel.ts';
+import type { GrpcChannel } from '../grpc/connect-options.ts';
+import { connectLean } from '../grpc/lean/lean-channel.ts';
 import { Pods } from '../proto/api.ts';
 import { RpcCode, RpcError } from '../proto/rpc.ts';
 import { decodeStatusDetails } from '../proto/struct.ts';
@@ -27,7 +28,7 @@ export async function withSession(options: SessionOptions, run: (context: CliCon
   const record = requireCluster(dataDir);
   const addresses = record.parts.filter(isApiServer).flatMap((part) => part.addresses.slice(0, 1));
   if (addresses.length === 0) throw new UserError(`the cluster in ${dataDir} has no API server`);
-  const channel = connect({ addresses, tls: adminTls(dataDir, record) });
+  const channel = connectLean({ addresses, tls: adminTls(dataDir, record) });
   try {
     await channel.ready(CONNECT_TIMEOUT_MS).catch((cause: unknown) => {
       throw new UserError(

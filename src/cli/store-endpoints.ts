@@ -4,7 +4,7 @@ import { describeError, UserError } from '../base/errors.ts';
 import { requireCluster } from '../cluster/data-dir.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
 import type { StoreClient } from '../etcd/store-client.ts';
-import { connect } from '../grpc/channel.ts';
+import { connectLean } from '../grpc/lean/lean-channel.ts';
 import { adminTls, storeAddresses, type ClientTls } from './admin.ts';
 
 export interface EndpointFlags {
@@ -32,7 +32,7 @@ export function openEndpoints(flags: EndpointFlags): Endpoints {
   const { addresses, tls } = flags.endpoints === undefined ? localEndpoints(flags) : namedEndpoints(flags, flags.endpoints);
   const clients: StoreClient[] = [];
   const open = (all: readonly string[], requestTimeoutMs?: number) => {
-    const channels = all.map((address) => connect({ addresses: [address], tls }));
+    const channels = all.map((address) => connectLean({ addresses: [address], tls }));
     const client = channelStoreClient({ channels, ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }) });
     clients.push(client);
     return client;

@@ -10,7 +10,8 @@ import { systemClock } from '../base/system-clock.ts';
 import { systemRandom } from '../base/system-random.ts';
 import type { TlsFiles } from '../base/pki.ts';
 import { channelStoreClient } from '../etcd/channel-store-client.ts';
-import { connect, type GrpcChannel } from '../grpc/channel.ts';
+import type { GrpcChannel } from '../grpc/connect-options.ts';
+import { connectLean } from '../grpc/lean/lean-channel.ts';
 import { REQUEST_BODY_BYTES_MAX } from '../kube/limits.ts';
 import { DEFAULT_ISSUER, apiServerHelp, parseApiServerFlags, type ApiServerSettings } from '../api/flags.ts';
 import type { PartConfig } from '../cluster/parts.ts';
@@ -36,9 +37,9 @@ function runWith(settings: ApiServerSettings): Promise<number> {
   const { log, random, signal } = world;
   return runUntilStopped(world, async () => {
     const storeTls = readTls(settings.store.tls);
-    const storeClient = channelStoreClient({ channels: settings.store.addresses.map((address) => connect({ addresses: [address], tls: storeTls })) });
+    const storeClient = channelStoreClient({ channels: settings.store.addresses.map((address) => connectLean({ addresses: [address], tls: storeTls })) });
     const nodeTls = readTls(settings.nodeTls);
-    const nodes = new NodeChannels((address) => connect({ addresses: [address], tls: nodeTls }));
+    const nodes = new NodeChannels((address) => connectLean({ addresses: [address], tls: nodeTls }));
     const audit = settings.auditLogPath === undefined ? undefined : new AuditFile(settings.auditLogPath, log);
     const apiServer = new ApiServer({
       clock: systemClock,

@@ -10,10 +10,11 @@ import { ChannelApiClient } from '../client/channel-api-client.ts';
 import { HealthProbe, probeTls } from '../cluster/health-probe.ts';
 import type { TlsFiles } from '../base/pki.ts';
 import type { PartConfig } from '../cluster/parts.ts';
-import { connect, type GrpcChannel } from '../grpc/channel.ts';
+import type { GrpcChannel } from '../grpc/connect-options.ts';
 import { HealthService } from '../grpc/health.ts';
+import { connectLean } from '../grpc/lean/lean-channel.ts';
+import { LeanServer } from '../grpc/lean/lean-server.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
-import { GrpcServer } from '../grpc/server.ts';
 import type { BoundService } from '../proto/rpc.ts';
 
 /** Answers of calls that run when a part is told to end have so long to leave. */
@@ -96,7 +97,7 @@ export async function serve(
   const tls = endpoint.tls === undefined ? undefined : readTls({ tls: endpoint.tls });
   const health = new HealthService('not-serving');
   const all = [...services, health.bound];
-  const server = new GrpcServer({
+  const server = new LeanServer({
     log,
     services: [...all, ...reflectionServices(all.map(({ service }) => service.typeName))],
     tls: tls === undefined ? undefined : { ...tls, requireClientCertificate: true },
@@ -134,7 +135,7 @@ export async function connectToApi({ config, log, signal }: PartWorld): Promise<
     for (const probe of probes) probe.close();
   }
   log.info({ addresses, durationMs: Math.round(systemClock.monotonic() - startedAtMs) }, 'the API server answers');
-  const channel = connect({ addresses, tls: readTls(config) });
+  const channel = connectLean({ addresses, tls: readTls(config) });
   return { channel, client: new ChannelApiClient({ channel, fieldManager: config.name }) };
 }
 

@@ -8,7 +8,7 @@ import { ApiServer } from '../../src/api/server.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 import { connect } from '../../src/grpc/channel.ts';
-import { GrpcServer } from '../../src/grpc/server.ts';
+import { LeanServer } from '../../src/grpc/lean/lean-server.ts';
 import { quiet as log } from '../api/fixture.ts';
 import { RestClient } from '../api/rest/fixture.ts';
 import { authority, type Issued } from '../grpc/authority.ts';
@@ -115,7 +115,7 @@ export class PodiumServer implements Server {
     apiServer.start();
     await apiServer.ready();
     const face = new RestFace({ apiServer, tls: { ...own, clientCa: ca }, clock, random: seededRandom('rest'), log, programVersion: '0.1.0' });
-    const grpc = new GrpcServer({ log, services: apiServer.services, tls: { ca, ...own, requireClientCertificate: true } });
+    const grpc = new LeanServer({ log, services: apiServer.services, tls: { ca, ...own, requireClientCertificate: true } });
     const [grpcPort] = await grpc.listen(['127.0.0.1:0']);
     this.#run = { apiServer, face, grpc, restPort: await face.listen('127.0.0.1:0'), grpcPort: grpcPort! };
   }
@@ -132,7 +132,7 @@ export class PodiumServer implements Server {
 interface Run {
   readonly apiServer: ApiServer;
   readonly face: RestFace;
-  readonly grpc: GrpcServer;
+  readonly grpc: LeanServer;
   readonly restPort: number;
   readonly grpcPort: number;
 }

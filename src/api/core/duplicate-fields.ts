@@ -13,8 +13,14 @@ interface Level {
   index: number;
 }
 
-/** Paths as in messages: `metadata.labels.a`, `spec.containers[0].name`; each once, in the order of the text. */
-export function duplicateFields(text: string): readonly string[] {
+const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a];
+
+/**
+ * Paths as in messages: `metadata.labels.a`, `spec.containers[0].name`; each once, in the order of the text. `parsed` is
+ * what became of it: where that has as many fields as the text has names, there is nothing to look for.
+ */
+export function duplicateFields(text: string, parsed?: unknown): readonly string[] {
+  if (parsed !== undefined && fieldsIn(parsed) === namesIn(text)) return [];
   const found = new Set<string>();
   const levels: Level[] = [];
   let expectsName = false;
@@ -43,6 +49,25 @@ export function duplicateFields(text: string): readonly string[] {
   return [...found];
 }
 
+/** Colons that are not in a text: one a name. */
+function namesIn(text: string): number {
+  let count = 0;
+  for (let position = 0; position < text.length; position++) {
+    const sign = text.charCodeAt(position);
+    if (sign === QUOTE) position = endOfString(text, position) - 1;
+    else if (sign === COLON) count++;
+  }
+  return count;
+}
+
+function fieldsIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) for (const item of value) count += fieldsIn(item);
+  else for (const field of Object.values(value)) count += 1 + fieldsIn(field);
+  return count;
+}
+
 function note(level: Level, name: string, found: Set<string>): void {
   level.at = level.path === '' ? name : `${level.path}.${name}`;
   if (level.names!.has(name)) found.add(level.at);
@@ -52,8 +77,9 @@ function note(level: Level, name: string, found: Set<string>): void {
 /** Behind the closing quote. */
 function endOfString(text: string, start: number): number {
   for (let position = start + 1; position < text.length; position++) {
-    if (text[position] === '\\') position++;
-    else if (text[position] === '"') return position + 1;
+    const sign = text.charCodeAt(position);
+    if (sign === BACKSLASH) position++;
+    else if (sign === QUOTE) return position + 1;
   }
   return text.length;
 }

@@ -22,5 +22,7 @@ export function checkDepth<T>(value: T): T {
 function isDeeperThan(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (depth === 0) return true;
-  return Object.values(value).some((item) => isDeeperThan(item, depth - 1));
+  if (Array.isArray(value)) return value.some((item) => isDeeperThan(item, depth - 1));
+  for (const name of Object.keys(value)) if (isDeeperThan((value as Record<string, unknown>)[name], depth - 1)) return true; // parsed: a record
+  return false;
 }

@@ -10,6 +10,7 @@
 import { ApiError, badRequest } from '../../kube/errors.ts';
 import { isRecord, type KubeObject, type ManagedFieldsEntry } from '../../kube/types.ts';
 import { difference, EMPTY, equalSets, formatPath, fromFieldsV1, intersection, isEmptySet, members, only, toFieldsV1, union, without, type FieldSet } from './field-set.ts';
+import { fieldsOfNew } from './new-object-fields.ts';
 import { structShape, type Shape } from './topology.ts';
 import { compare, fieldSetOf, merge, removeItems, ShapeProblem, withNamedFields, type Comparison } from './typed-value.ts';
 
@@ -42,12 +43,13 @@ const ANCIENT = 'ancient-changes';
 const BEFORE_FIRST_APPLY = 'before-first-apply';
 
 /** The server's own fields, which nobody owns. */
+const UNOWNED_METADATA: ReadonlySet<string> = new Set([
+  'name', 'generateName', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'generation', 'managedFields', 'resourceVersion',
+]);
 const UNOWNED = placesOf({
   'f:apiVersion': {},
   'f:kind': {},
-  'f:metadata': {
-    'f:name': {}, 'f:generateName': {}, 'f:namespace': {}, 'f:creationTimestamp': {}, 'f:selfLink': {}, 'f:uid': {}, 'f:generation': {}, 'f:managedFields': {}, 'f:resourceVersion': {},
-  },
+  'f:metadata': Object.fromEntries([...UNOWNED_METADATA].map((name) => [`f:${name}`, {}])),
 });
 const STATUS = placesOf({ 'f:status': {} });
 
@@ -77,6 +79,7 @@ export function trackUpdate(update: TrackedUpdate, writer: Writer): ManagedField
 }
 
 function track({ model, before, after, sent, hasStatus }: TrackedUpdate, writer: Writer): ManagedFieldsEntry[] | undefined {
+  if (before === undefined && sent === undefined && writer.subresource === '') return ofCreator({ model, after, hasStatus }, writer);
   const stored = decodeOwners(before?.metadata.managedFields) ?? new Map<string, Owner>();
   const given = isReset(sent) ? new Map<string, Owner>() : decodeOwners(sent);
   // A client that knows nothing of the field, or garbles it, does not take it away.
@@ -92,6 +95,12 @@ function track({ model, before, after, sent, hasStatus }: TrackedUpdate, writer:
   const changed = union(difference(own, changes.removed), union(changes.modified, changes.added));
   setOwner(left, { ...owner, set: ownedAt(changed, writer.subresource, hasStatus) }, stored);
   return encodeOwners(capUpdaters(left));
+}
+
+/** As what follows in `track` would find it. */
+function ofCreator({ model, after, hasStatus }: Pick<TrackedUpdate, 'model' | 'after' | 'hasStatus'>, { manager, apiVersion, now }: Writer): ManagedFieldsEntry[] | undefined {
+  const fieldsV1 = fieldsOfNew({ model, object: after, unownedMetadata: UNOWNED_METADATA, hasStatus });
+  return fieldsV1 === undefined ? undefined : [{ manager, operation: 'Update', apiVersion, time: now, fieldsType: FIELD_TYPE, fieldsV1 }];
 }
 
 function placesOf(fields: Record<string, unknown>): FieldSet {

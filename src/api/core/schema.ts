@@ -32,6 +32,8 @@ interface Model {
   readonly fields: ReadonlyMap<string, FieldType>;
   /** Those that are required, or hold what may lack something: models are wide, and objects are not. */
   readonly checked: readonly (readonly [name: string, type: FieldType])[];
+  /** Those that must be there, with their bases. */
+  readonly required: readonly (readonly [name: string, base: string])[];
   /** Those that are never absent: each with the type of what it has from the beginning. */
   readonly filled: readonly (readonly [name: string, zero: string])[];
 }
@@ -43,6 +45,7 @@ function modelOf(texts: Readonly<Record<string, string>>): Model {
   return {
     fields,
     checked: [...fields].filter(([, { isRequired, hasModel }]) => isRequired || hasModel),
+    required: [...fields].filter(([, { isRequired }]) => isRequired).map(([name, { base }]) => [name, base]),
     // Every `spec` is a part of its object in Go, not a pointer to one.
     filled: [...fields].filter(([name, { isRequired }]) => isRequired || name === 'spec').map(([name, { base, container }]) => [name, container === 'one' ? base : container]),
   };
@@ -74,54 +77,67 @@ export function modelOfField(model: string, field: string): string | undefined {
 
 /** A pruned copy, with nulls left out. */
 export function decode(model: string, input: Fields): Decoded {
-  const walk: Walk = { unknown: [], wrong: [] };
-  const value = decodeModel(walk, model, input, { path: '', fields: '' });
-  return { value, ...walk };
+  const walk: Walk = { unknown: [], wrong: [], path: [], fields: [], owner: model };
+  const value = decodeModel(walk, model, input);
+  return { value, unknown: walk.unknown, wrong: walk.wrong };
 }
 
+/** Where the walk is, of which a text is made only where there is something to say. */
 interface Walk {
   readonly unknown: string[];
   readonly wrong: string[];
+  /** Fields and keys by name, items by number. */
+  readonly path: (string | number)[];
+  /** The path without items and keys: Go's decoder knows fields alone. */
+  readonly fields: string[];
+  /** The model whose field it is. */
+  owner: string;
 }
 
-function decodeModel(walk: Walk, model: string, input: Fields, { path, fields: names }: Pick<Place, 'path' | 'fields'>): Fields {
+function decodeModel(walk: Walk, model: string, input: Fields): Fields {
   const { fields } = models.get(model)!;
+  const { owner } = walk;
   const output: Fields = {};
-  for (const [name, value] of Object.entries(input)) {
-    const at = path === '' ? name : `${path}.${name}`;
+  for (const name of Object.keys(input)) {
+    const value = input[name];
     const type = fields.get(name);
-    if (type === undefined) walk.unknown.push(at);
+    walk.path.push(name);
+    if (type === undefined) walk.unknown.push(pathText(walk));
     else if (value !== null && value !== undefined) {
-      const below = names === '' ? name : `${names}.${name}`;
-      const decoded = decodeField(walk, { type, owner: model, path: at, fields: below }, value);
+      walk.owner = model;
+      walk.fields.push(name);
+      const decoded = decodeField(walk, type, value);
       if (decoded !== undefined) output[name] = decoded;
+      walk.fields.pop();
     }
+    walk.path.pop();
   }
+  walk.owner = owner;
   return output;
 }
 
-interface Place {
-  readonly type: FieldType;
-  readonly owner: string;
-  readonly path: string;
-  /** The path without items and keys: Go's decoder knows fields alone. */
-  readonly fields: string;
+function pathText({ path }: Walk): string {
+  return path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('').slice(1);
 }
 
-function decodeField(walk: Walk, place: Place, value: unknown): unknown {
-  switch (place.type.container) {
+function decodeField(walk: Walk, type: FieldType, value: unknown): unknown {
+  switch (type.container) {
     case 'one':
-      return decodeOne(walk, place, value);
+      return decodeOne(walk, type, value);
     case 'list': {
-      if (!Array.isArray(value)) return refuse(walk, place, value);
-      const items = value.map((item: unknown, index) => decodeOne(walk, elementAt(place, `[${index}]`), item));
-      return items.filter((item) => item !== undefined);
+      if (!Array.isArray(value)) return refuse(walk, type, value);
+      const items: unknown[] = [];
+      for (let index = 0; index < value.length; index++) {
+        const decoded = decodeElement(walk, type, index, value[index]);
+        if (decoded !== undefined) items.push(decoded);
+      }
+      return items;
     }
     case 'map': {
-      if (!isRecord(value)) return refuse(walk, place, value);
+      if (!isRecord(value)) return refuse(walk, type, value);
       const output: Fields = {};
-      for (const [key, item] of Object.entries(value)) {
-        const decoded = decodeOne(walk, elementAt(place, `.${key}`), item);
+      for (const key of Object.keys(value)) {
+        const decoded = decodeElement(walk, type, key, value[key]);
         if (decoded !== undefined) setField(output, key, decoded);
       }
       return output;
@@ -129,35 +145,38 @@ function decodeField(walk: Walk, place: Place, value: unknown): unknown {
   }
 }
 
-function elementAt({ type, owner, path, fields }: Place, key: string): Place {
-  return { type: type.element ?? type, owner, path: path + key, fields };
+function decodeElement(walk: Walk, type: FieldType, at: string | number, value: unknown): unknown {
+  walk.path.push(at);
+  const decoded = decodeOne(walk, type.element ?? type, value);
+  walk.path.pop();
+  return decoded;
 }
 
-function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
-  const { base } = place.type;
-  if (place.type.hasModel) {
+function decodeOne(walk: Walk, type: FieldType, value: unknown): unknown {
+  const { base } = type;
+  if (type.hasModel) {
     // Nothing, in a list of objects, is one without fields.
     if (value === null) return {};
-    if (!isRecord(value)) return refuse(walk, place, value);
-    return decodeModel(walk, base, value, place);
+    if (!isRecord(value)) return refuse(walk, type, value);
+    return decodeModel(walk, base, value);
   }
   switch (base) {
     case 'string':
     case 'bytes':
     case 'time':
     case 'microtime':
-      if (typeof value !== 'string') return refuse(walk, place, value);
-      return decodeText(walk, place, value);
+      if (typeof value !== 'string') return refuse(walk, type, value);
+      return decodeText(walk, type, value);
     case 'int32':
     case 'int64':
     case 'double':
-      return isNumberOf(base, value) ? value : refuse(walk, place, value);
+      return isNumberOf(base, value) ? value : refuse(walk, type, value);
     case 'boolean':
-      return typeof value === 'boolean' ? value : refuse(walk, place, value);
+      return typeof value === 'boolean' ? value : refuse(walk, type, value);
     case 'intOrString':
-      return typeof value === 'string' || isNumberOf('int32', value) ? value : refuse(walk, place, value);
+      return typeof value === 'string' || isNumberOf('int32', value) ? value : refuse(walk, type, value);
     case 'quantity':
-      return decodeQuantity(walk, place, value);
+      return decodeQuantity(walk, type, value);
     default:
       return cloneJson(value);
   }
@@ -166,7 +185,7 @@ function decodeOne(walk: Walk, place: Place, value: unknown): unknown {
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 
-function decodeText(walk: Walk, { type }: Place, value: string): string | undefined {
+function decodeText(walk: Walk, type: FieldType, value: string): string | undefined {
   if (type.base === 'bytes') {
     const text = value.replace(/[\r\n]/g, '');
     if (BASE64.test(text)) return text;
@@ -181,9 +200,9 @@ function decodeText(walk: Walk, { type }: Place, value: string): string | undefi
   return value;
 }
 
-function decodeQuantity(walk: Walk, place: Place, value: unknown): string | undefined {
+function decodeQuantity(walk: Walk, type: FieldType, value: unknown): string | undefined {
   const text = typeof value === 'number' ? String(value) : value;
-  if (typeof text !== 'string') return refuse(walk, place, value);
+  if (typeof text !== 'string') return refuse(walk, type, value);
   const stored = storedQuantity(text);
   if (stored === undefined) walk.wrong.push(QUANTITY_MESSAGE);
   return stored;
@@ -196,9 +215,9 @@ function isNumberOf(base: string, value: unknown): boolean {
   return Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31;
 }
 
-function refuse(walk: Walk, { type, owner, fields }: Place, value: unknown): undefined {
-  const struct = owner.replace(/^(Core|Discovery|Events)?V1/, '');
-  walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${fields} of type ${goType(type)}`);
+function refuse(walk: Walk, type: FieldType, value: unknown): undefined {
+  const struct = walk.owner.replace(/^(Core|Discovery|Events)?V1/, '');
+  walk.wrong.push(`json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${walk.fields.join('.')} of type ${goType(type)}`);
   return undefined;
 }
 
@@ -266,7 +285,28 @@ const MAY_BE_EMPTY: ReadonlySet<string> = new Set([
 ]);
 
 /** Texts and selectors that must be there and are not. In a status, which parts of the cluster write, nothing must be. */
-export function missingFields(model: string, value: Fields, path = ''): FieldError[] {
+export function missingFields(model: string, value: Fields): FieldError[] {
+  return isComplete(model, value, true) ? [] : missingIn(model, value, '');
+}
+
+/** Whether {@link missingIn} has nothing to say, which goes by what is there: models are wide, and objects are not. */
+function isComplete(model: string, value: Fields, isOutermost: boolean): boolean {
+  const { fields, required } = models.get(model)!;
+  for (const [name, base] of required) {
+    const field = value[name];
+    if ((field === '' || (field === undefined && POINTERS.has(base))) && !MAY_BE_EMPTY.has(`${model}.${name}`)) return false;
+  }
+  for (const name of Object.keys(value)) {
+    const [field, type] = [value[name], fields.get(name)];
+    if (field === undefined || type?.hasModel !== true || (isOutermost && name === 'status')) continue;
+    if (type.container === 'one') {
+      if (!isComplete(type.base, field as Fields, false)) return false; // decoded: a model's field is a record
+    } else for (const item of Object.values(field as Fields)) if (!isComplete(type.base, item as Fields, false)) return false;
+  }
+  return true;
+}
+
+function missingIn(model: string, value: Fields, path: string): FieldError[] {
   const errors: FieldError[] = [];
   for (const [name, { base, container, isRequired, hasModel }] of models.get(model)!.checked) {
     const field = value[name];
@@ -275,10 +315,10 @@ export function missingFields(model: string, value: Fields, path = ''): FieldErr
     const isMissing = field === '' || (field === undefined && POINTERS.has(base));
     if (isMissing && isRequired && !MAY_BE_EMPTY.has(`${model}.${name}`)) errors.push(required(at));
     else if (field !== undefined && hasModel) {
-      if (container === 'one') errors.push(...missingFields(base, field as Fields, at));
+      if (container === 'one') errors.push(...missingIn(base, field as Fields, at));
       else {
         for (const [key, item] of Object.entries(field as Fields)) {
-          errors.push(...missingFields(base, item as Fields, container === 'list' ? `${at}[${key}]` : `${at}.${key}`));
+          errors.push(...missingIn(base, item as Fields, container === 'list' ? `${at}[${key}]` : `${at}.${key}`));
         }
       }
     }

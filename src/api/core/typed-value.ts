@@ -13,13 +13,13 @@ const ANY: Shape = { kind: 'any' };
 /** A list that is no set though it must be one, or an item without its keys: the path and the problem. */
 export class ShapeProblem extends Error {}
 
-type KeyedList = Extract<Shape, { kind: 'list' }>;
+export type KeyedList = Extract<Shape, { kind: 'list' }>;
 
-function isGranularMap(shape: Shape): boolean {
+export function isGranularMap(shape: Shape): boolean {
   return (shape.kind === 'any' || shape.kind === 'map' || shape.kind === 'struct') && !(shape.kind !== 'any' && shape.isAtomic);
 }
 
-function isKeyedList(shape: Shape): shape is KeyedList {
+export function isKeyedList(shape: Shape): shape is KeyedList {
   return shape.kind === 'list' && shape.relation !== 'atomic';
 }
 
@@ -30,6 +30,11 @@ function entryShape(shape: Shape, name: string): { readonly shape: Shape; readon
     return { shape: declared ?? ANY, isDeclared: declared !== undefined };
   }
   return { shape: shape.kind === 'map' ? shape.element : ANY, isDeclared: false };
+}
+
+export function shapeOfEntry(shape: Shape, name: string): Shape {
+  if (shape.kind === 'struct') return fieldShapes(shape.model).get(name) ?? ANY;
+  return shape.kind === 'map' ? shape.element : ANY;
 }
 
 /** The item's name among its siblings: `k:{"name":"a"}` or `v:"a"`. */
@@ -49,7 +54,7 @@ export function elementOf(list: KeyedList, item: unknown): string {
 }
 
 /** By element; a name that comes twice keeps both, the way it is stored. */
-function itemsByElement(list: KeyedList, items: readonly unknown[]): Map<string, unknown[]> {
+export function itemsByElement(list: KeyedList, items: readonly unknown[]): Map<string, unknown[]> {
   const found = new Map<string, unknown[]>();
   for (const item of items) {
     const element = elementOf(list, item);

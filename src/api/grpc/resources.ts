@@ -245,7 +245,7 @@ function decodeObject(object: ApiObject | undefined): { readonly body: unknown; 
   if (encoding.case === 'fields') return { body: checkDepth(structToJson(encoding.value)), duplicates: [] };
   const text = toUtf8(encoding.value);
   const body = parseJsonBody(text, 'object');
-  return { body, duplicates: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
+  return { body, duplicates: duplicateFields(text, body).map((path) => `duplicate field ${JSON.stringify(path)}`) };
 }
 
 function patchBody({ patch }: PatchRequest): unknown {

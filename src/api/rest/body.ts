@@ -1,11 +1,11 @@
 /** The body of a request: read up to a limit and within a time, then parsed as what it says that it is. */
 import { toUtf8 } from '../../base/bytes.ts';
-import type { Clock } from '../../base/clock.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
 import { ApiError, badRequest } from '../../kube/errors.ts';
 import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import type { BodyFormat } from './core/negotiation.ts';
-import type { HttpRequest } from './reply.ts';
+import type { HttpRequest } from './http.ts';
 
 /** A YAML text may name a part many times over; more is an attack on memory. */
 const YAML_ALIASES_MAX = 100;
@@ -24,28 +24,28 @@ export function readBody(request: HttpRequest, { clock, bytesMax, timeoutMs }: B
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let isOver = false;
+    let timer: Timer | undefined;
     const finish = (error?: Error) => {
-      timer.cancel();
-      request.off('data', onData);
-      request.off('end', onEnd);
-      request.off('close', onClose);
-      // What still comes is let pass; the connection or stream closes with the answer.
-      request.on('error', () => {});
-      if (error === undefined) resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-      else reject(error);
+      if (isOver) return;
+      isOver = true;
+      timer?.cancel();
+      if (error === undefined) return resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+      request.ignore();
+      reject(error);
     };
-    const onData = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > bytesMax) return finish(tooLarge());
-      chunks.push(chunk);
-    };
-    const onEnd = () => finish();
-    const onClose = () => finish(badRequest('the request ended before its body did'));
-    const timer = clock.setTimer(timeoutMs, () => finish(new ApiError('Timeout', `the body of the request did not arrive within ${timeoutMs / 1000} s`)));
-    request.on('data', onData);
-    request.on('end', onEnd);
-    request.on('close', onClose);
-    request.on('error', onClose);
+    request.receive({
+      onData: (chunk) => {
+        size += chunk.length;
+        if (size > bytesMax) finish(tooLarge());
+        else if (!isOver) chunks.push(chunk);
+      },
+      onEnd: () => finish(),
+      onLost: () => finish(badRequest('the request ended before its body did')),
+    });
+    const late = () => finish(new ApiError('Timeout', `the body of the request did not arrive within ${timeoutMs / 1000} s`));
+    // Mostly all of it is there.
+    if (!isOver) timer = clock.setTimer(timeoutMs, late);
   });
 }
 
@@ -62,7 +62,7 @@ export async function parseBody(bytes: Uint8Array, format: BodyFormat): Promise<
   const text = toUtf8(bytes);
   if (format === 'yaml') return parseYamlBody(text);
   const body = parseJsonBody(text, 'object');
-  return { body, duplicates: duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
+  return { body, duplicates: duplicateFields(text, body).map((path) => `duplicate field ${JSON.stringify(path)}`) };
 }
 
 async function parseYamlBody(text: string): Promise<ParsedBody> {

@@ -20,10 +20,11 @@ import { durationMs, flag } from './core/query.ts';
 import { parsePath, verbOf, type Route, type Verb } from './core/routes.ts';
 import { Documents, requireGet } from './documents.ts';
 import type { Exchange } from './exchange.ts';
+import type { HttpRequest, HttpResponse } from './http.ts';
 import { InFlight, type RequestClass } from './in-flight.ts';
 import type { RestLimits } from './limits.ts';
 import { RestMetrics, type RequestLabels } from './metrics.ts';
-import { Reply, type HttpRequest, type HttpResponse } from './reply.ts';
+import { Reply } from './reply.ts';
 import type { ResourceFace } from './resources.ts';
 
 export interface HandlerOptions {
@@ -62,7 +63,7 @@ export class RestHandler {
 
   /** `subject` is of the client's certificate, if the connection has one that was verified. */
   async handle(request: HttpRequest, response: HttpResponse, subject: CertificateSubject | undefined): Promise<void> {
-    const { headers, url = '' } = request;
+    const { headers, url } = request;
     const { path, query } = splitUrl(url);
     const agent = headers['user-agent'] ?? '';
     const reply = new Reply(response, {
@@ -70,12 +71,10 @@ export class RestHandler {
       acceptsGzip: acceptsGzip(headers['accept-encoding']?.toString()),
       isPretty: query.has('pretty') ? flag(query, 'pretty') : PRETTY_AGENTS.test(agent),
     });
-    // A client that leaves is no error of ours.
-    request.on('error', () => {});
     const outcome: Outcome = { labels: labelsOfPath(path), isLongRunning: false, entry: undefined, error: undefined };
     let counted: ((code: number) => void) | undefined;
     try {
-      const understood = understand(request.method ?? '', path, query);
+      const understood = understand(request.method, path, query);
       outcome.labels = labelsOf(understood, { isApply: headers['content-type']?.startsWith(APPLY) === true, dryRun: query.get('dryRun') === 'All' ? 'All' : '' });
       outcome.isLongRunning = understood.isLongRunning;
       counted = this.#options.metrics.begin(outcome.labels, understood.isLongRunning);
@@ -127,7 +126,7 @@ export class RestHandler {
           requestUri: url,
           user,
           attributes,
-          sourceIp: request.socket.remoteAddress ?? '',
+          sourceIp: request.remoteAddress,
           userAgent: request.headers['user-agent'] ?? '',
           decision,
         });
@@ -157,7 +156,7 @@ export class RestHandler {
   #exchange({ request, reply, path, query, user, understood }: Work): Exchange {
     const { clock, limits } = this.#options;
     return {
-      method: request.method ?? '',
+      method: request.method,
       path,
       query,
       headers: request.headers,

@@ -3,16 +3,13 @@
  * for as long as a watch lasts. It counts what it sent; after its end everything is ignored, so that a handler that is
  * late cannot spoil it.
  */
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, createGzip, gzip, type Gzip } from 'node:zlib';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { fromUtf8 } from '../../base/bytes.ts';
 import type { Format } from './core/negotiation.ts';
-
-export type HttpRequest = IncomingMessage | Http2ServerRequest;
-export type HttpResponse = ServerResponse | Http2ServerResponse;
+import type { HttpResponse } from './http.ts';
 
 /** A smaller answer is sent sooner as it is. As kube-apiserver. */
 export const GZIP_BYTES_MIN = 128 * 1024;
@@ -45,9 +42,7 @@ export class Reply {
     this.auditId = auditId;
     this.#acceptsGzip = acceptsGzip;
     this.isPretty = isPretty;
-    response.on('close', () => this.#close());
-    response.on('error', () => this.#close());
-    response.on('drain', () => this.#onDrain());
+    response.events = { onClose: () => this.#close(), onDrain: () => this.#onDrain() };
   }
 
   /** Fires when the client has gone, or the answer is at its end. */
@@ -111,8 +106,7 @@ export class Reply {
   open(code: number, headers: OutgoingHttpHeaders): void {
     if (this.#isOver || this.code !== 0) return;
     this.#head(code, headers);
-    // HTTP/2 sends a head when it is written.
-    if ('flushHeaders' in this.#response) this.#response.flushHeaders();
+    this.#response.flush();
   }
 
   /** Resolves once the client wants more, or has gone. */
@@ -124,7 +118,7 @@ export class Reply {
   push(chunk: Uint8Array): boolean {
     if (this.#isOver || chunk.length === 0) return true;
     this.bytes += chunk.length;
-    if (writeTo(this.#response, chunk)) return true;
+    if (this.#response.write(chunk)) return true;
     this.#drain ??= deferred();
     return false;
   }
@@ -146,7 +140,7 @@ export class Reply {
   #head(code: number, headers: OutgoingHttpHeaders): void {
     this.code = code;
     const warnings = this.warnings.map((text) => `299 - "${text.replace(/[\\"]/g, '\\$&').replace(/[^\x20-\x7e]/g, '?')}"`);
-    this.#response.writeHead(code, {
+    this.#response.head(code, {
       'Audit-Id': this.auditId,
       'Cache-Control': 'no-cache, private',
       ...(warnings.length === 0 ? {} : { Warning: warnings }),
@@ -170,7 +164,7 @@ export class Reply {
     packer.on('data', (packed: Buffer) => {
       if (this.#isOver) return;
       this.bytes += packed.length;
-      if (!writeTo(this.#response, packed)) this.#drain ??= deferred();
+      if (!this.#response.write(packed)) this.#drain ??= deferred();
     });
     return async (chunk) => {
       if (!packer.write(chunk)) await Promise.race([new Promise<void>((resolve) => packer.once('drain', resolve)), this.closed()]);
@@ -194,11 +188,6 @@ export class Reply {
     this.#onDrain();
     this.#controller?.abort();
   }
-}
-
-/** Their signatures differ in what we do not use. */
-function writeTo(response: HttpResponse, chunk: Uint8Array): boolean {
-  return 'stream' in response ? response.write(chunk) : response.write(chunk);
 }
 
 export function jsonText(value: unknown, isPretty: boolean): string {

@@ -2,16 +2,19 @@
  * The REST face's sockets: one TLS port for HTTP/2 and HTTP/1.1, client certificates that are asked for and not insisted
  * on, limits of what a connection may cost, and a stop that lets what runs come to its end.
  */
-import { createSecureServer, type Http2SecureServer, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
+import { createServer as createHttp1Server, type IncomingMessage, type Server as Http1Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { sleep, type Clock, type Timer } from '../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { SessionSettings } from '../../grpc/lean/core/settings.ts';
 import { subjectOf, type CertificateSubject } from '../access/authenticator.ts';
 import type { RestHandler } from './handler.ts';
+import type { HttpRequest, HttpResponse } from './http.ts';
+import { Http1Request, Http1Response } from './http1.ts';
+import { Http2Connection } from './http2.ts';
 import type { RestLimits } from './limits.ts';
-import type { HttpRequest } from './reply.ts';
 
 export interface RestTls {
   /** PEM. */
@@ -29,49 +32,53 @@ export interface RestServerOptions {
   readonly log: Log;
 }
 
-/** Of a connection: its requests. */
-interface Usage {
-  atWork: number;
-  sinceLastLook: number;
-}
-
 /** A connection that says nothing is closed: of HTTP/1.1 by Node.js, of HTTP/2 here. */
 const IDLE_MS = 180_000;
+/** Between looks at the connections of HTTP/2. */
+const LOOK_MS = 10_000;
 const HEADERS_MS = 20_000;
 const HANDSHAKE_MS = 10_000;
 
 export class RestServer {
-  readonly #server: Http2SecureServer;
+  readonly #server: Server;
+  /** It never listens itself: connections are handed to it. */
+  readonly #http1: Http1Server;
   readonly #options: RestServerOptions;
-  readonly #sessions = new Map<ServerHttp2Session, Usage>();
+  readonly #settings: SessionSettings;
+  readonly #connections = new Set<Http2Connection>();
   readonly #sockets = new Set<Socket>();
-  /** Of a connection: its certificate is looked at once. */
+  /** Of a connection of HTTP/1.1: its certificate is looked at once. */
   readonly #subjects = new WeakMap<object, CertificateSubject | undefined>();
+  readonly #dates: Dates;
+  #looking: Timer | undefined;
 
   constructor(options: RestServerOptions) {
     this.#options = options;
     const { tls, limits } = options;
-    this.#server = createSecureServer(
-      {
-        allowHTTP1: true,
-        cert: Buffer.from(tls.cert),
-        key: Buffer.from(tls.key),
-        ca: Buffer.from(tls.clientCa),
-        requestCert: true,
-        // Who shows none may have a token; who shows a bad one is refused as nobody.
-        rejectUnauthorized: false,
-        minVersion: 'TLSv1.2',
-        handshakeTimeout: HANDSHAKE_MS,
-        maxHeaderSize: limits.headerBytesMax,
-        settings: { maxConcurrentStreams: limits.streamsPerConnectionMax, maxHeaderListSize: limits.headerBytesMax, initialWindowSize: 1024 * 1024 },
-        maxSessionMemory: 64,
-      } as Parameters<typeof createSecureServer>[0], // maxHeaderSize is HTTP/1.1's, and the types do not know of it here
-      (request, response) => this.#onRequest(request, response),
+    this.#dates = new Dates(options.clock);
+    this.#settings = new SessionSettings({ streamsMax: limits.streamsPerConnectionMax, headerListBytesMax: limits.headerBytesMax });
+    this.#http1 = createHttp1Server({ maxHeaderSize: limits.headerBytesMax, headersTimeout: HEADERS_MS, keepAliveTimeout: IDLE_MS }, (message, response) =>
+      this.#answer(new Http1Request(message), new Http1Response(response), this.#subjectOf(message.socket as TLSSocket)), // every port is TLS
     );
-    Object.assign(this.#server, { headersTimeout: HEADERS_MS, keepAliveTimeout: IDLE_MS });
-    this.#server.on('session', (session) => this.#onSession(session));
+    this.#http1.on('upgrade', refuseUpgrade);
+    // Only then does it begin to look for slow callers.
+    this.#http1.emit('listening');
+    this.#server = createServer({
+      cert: Buffer.from(tls.cert),
+      key: Buffer.from(tls.key),
+      ca: Buffer.from(tls.clientCa),
+      requestCert: true,
+      // Who shows none may have a token; who shows a bad one is refused as nobody.
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: HANDSHAKE_MS,
+      ALPNProtocols: ['h2', 'http/1.1'],
+    });
     this.#server.on('connection', (socket: Socket) => this.#onConnection(socket));
-    this.#server.on('upgrade', (request: HttpRequest, socket: Socket) => refuseUpgrade(request, socket));
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2') this.#onHttp2(socket);
+      else this.#http1.emit('connection', socket);
+    });
   }
 
   /** `127.0.0.1:6443`; port 0: any free one. Answers the port. */
@@ -93,50 +100,42 @@ export class RestServer {
     const { clock, limits, handler } = this.#options;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     handler.stop();
-    // GOAWAY: clients go on with another connection, and what runs on this one ends first.
-    for (const session of this.#sessions.keys()) session.close();
-    const idle = setIdle(this.#server);
+    for (const connection of this.#connections) connection.stop();
+    this.#http1.closeIdleConnections();
     await Promise.race([closed, sleep(clock, limits.stopGraceMs)]);
-    for (const session of this.#sessions.keys()) session.destroy();
+    this.#looking?.cancel();
+    for (const connection of this.#connections) connection.destroy();
     for (const socket of this.#sockets) socket.destroy();
-    idle();
+    this.#http1.close();
     await closed;
   }
 
-  #onRequest(...[request, response]: Parameters<Parameters<typeof createSecureServer>[1] & object>): void {
-    const session = sessionOf(request);
-    if (session !== undefined) this.#count(session, response);
-    const socket = (session?.socket ?? request.socket) as TLSSocket; // every port is TLS
-    if (!this.#subjects.has(socket)) this.#subjects.set(socket, verifiedSubject(socket));
-    this.#options.handler.handle(request, response, this.#subjects.get(socket)).catch((error: unknown) => {
+  #answer(request: HttpRequest, response: HttpResponse, subject: CertificateSubject | undefined): void {
+    this.#options.handler.handle(request, response, subject).catch((error: unknown) => {
       this.#options.log.error({ error: describeError(error) }, 'rest: an answer could not be written');
       response.destroy();
     });
   }
 
-  #count(session: ServerHttp2Session, response: Http2ServerResponse): void {
-    const usage = this.#sessions.get(session);
-    if (usage === undefined) return;
-    usage.atWork++;
-    usage.sinceLastLook++;
-    response.once('close', () => usage.atWork--);
+  #onHttp2(socket: TLSSocket): void {
+    const connection = new Http2Connection(socket, {
+      settings: this.#settings,
+      subject: verifiedSubject(socket),
+      date: () => this.#dates.now(),
+      onExchange: (exchange, subject) => this.#answer(exchange, exchange, subject),
+      onClose: (closed) => this.#connections.delete(closed),
+    });
+    this.#connections.add(connection);
+    this.#lookLater();
   }
 
-  #onSession(session: ServerHttp2Session): void {
-    const usage: Usage = { atWork: 0, sinceLastLook: 0 };
-    this.#sessions.set(session, usage);
-    // A watch may be silent for longer: only what has nothing at work, and had nothing since, is idle.
-    const look = () => {
-      if (usage.atWork === 0 && usage.sinceLastLook === 0) return session.close();
-      usage.sinceLastLook = 0;
-      timer = this.#options.clock.setTimer(IDLE_MS, look);
-    };
-    let timer: Timer = this.#options.clock.setTimer(IDLE_MS, look);
-    session.on('close', () => {
-      timer.cancel();
-      this.#sessions.delete(session);
+  #lookLater(): void {
+    const { clock } = this.#options;
+    this.#looking ??= clock.setTimer(LOOK_MS, () => {
+      this.#looking = undefined;
+      for (const connection of this.#connections) connection.look(clock.monotonic(), IDLE_MS / LOOK_MS);
+      if (this.#connections.size > 0) this.#lookLater();
     });
-    session.on('error', (error) => this.#options.log.debug({ error: describeError(error) }, 'rest: a connection broke'));
   }
 
   #onConnection(socket: Socket): void {
@@ -145,10 +144,32 @@ export class RestServer {
     socket.on('error', () => {});
     socket.setNoDelay(true);
   }
+
+  #subjectOf(socket: TLSSocket): CertificateSubject | undefined {
+    if (!this.#subjects.has(socket)) this.#subjects.set(socket, verifiedSubject(socket));
+    return this.#subjects.get(socket);
+  }
 }
 
-function sessionOf(request: HttpRequest): ServerHttp2Session | undefined {
-  return 'stream' in request ? (request.stream.session as ServerHttp2Session | undefined) : undefined; // a server's
+/** As answers have them: made once a second. */
+class Dates {
+  readonly #clock: Clock;
+  #second = -1;
+  #text = '';
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): string {
+    const wallMs = this.#clock.wall();
+    const second = Math.floor(wallMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#text = new Date(wallMs).toUTCString();
+    }
+    return this.#text;
+  }
 }
 
 /** undefined: none was shown, or none that our authority signed. */
@@ -158,15 +179,6 @@ function verifiedSubject(socket: TLSSocket): CertificateSubject | undefined {
 }
 
 /** Connections of their own (exec, attach, port-forward, proxies) have their place here. */
-function refuseUpgrade(_request: HttpRequest, socket: Socket): void {
+function refuseUpgrade(_request: IncomingMessage, socket: Socket): void {
   socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-}
-
-/** HTTP/1.1 connections without a request do not keep a server that stops; Node.js closes them when asked again. */
-function setIdle(server: Http2SecureServer): () => void {
-  const close = () => {
-    if ('closeIdleConnections' in server && typeof server.closeIdleConnections === 'function') server.closeIdleConnections();
-  };
-  close();
-  return close;
 }

@@ -137,7 +137,7 @@ interface Batch {
   readonly events: readonly CacheEvent[];
   /** As ages are told. */
   readonly second: number;
-  readonly bytes: Uint8Array;
+  readonly chunks: readonly Uint8Array[];
 }
 
 type Line = (event: CacheEvent) => readonly Uint8Array[];
@@ -165,8 +165,7 @@ export class EventEncoders {
     };
     return {
       chunks: (events, bytesMax) => {
-        const shared = !isFirst && areShareable(events) ? this.#shared(line, events) : undefined;
-        return shared === undefined || shared.length > bytesMax ? inChunks(events, parts, bytesMax) : [shared];
+        return !isFirst && areShareable(events) ? this.#shared(line, events, bytesMax) : inChunks(events, parts, bytesMax);
       },
     };
   }
@@ -181,15 +180,26 @@ export class EventEncoders {
     return known;
   }
 
-  #shared(line: Line, events: readonly CacheEvent[]): Uint8Array {
+  #shared(line: Line, events: readonly CacheEvent[], bytesMax: number): Iterable<Uint8Array> {
     const second = secondOf(this.#clock);
     const isKnown = (batch: Batch) => batch.line === line && (line === objectLine || batch.second === second) && areSame(batch.events, events);
     const known = this.#recent.find(isKnown);
-    if (known !== undefined) return known.bytes;
-    const bytes = Buffer.concat(events.flatMap(line));
-    if (this.#recent.push({ line, events, second, bytes }) > BATCHES_KEPT) this.#recent.shift();
-    return bytes;
+    if (known !== undefined) return known.chunks;
+    const all = inChunks(events, line, bytesMax);
+    const chunks: Uint8Array[] = [];
+    for (let next = all.next(); next.done !== true; next = all.next()) {
+      chunks.push(next.value);
+      // So much is rather a state to begin with, which each watcher has of its own, and takes piece by piece.
+      if (chunks.length > CHUNKS_KEPT_MAX) return followedBy(chunks, all);
+    }
+    if (this.#recent.push({ line, events, second, chunks }) > BATCHES_KEPT) this.#recent.shift();
+    return chunks;
   }
+}
+
+function* followedBy(first: readonly Uint8Array[], rest: Generator<Uint8Array>): Generator<Uint8Array> {
+  yield* first;
+  yield* rest;
 }
 
 function areSame(a: readonly CacheEvent[], b: readonly CacheEvent[]): boolean {
@@ -200,8 +210,10 @@ function secondOf(clock: Clock): number {
   return Math.floor(clock.wall() / 1000);
 }
 
-/** A batch that is larger is a state to begin with, which each watcher has of its own. */
-const SHARED_EVENTS_MAX = 64;
+/** A server that is behind has much to say to each of its watchers: that is when they must share it. */
+const SHARED_EVENTS_MAX = 1_000;
+/** Of a batch that is kept. */
+const CHUNKS_KEPT_MAX = 4;
 
 function areShareable(events: readonly CacheEvent[]): boolean {
   return events.length <= SHARED_EVENTS_MAX && events.every(({ type }) => type !== 'BOOKMARK');

@@ -13,4 +13,5 @@ test.each<[string, readonly string[]]>([
   ['[{"a":1},{"a":1}]', []],
 ])('duplicateFields() of %s', (text, found) => {
   expect(duplicateFields(text)).toEqual(found);
+  expect(duplicateFields(text, JSON.parse(text))).toEqual(found);
 });

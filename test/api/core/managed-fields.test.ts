@@ -388,6 +388,18 @@ describe('server-side apply, over every shape there is', () => {
     );
   });
 
+  it('who creates an object owns of it what a comparison with nothing finds', () => {
+    fc.assert(
+      fc.property(story, fc.boolean(), ({ kind: { model }, object }, hasStatus) => {
+        const after = { ...cloneJson(object('a')), status: { phase: 'x', conditions: [{ type: 'Ready' }] } };
+        const created = (sent: unknown) => trackUpdate({ model, before: undefined, after, sent, hasStatus }, writer('creator'));
+        // Who sends an empty list is nobody's creator of anything, and goes the long way.
+        expect(JSON.stringify(created(undefined))).toBe(JSON.stringify(created([])));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('a write to the status owns of the status alone, a write to the object nothing of it', () => {
     fc.assert(
       fc.property(story, ({ kind: { model }, object }) => {
