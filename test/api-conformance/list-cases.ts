@@ -236,6 +236,16 @@ export const listCases: readonly Case[] = [
     },
   },
   {
+    name: 'list: numbers that are none',
+    not: { grpc: 'its numbers are typed' },
+    async run({ rest, at }) {
+      for (const query of ['limit=x', 'timeoutSeconds=x', 'watch=1&timeoutSeconds=1s']) {
+        const status = await refusedWith(rest.get(`${pathOf(at('configmaps'))}?${query}`).then(docOf));
+        expect([query, status.code, status.reason]).toEqual([query, 400, 'BadRequest']);
+      }
+    },
+  },
+  {
     name: 'get: of now, of the cache, and not older than a version',
     async run(subject) {
       const { api, at } = subject;

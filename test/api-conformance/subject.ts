@@ -67,8 +67,10 @@ const GROUPS: Readonly<Record<string, string>> = {
   roles: 'rbac.authorization.k8s.io', rolebindings: 'rbac.authorization.k8s.io', clusterroles: 'rbac.authorization.k8s.io',
   priorityclasses: 'scheduling.k8s.io', storageclasses: 'storage.k8s.io', horizontalpodautoscalers: 'autoscaling',
   certificatesigningrequests: 'certificates.k8s.io',
+  selfsubjectaccessreviews: 'authorization.k8s.io', subjectaccessreviews: 'authorization.k8s.io', localsubjectaccessreviews: 'authorization.k8s.io',
+  selfsubjectrulesreviews: 'authorization.k8s.io', selfsubjectreviews: 'authentication.k8s.io', tokenreviews: 'authentication.k8s.io',
 };
-const CLUSTER_SCOPED: ReadonlySet<string> = new Set(['namespaces', 'nodes', 'persistentvolumes', 'clusterroles', 'priorityclasses', 'storageclasses', 'certificatesigningrequests']);
+const CLUSTER_SCOPED: ReadonlySet<string> = new Set(['namespaces', 'nodes', 'persistentvolumes', 'clusterroles', 'priorityclasses', 'storageclasses', 'certificatesigningrequests', 'selfsubjectaccessreviews', 'subjectaccessreviews', 'selfsubjectrulesreviews', 'selfsubjectreviews', 'tokenreviews']);
 
 export function placeOf(namespace: string, resource: string, name = '', subresource = ''): At {
   const version = resource === 'horizontalpodautoscalers' ? 'v2' : 'v1';

@@ -204,8 +204,8 @@ export class ResourceFace {
   async #review(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
     if (verb !== 'create') throw methodNotAllowed();
     const { format } = negotiate(exchange.headers['accept'], { shapes: 'all' });
-    writeOptions(exchange.query, 'CreateOptions');
-    const object = await this.#options.reviews.create(ref, (await bodyOf(exchange)).body, { user: exchange.user });
+    const { fieldValidation } = writeOptions(exchange.query, 'CreateOptions');
+    const object = await this.#options.reviews.create(ref, (await bodyOf(exchange)).body, { user: exchange.user, fieldValidation });
     await exchange.reply.send(201, object, format);
   }
 
