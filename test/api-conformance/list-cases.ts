@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { refusal, refusedWith, type ListDoc } from './api.ts';
 import { configMap } from './manifests.ts';
+import { docOf, pathOf } from './rest-api.ts';
 import { hastened, type Case, type Subject } from './subject.ts';
 
 const names = ({ items }: ListDoc) => items.map(({ metadata }) => metadata.name).join(' ');
