@@ -58,7 +58,7 @@ import {
   type Selection,
 } from './core/query.ts';
 import { checkListOptions, checkWatchOptions } from './core/list-options.ts';
-import { bound, configOfScale, decodeBinding, decodeScale, scaleOf, withScale } from './core/subresource.ts';
+import { BINDINGS, bound, configOfScale, decodeBinding, decodeScale, podOfBinding, scaleOf, withScale } from './core/subresource.ts';
 import { tableOf, type IncludeObject, type Table } from './core/table.ts';
 import { evict } from './eviction.ts';
 import type { Birth, Kind, Lookup, Requester, Subresource, View } from './kinds/kind.ts';
@@ -247,6 +247,8 @@ export class Registry {
   kindOf({ group, version, resource }: Pick<Ref, 'group' | 'version' | 'resource'>): Kind {
     const kind = this.#kinds.get(`${group}/${version}/${resource}`);
     if (kind !== undefined) return kind;
+    // They are created, and nothing else.
+    if (group === '' && version === 'v1' && resource === BINDINGS) throw methodNotAllowed();
     throw unknownResource();
   }
 
@@ -377,7 +379,8 @@ export class Registry {
 
   // --- writing
 
-  async create(ref: Ref, body: unknown, options: WriteOptions = {}): Promise<Written> {
+  async create(asked: Ref, body: unknown, options: WriteOptions = {}): Promise<Written> {
+    const ref = podOfBinding(asked) ?? asked;
     const kind = this.kindOf(ref);
     if (ref.subresource === 'binding') return this.#bind(kind, ref, body, options);
     if (ref.subresource === 'eviction') return this.#evict(kind, ref, body, options);
@@ -593,8 +596,10 @@ export class Registry {
   async #bind(kind: Kind, ref: Ref, body: unknown, options: WriteOptions): Promise<Written> {
     this.#checkSubresource(kind, ref, ['binding']);
     const binding = decodeBinding(body, options.fieldValidation ?? 'Strict');
-    const name = ref.name === '' ? binding.metadata.name : ref.name;
-    const { uid, resourceVersion } = binding.metadata;
+    this.#namespaceFor(kind, ref, binding);
+    const { name, uid, resourceVersion } = binding.metadata;
+    if (ref.name !== '' && ref.name !== name) throw badRequest('name in URL does not match name in Binding object');
+    if (name === '') throw badRequest('Name parameter required.');
     await this.#change(this.#target({ ...ref, name, subresource: '' }), { ...options, preconditions: { uid, resourceVersion } }, (pod) =>
       bound(kind, pod, binding, formatTime(this.#clock.wall())),
     );

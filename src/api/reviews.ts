@@ -2,14 +2,16 @@
  * What is only ever created: questions that are answered at once and kept nowhere. Who am I, may I, may he, whose token is
  * this; and a token for a service account, which is a subresource of it. Both faces answer them here.
  */
+import { assert } from '../base/assert.ts';
 import { formatTime, type Clock } from '../base/clock.ts';
-import { badRequest, invalid, invalidObject, unknownResource } from '../kube/errors.ts';
+import { badRequest, invalid, invalidObject, unknownResource, type FieldError } from '../kube/errors.ts';
 import { apiVersionOf, type ResourceInfo } from '../kube/resources.ts';
-import { isRecord, type KubeObject } from '../kube/types.ts';
+import { isRecord, type KubeObject, type ObjectMeta } from '../kube/types.ts';
 import type { Attributes, Authorizer, User } from './access.ts';
 import type { Authenticator } from './access/authenticator.ts';
 import type { ServiceAccountTokens } from './access/service-accounts.ts';
 import type { ServedResource } from './core/discovery.ts';
+import { decodeAs, type FieldValidation } from './core/draft.ts';
 import type { Ref } from './registry.ts';
 
 export interface ReviewsOptions {
@@ -51,9 +53,9 @@ export class Reviews {
     const rows: readonly (readonly [ResourceInfo, Answer])[] = [
       [info(AUTHENTICATION, 'SelfSubjectReview'), ({ user }) => Promise.resolve({ userInfo: userInfo(user) })],
       [info(AUTHENTICATION, 'TokenReview'), (asked) => this.#reviewToken(asked)],
-      [info(AUTHORIZATION, 'SelfSubjectAccessReview'), ({ user, spec }) => this.#reviewAccess(user, spec, 'SelfSubjectAccessReview')],
-      [info(AUTHORIZATION, 'SubjectAccessReview'), ({ spec }) => this.#reviewAccess(subjectOf(spec), spec, 'SubjectAccessReview')],
-      [info(AUTHORIZATION, 'LocalSubjectAccessReview', true), ({ spec }) => this.#reviewAccess(subjectOf(spec), spec, 'LocalSubjectAccessReview')],
+      [info(AUTHORIZATION, 'SelfSubjectAccessReview'), ({ user, spec }) => this.#reviewAccess(user, spec)],
+      [info(AUTHORIZATION, 'SubjectAccessReview'), ({ spec }) => this.#reviewAccess(subjectOf(spec), spec)],
+      [info(AUTHORIZATION, 'LocalSubjectAccessReview', true), ({ spec }) => this.#reviewAccess(subjectOf(spec), spec)],
       [info(AUTHORIZATION, 'SelfSubjectRulesReview'), (asked) => this.#reviewRules(asked)],
     ];
     this.#answers = new Map(rows.map(([row, answer]) => [keyOf(row), { info: row, answer }]));
@@ -67,22 +69,23 @@ export class Reviews {
     return isTokenRequest(ref) || (ref.subresource === '' && this.#answers.has(keyOf(ref)));
   }
 
-  async create(ref: Ref, body: unknown, { user }: { readonly user: User }): Promise<KubeObject> {
+  async create(ref: Ref, body: unknown, { user, fieldValidation = 'Ignore' }: { readonly user: User; readonly fieldValidation?: FieldValidation }): Promise<KubeObject> {
+    if (!isRecord(body)) throw badRequest('the body of the request is not an object');
     if (isTokenRequest(ref)) {
       if (this.#options.tokens === undefined) throw unknownResource();
-      checkKind(body, { kind: 'TokenRequest', apiVersion: `${AUTHENTICATION}/v1` });
-      return this.#options.tokens.request(ref, body);
+      const request = { group: AUTHENTICATION, version: 'v1', kind: 'TokenRequest' };
+      return this.#options.tokens.request(ref, decodeAs(request, 'AuthenticationV1TokenRequest', body, fieldValidation));
     }
     const row = this.#answers.get(keyOf(ref))!;
-    const apiVersion = apiVersionOf(row.info);
-    const sent = checkKind(body, { kind: row.info.kind, apiVersion });
+    const { kind } = row.info;
+    const sent = decodeAs(row.info, `V1${kind}`, body, fieldValidation);
     const spec = isRecord(sent['spec']) ? sent['spec'] : {};
-    const metadata = isRecord(sent['metadata']) ? sent['metadata'] : {};
-    const name = typeof metadata['name'] === 'string' ? metadata['name'] : '';
+    const metadata = present(sent.metadata);
+    if (row.info.group === AUTHORIZATION && kind !== 'SelfSubjectRulesReview') checkAccessReview(row.info, { metadata, spec, ref });
     const status = await row.answer({ user, spec, ref });
-    const isDated = row.info.kind === 'SelfSubjectReview';
-    const created = isDated ? { creationTimestamp: formatTime(this.#options.clock.wall()) } : {};
-    return { kind: row.info.kind, apiVersion, metadata: { ...metadata, name, ...created }, ...(sent['spec'] === undefined ? {} : { spec }), status };
+    const created = kind === 'SelfSubjectReview' ? { creationTimestamp: formatTime(this.#options.clock.wall()) } : {};
+    const shown = { ...metadata, ...created } as unknown as ObjectMeta; // what is kept nowhere needs no name
+    return { kind, apiVersion: apiVersionOf(row.info), metadata: shown, ...(sent['spec'] === undefined ? {} : { spec }), status };
   }
 
   async #reviewToken({ spec }: Asked): Promise<object> {
@@ -95,8 +98,8 @@ export class Reviews {
     return { authenticated: true, user: userInfo(user), ...(asked === undefined ? {} : { audiences: asked }) };
   }
 
-  async #reviewAccess(user: User, spec: Readonly<Record<string, unknown>>, kind: string): Promise<object> {
-    const attributes = attributesOf(spec, kind);
+  async #reviewAccess(user: User, spec: Readonly<Record<string, unknown>>): Promise<object> {
+    const attributes = attributesOf(spec);
     const { allowed, reason } = await this.#options.authorizer.authorize(user, attributes);
     return { allowed, ...(reason === '' ? {} : { reason }) };
   }
@@ -113,12 +116,36 @@ const isTokenRequest = ({ group, resource, subresource }: Pick<Ref, 'group' | 'r
 
 const keyOf = ({ group, version, resource }: Pick<Ref, 'group' | 'version' | 'resource'>) => `${group}/${version}/${resource}`;
 
-function checkKind(body: unknown, wanted: { readonly kind: string; readonly apiVersion: string }): Readonly<Record<string, unknown>> {
-  if (!isRecord(body)) throw badRequest('the body of the request is not an object');
-  const { kind = wanted.kind, apiVersion = wanted.apiVersion } = body;
-  if (kind === wanted.kind && apiVersion === wanted.apiVersion) return body;
-  const found = `${String(apiVersion)}, Kind=${String(kind)}`;
-  throw badRequest(`the object provided is unrecognized (must be of type ${wanted.kind} in ${wanted.apiVersion}, not ${found})`);
+/** Without what is empty. */
+function present(metadata: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+interface Review {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly ref: Ref;
+}
+
+/** Of whom and of what is asked, and nothing beside it. */
+function checkAccessReview(info: ResourceInfo, { metadata: { namespace, managedFields: _, ...metadata }, spec, ref }: Review): void {
+  const errors: FieldError[] = [];
+  const { resourceAttributes, nonResourceAttributes } = spec;
+  if (isRecord(resourceAttributes) === isRecord(nonResourceAttributes)) {
+    errors.push(invalid('spec', spec, 'exactly one of nonResourceAttributes or resourceAttributes must be specified'));
+  }
+  const groups = spec['groups'];
+  const isOfSomebody = textOf(spec, 'user') !== '' || (Array.isArray(groups) && groups.length > 0);
+  if (info.kind !== 'SelfSubjectAccessReview' && !isOfSomebody) errors.push(invalid('spec.user', '', 'at least one of user or group must be specified'));
+  const rest = info.namespaced || namespace === undefined ? metadata : { ...metadata, namespace };
+  if (Object.keys(rest).length > 0) errors.push(invalid('metadata', rest, info.namespaced ? 'must be empty except for namespace' : 'must be empty'));
+  if (info.namespaced) {
+    if (isRecord(resourceAttributes) && textOf(resourceAttributes, 'namespace') !== ref.namespace) {
+      errors.push(invalid('spec.resourceAttributes.namespace', textOf(resourceAttributes, 'namespace'), 'must match metadata.namespace'));
+    }
+    if (isRecord(nonResourceAttributes)) errors.push(invalid('spec.nonResourceAttributes', nonResourceAttributes, 'disallowed on this kind of request'));
+  }
+  if (errors.length > 0) throw invalidObject(info, '', errors);
 }
 
 /** As `authentication.k8s.io` has it. */
@@ -131,12 +158,9 @@ function subjectOf(spec: Readonly<Record<string, unknown>>): User {
   return { name: textOf(spec, 'user'), uid: textOf(spec, 'uid'), groups, extra: {} };
 }
 
-function attributesOf(spec: Readonly<Record<string, unknown>>, kind: string): Attributes {
-  const { resourceAttributes, nonResourceAttributes } = spec;
-  const refused = (detail: string) => invalidObject({ group: AUTHORIZATION, resource: `${kind.toLowerCase()}s`, kind }, '', [invalid('spec', {}, detail)]);
-  if (isRecord(resourceAttributes) && isRecord(nonResourceAttributes)) throw refused('cannot specify both resourceAttributes and nonResourceAttributes');
+function attributesOf({ resourceAttributes, nonResourceAttributes }: Readonly<Record<string, unknown>>): Attributes {
   if (isRecord(nonResourceAttributes)) return { verb: textOf(nonResourceAttributes, 'verb'), path: textOf(nonResourceAttributes, 'path') };
-  if (!isRecord(resourceAttributes)) throw refused('exactly one of nonResourceAttributes or resourceAttributes must be specified');
+  assert(isRecord(resourceAttributes), 'a review asks about something');
   const text = (field: string) => textOf(resourceAttributes, field);
   return {
     verb: text('verb'),

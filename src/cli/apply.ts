@@ -160,7 +160,9 @@ function modelOf({ group, resource }: ResourceInfo): string {
 }
 
 function remembered(manifest: View): View {
-  const annotations = { ...manifest.metadata.annotations, [ANNOTATION]: lastAppliedText(manifest) };
+  // kubectl remembers annotations where there are none, too; both shall find unchanged what the other has applied.
+  const applied = { ...manifest, metadata: { ...manifest.metadata, annotations: manifest.metadata.annotations ?? {} } };
+  const annotations = { ...manifest.metadata.annotations, [ANNOTATION]: lastAppliedText(applied) };
   return { ...manifest, metadata: { ...manifest.metadata, annotations } };
 }
 

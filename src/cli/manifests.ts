@@ -1,10 +1,10 @@
 /** Manifests: YAML or JSON from files, directories or standard input, with the place of every complaint. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isScalar, LineCounter, type ParsedNode, parseAllDocuments } from 'yaml';
 import { systemErrorCode, UserError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
 import { apiVersionOf, findKind, RESOURCES, type ResourceInfo } from '../kube/resources.ts';
+import { readYaml, type YamlProblem } from '../kube/yaml.ts';
 import type { View } from './core/view.ts';
 
 export interface Manifest {
@@ -56,26 +56,12 @@ function readFile(path: string): string {
 }
 
 export function parseManifests(text: string, file: string): Manifest[] {
-  const lines = new LineCounter();
-  const documents = parseAllDocuments<ParsedNode>(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  if (!Array.isArray(documents)) return [];
-  const placeOf = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  return documents.flatMap((document): Manifest[] => {
-    const problems = document.errors.map((error) => `error: ${placeOf(error.pos[0])}: ${error.message}`);
+  return readYaml(text).flatMap((document): Manifest[] => {
+    const complain = ({ line, column, message }: YamlProblem) => `error: ${file}:${line}:${column}: ${message}`;
+    const repeated = document.repeated.map((place) => ({ ...place, message: `Map keys must be unique: ${place.key}` }));
+    const problems = [...document.problems, ...repeated].map(complain);
     if (problems.length > 0) throw new UserError(problems.join('\n'));
-    const { contents } = document;
-    if (contents === null || (isScalar(contents) && contents.value === null)) return [];
-    const place = placeOf(contents.range[0]);
-    let value: unknown;
-    try {
-      value = document.toJS({ maxAliasCount: 100 });
-    } catch (cause) {
-      throw new UserError(`error: ${place}: the document cannot be expanded`, { cause });
-    }
-    return objectsOf(value, place);
+    return document.value === null ? [] : objectsOf(document.value, `${file}:${document.line}:${document.column}`);
   });
 }
 

@@ -108,13 +108,17 @@ export const applyCases: readonly Case[] = [
   },
   {
     name: 'apply: what was applied by a client is taken over without a conflict',
-    async run({ api, at }) {
+    async run({ api, at, namespace }) {
       const annotation = 'kubectl.kubernetes.io/last-applied-configuration';
       const before = configMap('a', { k: 'v', old: '1' });
       await api.create(at('configmaps'), { ...before, metadata: { name: 'a', annotations: { [annotation]: JSON.stringify(before) } } }, by('kubectl-client-side-apply'));
       const { object } = await api.apply(at('configmaps', 'a'), configMap('a', { k: 'w', old: '1' }), by('kubectl'));
       expect(object.data).toEqual({ k: 'w', old: '1' });
       expect(ownersOf(object)).toContain('kubectl Apply');
+      // And what is applied is noted where the client looks for it, in its own spelling.
+      const again = await api.apply(at('configmaps', 'a'), configMap('a', { old: '<1> & 2', k: 'w' }, { namespace }), by('kubectl'));
+      const noted = `{"apiVersion":"v1","data":{"k":"w","old":"\\u003c1\\u003e \\u0026 2"},"kind":"ConfigMap","metadata":{"name":"a","namespace":"${namespace}"}}\n`;
+      expect(again.object.metadata.annotations[annotation]).toBe(noted);
     },
   },
   {

@@ -9,6 +9,7 @@ import { contentCases } from './content-cases.ts';
 import { deletionCases } from './deletion-cases.ts';
 import { discoveryCases } from './discovery-cases.ts';
 import { fieldCases } from './field-cases.ts';
+import { limitCases } from './limit-cases.ts';
 import { listCases } from './list-cases.ts';
 import { partCases } from './part-cases.ts';
 import { pathCases } from './path-cases.ts';
@@ -23,6 +24,7 @@ export const cases: readonly Case[] = [
   ...pathCases,
   ...contentCases,
   ...accessCases,
+  ...limitCases,
   ...discoveryCases,
   ...writeCases,
   ...applyCases,

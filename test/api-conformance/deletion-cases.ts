@@ -163,6 +163,7 @@ export const deletionCases: readonly Case[] = [
       await api.create(inside('configmaps'), configMap('kept', {}, { finalizers: ['x.io/hold'] }));
       await api.delete(at('namespaces', name));
       const ending = await api.get(at('namespaces', name));
+      expect(ending.metadata.deletionGracePeriodSeconds).toBeUndefined();
       expect([ending.status, ending.spec]).toMatchObject([{ phase: 'Terminating' }, { finalizers: ['kubernetes'] }]);
       const refused = await refusedWith(api.create(inside('configmaps'), configMap('late')));
       expect([refused.code, refused.reason, refused.message]).toEqual([

@@ -48,7 +48,7 @@ export const discoveryCases: readonly Case[] = [
       expect(named('pods')).toMatchObject({ singularName: 'pod', namespaced: true, kind: 'Pod', verbs, shortNames: ['po'], categories: ['all'] });
       expect(named('namespaces')).toMatchObject({ namespaced: false, verbs: verbs.filter((verb) => verb !== 'deletecollection') });
       expect(named('pods/eviction')).toMatchObject({ group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] });
-      expect(named('pods/status')).toMatchObject({ kind: 'Pod', verbs: ['get', 'patch', 'update'] });
+      expect(named('pods/status')).toEqual({ name: 'pods/status', singularName: '', namespaced: true, kind: 'Pod', verbs: ['get', 'patch', 'update'] });
       expect(named('serviceaccounts/token')).toMatchObject({ group: 'authentication.k8s.io', kind: 'TokenRequest', verbs: ['create'] });
       const apps = await resourcesAt(subject, '/apis/apps/v1');
       expect(apps.find(({ name }) => name === 'deployments/scale')).toMatchObject({ group: 'autoscaling', version: 'v1', kind: 'Scale', verbs: ['get', 'patch', 'update'] });

@@ -1,6 +1,6 @@
 /** A real kube-apiserver as a subject: a process on a real etcd, asked over REST. Its clock is the system's. */
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
@@ -9,20 +9,22 @@ import { authority } from '../grpc/authority.ts';
 import { MemberProcess, findTool, freePorts, startStoreCluster, type StoreCluster } from '../processes.ts';
 import { TOKENS, TOKEN_FILE, compact, type FaceName, type Server } from './podium.ts';
 import { RestApi } from './rest-api.ts';
-import { placeOf, type Subject } from './subject.ts';
+import { placeOf, type Limited, type Limits, type Subject } from './subject.ts';
 
 const READY_MS = 60_000;
 const LOOK_MS = 200;
 
 export class KubeApiserver implements Server {
   readonly faces = ['rest'] as const;
+  readonly #program: string;
   readonly #etcd: StoreCluster;
   readonly #process: MemberProcess;
   readonly #port: number;
   readonly #ca: Uint8Array;
   readonly #clients: RestClient[] = [];
 
-  private constructor(etcd: StoreCluster, process: MemberProcess, port: number, ca: Uint8Array) {
+  private constructor({ program, etcd, process, port, ca }: { readonly program: string; readonly etcd: StoreCluster; readonly process: MemberProcess; readonly port: number; readonly ca: Uint8Array }) {
+    this.#program = program;
     this.#etcd = etcd;
     this.#process = process;
     this.#port = port;
@@ -30,17 +32,22 @@ export class KubeApiserver implements Server {
   }
 
   static async start(program: string): Promise<KubeApiserver> {
-    const etcd = await startStoreCluster({ kind: 'etcd', program: findTool('etcd-current') });
+    return KubeApiserver.#begin(program, await startStoreCluster({ kind: 'etcd', program: findTool('etcd-current') }), []);
+  }
+
+  static async #begin(program: string, etcd: StoreCluster, flags: readonly string[]): Promise<KubeApiserver> {
     const { ca, issue } = await authority();
     const { cert, key } = await issue('apiserver');
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const [port] = await freePorts(1);
+    const dir = join(etcd.dir, `kube-apiserver-${port}`);
+    mkdirSync(dir);
     const file = (name: string, content: string | Uint8Array) => {
-      const path = join(etcd.dir, name);
+      const path = join(dir, name);
       writeFileSync(path, content, { mode: 0o600 });
       return path;
     };
     const serviceAccountKey = file('sa.key', privateKey.export({ type: 'pkcs1', format: 'pem' }));
-    const [port] = await freePorts(1);
     const args = [
       ...['--etcd-servers', `http://${etcd.members[0]!.clientAddress}`, '--bind-address', '127.0.0.1', '--secure-port', String(port)],
       ...['--tls-cert-file', file('apiserver.crt', cert), '--tls-private-key-file', file('apiserver.key', key)],
@@ -49,25 +56,28 @@ export class KubeApiserver implements Server {
       ...['--service-account-signing-key-file', serviceAccountKey, '--service-cluster-ip-range', '10.96.0.0/16'],
       // Nobody makes service accounts here.
       ...['--disable-admission-plugins', 'ServiceAccount', '--authorization-mode', 'RBAC', '--anonymous-auth=false'],
+      ...flags,
     ];
-    const child = new MemberProcess({ name: 'kube-apiserver', clientAddress: `127.0.0.1:${port}`, dataDir: etcd.dir, command: program, args });
-    const server = new KubeApiserver(etcd, child, port!, ca);
+    const child = new MemberProcess({ name: 'kube-apiserver', clientAddress: `127.0.0.1:${port}`, dataDir: dir, command: program, args });
+    const server = new KubeApiserver({ program, etcd, process: child, port: port!, ca });
     child.start();
     try {
       await server.#untilReady();
     } catch (error) {
-      await server.stop();
+      await server.#end();
       throw error;
     }
     return server;
   }
 
+  #as(token: string | undefined): RestClient {
+    const client = new RestClient(this.#port, this.#ca, token === undefined ? {} : { token });
+    this.#clients.push(client);
+    return client;
+  }
+
   subject(_face: FaceName, namespace: string): Subject {
-    const as = (token: string | undefined) => {
-      const client = new RestClient(this.#port, this.#ca, token === undefined ? {} : { token });
-      this.#clients.push(client);
-      return client;
-    };
+    const as = (token: string | undefined) => this.#as(token);
     const rest = as(TOKENS.admin);
     const unable = () => Promise.reject(new Error('a kube-apiserver cannot be made to: the case says so'));
     return {
@@ -80,14 +90,30 @@ export class KubeApiserver implements Server {
       at: (resource, name, subresource) => placeOf(namespace, resource, name, subresource),
       skip: () => Promise.resolve(),
       compact: () => compact(this.#etcd.client()),
+      unheard: unable,
+      limited: (limits, work) => this.#limited(limits, work),
       restart: unable,
     };
   }
 
+  async #limited({ mutating = 200 }: Limits, work: (limited: Limited) => Promise<void>): Promise<void> {
+    const flags = ['--enable-priority-and-fairness=false', '--max-mutating-requests-inflight', String(mutating)];
+    const server = await KubeApiserver.#begin(this.#program, this.#etcd, flags);
+    try {
+      await work({ rest: server.#as(TOKENS.admin), viewer: server.#as(TOKENS.viewer) });
+    } finally {
+      await server.#end();
+    }
+  }
+
   async stop(): Promise<void> {
+    await this.#end();
+    await this.#etcd.stop();
+  }
+
+  async #end(): Promise<void> {
     for (const client of this.#clients) client.close();
     await this.#process.stop();
-    await this.#etcd.stop();
   }
 
   async #untilReady(): Promise<void> {

@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { refusal, refusedWith, type ListDoc } from './api.ts';
 import { configMap } from './manifests.ts';
+import { docOf, pathOf } from './rest-api.ts';
 import { hastened, type Case, type Subject } from './subject.ts';
 
 const names = ({ items }: ListDoc) => items.map(({ metadata }) => metadata.name).join(' ');
@@ -232,6 +233,16 @@ export const listCases: readonly Case[] = [
         ['a>x', `unable to parse requirement: values[0]: Invalid value: "x": for 'Gt', 'Lt' operators, the value must be an integer`],
       ] as const) {
         expect(await refusal(api.list(at('configmaps'), { labelSelector }))).toBe(`400 BadRequest: ${problem}`);
+      }
+    },
+  },
+  {
+    name: 'list: numbers that are none',
+    not: { grpc: 'its numbers are typed' },
+    async run({ rest, at }) {
+      for (const query of ['limit=x', 'timeoutSeconds=x', 'watch=1&timeoutSeconds=1s']) {
+        const status = await refusedWith(rest.get(`${pathOf(at('configmaps'))}?${query}`).then(docOf));
+        expect([query, status.code, status.reason]).toEqual([query, 400, 'BadRequest']);
       }
     },
   },

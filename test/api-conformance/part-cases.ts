@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { refusal, refusedWith } from './api.ts';
 import { deployment, pod } from './manifests.ts';
+import { docOf } from './rest-api.ts';
 import type { Case, Subject } from './subject.ts';
 
 const scale = (name: string, replicas: number, metadata: object = {}) => ({ apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name, ...metadata }, spec: { replicas } });
@@ -72,6 +73,51 @@ export const partCases: readonly Case[] = [
         '409 Conflict: Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"',
       );
       expect((await refusedWith(api.create(at('pods', 'ghost', 'binding'), { ...binding('n1'), metadata: { name: 'ghost' } }))).code).toBe(404);
+    },
+  },
+  {
+    name: 'binding: also by itself, beside the pod that it names',
+    async run({ api, at, namespace }) {
+      await api.create(at('pods'), pod('p'));
+      const binding = (name: string, metadata: object = {}) => ({ apiVersion: 'v1', kind: 'Binding', metadata: { name, ...metadata }, target: { kind: 'Node', name: 'n1' } });
+      await api.create(at('bindings'), binding('p'), { dryRun: true });
+      expect((await api.get(at('pods', 'p'))).spec['nodeName'] ?? '').toBe('');
+      const { object } = await api.create(at('bindings'), binding('p', { annotations: { a: 'b' } }));
+      expect(object).toMatchObject({ kind: 'Status', status: 'Success', code: 201 });
+      const bound = await api.get(at('pods', 'p'));
+      expect([bound.spec['nodeName'], bound.metadata.annotations]).toEqual(['n1', { a: 'b' }]);
+      expect(bound.status).toMatchObject({ conditions: [{ type: 'PodScheduled', status: 'True' }] });
+      for (const [sent, message] of [
+        [binding('p'), '409 Conflict: Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"'],
+        [binding('ghost'), '404 NotFound: pods "ghost" not found'],
+        [binding(''), '400 BadRequest: Name parameter required.'],
+        [binding('p', { namespace: `${namespace}-other` }), '400 BadRequest: the namespace of the provided object does not match the namespace sent on the request'],
+      ] as const) {
+        expect(await refusal(api.create(at('bindings'), sent))).toBe(message);
+      }
+      expect(await refusal(api.create(at('pods', 'p', 'binding'), binding('q')))).toBe('400 BadRequest: name in URL does not match name in Binding object');
+      for (const run of [api.list(at('bindings')), api.update(at('bindings'), binding('p')), api.deleteCollection(at('bindings'))]) {
+        expect((await refusedWith(run)).code).toBe(405);
+      }
+      expect((await api.watch(at('bindings')).refused()).code).toBe(405);
+    },
+  },
+  {
+    name: 'binding: its one path, and what discovery and the schemas say of it',
+    not: { grpc: 'it has no paths' },
+    async run({ rest, namespace }) {
+      const path = `/api/v1/namespaces/${namespace}/bindings`;
+      const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p' }, target: { name: 'n1' } };
+      for (const [method, at, code] of [
+        ['GET', path, 405], ['PATCH', path, 405], ['DELETE', path, 405], ['GET', `${path}/p`, 404], ['POST', `${path}/p`, 404], ['PUT', `${path}/p`, 404],
+        ['POST', '/api/v1/bindings', 404], ['GET', '/api/v1/bindings', 404], ['GET', `/api/v1/watch/namespaces/${namespace}/bindings`, 404],
+      ] as const) {
+        expect([method, at, (await rest.request(method, at, method === 'GET' ? {} : { body })).status]).toEqual([method, at, code]);
+      }
+      const resources = docOf(await rest.get('/api/v1'))['resources'] as readonly { readonly name: string }[]; // an APIResourceList
+      expect(resources.find(({ name }) => name === 'bindings')).toEqual({ name: 'bindings', singularName: 'binding', namespaced: true, kind: 'Binding', verbs: ['create'] });
+      const { paths } = JSON.parse((await rest.get('/openapi/v3/api/v1')).text) as { paths: Readonly<Record<string, Readonly<Record<string, unknown>>>> };
+      expect(Object.keys(paths['/api/v1/namespaces/{namespace}/bindings']!).sort()).toEqual(['parameters', 'post']);
     },
   },
   {

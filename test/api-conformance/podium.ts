@@ -4,6 +4,7 @@
  */
 import { parseTokenFile } from '../../src/api/access/token-file.ts';
 import { RestFace } from '../../src/api/rest/face.ts';
+import type { RestLimits } from '../../src/api/rest/limits.ts';
 import { ApiServer } from '../../src/api/server.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
@@ -15,8 +16,9 @@ import { authority, type Issued } from '../grpc/authority.ts';
 import type { Api } from './api.ts';
 import { GrpcApi } from './grpc-api.ts';
 import { RestApi } from './rest-api.ts';
+import { severable, type SeverableStore } from './severable-store.ts';
 import { SkippingClock } from './skipping-clock.ts';
-import { placeOf, type Subject, type Trait, type User } from './subject.ts';
+import { placeOf, type Limited, type Limits, type Subject, type Trait, type User } from './subject.ts';
 
 export type FaceName = 'rest' | 'grpc';
 
@@ -39,13 +41,13 @@ interface Certificates {
 export class PodiumServer implements Server {
   readonly faces = ['rest', 'grpc'] as const;
   readonly #clock: SkippingClock;
-  readonly #store: StoreClient;
+  readonly #store: SeverableStore;
   readonly #certificates: Certificates;
   readonly #clients: { close(): void }[] = [];
   #run: Run | undefined;
 
   private constructor(store: StoreClient, clock: SkippingClock, certificates: Certificates) {
-    this.#store = store;
+    this.#store = severable(store);
     this.#clock = clock;
     this.#certificates = certificates;
   }
@@ -54,7 +56,7 @@ export class PodiumServer implements Server {
     const { ca, issue } = await authority();
     const users = { admin: await issue('admin', 'system:masters'), viewer: await issue('viewer', 'viewers') };
     const server = new PodiumServer(store, clock, { ca, server: await issue('apiserver'), users });
-    await server.#begin();
+    server.#run = await server.#begin();
     return server;
   }
 
@@ -70,10 +72,12 @@ export class PodiumServer implements Server {
       restAs: (token: string | undefined) => this.restAs(token),
       at: (resource: string, name?: string, subresource?: string) => placeOf(namespace, resource, name, subresource),
       skip: (ms: number) => this.#clock.skip(ms),
-      compact: () => compact(this.#store),
+      compact: () => compact(this.#store.client),
+      unheard: <T>(work: () => Promise<T>) => this.#store.severed(work),
+      limited: (limits: Limits, work: (limited: Limited) => Promise<void>) => this.#limited(limits, work),
       restart: async () => {
         await this.#end();
-        await this.#begin();
+        this.#run = await this.#begin();
         Object.assign(self, { rest: this.restAs(TOKENS.admin), api: this.#api(face, 'admin'), viewer: this.#api(face, 'viewer') });
       },
     };
@@ -104,29 +108,47 @@ export class PodiumServer implements Server {
     return this.#run;
   }
 
-  async #begin(): Promise<void> {
+  async #limited({ mutating, watches }: Limits, work: (limited: Limited) => Promise<void>): Promise<void> {
+    const limits = { ...(mutating === undefined ? {} : { mutatingInFlightMax: mutating }), ...(watches === undefined ? {} : { watchesMax: watches }) };
+    const run = await this.#begin(limits);
+    const as = (user: User) => new RestClient(run.restPort, this.#certificates.ca, { token: TOKENS[user] });
+    const [rest, viewer] = [as('admin'), as('viewer')];
+    try {
+      await work({ rest, viewer });
+    } finally {
+      rest.close();
+      viewer.close();
+      await endOf(run);
+    }
+  }
+
+  async #begin(limits: Partial<RestLimits> = {}): Promise<Run> {
     const { ca, server: own } = this.#certificates;
     const connectToNode = () => {
       throw new Error('there are no nodes');
     };
     const clock = this.#clock;
     const access = { tokens: [parseTokenFile(TOKEN_FILE, 'tokens.csv')] };
-    const apiServer = new ApiServer({ clock, random: seededRandom('api'), log, storeClient: this.#store, connectToNode, access });
+    const apiServer = new ApiServer({ clock, random: seededRandom('api'), log, storeClient: this.#store.client, connectToNode, access });
     apiServer.start();
     await apiServer.ready();
-    const face = new RestFace({ apiServer, tls: { ...own, clientCa: ca }, clock, random: seededRandom('rest'), log, programVersion: '0.1.0' });
+    const face = new RestFace({ apiServer, tls: { ...own, clientCa: ca }, clock, random: seededRandom('rest'), log, programVersion: '0.1.0', limits });
     const grpc = new LeanServer({ log, services: apiServer.services, tls: { ca, ...own, requireClientCertificate: true } });
     const [grpcPort] = await grpc.listen(['127.0.0.1:0']);
-    this.#run = { apiServer, face, grpc, restPort: await face.listen('127.0.0.1:0'), grpcPort: grpcPort! };
+    return { apiServer, face, grpc, restPort: await face.listen('127.0.0.1:0'), grpcPort: grpcPort! };
   }
 
   async #end(): Promise<void> {
-    const { apiServer, face, grpc } = this.#running;
+    const run = this.#running;
     this.#run = undefined;
     for (const client of this.#clients.splice(0)) client.close();
-    await Promise.all([face.stop(), grpc.stop(0)]);
-    await apiServer.stop();
+    await endOf(run);
   }
+}
+
+async function endOf({ apiServer, face, grpc }: Run): Promise<void> {
+  await Promise.all([face.stop(), grpc.stop(0)]);
+  await apiServer.stop();
 }
 
 interface Run {

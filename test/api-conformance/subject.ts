@@ -32,8 +32,25 @@ export interface Subject {
   skip(ms: number): Promise<void>;
   /** The store forgets all revisions before the present one; answers it. */
   compact(): Promise<number>;
+  /** What `work` does the server hears of only when it is done: until then its watches of the store are cut off. */
+  unheard<T>(work: () => Promise<T>): Promise<T>;
+  /** Another server on the same store that takes less at a time; it goes when `work` is done. */
+  limited(limits: Limits, work: (limited: Limited) => Promise<void>): Promise<void>;
   /** Another server in the place of this one, on the same store. */
   restart(): Promise<void>;
+}
+
+export interface Limits {
+  /** Writes at work at a time. */
+  readonly mutating?: number;
+  /** Open watches. */
+  readonly watches?: number;
+}
+
+/** REST alone. */
+export interface Limited {
+  readonly rest: RestClient;
+  readonly viewer: RestClient;
 }
 
 export interface Case {
@@ -50,8 +67,10 @@ const GROUPS: Readonly<Record<string, string>> = {
   roles: 'rbac.authorization.k8s.io', rolebindings: 'rbac.authorization.k8s.io', clusterroles: 'rbac.authorization.k8s.io',
   priorityclasses: 'scheduling.k8s.io', storageclasses: 'storage.k8s.io', horizontalpodautoscalers: 'autoscaling',
   certificatesigningrequests: 'certificates.k8s.io',
+  selfsubjectaccessreviews: 'authorization.k8s.io', subjectaccessreviews: 'authorization.k8s.io', localsubjectaccessreviews: 'authorization.k8s.io',
+  selfsubjectrulesreviews: 'authorization.k8s.io', selfsubjectreviews: 'authentication.k8s.io', tokenreviews: 'authentication.k8s.io',
 };
-const CLUSTER_SCOPED: ReadonlySet<string> = new Set(['namespaces', 'nodes', 'persistentvolumes', 'clusterroles', 'priorityclasses', 'storageclasses', 'certificatesigningrequests']);
+const CLUSTER_SCOPED: ReadonlySet<string> = new Set(['namespaces', 'nodes', 'persistentvolumes', 'clusterroles', 'priorityclasses', 'storageclasses', 'certificatesigningrequests', 'selfsubjectaccessreviews', 'subjectaccessreviews', 'selfsubjectrulesreviews', 'selfsubjectreviews', 'tokenreviews']);
 
 export function placeOf(namespace: string, resource: string, name = '', subresource = ''): At {
   const version = resource === 'horizontalpodautoscalers' ? 'v2' : 'v1';

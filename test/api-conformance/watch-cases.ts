@@ -1,6 +1,6 @@
 /** Watches: from each kind of version, selectors that objects enter and leave, the state to begin with, and their end. */
 import { expect } from 'vitest';
-import { lineOf, textOf, type ApiWatch, type Frame } from './api.ts';
+import { lineOf, statusOf, textOf, type ApiWatch, type Frame } from './api.ts';
 import { configMap, pod } from './manifests.ts';
 import { hastened, type Case, type Subject } from './subject.ts';
 
@@ -103,6 +103,39 @@ const fromVersion: readonly Case[] = [
       const status = await api.watch(at('configmaps'), { resourceVersion: '1' }).refused();
       expect([status.code, status.reason]).toEqual([410, 'Expired']);
       expect(status.message).toMatch(/^too old resource version: 1 \(\d+\)$/);
+    },
+  },
+  {
+    name: 'watch: what the store forgets before the server has heard of it ends a watch with Expired, whatever it shows',
+    not: { 'kube-apiserver': 'it ends such a watch without a word, and tells who resumes' },
+    async run(subject) {
+      const { api, at } = subject;
+      await create(subject, 'a');
+      const watches = [
+        api.watch(at('configmaps'), { resourceVersion: await versionOf(subject) }),
+        api.watch(at('configmaps', 'b'), { allowWatchBookmarks: true, resourceVersion: await versionOf(subject) }),
+        api.watchTable(at('configmaps'), { resourceVersion: await versionOf(subject) }),
+      ];
+      await create(subject, 'b');
+      for (const watch of watches) expect((await watch.event()).type).toBe('ADDED');
+      await subject.unheard(async () => {
+        for (const name of ['c', 'd']) await create(subject, name);
+        await subject.compact();
+      });
+      for (const watch of watches) {
+        const { type, object } = await hastened(subject, watch.event());
+        const { code, reason, message } = statusOf(object);
+        expect([type, code, reason]).toEqual(['ERROR', 410, 'Expired']);
+        expect(message).toContain('too old');
+        expect(await watch.next()).toBeUndefined();
+      }
+      // Whoever lists anew has all of it, and goes on.
+      const { items, resourceVersion } = await api.list(at('configmaps'));
+      expect(items.map(({ metadata }) => metadata.name)).toEqual(['a', 'b', 'c', 'd']);
+      const again = api.watch(at('configmaps'), { resourceVersion });
+      await create(subject, 'e');
+      expect(await hastened(subject, again.take(1))).toEqual(['ADDED e']);
+      again.close();
     },
   },
   {

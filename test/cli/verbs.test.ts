@@ -72,6 +72,15 @@ describe('apply', () => {
     expect(await run('apply -f -', hello('v2'))).toBe('deployment.apps/hello configured\nservice/hello unchanged\n');
   });
 
+  test('apply: what was applied is noted as kubectl notes it', async () => {
+    const { run } = await openTerminal();
+    await run('apply -f -', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: noted}\ndata: {b: "<x> & y", a: "0644"}\n');
+    const { metadata } = JSON.parse(await run('get cm noted -o json')) as { metadata: { annotations: Record<string, string> } };
+    // By kubectl 1.34, of the same manifest.
+    const noted = '{"apiVersion":"v1","data":{"a":"0644","b":"\\u003cx\\u003e \\u0026 y"},"kind":"ConfigMap","metadata":{"annotations":{},"name":"noted","namespace":"default"}}\n';
+    expect(metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']).toBe(noted);
+  });
+
   test('takes away what the manifest no longer says, and leaves what others set', async () => {
     await run('apply -f -', hello('v1', ', { name: OLD, value: gone }'));
     await run('scale deploy/hello --replicas=5');

@@ -98,11 +98,11 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   }
 
   /** A TokenRequest for the account: the same with its status. */
-  async request(ref: Ref, body: unknown): Promise<KubeObject> {
+  async request(ref: Ref, request: KubeObject): Promise<KubeObject> {
     const sign = this.#signer?.sign;
     if (sign === undefined) throw new ApiError('ServiceUnavailable', 'this API server has no key to sign tokens of service accounts with');
     const account = await this.#options.get({ ...ref, subresource: '' }, '');
-    const { audiences, expirationSeconds, boundObjectRef } = decodeRequest(body);
+    const { audiences, expirationSeconds, boundObjectRef } = decodeRequest(request);
     const bound = boundObjectRef === undefined ? undefined : await this.#boundObject(ref, boundObjectRef);
     const iat = Math.floor(this.#options.clock.wall() / 1000);
     const exp = iat + expirationSeconds;
@@ -216,21 +216,21 @@ interface BoundObjectRef {
   readonly uid: string;
 }
 
-function decodeRequest(body: unknown) {
-  if (!isRecord(body)) throw badRequest('the body of the request is not an object');
-  const spec = isRecord(body['spec']) ? body['spec'] : {};
-  const { audiences = [], expirationSeconds = LIFETIME_SECONDS, boundObjectRef } = spec;
-  if (!Array.isArray(audiences) || audiences.some((one) => typeof one !== 'string')) throw badRequest('TokenRequest.spec.audiences: expected a list of strings');
-  if (typeof expirationSeconds !== 'number' || !Number.isInteger(expirationSeconds)) throw badRequest('TokenRequest.spec.expirationSeconds: expected a whole number');
+/** Of a request whose types have been seen. */
+function decodeRequest(request: KubeObject) {
+  const { audiences = [], expirationSeconds = LIFETIME_SECONDS, boundObjectRef } = (request['spec'] ?? {}) as Partial<TokenRequestSpec>;
   const field = 'spec.expirationSeconds';
   if (expirationSeconds < LIFETIME_SECONDS_MIN) throw invalidObject(INFO, '', [invalid(field, expirationSeconds, 'may not specify a duration less than 10 minutes')]);
   if (expirationSeconds > LIFETIME_SECONDS_MAX) throw invalidObject(INFO, '', [invalid(field, expirationSeconds, 'may not specify a duration larger than 2^32 seconds')]);
-  const texts: readonly string[] = audiences.map(String);
-  return { audiences: texts, expirationSeconds, boundObjectRef: boundObjectRef === undefined || boundObjectRef === null ? undefined : decodeBound(boundObjectRef) };
+  return { audiences, expirationSeconds, boundObjectRef: boundObjectRef === undefined ? undefined : decodeBound(boundObjectRef) };
 }
 
-function decodeBound(value: unknown): BoundObjectRef {
-  if (!isRecord(value)) throw badRequest('TokenRequest.spec.boundObjectRef: expected an object');
-  const text = (field: string) => (typeof value[field] === 'string' ? value[field] : '');
-  return { kind: text('kind'), apiVersion: text('apiVersion'), name: text('name'), uid: text('uid') };
+interface TokenRequestSpec {
+  readonly audiences: readonly string[];
+  readonly expirationSeconds: number;
+  readonly boundObjectRef: Partial<BoundObjectRef>;
+}
+
+function decodeBound({ kind = '', apiVersion = '', name = '', uid = '' }: Partial<BoundObjectRef>): BoundObjectRef {
+  return { kind, apiVersion, name, uid };
 }

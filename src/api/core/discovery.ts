@@ -127,8 +127,8 @@ export function apiResourceList(served: readonly ServedResource[], group: string
       name: `${info.resource}/${name}`,
       singularName: '',
       namespaced: info.namespaced,
-      group: body.group,
-      version: body.version,
+      // What is of another version says so.
+      ...(body.group === group && body.version === version ? {} : { group: body.group, version: body.version }),
       kind: body.kind,
       verbs: subVerbs,
     })),

@@ -233,9 +233,10 @@ export function planDeletion(kind: Kind, old: KubeObject, deletion: Deletion): D
   const { deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
   if (deletionTimestamp === undefined) {
     object.metadata.deletionTimestamp = deletion.formatTime(deletion.wallMs + graceSeconds * 1000);
-    object.metadata.deletionGracePeriodSeconds = graceSeconds;
     if (object.metadata.generation !== undefined) object.metadata.generation++;
+    // A namespace has no time of grace, not even none.
     if (kind.info.kind === 'Namespace') object['status'] = { ...(old['status'] as object | undefined), phase: 'Terminating' };
+    else object.metadata.deletionGracePeriodSeconds = graceSeconds;
   } else if (kind.graceSeconds !== undefined && graceSeconds < (deletionGracePeriodSeconds ?? 0) && deletion.gracePeriodSeconds !== undefined) {
     // Only ever sooner: the time that was left is cut, counted from when the deletion began.
     const beganMs = Date.parse(deletionTimestamp) - (deletionGracePeriodSeconds ?? 0) * 1000;

@@ -61,9 +61,10 @@ export function lastAppliedText(config: Annotated): string {
   return `${sortedJson({ ...config, metadata: metadata.annotations === undefined ? metadata : { ...metadata, annotations } })}\n`;
 }
 
-/** As Go writes maps. */
+/** As Go writes maps, and texts that might come to stand in a page. */
 function sortedJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
+  const json = JSON.stringify(value, (_key, item: unknown) =>
     isRecord(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item,
   );
+  return json.replace(/[<>&\u2028\u2029]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

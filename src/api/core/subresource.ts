@@ -1,7 +1,7 @@
 /** Subresources that are views of an object: `scale`, and what `binding` does to a pod. */
 import type { Binding, Pod } from 'kubernetes-types/core/v1.js';
 import { badRequest, conflict, invalid, invalidObject, notSupported, required } from '../../kube/errors.ts';
-import { apiVersionOf } from '../../kube/resources.ts';
+import { apiVersionOf, type ResourceInfo } from '../../kube/resources.ts';
 import { formatSelector, type LabelSelector } from '../../kube/selector.ts';
 import { withCondition } from '../../kube/conditions.ts';
 import { cloneJson, isRecord, typed, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
@@ -55,11 +55,30 @@ export function withScale(kind: Kind, object: KubeObject, scale: KubeObject): Ku
   return scaled;
 }
 
+/** A binding may also be created by itself, beside the pod that it names. Undefined: it is something else that is asked for. */
+export function podOfBinding<R extends BoundRef>(ref: R): R | undefined {
+  const isBinding = ref.group === '' && ref.version === 'v1' && ref.resource === BINDINGS;
+  return isBinding && ref.subresource === '' ? { ...ref, resource: 'pods', subresource: 'binding' } : undefined;
+}
+
+interface BoundRef {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  readonly subresource: string;
+}
+
+export const BINDINGS = 'bindings';
+
+export const BINDINGS_INFO: ResourceInfo = {
+  ...BINDING, resource: BINDINGS, singular: 'binding', shortNames: [], namespaced: true, categories: [],
+};
+
 export function decodeBinding(body: unknown, validation: FieldValidation): KubeObject {
   if (!isRecord(body)) throw badRequest('the body of the request is not an object');
   const binding = decodeAs(BINDING, 'V1Binding', body, validation);
   const { target } = typed<Binding>(binding);
-  const info = { ...BINDING, resource: 'bindings' };
+  const info = { ...BINDING, resource: BINDINGS };
   if (target?.kind !== undefined && target.kind !== '' && target.kind !== 'Node') {
     throw invalidObject(info, binding.metadata.name, [notSupported('target.kind', target.kind, ['Node', '<empty>'])]);
   }

@@ -116,7 +116,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
         const ref = refToChange(request.ref);
         return admission.unary(context, 'create', ref, async (user) => {
           const { body, duplicates } = decodeObject(object);
-          if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user }), warnings: [] }, encoding);
+          if (reviews.has(ref)) return written({ object: await reviews.create(ref, body, { user, ...validationOf(request.fieldValidation) }), warnings: [] }, encoding);
           return written(await registry.create(ref, body, { user, dryRun, fieldManager, duplicates, ...validationOf(request.fieldValidation) }), encoding);
         });
       },

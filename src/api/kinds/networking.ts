@@ -186,6 +186,7 @@ export const ipAddresses: Kind = {
   model: 'V1IPAddress',
   hasGeneration: false,
   checkName: checkIp,
+  hasAgeColumn: false,
   validate: (object) => ('parentRef' in (object['spec'] as object) ? [] : [required('spec.parentRef')]),
   columns: [
     column('ParentRef', (object) => {

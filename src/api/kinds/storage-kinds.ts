@@ -8,7 +8,7 @@ import { validateSelector } from '../../kube/selector.ts';
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { checked, findDuplicates, IMMUTABLE, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
-import { age, column, shown, textAt, wide, type Kind } from './kind.ts';
+import { age, column, createdAt, shown, textAt, wide, type Kind } from './kind.ts';
 
 const plain = { subresources: [], hasGeneration: false, checkName: checkDnsSubdomain, selectableFields: {} } as const;
 
@@ -191,7 +191,8 @@ export const csiStorageCapacities: Kind = {
   model: 'V1CSIStorageCapacity',
   updatesNeedVersion: true,
   validate: (object) => checked('storageClassName', textAt(object, 'storageClassName'), checkDnsSubdomain(textAt(object, 'storageClassName'))),
-  columns: [column('StorageClassName', (object) => textAt(object, 'storageClassName')), column('Capacity', (object) => textAt(object, 'capacity'))],
+  columns: [createdAt],
+  hasAgeColumn: false,
 };
 
 export const volumeAttachments: Kind = {

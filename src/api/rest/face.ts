@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { servedResources, type ServedResource } from '../core/discovery.ts';
+import { BINDINGS_INFO } from '../core/subresource.ts';
 import { OpenApiDocuments } from '../openapi.ts';
 import type { ApiServer } from '../server.ts';
 import { Documents, type Check, type VersionInfo } from './documents.ts';
@@ -66,7 +67,7 @@ export class RestFace {
         if (end === 'slow' || end === 'stalled') log.info({ resource, namespace, end }, 'rest: a watch is closed');
       },
     });
-    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...usages.served]));
+    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...usages.served, { info: BINDINGS_INFO, verbs: ['create'], subresources: [] }]));
     const documents = new Documents({
       served,
       openApi: new OpenApiDocuments({ served, serverVersion: version.gitVersion }),

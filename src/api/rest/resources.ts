@@ -10,6 +10,7 @@ import type { Ref, Registry, WriteOptions } from '../registry.ts';
 import type { Reviews } from '../reviews.ts';
 import type { Usages } from '../usage.ts';
 import { jsonBytes } from '../watch-cache.ts';
+import { podOfBinding } from '../core/subresource.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
 import { parseBody, type ParsedBody } from './body.ts';
 import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
@@ -48,12 +49,13 @@ export class ResourceFace {
     this.#encoders = new EventEncoders(options.world.clock);
   }
 
-  async serve(exchange: Exchange, { ref }: ResourceRoute, verb: Verb): Promise<void> {
+  async serve(exchange: Exchange, { ref, isWatchPath }: ResourceRoute, verb: Verb): Promise<void> {
     const { registry, reviews, usages } = this.#options;
     const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
     if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);
     if (usages.has(ref)) return this.#usage(exchange, ref, verb);
+    if (podOfBinding(ref) !== undefined) return this.#bind(exchange, { ref, isWatchPath }, verb);
     const kind = registry.kindOf(ref);
     checkPlace(kind, ref, verb);
     if (ref.group === '' && path === 'pods/log') return this.#log(exchange, ref, verb);
@@ -148,6 +150,13 @@ export class ResourceFace {
     await this.#answer(exchange, ref, negotiated, { code: 201, object: written.object });
   }
 
+  /** What has no name and is nowhere read has one path. */
+  async #bind(exchange: Exchange, { ref, isWatchPath }: Pick<ResourceRoute, 'ref' | 'isWatchPath'>, verb: Verb): Promise<void> {
+    if (ref.name !== '' || ref.namespace === '' || isWatchPath) throw unknownResource();
+    if (verb !== 'create') throw methodNotAllowed();
+    return this.#create(exchange, ref);
+  }
+
   async #update(exchange: Exchange, ref: Ref): Promise<void> {
     if (ref.name === '') throw methodNotAllowed();
     const negotiated = negotiate(exchange.headers['accept'], { shapes: 'all' });
@@ -195,8 +204,8 @@ export class ResourceFace {
   async #review(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
     if (verb !== 'create') throw methodNotAllowed();
     const { format } = negotiate(exchange.headers['accept'], { shapes: 'all' });
-    writeOptions(exchange.query, 'CreateOptions');
-    const object = await this.#options.reviews.create(ref, (await bodyOf(exchange)).body, { user: exchange.user });
+    const { fieldValidation } = writeOptions(exchange.query, 'CreateOptions');
+    const object = await this.#options.reviews.create(ref, (await bodyOf(exchange)).body, { user: exchange.user, fieldValidation });
     await exchange.reply.send(201, object, format);
   }
 

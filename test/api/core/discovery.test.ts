@@ -10,7 +10,7 @@ test('subresources say what is sent to them: drain looks for policy/v1 Eviction 
   expect(row('pods')).toMatchObject({ kind: 'Pod', namespaced: true, singularName: 'pod', shortNames: ['po'], categories: ['all'] });
   expect(row('pods')?.verbs).toEqual(['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']);
   expect(row('pods/eviction')).toMatchObject({ group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] });
-  expect(row('pods/binding')).toMatchObject({ group: '', version: 'v1', kind: 'Binding', verbs: ['create'] });
+  expect(row('pods/binding')).toEqual({ name: 'pods/binding', singularName: '', namespaced: true, kind: 'Binding', verbs: ['create'] });
   expect(row('pods/log')).toMatchObject({ kind: 'Pod', verbs: ['get'] });
   expect(row('serviceaccounts/token')).toMatchObject({ group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' });
   const apps = apiResourceList(served, 'apps', 'v1') as typeof list;

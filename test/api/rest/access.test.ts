@@ -96,6 +96,10 @@ test('a service account`s token is good for its time, its audience, and as long 
   expect((await client({ token }).get('/api')).status).toBe(401);
   await api.create(ref('serviceaccounts'), { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'robot' } });
   expect((await client({ token }).get('/api')).status).toBe(401);
+  // As kubectl 1.30 asks.
+  const unsaid = await request({ audiences: null, boundObjectRef: null, expirationSeconds: null });
+  expect([unsaid.status, unsaid.body.spec]).toEqual([201, { audiences: ['https://issuer.test'], expirationSeconds: 3600, boundObjectRef: null }]);
+  expect(refusalOf(await request({ audiences: 'x' }))).toContain('400 BadRequest: TokenRequest in version "v1" cannot be handled as a TokenRequest: json: cannot unmarshal string');
   const brief = await tokenOf({ expirationSeconds: 600 });
   expect((await client({ token: brief }).get('/api')).status).toBe(200);
   await clock.advance(601_000);

@@ -51,12 +51,12 @@ test('a collection is deleted by its selector', async () => {
 
 test('bodies may be YAML or protobuf; answers are YAML for those who ask', async () => {
   const client = (await startRest()).client();
-  const yaml = Buffer.from('apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  a: "1"\n');
+  const yaml = Buffer.from('apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: why\ndata:\n  a: "1"\n');
   expect((await client.request('POST', CONFIG_MAPS, { bytes: yaml, type: 'application/yaml' })).body.data).toEqual({ a: '1' });
   const sent = Buffer.from('azhzAAoPCgJ2MRIJQ29uZmlnTWFwEicKEgoCY20SABoAIgAqADIAOABCABIGCgFhEgExEgkKBWVtcHR5EgAaACIA', 'base64');
   const created = await client.request('POST', CONFIG_MAPS, { bytes: sent, type: 'application/vnd.kubernetes.protobuf', headers: { accept: 'application/vnd.kubernetes.protobuf,application/json' } });
   expect([created.status, created.body.data]).toEqual([201, { a: '1', empty: '' }]);
-  const read = await client.get(`${CONFIG_MAPS}/y`, { accept: 'application/yaml' });
+  const read = await client.get(`${CONFIG_MAPS}/why`, { accept: 'application/yaml' });
   expect(read.headers['content-type']).toBe('application/yaml');
   expect(parse(read.text)).toMatchObject({ kind: 'ConfigMap', data: { a: '1' } });
   expect(parse((await client.get(CONFIG_MAPS, { accept: 'application/yaml' })).text)).toMatchObject({ kind: 'ConfigMapList', items: [{}, {}] });

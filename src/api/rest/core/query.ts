@@ -52,6 +52,8 @@ const FIELD_VALIDATIONS: readonly FieldValidation[] = ['Ignore', 'Strict', 'Warn
 export function listOptions(query: Parameters): ListOptions {
   const text = (name: string) => query.get(name) ?? '';
   if (query.has('sendInitialEvents')) refuseInitialEventsOfList();
+  // A list has none, and all the same it must be one.
+  numberOf(query, 'timeoutSeconds');
   return {
     labelSelector: text('labelSelector'),
     fieldSelector: text('fieldSelector'),
