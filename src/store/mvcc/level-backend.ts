@@ -150,10 +150,18 @@ async function* scanDatabase(
     highWaterMarkBytes: SLICE_BYTES_MAX,
     snapshot,
   });
+  const read = () => {
+    const entries = iterator.nextv(SLICE_ROWS_MAX);
+    entries.catch(() => undefined); // told to who takes it, if anybody does
+    return entries;
+  };
+  // Read while the slice before it is used: LevelDB reads in a thread of its own.
+  let next = read();
   try {
     for (;;) {
-      const entries = await iterator.nextv(SLICE_ROWS_MAX);
+      const entries = await next;
       if (entries.length === 0) return;
+      next = read();
       yield entries.map(([key, value]) => ({ key: toLatin1(key), value }));
     }
   } finally {
