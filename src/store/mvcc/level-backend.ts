@@ -8,6 +8,7 @@
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Level } from 'level';
 import { assert } from '../../base/assert.ts';
 import { toLatin1 } from '../../base/bytes.ts';
@@ -23,9 +24,12 @@ import type {
 } from './backend.ts';
 import { ALL_ROWS } from './core/revision.ts';
 
+/** Bytes of a batch that are handed to LevelDB in one turn of the loop, an operation counted as so many: a millisecond or two. */
+const HANDED_OVER_MAX = 512 * 1024;
+const OP_WEIGHT = 512;
 const SLICE_ROWS_MAX = 500;
-/** LevelDB ends a slice early at this size; its default of 16 KiB would make the slices of a large scan tiny. */
-const SLICE_BYTES_MAX = 1024 * 1024;
+/** LevelDB ends a slice early at this size: what a turn of the loop can send on. Its default of 16 KiB would make them tiny. */
+const SLICE_BYTES_MAX = 256 * 1024;
 
 type Database = Level<Buffer, Uint8Array>;
 type DatabaseSnapshot = ReturnType<Database['snapshot']>;
@@ -74,7 +78,13 @@ class LevelBackend implements Backend {
     // Not `database.batch(array)`: it copies every operation with all options, at ten times the cost.
     const batch = this.#database.batch();
     try {
+      let weight = 0;
       for (const op of ops) {
+        weight += op.type === 'put' ? OP_WEIGHT + op.value.length : OP_WEIGHT;
+        if (weight > HANDED_OVER_MAX) {
+          await nextTurn();
+          weight = 0;
+        }
         if (op.type === 'put') batch.put(encodeKey(op.key), op.value);
         else batch.del(encodeKey(op.key));
       }

@@ -29,6 +29,23 @@ test('compact() gives back the space of deleted rows, while reads and writes go 
   expect(backend.get(keys[1]!)).toBeUndefined();
 });
 
+test('batch() of many rows gives others their turn, and lands whole or not at all', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'podium-level-'));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  const backends = levelBackends(root);
+  const first = await backends.open('db');
+  const keys = Array.from({ length: 10_000 }, (_, at) => `v${String(at).padStart(6, '0')}`);
+  const batch = first.batch(keys.map((key) => ({ type: 'put', key, value: Uint8Array.of(1) })));
+  const outcome = batch.then(() => 'landed', () => 'refused');
+  await first.close();
+  expect(await outcome).toBe('refused');
+  const second = await backends.open('db');
+  onTestFinished(() => second.close());
+  expect(keys.filter((key) => second.get(key) !== undefined)).toEqual([]);
+  await second.batch(keys.map((key) => ({ type: 'put', key, value: Uint8Array.of(1) })));
+  expect(keys.filter((key) => second.get(key) === undefined)).toEqual([]);
+});
+
 test('sizeBytes() while tables are merged counts what it holds once, though old and new ones lie there', async () => {
   const root = mkdtempSync(join(tmpdir(), 'podium-level-'));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));
