@@ -25,7 +25,9 @@ export async function identify(
   const found = await Wal.identityOf(world.disk, WAL_DIR);
   if (flags.initialClusterState === 'new') {
     if (found === undefined) requireOneOfThisName(flags);
-    return { clusterId: flags.clusterId, id: flags.id, initialMembers };
+    // Its own log, though the flags may name others by now: they said who begins, and members have come and gone since.
+    const clusterId = found?.memberId === flags.id ? found.clusterId : flags.clusterId;
+    return { clusterId, id: flags.id, initialMembers };
   }
   if (found !== undefined) return { clusterId: found.clusterId, id: found.memberId, initialMembers: [] };
   await Wal.requireNone(world.disk, WAL_DIR);

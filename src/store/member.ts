@@ -30,6 +30,7 @@ import { MEMBER_DEFAULTS, type MemberConfig, type MemberWorld } from './member-c
 import { MemberRemovedError, Membership } from './membership/membership.ts';
 import { AS_STORE, encodeProposal, type Command } from './mvcc/command.ts';
 import type { Revision } from './mvcc/core/revision.ts';
+import type { OpResult } from './mvcc/core/txn.ts';
 import { Flusher } from './mvcc/flusher.ts';
 import { openSnapshot, restoreSnapshot, type OpenSnapshot } from './mvcc/snapshot.ts';
 import { type RaftStatus } from './raft/core/raft.ts';
@@ -37,7 +38,7 @@ import type { ConfChange, ConfState, Entry, LogIndex, MemberId, SnapshotMeta, So
 import { Proposals } from './proposals.ts';
 import { RaftNode, type PreparedState, type StateSnapshot } from './raft/node.ts';
 import { StoreError } from './rpc/errors.ts';
-import { StateMachine, type CommandOutcome } from './state-machine.ts';
+import { StateMachine, type CommandOutcome, type CommandResult } from './state-machine.ts';
 
 const REFUSED_BY_RAFT = {
   'not-leader': 'not-leader',
@@ -359,7 +360,7 @@ export class Member {
   #apply(entry: Entry): void {
     const now = this.isLeader ? this.#world.clock.monotonic() : undefined;
     const { id, outcome } = this.#machine.apply(entry, now);
-    this.#quota.wrote(entry.data.length);
+    this.#quota.wrote(entry.data.length, outcome.ok && takesSpace(outcome.result));
     if (outcome.ok && outcome.result.kind === 'member-change') this.membership.follow();
     if (outcome.ok && outcome.result.kind === 'compaction') this.compactionHashes.compacted();
     if (outcome.ok && outcome.result.kind === 'alarm') this.#fullDisk.alarmed(this.#hasNoSpaceAlarm());
@@ -517,4 +518,10 @@ export class Member {
     void this.#node.stop();
     this.#config.onFatal(error);
   }
+}
+
+/** As the quota sees it: whether the state is larger for it by what a client sent. */
+function takesSpace(result: CommandResult | OpResult): boolean {
+  if (result.kind === 'txn') return result.results.some(takesSpace);
+  return result.kind === 'put' || result.kind === 'lease-grant';
 }

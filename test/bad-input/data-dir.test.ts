@@ -2,7 +2,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { describeError, UserError } from '../../src/base/errors.ts';
 import { makeDataDir, requireCluster } from '../../src/cluster/data-dir.ts';
 import { up } from '../../src/cli/up.ts';
@@ -25,12 +25,13 @@ afterEach(async () => {
 });
 
 /** A member of a cluster of its own. Two of one `peer` are the same member. */
-async function start(dataDir: string, peer: number, listen?: readonly number[]): Promise<RunningStore> {
+async function start(dataDir: string, peer: number, listen?: readonly number[], more: readonly string[] = []): Promise<RunningStore> {
   const [clients, peers] = listen ?? (await freePorts(2));
   const url = (port: number | undefined) => `http://127.0.0.1:${port}`;
   const flags = parseStoreFlags([
     ...['--name', 'm1', '--data-dir', dataDir, '--log-level', 'error', '--initial-advertise-peer-urls', url(peer)],
     ...['--listen-client-urls', url(clients), '--listen-peer-urls', url(peers)],
+    ...more,
   ]);
   const store = await startStore(flags, () => {});
   running.push(store);
@@ -78,9 +79,20 @@ test('a second process on a data directory is refused, and leaves the log of the
 test('data of another member or cluster is refused, with whose it is and what to do', async () => {
   const dataDir = await oldData('m1', 1);
   expect(await refusal(start(dataDir, 2))).toMatch(
-    /^the data directory .*\/m1 cannot be used: member\/wal: the log belongs to member [0-9a-f]+ of cluster [0-9a-f]+, this is member [0-9a-f]+ of cluster [0-9a-f]+: start it with the data directory, --name and --initial-cluster that it had, or give it an empty data directory\.$/,
+    /^the data directory .*\/m1 cannot be used: member\/wal: the log belongs to member [0-9a-f]+ of cluster [0-9a-f]+, this is member [0-9a-f]+ of cluster [0-9a-f]+: start it with the data directory, --name and --initial-cluster that it had \(a member that was added: --initial-cluster-state=existing\), or give it an empty data directory\.$/,
   );
   await start(dataDir, 1);
+});
+
+test('a member goes on from its data though --initial-cluster names others, too, as in etcd', async () => {
+  const dataDir = await oldData('m1', 1);
+  const others = 'm1=http://127.0.0.1:1,m2=http://127.0.0.1:2,m3=http://127.0.0.1:3';
+  const [clients, peers] = await freePorts(2);
+  await start(dataDir, 1, [clients!, peers!], ['--initial-cluster', others]);
+  const client = channelStoreClient({ channels: [connect({ addresses: [`127.0.0.1:${clients}`] })] });
+  onTestFinished(() => client.close());
+  const { kvs } = await vi.waitFor(() => client.range({ key: Buffer.from('a') }), { timeout: 10_000 });
+  expect(kvs.length).toBe(1);
 });
 
 test('data that cannot be read is refused: what, where, and what to do', async () => {

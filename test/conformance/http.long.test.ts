@@ -89,7 +89,7 @@ for (const kind of ['podium', 'etcd'] satisfies StoreKind[]) {
         'etcd_server_has_leader 1', 'etcd_server_is_leader 1', 'etcd_server_leader_changes_seen_total ', 'etcd_server_proposals_committed_total ',
         'etcd_server_proposals_applied_total ', 'etcd_server_proposals_pending ', 'etcd_server_proposals_failed_total ',
         'etcd_disk_wal_fsync_duration_seconds_count ', 'etcd_disk_backend_commit_duration_seconds_bucket{le="0.001"} ',
-        'etcd_mvcc_db_total_size_in_bytes ', 'etcd_debugging_mvcc_keys_total ', 'etcd_debugging_mvcc_watcher_total ',
+        'etcd_mvcc_db_total_size_in_bytes ', 'etcd_mvcc_db_total_size_in_use_in_bytes ', 'etcd_cluster_version{cluster_version="3.', 'etcd_debugging_mvcc_keys_total ', 'etcd_debugging_mvcc_watcher_total ',
         'etcd_mvcc_put_total ', 'etcd_mvcc_range_total ', 'etcd_mvcc_txn_total ', 'etcd_mvcc_delete_total ',
         'grpc_server_handled_total{grpc_code="OK",grpc_method="Range",grpc_service="etcdserverpb.KV",grpc_type="unary"} ',
         'etcd_server_is_learner 0', 'etcd_server_id{server_id="', 'etcd_server_quota_backend_bytes ',

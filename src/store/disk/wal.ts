@@ -480,7 +480,7 @@ class SegmentReader {
     throw new WalError(
       'wrong-identity',
       `${dir}: the log belongs to ${name(found)}, this is ${name(identity)}: start it with the data directory, --name and ` +
-        '--initial-cluster that it had, or give it an empty data directory.',
+        '--initial-cluster that it had (a member that was added: --initial-cluster-state=existing), or give it an empty data directory.',
     );
   }
 }

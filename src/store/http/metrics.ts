@@ -148,6 +148,9 @@ function addRaft(registry: Registry, member: Member): void {
   gauge('etcd_server_version', "Which version is running. 1 for 'server_version' label with current version.", () => [
     { labels: { server_version: ETCD_VERSION }, value: 1 },
   ]);
+  gauge('etcd_cluster_version', "Which version is running. 1 for 'cluster_version' label with current cluster version", () => [
+    { labels: { cluster_version: ETCD_VERSION.replace(/\.\d+$/, '') }, value: 1 },
+  ]);
   gauge('podium_raft_term', 'The term of this member.', () => member.status().term);
   gauge('podium_raft_log_entries', 'Entries that the log holds.', () => member.status().lastIndex - member.status().firstIndex + 1);
 }
@@ -172,6 +175,7 @@ function addMvcc(registry: Registry, member: Member): void {
   const gauge = (name: string, help: string, value: () => number | Promise<number>) => registry.add('gauge', name, help, value);
   const counter = (name: string, help: string, value: () => number) => registry.add('counter', name, help, value);
   gauge('etcd_mvcc_db_total_size_in_bytes', 'Total size of the underlying database physically allocated in bytes.', () => member.sizeBytes());
+  gauge('etcd_mvcc_db_total_size_in_use_in_bytes', 'Total size of the underlying database logically in use in bytes.', () => member.sizeBytes());
   gauge('etcd_server_quota_backend_bytes', 'The quota of the database in bytes; 0: none.', () => member.quotaBytes);
   gauge('etcd_debugging_mvcc_keys_total', 'Total number of keys.', () => member.machine.mvcc.index.size);
   gauge('etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', () => member.machine.hub.watcherCount);

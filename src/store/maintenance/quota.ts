@@ -1,6 +1,8 @@
 /**
  * Watches how large the backend grows. A member past its quota raises NOSPACE for the whole cluster; from then on the
- * state machine refuses what takes space (core/alarms.ts) until somebody has made room and disarms the alarm.
+ * state machine refuses what takes space (core/alarms.ts) until somebody has made room and disarms the alarm. As in etcd
+ * only what takes space raises it: a member that starts past its quota, or whose alarm was disarmed too early, does so
+ * with the next put, and not while room is made by deletes and compactions.
  *
  * Measuring walks over a folder's files, so that it is done seldom: after a measurement, what is written is added up, and
  * only when the sum could matter is the folder measured again. The alarm is raised on a measurement, never on the sum,
@@ -40,7 +42,8 @@ export class Quota {
 
   /** Measures what the disk holds; until that is known there is room. */
   start(): void {
-    if (this.bytes > 0) this.#checkSoon();
+    // Its failure is the disk's to tell: whatever writes next meets it.
+    if (this.bytes > 0) this.#measure().catch(() => undefined);
   }
 
   /** Undefined: there is room for `cost` bytes. Else resolves when a measurement found some, or fails with `no-space`. */
@@ -49,9 +52,9 @@ export class Quota {
     return this.#admitMeasured(cost);
   }
 
-  /** About so many bytes were applied, whoever proposed them. */
-  wrote(bytes: number): void {
-    if (this.bytes === 0) return;
+  /** About so many bytes were applied, whoever proposed them; `takesSpace`: to the state, not the log alone. */
+  wrote(bytes: number, takesSpace: boolean): void {
+    if (this.bytes === 0 || !takesSpace) return;
     this.#written += bytes;
     const left = Math.max(0, this.bytes - this.#measured);
     if (this.#written < Math.max(MEASURE_AFTER_BYTES_MIN, left / MEASURE_AFTER_SHARE)) return;
@@ -59,7 +62,7 @@ export class Quota {
   }
 
   #checkSoon(): void {
-    // Its failure is the disk's to tell: whatever writes next meets it. An alarm that is not taken is raised again.
+    // Its failure is the disk's to tell. An alarm that is not taken is raised again.
     this.#check().catch(() => undefined);
   }
 

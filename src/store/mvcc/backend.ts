@@ -33,6 +33,7 @@ export interface BackendSnapshot {
 export interface Backend {
   /** Synchronous: the state machine reads while it applies. The result is the caller's to keep. */
   get(key: BackendKey): Uint8Array | undefined;
+  /** The values are not kept once it resolves. */
   batch(ops: readonly BackendOp[]): Promise<void>;
   scan(range: ScanRange): AsyncIterable<readonly BackendRow[]>;
   snapshot(): BackendSnapshot;

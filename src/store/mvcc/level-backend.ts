@@ -8,6 +8,7 @@
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Level } from 'level';
 import { assert } from '../../base/assert.ts';
 import { toLatin1 } from '../../base/bytes.ts';
@@ -23,9 +24,12 @@ import type {
 } from './backend.ts';
 import { ALL_ROWS } from './core/revision.ts';
 
+/** Bytes of a batch that are handed to LevelDB in one turn of the loop, an operation counted as so many: a millisecond or two. */
+const HANDED_OVER_MAX = 512 * 1024;
+const OP_WEIGHT = 512;
 const SLICE_ROWS_MAX = 500;
-/** LevelDB ends a slice early at this size; its default of 16 KiB would make the slices of a large scan tiny. */
-const SLICE_BYTES_MAX = 1024 * 1024;
+/** LevelDB ends a slice early at this size: what a turn of the loop can send on. Its default of 16 KiB would make them tiny. */
+const SLICE_BYTES_MAX = 256 * 1024;
 
 type Database = Level<Buffer, Uint8Array>;
 type DatabaseSnapshot = ReturnType<Database['snapshot']>;
@@ -74,7 +78,13 @@ class LevelBackend implements Backend {
     // Not `database.batch(array)`: it copies every operation with all options, at ten times the cost.
     const batch = this.#database.batch();
     try {
+      let weight = 0;
       for (const op of ops) {
+        weight += op.type === 'put' ? OP_WEIGHT + op.value.length : OP_WEIGHT;
+        if (weight > HANDED_OVER_MAX) {
+          await nextTurn();
+          weight = 0;
+        }
         if (op.type === 'put') batch.put(encodeKey(op.key), op.value);
         else batch.del(encodeKey(op.key));
       }
@@ -101,10 +111,16 @@ class LevelBackend implements Backend {
     };
   }
 
-  /** Of all files in the folder: LevelDB's own estimate leaves out its log. */
+  /**
+   * Of the tables that count, and of its logs, which LevelDB's own estimate leaves out. Not of all files in the folder: while
+   * it merges tables, old and new ones lie there side by side, and a database would be twice its size for a moment.
+   */
   async sizeBytes(): Promise<number> {
+    assert(tellsTables(this.#database), 'on Node, LevelDB tells its tables');
     let total = 0;
-    for (const name of await readdir(this.#folder)) total += await fileSize(join(this.#folder, name));
+    // One a line, its keys escaped: ` 17:2101372['i…' @ 9 : 1 .. 'i…' @ 3 : 1]`.
+    for (const [, bytes] of this.#database.getProperty('leveldb.sstables').matchAll(/^ \d+:(\d+)\[/gm)) total += Number(bytes);
+    for (const name of await readdir(this.#folder)) if (name.endsWith('.log')) total += await fileSize(join(this.#folder, name));
     return total;
   }
 
@@ -136,6 +152,10 @@ function canCompact(database: object): database is { compactRange(from: Buffer, 
   return 'compactRange' in database;
 }
 
+function tellsTables(database: object): database is { getProperty(name: string): string } {
+  return 'getProperty' in database;
+}
+
 async function* scanDatabase(
   database: Database,
   { from, to }: ScanRange,
@@ -150,10 +170,18 @@ async function* scanDatabase(
     highWaterMarkBytes: SLICE_BYTES_MAX,
     snapshot,
   });
+  const read = () => {
+    const entries = iterator.nextv(SLICE_ROWS_MAX);
+    entries.catch(() => undefined); // told to who takes it, if anybody does
+    return entries;
+  };
+  // Read while the slice before it is used: LevelDB reads in a thread of its own.
+  let next = read();
   try {
     for (;;) {
-      const entries = await iterator.nextv(SLICE_ROWS_MAX);
+      const entries = await next;
       if (entries.length === 0) return;
+      next = read();
       yield entries.map(([key, value]) => ({ key: toLatin1(key), value }));
     }
   } finally {

@@ -17,8 +17,8 @@ import { SnapshotRefusedError, type RaftReceiver } from './transport.ts';
 
 /** A sender that was cut off has so long to come back. */
 export const SNAPSHOT_STALE_MS = 30_000;
-/** Parts that wait to be written; past it the sender waits. */
-const PARTS_AHEAD_MAX = 2;
+/** What waits to be written; past it the sender waits. Enough that neither end stands while the other has its turn. */
+const BYTES_AHEAD_MAX = 1024 * 1024;
 
 export interface SnapshotOffer {
   readonly message: Extract<Message, { type: 'install-snapshot' }>;
@@ -114,7 +114,7 @@ export class SnapshotInbox {
 
   #begin(message: SnapshotOffer['message'], id: bigint): Arriving {
     const { from, snapshot } = message;
-    const bytes = new Pipe<Uint8Array>(PARTS_AHEAD_MAX);
+    const bytes = new Pipe<Uint8Array>(BYTES_AHEAD_MAX);
     const installing = this.#receiver.receiveSnapshot(from, snapshot, message, bytes);
     const done = installing.then(
       () => {
@@ -137,7 +137,7 @@ export class SnapshotInbox {
     if (crc32(data) !== checksum) throw new SnapshotPartError(`the part for byte ${offset} does not have its checksum`);
     arriving.offset += data.length;
     // Who waits for room must hear that nobody reads any more.
-    if (!arriving.bytes.push(data)) await Promise.race([arriving.bytes.drained(), arriving.done]);
+    if (!arriving.bytes.push(data, data.length)) await Promise.race([arriving.bytes.drained(), arriving.done]);
   }
 
   #waitForMore(arriving: Arriving): void {

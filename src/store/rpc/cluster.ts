@@ -11,6 +11,8 @@ import { mapStoreError, StoreError } from './errors.ts';
 export function clusterService(member: Member, peers: Peers): BoundService {
   const change = (kind: number, one: Partial<MemberInfo> & { readonly id: bigint }) =>
     peers.changeMember(member, changeOf(kind, one));
+  // As etcd has it: what does not touch keys says no revision.
+  const header = () => ({ ...member.header(), revision: 0 });
   return bind(
     Cluster,
     {
@@ -18,23 +20,23 @@ export function clusterService(member: Member, peers: Peers): BoundService {
         const peerUrls = validUrls(asked);
         const id = memberIdOf(peerUrls, { addedAt: member.wallMs() });
         const { changed, members } = await change(MemberChange_Kind.ADD, { id, peerUrls, isLearner });
-        return { header: member.header(), member: changed, members };
+        return { header: header(), member: changed, members };
       },
       memberRemove: async ({ id }) => {
         const { members } = await change(MemberChange_Kind.REMOVE, { id });
-        return { header: member.header(), members };
+        return { header: header(), members };
       },
       memberUpdate: async ({ id, peerUrls }) => {
         const { members } = await change(MemberChange_Kind.UPDATE, { id, peerUrls: validUrls(peerUrls) });
-        return { header: member.header(), members };
+        return { header: header(), members };
       },
       memberPromote: async ({ id }) => {
         const { members } = await change(MemberChange_Kind.PROMOTE, { id });
-        return { header: member.header(), members };
+        return { header: header(), members };
       },
       memberList: async ({ linearizable }) => {
         if (linearizable) await member.linearizable();
-        return { header: member.header(), members: member.machine.members.list() };
+        return { header: header(), members: member.machine.members.list() };
       },
     },
     mapStoreError,

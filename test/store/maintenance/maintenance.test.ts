@@ -57,6 +57,31 @@ test('a member past its quota raises NOSPACE; what takes space is refused until 
   expect(await call('k')).toBe('ok');
 });
 
+test('an alarm that was disarmed too early comes back with the next put, and not for deletes or a restart', async () => {
+  const world = loneWorld();
+  const config = { quotaBytes: 600_000 };
+  const first = await startLoneMember(config, world);
+  const { drive } = first;
+  const value = bytes('x'.repeat(50_000));
+  const refused = async ({ channel }: LoneMember) => (await refusal(drive(channel.unary(put, { key: bytes('k'), value })))) === NO_SPACE;
+  let puts = 0;
+  while (puts++ < 30 && !(await refused(first)));
+  const raised = async ({ channel }: LoneMember) => (await drive(channel.unary(alarm, { action: AlarmAction.GET }))).alarms.length;
+  expect(await raised(first)).toBe(1);
+  const disarm = { action: AlarmAction.DEACTIVATE, memberId: LONE_ID, alarm: AlarmType.NOSPACE };
+  await drive(first.channel.unary(alarm, disarm));
+  // Deletes whose entries are long enough to make it look again.
+  for (let at = 0; at < 15; at++) await drive(first.channel.unary(deleteRange, { key: bytes(`n${'o'.repeat(60_000)}`) }));
+  expect(await raised(first)).toBe(0);
+  await drive(first.member.stop());
+
+  const second = await start(config, world);
+  await world.clock.advance(5_000);
+  expect(await raised(second)).toBe(0);
+  expect(await refused(second)).toBe(true);
+  expect(await raised(second)).toBe(1);
+});
+
 test('a negative quota is none; 0 is the default of etcd', async () => {
   const unlimited = await start({ quotaBytes: -1 });
   expect(unlimited.member.quotaBytes).toBe(0);

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -27,3 +28,50 @@ test('compact() gives back the space of deleted rows, while reads and writes go 
   expect(backend.get(keys[0]!)?.length).toBe(5000);
   expect(backend.get(keys[1]!)).toBeUndefined();
 });
+
+test('batch() of many rows gives others their turn, and lands whole or not at all', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'podium-level-'));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  const backends = levelBackends(root);
+  const first = await backends.open('db');
+  const keys = Array.from({ length: 10_000 }, (_, at) => `v${String(at).padStart(6, '0')}`);
+  const batch = first.batch(keys.map((key) => ({ type: 'put', key, value: Uint8Array.of(1) })));
+  const outcome = batch.then(() => 'landed', () => 'refused');
+  await first.close();
+  expect(await outcome).toBe('refused');
+  const second = await backends.open('db');
+  onTestFinished(() => second.close());
+  expect(keys.filter((key) => second.get(key) !== undefined)).toEqual([]);
+  await second.batch(keys.map((key) => ({ type: 'put', key, value: Uint8Array.of(1) })));
+  expect(keys.filter((key) => second.get(key) === undefined)).toEqual([]);
+});
+
+test('sizeBytes() while tables are merged counts what it holds once, though old and new ones lie there', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'podium-level-'));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  const backend = await levelBackends(root).open('db');
+  onTestFinished(() => backend.close());
+  const value = randomBytes(5000);
+  // Each time over the same range, so that every table lies across all others.
+  for (let round = 0; round < 4; round++) {
+    const keys = Array.from({ length: 1000 }, (_, at) => `v${String(at * 4 + round).padStart(6, '0')}`);
+    await backend.batch(keys.map((key) => ({ type: 'put', key, value: Buffer.concat([value.subarray(round * 7 + 1), randomBytes(2500)]) })));
+  }
+  const before = await backend.sizeBytes();
+  let isOver = false;
+  const compacting = backend.compact!().finally(() => (isOver = true));
+  let largest = 0;
+  let inFolder = 0;
+  while (!isOver) {
+    largest = Math.max(largest, await backend.sizeBytes());
+    inFolder = Math.max(inFolder, bytesIn(join(root, 'db')));
+  }
+  await compacting;
+  expect(largest).toBeLessThan(before * 1.1);
+  // Else the folder was never seen in the middle of it.
+  expect(inFolder).toBeGreaterThan(before * 1.2);
+});
+
+function bytesIn(folder: string): number {
+  return readdirSync(folder).reduce((sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+}

@@ -212,7 +212,7 @@ export class Lessor {
     const lease = this.#leases.get(id);
     if (lease === undefined) return undefined;
     if (lease.deadlineMs === undefined) return lease.ttlSeconds;
-    return Math.max(0, Math.ceil((lease.deadlineMs - now) / 1000));
+    return Math.max(0, Math.floor((lease.deadlineMs - now) / 1000));
   }
 
   state(id: LeaseId): LeaseState | undefined {

@@ -17,6 +17,9 @@ export function droppedBy(writes: readonly Write[], revision: Revision): number 
   return isTombstone(write) && write.main < revision ? state + 1 : state;
 }
 
+/** Writes that one step forgets: a key that is written all the time may have as many as it likes. */
+export const SCRUB_WRITES_MAX = 2000;
+
 /** A walk over the index that ends by count, not by time: the shell asks for a slice between other work. */
 export class Scrub {
   readonly revision: Revision;
@@ -31,14 +34,18 @@ export class Scrub {
     return this.#done;
   }
 
-  /** Looks at up to `keysMax` keys, and answers the writes that were forgotten. */
+  /** Looks at up to `keysMax` keys, and answers the writes that were forgotten, at most SCRUB_WRITES_MAX. */
   step(index: KeyIndex, keysMax: number): Write[] {
     const entries = index.entriesFrom(this.#from, keysMax);
     const dropped: Write[] = [];
     for (const entry of entries) {
-      const count = droppedBy(entry.writes, this.revision);
+      const due = droppedBy(entry.writes, this.revision);
+      const count = Math.min(due, SCRUB_WRITES_MAX - dropped.length);
       for (let at = 0; at < count; at++) dropped.push(entry.writes[at]!);
       index.dropOldest(entry, count);
+      if (count === due) continue;
+      this.#from = entry.key;
+      return dropped;
     }
     const last = entries[entries.length - 1];
     if (last === undefined || entries.length < keysMax) this.#done = true;
