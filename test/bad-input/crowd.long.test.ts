@@ -10,7 +10,7 @@ import { startStoreCluster, type StoreCluster } from '../processes.ts';
 import { Crowd } from './crowd.ts';
 
 const CONNECTIONS = 10_000;
-/** Measured: about 22 KiB, most of it the session's of HTTP/2. */
+/** Measured: about 10 KiB, most of it the socket's; 21 KiB on grpc-js. */
 const CONNECTION_KIB_MAX = 64;
 const ANSWER_WITHIN_MS = 2000;
 
