@@ -128,7 +128,11 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
       await (url.startsWith('https:') ? metricsPorts : plainMetricsPorts).listen(addressOf(url));
     }
     await peerServer.listen(flags.listenPeerUrls.map(addressOf));
-    if (flags.initialCorruptCheck) await corruption.checkAtStart();
+    if (flags.initialCorruptCheck) {
+      // Else there is no way to the others yet, none is asked, and every state passes.
+      member.membership.follow();
+      await corruption.checkAtStart();
+    }
     await clientServer.listen(flags.listenClientUrls.map(addressOf));
     await member.start();
     member.membership.publish({ name: flags.name, clientUrls: flags.advertiseClientUrls });

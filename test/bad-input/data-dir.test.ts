@@ -9,6 +9,8 @@ import { up } from '../../src/cli/up.ts';
 import { channelStoreClient } from '../../src/etcd/channel-store-client.ts';
 import { connect } from '../../src/grpc/channel.ts';
 import { parseStoreFlags } from '../../src/store/flags.ts';
+import { valueRowKey } from '../../src/store/mvcc/core/revision.ts';
+import { levelBackends } from '../../src/store/mvcc/level-backend.ts';
 import { startStore, type RunningStore } from '../../src/store/server.ts';
 import { freePorts, ROOT } from '../processes.ts';
 
@@ -123,6 +125,36 @@ test('data that cannot be read is refused: what, where, and what to do', async (
   expect(await damaged('level', (copy) => writeFileSync(join(copy, 'member', 'db-1', 'CURRENT'), 'none\n'))).toMatch(
     /member\/db-1 cannot be opened: mend what is said here, or replace this member: IO error: .*db-1\/none: No such file or directory$/,
   );
+});
+
+test('--initial-corrupt-check refuses a state that has rotted, and takes one that has not', async () => {
+  const [c1, p1, c2, p2] = await freePorts(4);
+  const url = (port: number | undefined) => `http://127.0.0.1:${port}`;
+  const member = async (name: string, clients: number | undefined, peers: number | undefined) => {
+    const flags = parseStoreFlags([
+      ...['--name', name, '--data-dir', join(dir, name), '--log-level', 'error', '--initial-cluster', `m1=${url(p1)},m2=${url(p2)}`],
+      ...['--listen-client-urls', url(clients), '--listen-peer-urls', url(peers), '--initial-advertise-peer-urls', url(peers)],
+      '--initial-corrupt-check',
+    ]);
+    const store = await startStore(flags, () => {});
+    running.push(store);
+    return store;
+  };
+  await member('m1', c1, p1);
+  const second = await member('m2', c2, p2);
+  const client = channelStoreClient({ channels: [connect({ addresses: [`127.0.0.1:${c2}`] })] });
+  onTestFinished(() => client.close());
+  await vi.waitFor(() => client.put({ key: Buffer.from('a'), value: Buffer.from('whole') }), { timeout: 10_000 });
+  const { header } = await client.range({ key: Buffer.from('a') });
+  await second.stop();
+  running.pop();
+  await (await member('m2', c2, p2)).stop();
+  running.pop();
+
+  const backend = await levelBackends(join(dir, 'm2')).open('member/db-1');
+  await backend.batch([{ type: 'put', key: valueRowKey(header!.revision, 0), value: Buffer.from('rotten') }]);
+  await backend.close();
+  expect(await refusal(member('m2', c2, p2))).toMatch(/^this member's state differs from that of [0-9a-f]+: replace it/);
 });
 
 test('a port of a store that is taken is named, with what to do', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { KeyValue } from '../../src/proto/etcd.ts';
+import { deferred } from '../../src/base/deferred.ts';
 import { decodeProposal, encodeProposal, type Command } from '../../src/store/mvcc/command.ts';
 import { openSnapshot, restoreSnapshot } from '../../src/store/mvcc/snapshot.ts';
 import type { OpResult } from '../../src/store/mvcc/core/txn.ts';
@@ -238,6 +239,43 @@ describe('StateMachine', () => {
     const meta = await restoreSnapshot(target, inPieces(whole, 7));
     expect(meta).toEqual({ index: 52, term: 1, confState });
     expect((await Replica.open(target)).machine.hashAll()).toBe(hash);
+  });
+
+  test('the next rows of a snapshot are taken while a batch of it is written, one batch more and no further', async () => {
+    const source = await Replica.open();
+    const value = 'x'.repeat(64 * 1024);
+    for (let i = 0; i < 160; i++) source.apply({ kind: 'put', request: putOf(`k${i}`, value) });
+    await source.flush();
+    const parts: Uint8Array[] = [];
+    for await (const part of (await openSnapshot(source.backend))!.chunks) parts.push(part);
+    const slow = new PlainBackend();
+    const gate = deferred<void>();
+    slow.gate = gate.promise;
+    let begun = 0;
+    const batch = slow.batch.bind(slow);
+    slow.batch = (ops) => {
+      begun++;
+      return batch(ops);
+    };
+    let taken = 0;
+    const restoring = restoreSnapshot(slow, (async function* () {
+      for (const part of parts) {
+        taken += part.length;
+        yield part;
+      }
+    })());
+    let last = -1;
+    // Until it stands.
+    while (taken !== last) {
+      last = taken;
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([begun, slow.batches]).toEqual([1, 0]);
+    expect(taken).toBeGreaterThan(3.9 * 2 ** 20);
+    expect(taken).toBeLessThan(4.4 * 2 ** 20);
+    gate.resolve();
+    await restoring;
+    expect(slow.rows.size).toBe(source.backend.rows.size);
   });
 
   test('a snapshot that is cut short or damaged is refused', async () => {
