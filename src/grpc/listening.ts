@@ -14,7 +14,7 @@ const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
 
 export function cannotListen(address: string, cause: Error): Error {
   const code = systemErrorCode(cause);
-  return new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? cause.message}`, { cause });
+  return new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? cause.message}`);
 }
 
 /** On a port that speaks gRPC only. */
