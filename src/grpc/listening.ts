@@ -13,5 +13,5 @@ const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
 
 export function cannotListen(address: string, cause: Error): Error {
   const code = systemErrorCode(cause);
-  return new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? cause.message}`, { cause });
+  return new Error(`cannot listen on ${address}: ${LISTEN_REMEDIES[code ?? ''] ?? code ?? cause.message}`);
 }
