@@ -16,7 +16,8 @@ import {
   tooManyBudgets,
   type Eviction,
 } from './core/eviction.ts';
-import type { Ref, Registry, WriteOptions } from './registry.ts';
+import type { Registry } from './registry.ts';
+import type { Ref, WriteOptions } from './requests.ts';
 
 /** How often a budget or a pod that others write meanwhile is looked at anew. */
 const ATTEMPTS_MAX = 20;

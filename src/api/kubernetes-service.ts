@@ -8,7 +8,8 @@ import type { Log } from '../base/log.ts';
 import { isReason } from '../kube/errors.ts';
 import { planKubernetesService, SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_NAME_LABEL, type ServerAddress, type ServiceAction, type ServiceOptions } from './core/kubernetes-service.ts';
 import { infoOf } from './kinds/info.ts';
-import type { Ref, Registry } from './registry.ts';
+import type { Registry } from './registry.ts';
+import type { Ref } from './requests.ts';
 import type { ServerLeases } from './server-leases.ts';
 
 export interface KubernetesServiceOptions {

@@ -12,7 +12,7 @@ import type { Authenticator } from './access/authenticator.ts';
 import type { ServiceAccountTokens } from './access/service-accounts.ts';
 import type { ServedResource } from './core/discovery.ts';
 import { decodeAs, type FieldValidation } from './core/draft.ts';
-import type { Ref } from './registry.ts';
+import type { Ref } from './requests.ts';
 
 export interface ReviewsOptions {
   readonly clock: Clock;

@@ -15,7 +15,8 @@ import { nodeMetricsOf, podMetricsOf } from './core/usage.ts';
 import type { Kind } from './kinds/kind.ts';
 import { nodeMetrics, podMetrics } from './kinds/metrics.ts';
 import { agentAddress, type ConnectToNode } from './pod-logs.ts';
-import type { Listed, ListQuery, Ref, Registry } from './registry.ts';
+import type { Registry } from './registry.ts';
+import type { Listed, ListQuery, Ref } from './requests.ts';
 
 export interface UsageOptions {
   readonly registry: Registry;

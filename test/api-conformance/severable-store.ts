@@ -21,10 +21,11 @@ export function severable(store: StoreClient): SeverableStore {
       if (isSevered) throw broken();
       try {
         yield* inner;
-      } finally {
-        // However the inner one takes its end, this one broke.
-        if (signal.aborted) throw broken();
+      } catch (error) {
+        if (!signal.aborted) throw error;
       }
+      // However the inner one takes its end, this one broke.
+      if (signal.aborted) throw broken();
     }
     return { [Symbol.asyncIterator]: events, requestProgress: () => inner.requestProgress() };
   };

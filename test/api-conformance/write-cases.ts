@@ -88,6 +88,14 @@ const creating: readonly Case[] = [
     },
   },
   {
+    name: 'create: an event may be named after anything that has a name',
+    async run({ api, at, namespace }) {
+      const involvedObject = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', name: 'system:Reader', namespace };
+      const event = { apiVersion: 'v1', kind: 'Event', metadata: { name: 'system:Reader.17f' }, involvedObject, reason: 'R', message: 'm', type: 'Normal' };
+      expect((await api.create(at('events'), event)).object.metadata.name).toBe('system:Reader.17f');
+    },
+  },
+  {
     name: 'create: without a spec each workload says what it needs',
     async run(subject) {
       const { api, at } = subject;

@@ -1,6 +1,7 @@
 /** Evictions and the budgets that they ask. The statuses of budgets are written by hand, as their controller writes them. */
 import { beforeEach, expect, test } from 'vitest';
-import type { Ref, Registry } from '../../src/api/registry.ts';
+import type { Registry } from '../../src/api/registry.ts';
+import type { Ref } from '../../src/api/requests.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { KubeObject } from '../../src/kube/types.ts';
 import { pod, ref, refusal, startServer } from './fixture.ts';

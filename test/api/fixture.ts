@@ -3,7 +3,7 @@ import { DrivenClock, settle } from '../../src/base/driven-clock.ts';
 import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { ApiServer, type AccessOptions, type ApiServerConfig } from '../../src/api/server.ts';
-import type { Ref } from '../../src/api/registry.ts';
+import type { Ref } from '../../src/api/requests.ts';
 import type { CacheEvent, WatchLimits } from '../../src/api/watch-cache.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Channel } from '../../src/proto/rpc.ts';

@@ -3,7 +3,8 @@ import { beforeEach, expect, test } from 'vitest';
 import { settle } from '../../src/base/driven-clock.ts';
 import { WatchCache, BOOKMARK_MS, type CacheEvent } from '../../src/api/watch-cache.ts';
 import { Storage, prefixOf } from '../../src/api/storage.ts';
-import type { Registry, WatchQuery } from '../../src/api/registry.ts';
+import type { Registry } from '../../src/api/registry.ts';
+import type { WatchQuery } from '../../src/api/requests.ts';
 import { infoOf } from '../../src/api/kinds/info.ts';
 import { configMap, pod, quiet, ref, refusal, startServer, take, type Fixture } from './fixture.ts';
 

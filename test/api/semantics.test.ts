@@ -1,6 +1,7 @@
 /** What Kubernetes' API server does beside storing: looking up, parts of objects, warnings, refusals in its words. */
 import { beforeEach, expect, test } from 'vitest';
-import type { Ref, Registry } from '../../src/api/registry.ts';
+import type { Registry } from '../../src/api/registry.ts';
+import type { Ref } from '../../src/api/requests.ts';
 import { cloneJson, type KubeObject } from '../../src/kube/types.ts';
 import { configMap, deployment, pod, ref, refusal, startServer } from './fixture.ts';
 

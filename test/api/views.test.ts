@@ -1,6 +1,7 @@
 /** Events and autoscalers by both of their names: one stored object, read, watched and written as either. */
 import { beforeEach, expect, test } from 'vitest';
-import type { Ref, Registry } from '../../src/api/registry.ts';
+import type { Registry } from '../../src/api/registry.ts';
+import type { Ref } from '../../src/api/requests.ts';
 import { newEvents, olderAutoscalers } from '../../src/api/kinds/views.ts';
 import { ref, refusal, startServer, take } from './fixture.ts';
 

@@ -71,7 +71,7 @@ const yamlBody: FuzzTarget = {
   shortInputs: 500,
   seeds: texts(
     'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {x: "y", on: yes}}\ndata:\n  text: |\n    one\n    two\n  folded: >-\n    a\n    b\n',
-    'base: &base\n  a: 1\n  b: [x, y]\nother:\n  <<: *base\n  c: *base\nlist: &l [*base, ~, 0x10, 1e3, .inf]\n',
+    'base: &base\n  a: 1\n  b: [x, y]\nother:\n  <<: *base\n  c: *base\nlist: &l [*base, ~, 0x10, 1e3, 0644]\n',
     "# a comment\n- 'it''s'\n- !!str 12\n- ? key\n  : value\n- {__proto__: {polluted: true}}\n",
   ),
   run: (bytes) => readsBody(bytes, 'yaml'),

@@ -9,7 +9,7 @@ import { isRecord, typed, type KubeObject } from '../../kube/types.ts';
 import type { Pod } from 'kubernetes-types/core/v1.js';
 import type { Random } from '../../base/random.ts';
 import type { User } from '../access.ts';
-import type { Ref } from '../registry.ts';
+import type { Ref } from '../requests.ts';
 import { withAuthenticated, type TokenAuthenticator } from './authenticator.ts';
 
 export interface ServiceAccountKeys {

@@ -1,5 +1,5 @@
 /** Where something is in the REST API, whichever face it is asked through. */
-import type { Ref } from '../registry.ts';
+import type { Ref } from '../requests.ts';
 
 export function pathOf({ group, version, resource, namespace, name, subresource }: Ref): string {
   const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;

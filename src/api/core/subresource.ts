@@ -4,7 +4,7 @@ import { badRequest, conflict, invalid, invalidObject, notSupported, required } 
 import { apiVersionOf, type ResourceInfo } from '../../kube/resources.ts';
 import { formatSelector, type LabelSelector } from '../../kube/selector.ts';
 import { withCondition } from '../../kube/conditions.ts';
-import { cloneJson, isRecord, typed, type KubeObject, type ObjectMeta } from '../../kube/types.ts';
+import { cloneJson, isRecord, typed, type KubeObject, type ObjectMeta, type Status } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { decodeAs, type FieldValidation } from './draft.ts';
 
@@ -106,4 +106,10 @@ export function bound(kind: Kind, pod: KubeObject, binding: KubeObject, now: str
   const before = (draft.status?.conditions ?? []).filter(({ type, status }) => type === 'PodScheduled' && status === 'True');
   object['status'] = { ...draft.status, conditions: [...others, ...withCondition(before, scheduled, now)] };
   return object;
+}
+
+/** What `binding` and `eviction` answer. */
+export function success(): KubeObject {
+  const status: Omit<Status, 'message' | 'reason'> = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
+  return status as unknown as KubeObject; // a Status has no name
 }

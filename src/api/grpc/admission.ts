@@ -6,7 +6,7 @@ import { userOfCertificate } from '../access/authenticator.ts';
 import type { Guard } from '../access/guard.ts';
 import type { AuditEntry } from '../audit.ts';
 import { pathOf } from '../core/path.ts';
-import type { Ref } from '../registry.ts';
+import type { Ref } from '../requests.ts';
 
 export class Admission {
   readonly #guard: Guard;

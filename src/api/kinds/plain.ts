@@ -1,7 +1,7 @@
 /** The kinds with little behaviour of their own: namespaces, nodes, configuration, accounts, events and leases. */
 import type { ConfigMap, Event, Namespace, Node, Secret, Taint } from 'kubernetes-types/core/v1.js';
 import { type FieldError, duplicate, forbiddenField, invalid, required, tooLong } from '../../kube/errors.ts';
-import { checkCidr, checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkQualifiedName } from '../../kube/names.ts';
+import { checkCidr, checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkPathSegment, checkQualifiedName } from '../../kube/names.ts';
 import { typed, type KubeObject } from '../../kube/types.ts';
 import { formatAge } from '../../kube/age.ts';
 import { checked, immutableField, oneOf } from '../core/validate.ts';
@@ -208,6 +208,8 @@ export const events: Kind = {
   ...plain,
   info: infoOf('events'),
   model: 'CoreV1Event',
+  // It begins with the name of what it is about, which may be a role's.
+  checkName: checkPathSegment,
   validate: (object) => {
     const namespace = involved('namespace')(object);
     const { namespace: own } = object.metadata;

@@ -1,7 +1,7 @@
 /** Kinds that show the objects of another: events by the newer names of their fields, autoscalers by the older ones. */
 import { type FieldError, notSupported, required } from '../../kube/errors.ts';
 import { isRecord, type KubeObject } from '../../kube/types.ts';
-import { checkDnsSubdomain } from '../../kube/names.ts';
+import { checkPathSegment } from '../../kube/names.ts';
 import { infoOf } from './info.ts';
 import { column, integer, textAt, type Kind } from './kind.ts';
 import { events } from './plain.ts';
@@ -37,7 +37,7 @@ export const newEvents: Kind = {
   view: { of: { group: '', version: 'v1', resource: 'events' }, show: showEvent, store: storeEvent },
   subresources: [],
   hasGeneration: false,
-  checkName: checkDnsSubdomain,
+  checkName: checkPathSegment,
   // Of new ones: what is told by the older names need not have these.
   validate: (event): FieldError[] => [
     ...['eventTime', 'reportingController', 'reportingInstance', 'action', 'reason'].filter((field) => textAt(event, field) === '').map((field) => required(field)),

@@ -6,7 +6,7 @@ import { fromUtf8 } from '../../base/bytes.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { columnDefinitionsOf, columnsOf, partialOf, rowOf, type IncludeObject } from '../core/table.ts';
-import type { Listed } from '../registry.ts';
+import type { Listed } from '../requests.ts';
 import { jsonBytes } from '../watch-cache.ts';
 import type { Shape } from './core/negotiation.ts';
 

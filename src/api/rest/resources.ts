@@ -6,7 +6,8 @@ import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed, 
 import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PodLogs } from '../pod-logs.ts';
-import type { Ref, Registry, WriteOptions } from '../registry.ts';
+import type { Registry } from '../registry.ts';
+import type { Ref, WriteOptions } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
 import type { Usages } from '../usage.ts';
 import { jsonBytes } from '../watch-cache.ts';

@@ -2,7 +2,7 @@
  * From a method and a path to what is meant by them: Kubernetes' paths as they have been since 1.0. Pure; it knows no
  * kind, so that `/api/v1/namespaces/a/things` is a resource called `things`, which the registry may not have.
  */
-import type { Ref } from '../../registry.ts';
+import type { Ref } from '../../requests.ts';
 
 export type Verb =
   | 'get'
