@@ -30,7 +30,7 @@ export const WATCHER_EVENTS_MAX = 5_000;
 const LIST_PAGE_ROWS = 1_000;
 const RETRY_MS = { first: 50, max: 2_000 } as const;
 /** How often an idle kind asks the store how far it has seen; only while somebody watches. */
-const PROGRESS_MS = 5_000;
+const PROGRESS_MS = 10_000;
 export const BOOKMARK_MS = 30_000;
 /** Reading what happened before the cache began. */
 const BACKFILL_MS = 5_000;

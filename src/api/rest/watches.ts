@@ -16,7 +16,7 @@ import type { Reply } from './reply.ts';
 
 /** A tick for so many watches: a few go out at once; thousands take their time to write, and wait no longer than that. */
 const WATCHES_A_TICK_MS = 20;
-const TICK_MS_MAX = 30;
+const TICK_MS_MAX = 40;
 /** Batches that watchers of one kind are likely to share at one time. */
 const BATCHES_KEPT = 8;
 
