@@ -468,7 +468,8 @@ export class Member {
       leases: () => this.#machine.leases,
       extendMs: this.#config.electionMs ?? MEMBER_DEFAULTS.electionMs,
       writesCheckpoints: this.#config.leaseCheckpoints ?? true,
-      propose: (command) => this.propose(command, AS_STORE),
+      leadsNow: () => this.#node.leadsNow(),
+      propose: (command) => this.#begin((id) => this.#node.proposeAsLeader(encodeProposal({ id, command, credentials: AS_STORE }))),
     });
   }
 

@@ -26,7 +26,12 @@ export interface LeaseKeeperOptions {
   readonly extendMs: Millis;
   /** etcd's --enable-lease-checkpoint. */
   readonly writesCheckpoints: boolean;
-  /** Once through the log, in the store's own name. */
+  /**
+   * By Raft, not by what has been told of it: a leader whose disk hangs is told late that another one leads. Its clock must
+   * neither end a lease nor prolong one any more (etcd-io/etcd#15247).
+   */
+  readonly leadsNow: () => boolean;
+  /** Once through the log, in the store's own name, if this member still leads. */
   readonly propose: (command: Command) => Promise<CommandOutcome>;
 }
 
@@ -42,7 +47,7 @@ export class LeaseKeeper {
   start(): void {
     this.#timer = this.#options.clock.setTimer(SCAN_MS, () => {
       this.start();
-      if (!this.#options.leases().isLeading) return;
+      if (!this.#leads()) return;
       this.#endExpired();
       if (this.#options.writesCheckpoints && !this.#isWriting) this.#writeDue();
     });
@@ -65,12 +70,16 @@ export class LeaseKeeper {
   /** Seconds that the lease has from now; undefined if there is none, or its time is over. */
   async renew(id: LeaseId): Promise<number | undefined> {
     const { clock, leases } = this.#options;
-    if (!leases().isLeading) throw new StoreError('leader-changed');
+    if (!this.#leads()) throw new StoreError('leader-changed');
     const seconds = leases().renew(id, clock.monotonic());
     if (seconds === undefined || !leases().isCheckpointed(id)) return seconds;
     const outcome = await this.#write([{ id, remainingSeconds: 0 }]);
     if (!outcome.ok) throw new StoreError(outcome.code);
     return leases().has(id) ? seconds : undefined;
+  }
+
+  #leads(): boolean {
+    return this.#options.leases().isLeading && this.#options.leadsNow();
   }
 
   #endExpired(): void {

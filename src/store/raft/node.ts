@@ -238,6 +238,24 @@ export class RaftNode implements RaftReceiver {
     this.#pumpSoon();
   }
 
+  /**
+   * Whether this member leads now. Its `SoftState` may tell of that later: while the disk holds up the log, nothing of what
+   * Raft has decided goes out.
+   */
+  leadsNow(): boolean {
+    this.#catchUpTicks();
+    return this.#raft.role === 'leader';
+  }
+
+  /** Proposes once, in this member's own leadership or not at all: what a leader decided by its clock no other may do. */
+  proposeAsLeader(data: Uint8Array): void {
+    if (this.#isStopped) throw new StoreError('stopped');
+    const outcome = this.leadsNow() ? this.#raft.propose([data]) : undefined;
+    this.#pumpSoon();
+    if (outcome === undefined || (!outcome.ok && outcome.code === 'no-leader')) throw new StoreError('leader-changed');
+    if (!outcome.ok) throw new StoreError('too-many-requests');
+  }
+
   /** On the leader: `ok` promises nothing but the attempt. */
   proposeConfChange(change: ConfChange): ProposeConfChangeResult {
     if (this.#isStopped) throw new StoreError('stopped');

@@ -412,6 +412,10 @@ export class Raft {
   }
 
   /** Of what is asked for with every message; `status` makes lists. */
+  get role(): Role {
+    return this.#role;
+  }
+
   get term(): Term {
     return this.#term;
   }
