@@ -7,7 +7,7 @@
 import { FrameType, Flag, FRAME_HEADER_BYTES, type ErrorCode } from './protocol.ts';
 
 /** From here on a payload costs less as a piece of its own than copied. */
-const COPIED_BYTES_MAX = 8 * 1024;
+const COPIED_BYTES_MAX = 1024;
 const BUFFER_BYTES_MIN = 1024;
 const BUFFER_BYTES_MAX = 64 * 1024;
 
@@ -128,7 +128,7 @@ export class FrameOutput {
     if (this.#end + count > this.#buffer.length) {
       const waiting = this.#end - this.#start;
       // As much again as this turn has needed so far: a quiet connection keeps little, a busy one has few pieces.
-      const size = Math.max(BUFFER_BYTES_MIN, count, Math.min(BUFFER_BYTES_MAX, 2 * this.#buffer.length));
+      const size = Math.max(BUFFER_BYTES_MIN, count, Math.min(BUFFER_BYTES_MAX, 2 * this.length));
       if (waiting > 0 && waiting <= BUFFER_BYTES_MIN) {
         const grown = Buffer.allocUnsafeSlow(size + waiting);
         this.#buffer.copy(grown, 0, this.#start, this.#end);
