@@ -30,8 +30,6 @@ export class Http2Connection implements ConnectionEvents {
   /** Looks at it, one after the other, that found nothing at work and nothing since the last. */
   #idleLooks = 0;
   #hasBeenUsed = true;
-  #isStopping = false;
-  #hasSaidLast = false;
 
   constructor(socket: TLSSocket, options: Http2Options) {
     this.#options = options;
@@ -51,17 +49,12 @@ export class Http2Connection implements ConnectionEvents {
     const isIdle = this.#connection.session.openStreams === 0 && !this.#hasBeenUsed;
     this.#hasBeenUsed = false;
     this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
-    if (this.#idleLooks > idleLooksMax) this.#sayLast();
+    if (this.#idleLooks > idleLooksMax) this.#connection.sayLast();
   }
 
   /** Clients go on with another connection, and what runs on this one ends first. */
   stop(): void {
-    this.#isStopping = true;
-    const { session } = this.#connection;
-    if (session.openStreams === 0) return this.#sayLast();
-    session.goAway(false);
-    // What it sends until it has heard that is still taken; its answer to this says that it has.
-    this.#connection.ping();
+    this.#connection.finish();
   }
 
   destroy(): void {
@@ -77,31 +70,12 @@ export class Http2Connection implements ConnectionEvents {
 
   onReady(): void {}
 
-  onPong(): void {
-    if (this.#isStopping) this.#sayLast();
-  }
-
   onGoAway(): void {}
 
-  onStreamClosed(): void {
-    if (this.#hasSaidLast) this.#endIfIdle();
-  }
+  onStreamClosed(): void {}
 
   onClose(): void {
     this.#options.onClose(this);
-  }
-
-  #sayLast(): void {
-    if (this.#hasSaidLast) return;
-    this.#hasSaidLast = true;
-    this.#connection.session.goAway(true);
-    this.#endIfIdle();
-  }
-
-  #endIfIdle(): void {
-    if (this.#connection.session.openStreams > 0) return;
-    // Not within what has just closed its last stream: its answer is still being written.
-    queueMicrotask(() => this.#connection.end());
   }
 }
 

@@ -20,7 +20,6 @@ export interface ConnectionOptions {
 }
 
 export type ConnectionEvents = Omit<SessionEvents, 'onOutput' | 'onPong'> & {
-  onPong?(): void;
   /** Once, whatever ended it. */
   onClose(why: Error | undefined): void;
 };
@@ -43,6 +42,8 @@ export class Connection {
   #isFlushing = false;
   #isResetting = false;
   #isReady = false;
+  #isFinishing = false;
+  #hasSaidLast = false;
   #isEnding = false;
   #isClosed = false;
   #why: Error | undefined;
@@ -65,10 +66,13 @@ export class Connection {
       },
       onPong: () => {
         this.#pingedAtMs = undefined;
-        events.onPong?.();
+        if (this.#isFinishing) this.sayLast();
       },
       onGoAway: (code, debug) => events.onGoAway(code, debug),
-      onStreamClosed: () => events.onStreamClosed(),
+      onStreamClosed: () => {
+        events.onStreamClosed();
+        if (this.#hasSaidLast) this.#endIfIdle();
+      },
     });
     socket.on('data', (chunk: Buffer) => this.#onChunk(chunk));
     socket.on('drain', () => this.session.holdBack(false));
@@ -102,6 +106,23 @@ export class Connection {
     this.session.ping(PING_DATA);
   }
 
+  /** Of a server: the client goes on with another connection, and what runs on this one ends first. */
+  finish(): void {
+    this.#isFinishing = true;
+    if (this.session.openStreams === 0) return this.sayLast();
+    this.session.goAway(false);
+    // What it sends until it has heard that is still taken; its answer to this says that it has.
+    this.ping();
+  }
+
+  /** Of a server: no stream more is taken, and with the last one the connection ends. */
+  sayLast(): void {
+    if (this.#hasSaidLast) return;
+    this.#hasSaidLast = true;
+    this.session.goAway(true);
+    this.#endIfIdle();
+  }
+
   /** What is on its way still leaves. */
   end(): void {
     if (this.#isEnding) return;
@@ -130,6 +151,12 @@ export class Connection {
       this.#pingAtMs = nowMs + keepaliveTimeMs;
       this.ping();
     }
+  }
+
+  #endIfIdle(): void {
+    if (this.session.openStreams > 0) return;
+    // Not within what has just closed its last stream: its answer is still being written.
+    queueMicrotask(() => this.end());
   }
 
   #onChunk(chunk: Buffer): void {

@@ -33,7 +33,6 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
   #names: { readonly identity: string | undefined; readonly organizations: readonly string[] } | undefined;
   #peer: string | undefined;
   #isStopping = false;
-  #hasSaidLast = false;
 
   constructor(socket: Socket, options: ServerConnectionOptions) {
     this.#options = options;
@@ -73,17 +72,13 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
   stop(): void {
     this.#isStopping = true;
     for (const call of this.#calls()) if (call.isStream) call.fail(stopping());
-    const { session } = this.#connection;
-    if (session.openStreams === 0) return this.#sayLast();
-    session.goAway(false);
-    // What it sends until it has heard that is still taken; its answer to this says that it has.
-    this.#connection.ping();
+    this.#connection.finish();
   }
 
   /** Whoever still waits is told. */
   stopCalls(): void {
     for (const call of this.#calls()) call.fail(stopping());
-    this.#sayLast();
+    this.#connection.sayLast();
     this.#connection.flush();
   }
 
@@ -113,31 +108,12 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
 
   onReady(): void {}
 
-  onPong(): void {
-    if (this.#isStopping) this.#sayLast();
-  }
-
   onGoAway(): void {}
 
-  onStreamClosed(): void {
-    if (this.#hasSaidLast) this.#endIfIdle();
-  }
+  onStreamClosed(): void {}
 
   onClose(): void {
     this.#options.onClose(this);
-  }
-
-  #sayLast(): void {
-    if (this.#hasSaidLast) return;
-    this.#hasSaidLast = true;
-    this.#connection.session.goAway(true);
-    this.#endIfIdle();
-  }
-
-  #endIfIdle(): void {
-    if (this.#connection.session.openStreams > 0) return;
-    // Not within what has just closed its last stream: its answer is still being written.
-    queueMicrotask(() => this.#connection.end());
   }
 
   #calls(): ServerCall[] {
