@@ -17,6 +17,8 @@ import type { Reply } from './reply.ts';
 /** A tick for so many watches: a few go out at once; thousands take their time to write, and wait no longer than that. */
 const WATCHES_A_TICK_MS = 20;
 const TICK_MS_MAX = 40;
+/** A tick of many watches falls into parts, between which the server reads what has come: to write to all takes tens of ms. */
+const PART_MS = 5;
 /** Batches that watchers of one kind are likely to share at one time. */
 const BATCHES_KEPT = 8;
 
@@ -37,6 +39,7 @@ export type WatchEnd = 'over' | 'gone' | 'slow' | 'stalled' | 'expired';
 
 export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () => boolean, encoder: EventEncoder, world: WatchWorld): Promise<WatchEnd> {
   const iterator = events[Symbol.asyncIterator]();
+  const place = world.ticks.place();
   try {
     for (;;) {
       const next = await iterator.next();
@@ -49,7 +52,7 @@ export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () =>
         if (isTaken !== true && !(await isTaken)) return reply.isOver ? 'gone' : endStalled(reply);
         if (isSlow()) return await endSlow(reply, world);
       }
-      await world.ticks.next();
+      await world.ticks.next(place);
     }
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -102,27 +105,41 @@ export function errorFrame(error: ApiError): Uint8Array {
   return fromUtf8(`${JSON.stringify({ type: 'ERROR', object: error.toStatus() })}\n`);
 }
 
-/** The common tick. It lasts longer the more watches there are. */
+/** The common tick. It lasts longer the more watches there are, and each watch has a place in it. */
 export class Ticks {
   readonly #clock: Clock;
   readonly #watches: () => number;
-  #next: Promise<void> | undefined;
+  /** Of the parts that somebody waits for. */
+  readonly #waiting = new Map<number, Promise<void>>();
+  #places = 0;
 
   constructor(clock: Clock, watches: () => number) {
     this.#clock = clock;
     this.#watches = watches;
   }
 
-  next(): Promise<void> {
+  /** For a new watch. */
+  place(): number {
+    return this.#places++;
+  }
+
+  /** Resolves when the part of the tick comes that has this place. */
+  next(place: number): Promise<void> {
     const tickMs = Math.min(TICK_MS_MAX, this.#watches() / WATCHES_A_TICK_MS);
     if (tickMs < 1) return Promise.resolve();
-    this.#next ??= new Promise((resolve) => {
-      this.#clock.setTimer(tickMs, () => {
-        this.#next = undefined;
+    const parts = Math.max(1, Math.floor(tickMs / PART_MS));
+    const part = place % parts;
+    const known = this.#waiting.get(part);
+    if (known !== undefined) return known;
+    const sinceMs = (this.#clock.monotonic() - (part * tickMs) / parts) % tickMs;
+    const waiting = new Promise<void>((resolve) => {
+      this.#clock.setTimer(tickMs - sinceMs, () => {
+        this.#waiting.delete(part);
         resolve();
       });
     });
-    return this.#next;
+    this.#waiting.set(part, waiting);
+    return waiting;
   }
 }
 

@@ -1,20 +1,32 @@
 /** A thousand watchers of one kind that changes two hundred times a second. */
-import { fork, type ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { sleep } from '../../../src/base/clock.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
-import { ROOT } from '../../processes.ts';
+import { findTool } from '../../processes.ts';
 import { cpuMsOf, peakRssOf, resetPeakRss } from '../memory.ts';
 import { percentile } from '../report.ts';
-import { atNow, watchedObject } from './objects.ts';
-import type { Subject } from './subjects.ts';
-import type { WatchersMessage, WatchersOrder, WatchersReport } from './watchers.ts';
+import { AT, AT_DIGITS, atNow, watchedObject } from './objects.ts';
+import { TOKEN, type Subject } from './subjects.ts';
 
 export interface WatchLoad {
   readonly watches: number;
   readonly connections: number;
   readonly changesPerSecond: number;
   readonly seconds: number;
+}
+
+/** Of test/clients/watchers, which has the watches. */
+interface WatchersReport {
+  readonly events: number;
+  /** Of the watcher that has seen the least. */
+  readonly least: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  readonly cpuMs: number;
+  readonly failure: string;
 }
 
 export interface WatchResult extends WatchersReport {
@@ -53,7 +65,7 @@ export async function watchRound(subject: Subject, { watches, connections, chang
     const warmUp = changesPerSecond * WARM_UP_SECONDS;
     await change(subject, { count: warmUp, perSecond: changesPerSecond });
     const before = await watchers.delivered(warmUp);
-    watchers.clear();
+    await watchers.clear();
     resetPeakRss(subject.pid);
     const [cpu, startedAt] = [cpuMsOf(subject.pid), systemClock.monotonic()];
     const count = changesPerSecond * seconds;
@@ -104,26 +116,29 @@ async function writeOnce(subject: Subject, object: number): Promise<number> {
 }
 
 class Watchers {
-  readonly #child: ChildProcess = fork(join(ROOT, 'dist', 'test', 'bench', 'api', 'watchers.js'), { execArgv: [] });
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #lines: Interface;
 
-  async open(order: WatchersOrder): Promise<void> {
-    this.#child.send(order);
-    await this.#next();
+  constructor() {
+    const program = findTool('watchers');
+    if (program === undefined) throw new Error('there is no program of watchers: run .ci/install-test-clients');
+    this.#child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface(this.#child.stdout);
   }
 
-  clear(): void {
-    this.#child.send('clear');
+  async open(order: { readonly port: number; readonly path: string; readonly watches: number; readonly connections: number }): Promise<void> {
+    await this.#ask({ do: 'open', token: TOKEN, mark: AT, digits: AT_DIGITS, ...order });
+  }
+
+  async clear(): Promise<void> {
+    await this.#ask({ do: 'clear' });
   }
 
   /** Resolves when every watcher has had so many events. */
   async delivered(count: number): Promise<WatchersReport> {
     const deadline = systemClock.monotonic() + DELIVERED_TIMEOUT_MS;
     for (;;) {
-      this.#child.send('report');
-      const message = await this.#next();
-      if (!('report' in message)) throw new Error('the watchers did not report');
-      const { report } = message;
-      if (report.failure !== '') throw new Error(report.failure);
+      const report = await this.#ask({ do: 'report' });
       if (report.least >= count) return report;
       if (systemClock.monotonic() > deadline) throw new Error(`a watcher has had ${report.least} of ${count} events`);
       await sleep(systemClock, 100);
@@ -134,13 +149,17 @@ class Watchers {
     this.#child.kill('SIGKILL');
   }
 
-  #next(): Promise<WatchersMessage> {
+  #ask(order: object): Promise<WatchersReport> {
     return new Promise((resolve, reject) => {
-      this.#child.once('exit', () => reject(new Error('the watchers ended')));
-      this.#child.once('message', (message) => {
-        this.#child.removeAllListeners('exit');
-        resolve(message as WatchersMessage); // its own program sends no other
+      const onEnd = () => reject(new Error('the watchers ended'));
+      this.#lines.once('close', onEnd);
+      this.#lines.once('line', (line) => {
+        this.#lines.off('close', onEnd);
+        const report = JSON.parse(line) as WatchersReport; // its own program writes no other
+        if (report.failure === '') resolve(report);
+        else reject(new Error(report.failure));
       });
+      this.#child.stdin.write(`${JSON.stringify(order)}\n`);
     });
   }
 }
