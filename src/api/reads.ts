@@ -9,7 +9,7 @@ import { checkSubresource, storedRef, type Places } from './places.ts';
 import type { Listed, ListQuery, Ref, WatchQuery } from './requests.ts';
 import type { Storage } from './storage.ts';
 import { isView, selectionThrough, shownAs, watchThrough } from './view.ts';
-import type { CacheWatch } from './watch-cache.ts';
+import type { CacheWatch } from './watch-audience.ts';
 
 /** Rows of one read while a list looks for objects that match. */
 const LIST_PAGE_ROWS = 500;

@@ -25,7 +25,8 @@ import { Reads } from './reads.ts';
 import type { ApplyOptions, DeleteQuery, Listed, ListQuery, PatchType, Ref, WatchQuery, WriteOptions, Written } from './requests.ts';
 import type { Storage } from './storage.ts';
 import { isView, shownAs } from './view.ts';
-import type { CacheFigures, CacheWatch, WatchLimits } from './watch-cache.ts';
+import type { CacheWatch } from './watch-audience.ts';
+import type { CacheFigures, WatchLimits } from './watch-cache.ts';
 import { Writes } from './writes.ts';
 
 export interface RegistryOptions {

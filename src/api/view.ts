@@ -8,6 +8,7 @@ import type { KubeObject } from '../kube/types.ts';
 import { decodeConfig, decodeObject, type Draft, type FieldValidation } from './core/draft.ts';
 import type { Selection } from './core/query.ts';
 import type { Kind, View } from './kinds/kind.ts';
+import type { CacheWatch } from './watch-audience.ts';
 import type { CachedObject, CacheEvent } from './watch-cache.ts';
 
 /** Shown once for all who list or watch: what a cache holds is not changed. */
@@ -30,25 +31,15 @@ export function selectionThrough(kind: Kind, selection: Selection): Selection {
   return { ...selection, matches: (stored) => selection.matches(shownAs(kind, stored)) };
 }
 
-interface Events extends AsyncIterable<CacheEvent> {
-  /** What waits, where it can be taken at once. */
-  takeAll?(): CacheEvent[];
-}
-
-export function watchThrough(kind: Kind, events: Events): AsyncIterable<CacheEvent> & { takeAll(): CacheEvent[] } {
+export async function* watchThrough(kind: Kind, watch: CacheWatch): AsyncGenerator<readonly CacheEvent[], undefined> {
   const show = (event: CacheEvent): CacheEvent => (event.type === 'BOOKMARK' ? event : { ...event, cached: shownCachedAs(kind, event.cached) });
-  return {
-    takeAll: () => (events.takeAll?.() ?? []).map(show),
-    async *[Symbol.asyncIterator]() {
-      for await (const event of events) yield show(event);
-    },
-  };
+  for await (const events of watch) yield events.map(show);
 }
 
 function shownCachedAs(kind: Kind, cached: CachedObject): CachedObject {
   const object = shownAs(kind, cached.object);
   let bytes: Uint8Array | undefined;
-  const shown = shownCached.get(object) ?? { ...cached, object, json: () => (bytes ??= fromUtf8(JSON.stringify(object))) };
+  const shown = shownCached.get(object) ?? { ...cached, object, json: () => (bytes ??= fromUtf8(JSON.stringify(object))), forgetJson: () => (bytes = undefined) };
   shownCached.set(object, shown);
   return shown;
 }

@@ -11,7 +11,6 @@ import { describeError, AbortedError } from '../base/errors.ts';
 import { deferred, type Deferred } from '../base/deferred.ts';
 import { sleep, type Clock, type Millis, type Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { Pipe } from '../base/pipe.ts';
 import { fromUtf8, toUtf8 } from '../base/bytes.ts';
 import { ApiError, expired } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/types.ts';
@@ -20,10 +19,13 @@ import type { StoreWatch } from '../etcd/store-client.ts';
 import { tooLargeVersion } from './core/query.ts';
 import { SharedFields } from './shared-fields.ts';
 import { fromStoreError, type Storage, type Stored } from './storage.ts';
+import { Audience, Watcher, type CacheWatch, type Interest } from './watch-audience.ts';
 import { pastChanges } from './watch-backfill.ts';
 
 /** Events that are kept for watchers who come back; an older resourceVersion is Expired, and they list again. */
 export const HISTORY_EVENTS_MAX = 5_000;
+/** Of the newest, the text of what has been replaced since is kept as well: whoever is not far behind writes it. */
+const TEXTS_KEPT = 500;
 /** Events that wait for one watcher. Past it the watch ends without an error, and the watcher resumes where it was. */
 export const WATCHER_EVENTS_MAX = 5_000;
 /** Rows of one read while the cache fills. */
@@ -40,6 +42,8 @@ const FRESH_MS = 3_000;
 /** An object in the cache, with its JSON text made once for all watchers. */
 export interface CachedObject extends Stored {
   readonly json: () => Uint8Array;
+  /** The text, until somebody asks for it again. */
+  readonly forgetJson: () => void;
 }
 
 export type CacheEvent =
@@ -60,17 +64,9 @@ export function bookmarkMeta({ revision, endsInitial }: Bookmark): { readonly re
   return { resourceVersion: String(revision), ...(endsInitial === true ? annotations : {}) };
 }
 
-export interface Interest {
-  /** Keys start with it. */
-  readonly prefix: string;
-  readonly matches: (object: KubeObject) => boolean;
-  /** The indexed field must have this value; undefined: any. */
-  readonly indexed: string | undefined;
+export interface CacheWatchOptions extends Interest {
   /** What two interests have the same of is the same interest; undefined: it is like no other. */
   readonly name?: string | undefined;
-}
-
-export interface CacheWatchOptions extends Interest {
   /** Events after it; undefined: first an ADDED for everything that is there, and a bookmark if they are wanted. */
   readonly after: number | undefined;
   readonly bookmarks: boolean;
@@ -80,9 +76,6 @@ export interface CacheWatchOptions extends Interest {
   /** Told when the watch ends because its watcher is too slow. */
   readonly onSlow?: (() => void) | undefined;
 }
-
-/** To be iterated once; what waits can be taken all at once. */
-export type CacheWatch = AsyncIterable<CacheEvent> & Pick<Pipe<CacheEvent>, 'takeAll'>;
 
 /** What a cache has done since it began, and what it holds. */
 export interface CacheFigures {
@@ -101,19 +94,6 @@ interface Change {
   readonly before: CachedObject | undefined;
   /** Made once for all watchers, so that what they write can be the same too. */
   readonly events: Partial<Record<'ADDED' | 'MODIFIED' | 'DELETED', CacheEvent>>;
-}
-
-interface Watcher extends Interest {
-  readonly pipe: Pipe<CacheEvent>;
-  readonly after: number;
-  readonly bookmarks: boolean;
-  readonly onSlow: (() => void) | undefined;
-}
-
-/** Watchers with one interest: what a change is to them is found out once. */
-interface Audience {
-  readonly interest: Interest;
-  readonly watchers: Set<Watcher>;
 }
 
 /** In the place of the maxima above. */
@@ -275,48 +255,48 @@ export class WatchCache {
     if (after !== undefined && after < this.#historyStart) {
       throw expired(`too old resource version: ${after} (${this.#historyStart})`);
     }
-    const pipe: Pipe<CacheEvent> = new Pipe(this.#options.watcherMax ?? WATCHER_EVENTS_MAX, { return: () => leave() });
-    const watcher: Watcher = { ...options, pipe, after: after ?? this.#revision, onSlow: options.onSlow };
-    if (after === undefined) this.#sendInitial(watcher);
-    else this.#sendHistory(watcher, after);
-    this.#add(watcher);
+    const audience = this.#audienceOf(options);
+    const watcher: Watcher = new Watcher(audience, {
+      first: after === undefined ? this.#initial(options) : this.#since(options, after),
+      after: after ?? this.#revision,
+      bookmarks: options.bookmarks,
+      onSlow: options.onSlow,
+      onReturn: () => leave(),
+    });
+    audience.watchers.add(watcher);
     const timer = timeoutMs > 0 ? this.#options.clock.setTimer(timeoutMs, () => this.#timeOut(watcher, leave)) : undefined;
     const leave = () => {
       timer?.cancel();
       signal.removeEventListener('abort', leave);
       this.#remove(watcher);
-      pipe.end();
+      watcher.end();
     };
     if (signal.aborted || this.#controller.signal.aborted) leave();
     else signal.addEventListener('abort', leave, { once: true });
     this.#armTimers();
-    return pipe;
+    return watcher;
   }
 
   /** Everything up to the cache's revision has been pushed before: the client may resume from there. */
   #timeOut(watcher: Watcher, leave: () => void): void {
-    if (watcher.bookmarks) this.#bookmark(watcher);
+    this.#bookmark(watcher);
     leave();
   }
 
-  /** A watcher that came from a server that had seen more would be told to go back, and see twice what it has seen. */
-  #bookmark({ pipe, after }: Watcher): void {
-    if (this.#revision > 0 && this.#revision >= after) pipe.push({ type: 'BOOKMARK', revision: this.#revision });
+  #bookmark(watcher: Watcher): void {
+    if (this.#revision > 0) watcher.bookmark({ type: 'BOOKMARK', revision: this.#revision });
   }
 
-  #sendInitial(watcher: Watcher): void {
-    for (const cached of this.list(watcher.prefix)) {
-      if (isOf(watcher, cached, this.#indexOf(cached))) watcher.pipe.push({ type: 'ADDED', revision: cached.revision, cached });
-    }
-    if (watcher.bookmarks) watcher.pipe.push({ type: 'BOOKMARK', revision: this.#revision, endsInitial: true });
+  #initial(options: CacheWatchOptions): CacheEvent[] {
+    const wanted = this.list(options.prefix).filter((cached) => isOf(options, cached, this.#indexOf(cached)));
+    const events: CacheEvent[] = wanted.map((cached) => ({ type: 'ADDED', revision: cached.revision, cached }));
+    if (options.bookmarks) events.push({ type: 'BOOKMARK', revision: this.#revision, endsInitial: true });
+    return events;
   }
 
-  /** However much it is, it is let in: a watcher that came back for it must get on. */
-  #sendHistory(watcher: Watcher, after: number): void {
-    for (const change of this.#history) {
-      const event = change.revision > after ? this.#eventFor(watcher, change) : undefined;
-      if (event !== undefined) watcher.pipe.push(event);
-    }
+  #since(interest: Interest, after: number): CacheEvent[] {
+    const events = this.#history.map((change) => (change.revision > after ? this.#eventFor(interest, change) : undefined));
+    return events.filter((event) => event !== undefined);
   }
 
   #indexOf(cached: CachedObject | undefined): string | undefined {
@@ -429,6 +409,7 @@ export class WatchCache {
   #record(change: Change): void {
     this.#counts.received++;
     this.#history.push(change);
+    this.#history.at(-TEXTS_KEPT)?.before?.forgetJson();
     if (this.#history.length > this.#historyMax * 1.25) {
       const dropped = this.#history.splice(0, this.#history.length - this.#historyMax);
       this.#historyStart = dropped.at(-1)!.revision;
@@ -436,21 +417,21 @@ export class WatchCache {
     }
     const [now, before] = [this.#indexOf(change.now), this.#indexOf(change.before)];
     for (const wanted of new Set([undefined, now, before])) {
-      for (const { interest, watchers } of this.#audiences.get(wanted)?.values() ?? []) {
-        const event = this.#eventFor(interest, change);
-        if (event !== undefined) for (const watcher of watchers) if (event.revision > watcher.after) this.#send(watcher, event);
+      for (const audience of this.#audiences.get(wanted)?.values() ?? []) {
+        const event = this.#eventFor(audience.interest, change);
+        if (event !== undefined) this.#send(audience, event);
       }
     }
   }
 
-  #send(watcher: Watcher, event: CacheEvent): void {
-    this.#counts.dispatched++;
-    if (watcher.pipe.push(event)) return;
-    this.#counts.slowWatchers++;
-    this.#options.log.info({ prefix: watcher.prefix }, 'watch cache: a slow watcher is let go');
-    this.#remove(watcher);
-    watcher.onSlow?.();
-    watcher.pipe.end();
+  #send(audience: Audience, event: CacheEvent): void {
+    this.#counts.dispatched += audience.watchers.size;
+    for (const watcher of audience.push(event)) {
+      this.#counts.slowWatchers++;
+      this.#options.log.info({ prefix: audience.interest.prefix }, 'watch cache: a slow watcher is let go');
+      this.#remove(watcher);
+      watcher.onSlow?.();
+    }
   }
 
   /** What the change is to whoever has the interest, if anything. */
@@ -471,22 +452,22 @@ export class WatchCache {
 
   // --- watchers
 
-  #add(watcher: Watcher): void {
-    const ofIndex = this.#audiences.get(watcher.indexed) ?? new Map<unknown, Audience>();
-    const name = watcher.name ?? watcher;
-    const { prefix, matches, indexed } = watcher;
-    const audience = ofIndex.get(name) ?? { interest: { prefix, matches, indexed }, watchers: new Set() };
-    audience.watchers.add(watcher);
-    this.#audiences.set(watcher.indexed, ofIndex.set(name, audience));
+  #audienceOf({ prefix, matches, indexed, name }: CacheWatchOptions): Audience {
+    const ofIndex = this.#audiences.get(indexed) ?? new Map<unknown, Audience>();
+    const key = name ?? {};
+    const audience = ofIndex.get(key) ?? new Audience({ prefix, matches, indexed }, this.#options.watcherMax ?? WATCHER_EVENTS_MAX);
+    this.#audiences.set(indexed, ofIndex.set(key, audience));
+    return audience;
   }
 
   #remove(watcher: Watcher): void {
-    const ofIndex = this.#audiences.get(watcher.indexed);
-    const name = watcher.name ?? watcher;
-    const audience = ofIndex?.get(name);
-    audience?.watchers.delete(watcher);
-    if (audience?.watchers.size === 0) ofIndex?.delete(name);
-    if (ofIndex?.size === 0) this.#audiences.delete(watcher.indexed);
+    const { audience } = watcher;
+    audience.watchers.delete(watcher);
+    if (audience.watchers.size > 0) return;
+    const { indexed } = audience.interest;
+    const ofIndex = this.#audiences.get(indexed);
+    for (const [name, known] of ofIndex ?? []) if (known === audience) ofIndex?.delete(name);
+    if (ofIndex?.size === 0) this.#audiences.delete(indexed);
   }
 
   *#watchers(): Generator<Watcher> {
@@ -496,7 +477,7 @@ export class WatchCache {
   #endWatchers(error?: Error): void {
     const all = [...this.#watchers()];
     this.#audiences.clear();
-    for (const { pipe } of all) pipe.end(error);
+    for (const watcher of all) watcher.end(error);
   }
 
   #armTimers(): void {
@@ -511,7 +492,7 @@ export class WatchCache {
     this.#bookmarkTimer ??= clock.setTimer(BOOKMARK_MS, () => {
       this.#bookmarkTimer = undefined;
       if (this.#audiences.size === 0) return;
-      for (const watcher of this.#watchers()) if (watcher.bookmarks) this.#bookmark(watcher);
+      for (const watcher of this.#watchers()) this.#bookmark(watcher);
       this.#armTimers();
     });
   }
@@ -526,7 +507,7 @@ function cachedObject(stored: Stored): CachedObject {
   let bytes: Uint8Array | undefined;
   const json = () => (bytes ??= fromUtf8(JSON.stringify(stored.object)));
   encoders.set(stored.object, json);
-  return { ...stored, json };
+  return { ...stored, json, forgetJson: () => (bytes = undefined) };
 }
 
 /** How objects of a cache are encoded: for those who were handed the object alone. */

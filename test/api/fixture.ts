@@ -4,6 +4,7 @@ import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { ApiServer, type AccessOptions, type ApiServerConfig } from '../../src/api/server.ts';
 import type { Ref } from '../../src/api/requests.ts';
+import type { CacheWatch } from '../../src/api/watch-audience.ts';
 import type { CacheEvent, WatchLimits } from '../../src/api/watch-cache.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Channel } from '../../src/proto/rpc.ts';
@@ -90,12 +91,19 @@ export async function refusal(run: Promise<unknown>): Promise<string> {
 }
 
 /** `ADDED name`, … of the next `count` events. */
-export async function take(events: AsyncIterable<CacheEvent>, count: number): Promise<string[]> {
+export async function take(watch: CacheWatch, count: number): Promise<string[]> {
   const taken: string[] = [];
   if (count === 0) return taken;
-  for await (const event of events) {
-    taken.push(event.type === 'BOOKMARK' ? 'BOOKMARK' : `${event.type} ${event.cached.object.metadata.name}`);
-    if (taken.length === count) break;
+  for await (const events of watch) {
+    taken.push(...events.map((event) => (event.type === 'BOOKMARK' ? 'BOOKMARK' : `${event.type} ${event.cached.object.metadata.name}`)));
+    if (taken.length >= count) break;
   }
-  return taken;
+  return taken.slice(0, count);
+}
+
+/** What waits for the watcher now. */
+export async function waiting(watch: CacheWatch): Promise<readonly CacheEvent[]> {
+  const next = watch[Symbol.asyncIterator]().next();
+  const nothing = { done: true, value: undefined } as const;
+  return (await Promise.race([next, settle().then(() => nothing)])).value ?? [];
 }

@@ -1,12 +1,13 @@
 /** Lists, pages, watches and what they promise about resourceVersions. */
 import { beforeEach, expect, test } from 'vitest';
 import { settle } from '../../src/base/driven-clock.ts';
+import type { CacheWatch } from '../../src/api/watch-audience.ts';
 import { WatchCache, BOOKMARK_MS, type CacheEvent } from '../../src/api/watch-cache.ts';
 import { Storage, prefixOf } from '../../src/api/storage.ts';
 import type { Registry } from '../../src/api/registry.ts';
 import type { WatchQuery } from '../../src/api/requests.ts';
 import { infoOf } from '../../src/api/kinds/info.ts';
-import { configMap, pod, quiet, ref, refusal, startServer, take, type Fixture } from './fixture.ts';
+import { configMap, pod, quiet, ref, refusal, startServer, take, waiting, type Fixture } from './fixture.ts';
 
 let fixture: Fixture;
 let api: Registry;
@@ -20,6 +21,7 @@ const make = async (...names: string[]) => {
   await settle();
 };
 const names = (list: { items: readonly { metadata: { name: string } }[] }) => list.items.map(({ metadata }) => metadata.name);
+const nameOf = (event: CacheEvent) => (event.type === 'BOOKMARK' ? '' : event.cached.object.metadata.name);
 const watch = (query: Omit<WatchQuery, 'signal'> = {}, resource = 'configmaps') => api.watch(ref(resource), { signal: new AbortController().signal, ...query });
 
 test('list() answers in key order, by namespace, and by selectors', async () => {
@@ -86,8 +88,7 @@ test('events carry rising versions, and a deletion the version of its own', asyn
   await make('a');
   await api.delete(ref('configmaps', 'a'));
   await settle();
-  const seen: CacheEvent[] = [];
-  for await (const event of events) if (seen.push(event) === 2) break;
+  const seen = await waiting(events);
   expect(seen[1]!.revision).toBe(fixture.store.revision);
   expect(seen[0]!.revision).toBeLessThan(seen[1]!.revision);
   const last = seen[1]!;
@@ -120,10 +121,7 @@ test('bookmarks tell how far an idle kind has been seen', async () => {
   const events = await watch({ resourceVersion: String(fixture.store.revision), allowWatchBookmarks: true });
   for (let i = 0; i < 3; i++) await api.create(ref('secrets'), { apiVersion: 'v1', kind: 'Secret', metadata: { name: `s${i}` } });
   await fixture.clock.advance(BOOKMARK_MS + 1_000);
-  for await (const event of events) {
-    expect(event).toEqual({ type: 'BOOKMARK', revision: fixture.store.revision });
-    break;
-  }
+  expect(await waiting(events)).toEqual([{ type: 'BOOKMARK', revision: fixture.store.revision }]);
 });
 
 test('a watch list ends its state with a bookmark', async () => {
@@ -173,7 +171,7 @@ test('history and a slow watcher are bounded', async () => {
   expect(() => cache.watch({ ...options, after: start })).toThrow(/too old resource version/);
   // It gets what was waiting, in order, and then the end, to resume behind what it has seen.
   const seen: string[] = [];
-  for await (const event of slow) seen.push(event.type === 'BOOKMARK' ? '' : event.cached.object.metadata.name);
+  for await (const events of slow) seen.push(...events.map(nameOf));
   expect(seen).toEqual(['a', 'b', 'c']);
   expect(cache.watcherCount).toBe(0);
   await cache.stop();
@@ -192,9 +190,9 @@ test('watchers of one interest each begin behind their own version, and one that
   const [first, ahead, gone] = [open(start), open(start + 2), open(start, leaving.signal)];
   leaving.abort();
   await make('a', 'b', 'c');
-  const seen = (watch: ReturnType<typeof open>) => watch.takeAll().map((event) => (event.type === 'BOOKMARK' ? '' : event.cached.object.metadata.name));
+  const seen = async (watch: CacheWatch) => (await waiting(watch)).map(nameOf);
   // Of one that comes from a server that had seen more, what it has seen is not repeated.
-  expect([seen(first), seen(ahead), seen(gone)]).toEqual([['a', 'b', 'c'], ['c'], []]);
+  expect([await seen(first), await seen(ahead), await seen(gone)]).toEqual([['a', 'b', 'c'], ['c'], []]);
   expect(cache.watcherCount).toBe(2);
   await cache.stop();
   expect(cache.watcherCount).toBe(0);

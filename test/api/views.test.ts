@@ -83,12 +83,14 @@ test('a watch of the view shows what is written by either name', async () => {
   const events = await api.watch(newRef(), { fieldSelector: 'type=Normal', signal: signal.signal });
   const seen: unknown[] = [];
   const watching = (async () => {
-    for await (const event of events) {
-      if (event.type === 'BOOKMARK') continue;
-      const { object } = event.cached;
-      expect(JSON.parse(Buffer.from(event.cached.json()).toString())).toEqual(object);
-      seen.push([event.type, object.apiVersion, object['note']]);
-      if (seen.length === 3) break;
+    for await (const batch of events) {
+      for (const event of batch) {
+        if (event.type === 'BOOKMARK') continue;
+        const { object } = event.cached;
+        expect(JSON.parse(Buffer.from(event.cached.json()).toString())).toEqual(object);
+        seen.push([event.type, object.apiVersion, object['note']]);
+      }
+      if (seen.length >= 3) break;
     }
   })();
   await api.create(newRef(), newEvent('b'));

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../src/base/random.ts';
 import type { CacheEvent, WatchLimits } from '../../src/api/watch-cache.ts';
-import { configMap, ref, refusal, startServer, take, type Fixture } from './fixture.ts';
+import { configMap, ref, refusal, startServer, take, waiting, type Fixture } from './fixture.ts';
 import { Pipe } from '../../src/base/pipe.ts';
 import { StatusResponse, type WatchResponse } from '../../src/proto/etcd.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -42,7 +42,7 @@ const lineOf = (event: CacheEvent) => (event.type === 'BOOKMARK' ? 'BOOKMARK' : 
 async function seen({ api }: Fixture, resourceVersion: string, labelSelector: string): Promise<string[]> {
   const controller = new AbortController();
   const events = await api.watch(maps, { resourceVersion, labelSelector, signal: controller.signal });
-  const lines = events.takeAll().map(lineOf);
+  const lines = (await waiting(events)).map(lineOf);
   controller.abort();
   return lines;
 }
@@ -73,7 +73,8 @@ test('one after another and many at a time, further and further back, and what h
   const created = take(watches[0]!, 1);
   await fresh.api.create(maps, configMap('late'));
   expect(await created).toEqual(['ADDED late']);
-  expect(watches.slice(1).map((watch) => watch.takeAll().length)).toEqual(wanted.toReversed().slice(1).map((count) => count + 1));
+  const counts = await Promise.all(watches.slice(1).map(async (watch) => (await waiting(watch)).length));
+  expect(counts).toEqual(wanted.toReversed().slice(1).map((count) => count + 1));
 });
 
 test('what the store has forgotten, or more than is remembered, is Expired', async () => {
@@ -82,11 +83,11 @@ test('what the store has forgotten, or more than is remembered, is Expired', asy
   const [first, later] = [versions[2]!, versions[20]!];
   const small = await freshServer(old.store, { historyMax: 10 });
   expect(await refusal(small.api.watch(maps, { resourceVersion: String(first), signal: open() }))).toContain('410 Expired: too old resource version');
-  expect((await small.api.watch(maps, { resourceVersion: String(later), signal: open() })).takeAll().length).toBe(versions.filter((one) => one > later).length);
+  expect((await waiting(await small.api.watch(maps, { resourceVersion: String(later), signal: open() }))).length).toBe(versions.filter((one) => one > later).length);
   await old.store.compact({ revision: later });
   const fresh = await freshServer(old.store);
   expect(await refusal(fresh.api.watch(maps, { resourceVersion: String(first), signal: open() }))).toContain('410 Expired: too old resource version');
-  expect((await fresh.api.watch(maps, { resourceVersion: String(later), signal: open() })).takeAll().length).toBe(versions.filter((one) => one > later).length);
+  expect((await waiting(await fresh.api.watch(maps, { resourceVersion: String(later), signal: open() }))).length).toBe(versions.filter((one) => one > later).length);
 });
 
 /** As etcd was before 3.4.25: it answers how far a watch is ahead of events that are still to come. */

@@ -176,9 +176,9 @@ async function* watchEvents(
 ): AsyncGenerator<Init<WatchEvent>> {
   const ref = refOf(request.ref);
   const kind = registry.kindOf(ref);
-  const events = await registry.watch(ref, { ...request, signal });
+  const watch = await registry.watch(ref, { ...request, signal });
   const encode = request.asTable ? tableEvent(registry, kind, request) : plainEvent(kind, request);
-  for await (const event of events) yield encode(event);
+  for await (const events of watch) yield* events.map(encode);
 }
 
 function plainEvent(kind: Kind, { encoding }: WatchRequest): (event: CacheEvent) => Init<WatchEvent> {

@@ -9,7 +9,8 @@ import { ApiError } from '../../kube/errors.ts';
 import { apiVersionOf } from '../../kube/resources.ts';
 import { bookmarkTable, columnDefinitionsOf, columnsOf, partialOf, rowOf, type IncludeObject } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
-import { bookmarkMeta, type Bookmark, type CacheEvent, type CacheWatch } from '../watch-cache.ts';
+import type { CacheWatch } from '../watch-audience.ts';
+import { bookmarkMeta, type Bookmark, type CacheEvent } from '../watch-cache.ts';
 import type { Shape } from './core/negotiation.ts';
 import type { RestLimits } from './limits.ts';
 import type { Reply } from './reply.ts';
@@ -19,8 +20,6 @@ const WATCHES_A_TICK_MS = 20;
 const TICK_MS_MAX = 40;
 /** A tick of many watches falls into parts, between which the server reads what has come: to write to all takes tens of ms. */
 const PART_MS = 5;
-/** Batches that watchers of one kind are likely to share at one time. */
-const BATCHES_KEPT = 8;
 
 export interface WatchWorld {
   readonly clock: Clock;
@@ -37,8 +36,8 @@ export interface WatchShowing {
 /** How a watch ended, for the log. */
 export type WatchEnd = 'over' | 'gone' | 'slow' | 'stalled' | 'expired';
 
-export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () => boolean, encoder: EventEncoder, world: WatchWorld): Promise<WatchEnd> {
-  const iterator = events[Symbol.asyncIterator]();
+export async function writeWatch(reply: Reply, watch: CacheWatch, isSlow: () => boolean, encoder: EventEncoder, world: WatchWorld): Promise<WatchEnd> {
+  const iterator = watch[Symbol.asyncIterator]();
   const place = world.ticks.place();
   try {
     for (;;) {
@@ -47,7 +46,7 @@ export async function writeWatch(reply: Reply, events: CacheWatch, isSlow: () =>
       // What waits is let go: the client resumes behind what it has.
       if (isSlow()) return await endSlow(reply, world);
       if (next.done === true) return 'over';
-      for (const bytes of encoder.chunks([next.value, ...events.takeAll()], world.limits.watchBufferBytesMax)) {
+      for (const bytes of encoder.chunks(next.value, world.limits.watchBufferBytesMax)) {
         const isTaken = taken(reply, bytes, world);
         if (isTaken !== true && !(await isTaken)) return reply.isOver ? 'gone' : endStalled(reply);
         if (isSlow()) return await endSlow(reply, world);
@@ -148,10 +147,8 @@ export interface EventEncoder {
   chunks(events: readonly CacheEvent[], bytesMax: number): Iterable<Uint8Array>;
 }
 
-/** What watches of one kind and shape write of an event, or of those that came together. */
-interface Batch {
-  readonly line: Line;
-  readonly events: readonly CacheEvent[];
+/** What watches of one kind and shape write of events that came together. */
+interface Written {
   /** As ages are told. */
   readonly second: number;
   readonly chunks: readonly Uint8Array[];
@@ -161,7 +158,8 @@ type Line = (event: CacheEvent) => readonly Uint8Array[];
 
 export class EventEncoders {
   readonly #clock: Clock;
-  readonly #recent: Batch[] = [];
+  /** Watchers with one interest are handed the same array of events. */
+  readonly #written = new WeakMap<readonly CacheEvent[], Map<Line, Written>>();
   /** By kind, shape and what a row includes. */
   readonly #lines = new Map<string, Line>();
 
@@ -199,9 +197,9 @@ export class EventEncoders {
 
   #shared(line: Line, events: readonly CacheEvent[], bytesMax: number): Iterable<Uint8Array> {
     const second = secondOf(this.#clock);
-    const isKnown = (batch: Batch) => batch.line === line && (line === objectLine || batch.second === second) && areSame(batch.events, events);
-    const known = this.#recent.find(isKnown);
-    if (known !== undefined) return known.chunks;
+    const ofEvents = this.#written.get(events) ?? new Map<Line, Written>();
+    const known = ofEvents.get(line);
+    if (known !== undefined && (line === objectLine || known.second === second)) return known.chunks;
     const all = inChunks(events, line, bytesMax);
     const chunks: Uint8Array[] = [];
     for (let next = all.next(); next.done !== true; next = all.next()) {
@@ -209,7 +207,7 @@ export class EventEncoders {
       // So much is rather a state to begin with, which each watcher has of its own, and takes piece by piece.
       if (chunks.length > CHUNKS_KEPT_MAX) return followedBy(chunks, all);
     }
-    if (this.#recent.push({ line, events, second, chunks }) > BATCHES_KEPT) this.#recent.shift();
+    this.#written.set(events, ofEvents.set(line, { second, chunks }));
     return chunks;
   }
 }
@@ -217,10 +215,6 @@ export class EventEncoders {
 function* followedBy(first: readonly Uint8Array[], rest: Generator<Uint8Array>): Generator<Uint8Array> {
   yield* first;
   yield* rest;
-}
-
-function areSame(a: readonly CacheEvent[], b: readonly CacheEvent[]): boolean {
-  return a.length === b.length && a.every((event, at) => event === b[at]);
 }
 
 function secondOf(clock: Clock): number {
