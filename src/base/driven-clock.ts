@@ -5,6 +5,7 @@
  */
 import { assert } from './assert.ts';
 import type { Clock, Millis, Timer } from './clock.ts';
+import { MinHeap } from './min-heap.ts';
 
 interface Pending {
   readonly atMs: Millis;
@@ -26,8 +27,7 @@ export interface DrivenClockOptions {
 export class DrivenClock implements Clock {
   #nowMs: Millis = 0;
   #sequence = 0;
-  /** A binary heap on (atMs, sequence). */
-  readonly #heap: Pending[] = [];
+  readonly #heap = new MinHeap<Pending>((a, b) => a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence));
   readonly #wallAtStart: Millis;
 
   constructor({ wallAtStart = Date.UTC(2024, 0, 1) }: DrivenClockOptions = {}) {
@@ -50,21 +50,21 @@ export class DrivenClock implements Clock {
       run,
       cancelled: false,
     };
-    this.#push(pending);
+    this.#heap.push(pending);
     return { cancel: () => (pending.cancelled = true) };
   }
 
   /** When the next timer is due, in monotonic milliseconds; undefined if none is set. */
   nextTimerAt(): Millis | undefined {
-    while (this.#heap[0]?.cancelled) this.#pop();
-    return this.#heap[0]?.atMs;
+    while (this.#heap.peek()?.cancelled) this.#heap.pop();
+    return this.#heap.peek()?.atMs;
   }
 
   /** Fires the next timer if it is due by `untilMs`; false if there is none. Synchronous: the caller settles. */
   fireNext(untilMs: Millis): boolean {
     const at = this.nextTimerAt();
     if (at === undefined || at > untilMs) return false;
-    const pending = this.#pop();
+    const pending = this.#heap.pop()!;
     assert(pending.atMs >= this.#nowMs, 'time does not go backwards');
     this.#nowMs = pending.atMs;
     pending.run();
@@ -88,38 +88,4 @@ export class DrivenClock implements Clock {
       await settle();
     }
   }
-
-  #push(pending: Pending): void {
-    const heap = this.#heap;
-    let child = heap.push(pending) - 1;
-    while (child > 0) {
-      const parent = (child - 1) >> 1;
-      if (!isBefore(pending, heap[parent]!)) break;
-      heap[child] = heap[parent]!;
-      child = parent;
-    }
-    heap[child] = pending;
-  }
-
-  #pop(): Pending {
-    const heap = this.#heap;
-    const top = heap[0]!;
-    const last = heap.pop()!;
-    if (heap.length === 0) return top;
-    let parent = 0;
-    for (;;) {
-      let child = 2 * parent + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
-      if (!isBefore(heap[child]!, last)) break;
-      heap[parent] = heap[child]!;
-      parent = child;
-    }
-    heap[parent] = last;
-    return top;
-  }
-}
-
-function isBefore(a: Pending, b: Pending): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
 }

@@ -71,8 +71,11 @@ export interface PlanOptions {
 /** A store's loop is helped by a larger young generation; the others are idle most of the time and shall be small. */
 const V8_FLAGS_STORE = ['--max-semi-space-size=8'];
 const V8_FLAGS_SMALL = ['--max-semi-space-size=2', '--optimize-for-size'];
-/** An API server's requests are short and many: a young generation of 2 MiB, and code made to be small, cost half of its speed. */
-export const V8_FLAGS_API_SERVER: readonly string[] = ['--max-semi-space-size=16'];
+/**
+ * An API server's requests are short and many: a young generation of 2 MiB, and code made to be small, cost half of its
+ * speed. A heap of twice what lives, where V8 would let it be four times that, costs no time that could be measured.
+ */
+export const V8_FLAGS_API_SERVER: readonly string[] = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 
 /** How pods of any cluster know it. */
 const API_SERVER_HOSTS = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];

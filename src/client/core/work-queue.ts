@@ -11,7 +11,7 @@
  */
 import type { Millis } from '../../base/clock.ts';
 import { assert } from '../../base/assert.ts';
-import { MinHeap } from './min-heap.ts';
+import { TimedQueue } from './timed-queue.ts';
 
 export class WorkQueue {
   readonly #dirty = new Set<string>();
@@ -20,7 +20,7 @@ export class WorkQueue {
   #head = 0;
   /** When a key is due; an entry of the heap that differs from it is stale. */
   readonly #dueAt = new Map<string, Millis>();
-  readonly #delayed = new MinHeap<string>();
+  readonly #delayed = new TimedQueue<string>();
 
   get length(): number {
     return this.#queue.length - this.#head;

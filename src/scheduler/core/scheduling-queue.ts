@@ -9,7 +9,7 @@
  */
 import type { Millis } from '../../base/clock.ts';
 import { Backoff } from '../../client/core/backoff.ts';
-import { MinHeap } from '../../client/core/min-heap.ts';
+import { TimedQueue } from '../../client/core/timed-queue.ts';
 
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_MAX_MS = 10_000;
@@ -28,8 +28,8 @@ interface Waiting {
 
 export class SchedulingQueue {
   readonly #pods = new Map<string, Waiting>();
-  readonly #active = new MinHeap<{ readonly key: string; readonly waiting: Waiting }>();
-  readonly #delayed = new MinHeap<{ readonly key: string; readonly waiting: Waiting; readonly place: Place }>();
+  readonly #active = new TimedQueue<{ readonly key: string; readonly waiting: Waiting }>();
+  readonly #delayed = new TimedQueue<{ readonly key: string; readonly waiting: Waiting; readonly place: Place }>();
   readonly #backoff = new Backoff({ firstMs: BACKOFF_FIRST_MS, maxMs: BACKOFF_MAX_MS });
 
   get length(): number {
