@@ -12,6 +12,7 @@
 import { assert } from './assert.ts';
 import type { Clock, Millis } from './clock.ts';
 import type { Disk, DiskFile } from './disk.ts';
+import { afterLatency } from './latency.ts';
 import type { Random } from './random.ts';
 
 export interface MemoryDiskFaults {
@@ -222,20 +223,7 @@ export class MemoryDisk {
 
   /** Runs `run` after the latency; never settles if the view's process is gone by then. */
   perform<T>(view: View, run: () => T, latencyMs = this.faults.latencyMs): Promise<T> {
-    if (view.isDead) return new Promise(() => {});
-    const { min, max } = latencyMs ?? { min: 0, max: 0 };
-    return new Promise((resolve, reject) => {
-      const finish = (): void => {
-        if (view.isDead) return;
-        try {
-          resolve(run());
-        } catch (error) {
-          reject(error as Error);
-        }
-      };
-      if (max <= 0) void Promise.resolve().then(finish);
-      else this.#clock.setTimer(min + this.#random.float() * (max - min), finish);
-    });
+    return afterLatency({ clock: this.#clock, random: this.#random, latencyMs, isDead: () => view.isDead }, run);
   }
 
   /** A change is seen by readers as soon as it is begun; a crash before its end may undo it. */

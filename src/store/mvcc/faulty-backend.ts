@@ -15,6 +15,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Clock, Millis } from '../../base/clock.ts';
 import { NoSpaceError, UserError } from '../../base/errors.ts';
+import { afterLatency } from '../../base/latency.ts';
 import type { Random } from '../../base/random.ts';
 import type {
   Backend,
@@ -193,20 +194,8 @@ export class FaultyBackends {
 
   /** Runs `run` after the latency; never settles if the process is gone by then. */
   #perform<T>(incarnation: Incarnation, run: () => T): Promise<T> {
-    if (incarnation.isDead) return never();
-    const { min, max } = this.faults.latencyMs ?? { min: 0, max: 0 };
-    return new Promise((resolve, reject) => {
-      const finish = (): void => {
-        if (incarnation.isDead) return;
-        try {
-          resolve(run());
-        } catch (error) {
-          reject(error as Error);
-        }
-      };
-      if (max <= 0) void Promise.resolve().then(finish);
-      else this.#clock.setTimer(min + this.#random.float() * (max - min), finish);
-    });
+    const { latencyMs } = this.faults;
+    return afterLatency({ clock: this.#clock, random: this.#random, latencyMs, isDead: () => incarnation.isDead }, run);
   }
 
   #open(incarnation: Incarnation, path: string): Backend {

@@ -4,6 +4,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { UserError } from '../../base/errors.ts';
+import { lowerBound } from '../../base/lower-bound.ts';
 import type {
   Backend,
   BackendFactory,
@@ -102,18 +103,6 @@ export class SortedRows {
     this.#removed.clear();
     return merged;
   }
-}
-
-/** The place of the first key that is not before `key`. */
-function lowerBound(keys: readonly BackendKey[], key: BackendKey): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (keys[middle]! < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 export function memoryBackends(): BackendFactory {

@@ -8,6 +8,7 @@
  *              └ entry: key, writes oldest first; a tombstone ends a life (etcd's "generation")
  */
 import { assert } from '../../../base/assert.ts';
+import { lowerBound } from '../../../base/lower-bound.ts';
 import { isTombstone, type Key, type Revision, type Write } from './revision.ts';
 
 export interface KeyEntry {
@@ -202,16 +203,4 @@ export function writeAt(entry: KeyEntry, revision: Revision): Write | undefined 
 
 function emptyBlock(): Block {
   return { keys: [], entries: [], live: 0, newest: 0 };
-}
-
-/** The first position whose key is not before `key`. */
-function lowerBound(keys: readonly Key[], key: Key): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (keys[middle]! < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
