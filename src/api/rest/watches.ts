@@ -130,7 +130,7 @@ export class Ticks {
     const part = place % parts;
     const known = this.#waiting.get(part);
     if (known !== undefined) return known;
-    const sinceMs = (this.#clock.monotonic() - (part * tickMs) / parts) % tickMs;
+    const sinceMs = (this.#clock.monotonic() + ((parts - part) * tickMs) / parts) % tickMs;
     const waiting = new Promise<void>((resolve) => {
       this.#clock.setTimer(tickMs - sinceMs, () => {
         this.#waiting.delete(part);
