@@ -56,6 +56,8 @@ export class Operator {
   #isShown: ((members: readonly Listed[]) => boolean) | undefined;
   #unknownSince: Millis = 0;
   #isChanging = false;
+  /** What it has decided on may still change the members. */
+  #isAtWork = false;
   #isOver = false;
   /** From now on it only finishes what is begun. */
   #isFinishing = false;
@@ -83,8 +85,9 @@ export class Operator {
     this.#isOver = true;
   }
 
-  /** Everybody who is there is a member, is well, and votes; there are as many as wanted. */
+  /** Everybody who is there is a member, is well, and votes; there are as many as wanted, and nobody is to go. */
   get isContent(): boolean {
+    if (this.#isAtWork || this.#unwanted.size > 0) return false;
     const { machines } = this.#world;
     const areIn = this.#members.every((member) => !member.isLearner && this.#isWell(member));
     return areIn && this.#members.length === this.wanted && machines.length === this.wanted && this.#isShown === undefined;
@@ -112,12 +115,14 @@ export class Operator {
     const random = this.#random;
     while (!this.#isOver) {
       await sleep(this.#world.clock, random.between(LOOK_EVERY_MS.low, LOOK_EVERY_MS.high));
-      if (this.isContent && this.#unwanted.size === 0) continue;
+      if (this.isContent) continue;
       if (!(await this.#look())) continue;
       const actions = this.#actions();
       if (actions.length === 0 || this.#isOver) continue;
+      this.#isAtWork = true;
       if (random.chance(0.15)) await this.#moveLeader();
       await random.pick(actions)();
+      this.#isAtWork = false;
     }
   }
 
