@@ -1,0 +1,246 @@
+/**
+ * A table of nftables as data, as far as the service proxy needs one, and as the text that `nft -f` reads.
+ *
+ * Rules are typed, not texts, so that a test can ask what they do with a packet. Everything in a table goes by its name,
+ * and what cannot be changed of a set (its type, its timeout) is part of the set's name: so two tables differ in what
+ * there is, in the elements of a set, or in the rules of a chain, and never in anything else.
+ *
+ * Names are parsed as one word by nft if they begin with a letter and hold letters, digits, `/`, `-`, `_` and `.`; what
+ * nft's grammar has for a word of its own (`reject`, `mark`) cannot be a name.
+ */
+import { assert } from '../../base/assert.ts';
+import type { Target } from './service-endpoints.ts';
+
+export type Protocol = 'tcp' | 'udp' | 'sctp';
+
+/** All of a rule's have to hold. */
+export type Match =
+  | { readonly on: 'source' | 'destination'; readonly cidrs: readonly string[]; readonly isNot?: boolean }
+  | { readonly on: 'source-in' | 'destination-in'; readonly set: string }
+  | { readonly on: 'source-is-local' | 'destination-is-local'; readonly isNot?: boolean }
+  /** Source and destination, as they are when the packet leaves, are an element. */
+  | { readonly on: 'pair-in'; readonly set: string }
+  | { readonly on: 'marked' }
+  /** The connection's destination was translated. */
+  | { readonly on: 'translated' };
+
+export type Action =
+  | { readonly do: 'goto' | 'jump'; readonly chain: string }
+  | { readonly do: 'accept' | 'return' | 'drop' | 'mark' | 'masquerade' }
+  /** Of TCP alone; other packets go on to the next rule. */
+  | { readonly do: 'reset' }
+  /** By ICMP: port unreachable. */
+  | { readonly do: 'refuse' }
+  /** To the chain that the map has for destination, protocol and port; without one to the next rule. */
+  | { readonly do: 'dispatch'; readonly by: 'service' | 'node-port'; readonly map: string }
+  /** To one of the targets, at random. */
+  | { readonly do: 'translate'; readonly protocol: Protocol; readonly targets: readonly Target[] }
+  /** To one of the chains, at random. */
+  | { readonly do: 'spread'; readonly chains: readonly string[] }
+  /** The source becomes an element, for as long as the set's timeout from now. */
+  | { readonly do: 'remember'; readonly set: string };
+
+export interface Rule {
+  readonly matches: readonly Match[];
+  readonly action: Action;
+}
+
+export interface Chain {
+  readonly name: string;
+  /** Where packets come in from the kernel; undefined: from other chains alone. */
+  readonly hook?: string;
+  readonly rules: readonly Rule[];
+}
+
+/** A set, or a map to chains. */
+export interface NftSet {
+  readonly name: string;
+  readonly type: string;
+  readonly isMap: boolean;
+  /** Filled by packets, each element for so long; it has no elements of ours. */
+  readonly timeoutSeconds?: number;
+  /** Of a map to the chain that is gone to, of a set to undefined. */
+  readonly elements: ReadonlyMap<string, string | undefined>;
+}
+
+export interface Table {
+  readonly name: string;
+  readonly sets: ReadonlyMap<string, NftSet>;
+  readonly chains: ReadonlyMap<string, Chain>;
+}
+
+/** A bit of the packet's mark, from where a destination is chosen to where the packet leaves. */
+const MARK = '0x4000';
+/** Clients that an endpoint is remembered for; who finds no room goes to any endpoint the next time. */
+const REMEMBERED_MAX = 65_535;
+/** In one line of a script, so that an error names a line that can be read. */
+const ELEMENTS_PER_LINE = 100;
+
+export function dispatchKey(by: 'service' | 'node-port', address: string, protocol: Protocol, port: number): string {
+  return by === 'service' ? `${address} . ${protocol} . ${port}` : `${protocol} . ${port}`;
+}
+
+// --- text
+
+/** A script that makes the table, in place of one that may be there. */
+export function tableText(table: Table): string {
+  return [`add table ip ${table.name}`, `delete table ip ${table.name}`, `add table ip ${table.name}`, ...linesOf(EMPTY, table)].join('\n') + '\n';
+}
+
+/** A script that makes the second table out of the first; empty: there is nothing to do. */
+export function differenceText(before: Table, after: Table): string {
+  assert(before.name === after.name, 'the two are states of one table');
+  const lines = linesOf(before, after);
+  return lines.length === 0 ? '' : lines.join('\n') + '\n';
+}
+
+/** What is there is named, its contents are not known: all is made anew but what packets have left in sets. */
+export function resyncText(there: { readonly sets: readonly string[]; readonly chains: readonly string[] }, table: Table): string {
+  const { name } = table;
+  const stale = { sets: there.sets.filter((one) => !table.sets.has(one)), chains: there.chains.filter((one) => !table.chains.has(one)) };
+  const flushed = [...table.sets.values()].filter(({ timeoutSeconds }) => timeoutSeconds === undefined);
+  const lines = [
+    `add table ip ${name}`,
+    ...[...table.sets.values()].map((set) => declareSet(name, set)),
+    ...[...table.chains.values()].map((chain) => declareChain(name, chain)),
+    // Chains first: a set that a rule looks into can be emptied, one that is gone to by a map cannot be deleted.
+    ...[...table.chains.keys(), ...stale.chains].map((chain) => `flush chain ip ${name} ${chain}`),
+    ...[...flushed.map((set) => set.name), ...stale.sets].map((set) => `flush set ip ${name} ${set}`),
+    ...[...table.chains.values()].flatMap((chain) => rulesText(name, chain)),
+    ...flushed.flatMap((set) => elementLines('add', name, set, [...set.elements.keys()])),
+    ...stale.chains.map((chain) => `delete chain ip ${name} ${chain}`),
+    ...stale.sets.map((set) => `delete set ip ${name} ${set}`),
+  ];
+  return lines.join('\n') + '\n';
+}
+
+const EMPTY = { sets: new Map<string, NftSet>(), chains: new Map<string, Chain>() };
+
+/**
+ * In an order that the kernel takes: what is referred to is there before, and nothing refers any more to what goes.
+ * All of a script is one transaction; between its lines no packet passes.
+ */
+function linesOf(before: Omit<Table, 'name'>, { name, sets, chains }: Table): string[] {
+  const newChains = [...chains.values()].filter((chain) => !before.chains.has(chain.name));
+  const newSets = [...sets.values()].filter((set) => !before.sets.has(set.name));
+  const goneChains = [...before.chains.keys()].filter((chain) => !chains.has(chain));
+  const goneSets = [...before.sets.keys()].filter((set) => !sets.has(set));
+  const changedChains = [...chains.values()].filter((chain) => {
+    const known = before.chains.get(chain.name);
+    return known !== undefined && known !== chain && !isSameChain(known, chain);
+  });
+  const lines = [...newSets.map((set) => declareSet(name, set)), ...newChains.map((chain) => declareChain(name, chain))];
+  for (const set of sets.values()) {
+    const known = before.sets.get(set.name);
+    if (known !== undefined && known !== set) lines.push(...elementLines('delete', name, known, changedKeys(known, set)));
+  }
+  for (const chain of [...changedChains.map((one) => one.name), ...goneChains]) lines.push(`flush chain ip ${name} ${chain}`);
+  for (const chain of [...newChains, ...changedChains]) lines.push(...rulesText(name, chain));
+  for (const set of sets.values()) {
+    const known = before.sets.get(set.name);
+    if (known !== set) lines.push(...elementLines('add', name, set, known === undefined ? [...set.elements.keys()] : changedKeys(set, known)));
+  }
+  lines.push(...goneChains.map((chain) => `delete chain ip ${name} ${chain}`), ...goneSets.map((set) => `delete set ip ${name} ${set}`));
+  return lines;
+}
+
+/** The keys of `from` that the other has not, or has for something else. */
+function changedKeys(from: NftSet, other: NftSet): string[] {
+  const keys: string[] = [];
+  for (const [key, chain] of from.elements) if (!other.elements.has(key) || other.elements.get(key) !== chain) keys.push(key);
+  return keys;
+}
+
+function isSameChain(a: Chain, b: Chain): boolean {
+  return a.rules.length === b.rules.length && a.rules.every((rule, at) => rule === b.rules[at] || ruleText(rule) === ruleText(b.rules[at]!));
+}
+
+function declareSet(table: string, { name, type, isMap, timeoutSeconds }: NftSet): string {
+  const dynamic = timeoutSeconds === undefined ? '' : ` size ${REMEMBERED_MAX}; flags dynamic,timeout; timeout ${timeoutSeconds}s;`;
+  return `add ${isMap ? 'map' : 'set'} ip ${table} ${name} { type ${type};${dynamic} }`;
+}
+
+function declareChain(table: string, { name, hook }: Chain): string {
+  return `add chain ip ${table} ${name}${hook === undefined ? '' : ` { ${hook}; }`}`;
+}
+
+function rulesText(table: string, { name, rules }: Chain): string[] {
+  return rules.map((rule) => `add rule ip ${table} ${name} ${ruleText(rule)}`);
+}
+
+function elementLines(verb: 'add' | 'delete', table: string, { name, elements }: NftSet, keys: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (let at = 0; at < keys.length; at += ELEMENTS_PER_LINE) {
+    const texts = keys.slice(at, at + ELEMENTS_PER_LINE).map((key) => {
+      const chain = elements.get(key);
+      return chain === undefined ? key : `${key} : goto ${chain}`;
+    });
+    lines.push(`${verb} element ip ${table} ${name} { ${texts.join(', ')} }`);
+  }
+  return lines;
+}
+
+export function ruleText({ matches, action }: Rule): string {
+  return [...matches.map(matchText), actionText(action)].join(' ');
+}
+
+function matchText(match: Match): string {
+  switch (match.on) {
+    case 'source':
+    case 'destination': {
+      const side = match.on === 'source' ? 'saddr' : 'daddr';
+      const among = match.cidrs.length === 1 ? match.cidrs[0] : `{ ${match.cidrs.join(', ')} }`;
+      return `ip ${side} ${match.isNot === true ? '!= ' : ''}${among}`;
+    }
+    case 'source-in':
+      return `ip saddr @${match.set}`;
+    case 'destination-in':
+      return `ip daddr @${match.set}`;
+    case 'source-is-local':
+    case 'destination-is-local':
+      return `fib ${match.on === 'source-is-local' ? 'saddr' : 'daddr'} type ${match.isNot === true ? '!= ' : ''}local`;
+    case 'pair-in':
+      return `ip saddr . ip daddr @${match.set}`;
+    case 'marked':
+      return `meta mark & ${MARK} == ${MARK}`;
+    case 'translated':
+      return 'ct status dnat';
+  }
+}
+
+function actionText(action: Action): string {
+  switch (action.do) {
+    case 'goto':
+    case 'jump':
+      return `${action.do} ${action.chain}`;
+    case 'accept':
+    case 'return':
+    case 'drop':
+      return action.do;
+    case 'mark':
+      return `meta mark set meta mark or ${MARK}`;
+    case 'masquerade':
+      // The bit has done its work; others that look at marks need not know of it.
+      return `meta mark set meta mark & 0xffffbfff masquerade`;
+    case 'reset':
+      return 'meta l4proto tcp reject with tcp reset';
+    case 'refuse':
+      return 'reject with icmp port-unreachable';
+    case 'dispatch':
+      return `${action.by === 'service' ? 'ip daddr . ' : ''}meta l4proto . th dport vmap @${action.map}`;
+    case 'translate':
+      return translateText(action.protocol, action.targets);
+    case 'spread':
+      return `numgen random mod ${action.chains.length} vmap { ${action.chains.map((chain, at) => `${at} : goto ${chain}`).join(', ')} }`;
+    case 'remember':
+      return `update @${action.set} { ip saddr }`;
+  }
+}
+
+function translateText(protocol: Protocol, targets: readonly Target[]): string {
+  assert(targets.length > 0, 'there is somewhere to go to');
+  const [only] = targets;
+  if (targets.length === 1 && only !== undefined) return `meta l4proto ${protocol} dnat to ${only.address}:${only.port}`;
+  const map = targets.map(({ address, port }, at) => `${at} : ${address} . ${port}`).join(', ');
+  return `meta l4proto ${protocol} dnat ip addr . port to numgen random mod ${targets.length} map { ${map} }`;
+}

@@ -1,0 +1,237 @@
+/**
+ * The service proxy in the kernel: keeps a table of nftables, in one network namespace, as Services and EndpointSlices
+ * say. Every change is one transaction of what has changed; while one is under way, further changes wait and become the
+ * next. What is there at the start is taken over: clients that were remembered by an earlier agent still are.
+ *
+ * - A transaction that is refused (somebody has changed the table) is followed by one that makes all of it anew; if that
+ *   is refused too, it is tried again, ever more rarely, and the reason is told with the rule.
+ * - Every minute it looks whether the table is still as it should be, and makes it anew if not.
+ * - `close()` leaves the table: connections go on while an agent is exchanged. `remove()` takes all away.
+ */
+import { createHash } from 'node:crypto';
+import { sleep, type Clock, type Millis, type Timer } from '../../base/clock.ts';
+import { AbortedError, describeError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { Backoff } from '../../client/core/backoff.ts';
+import type { EndpointSlice, Service } from '../../client/objects.ts';
+import { parseFlows, staleDestinations, staleFlows, udpDestinations } from '../core/conntrack.ts';
+import { describeRefusal, differingObjects, parseListing } from '../core/nft-output.ts';
+import { TablePlanner, type ProxyNode } from '../core/nft-services.ts';
+import { differenceText, resyncText, tableText, type Table } from '../core/nft-table.ts';
+import type { ServiceFollower } from '../service-follower.ts';
+import type { RunTool } from './tool.ts';
+
+export interface NftablesProxyOptions {
+  readonly node: ProxyNode;
+  /** Runs nft, conntrack, unshare and sh where the rules are to hold. */
+  readonly run: RunTool;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How often it looks whether somebody has changed the table. */
+  readonly checkMs?: Millis;
+}
+
+export interface NftablesStats {
+  transactions: number;
+  /** Of them, such as make the whole table. */
+  resyncs: number;
+  failures: number;
+  /** Times that somebody else's changes were found. */
+  foreignChanges: number;
+  flowsForgotten: number;
+  lastMs: Millis;
+}
+
+interface Wanted {
+  readonly services: readonly Service[];
+  readonly slices: readonly EndpointSlice[];
+}
+
+const CHECK_MS = 60_000;
+const RETRY_FIRST_MS = 100;
+const RETRY_MAX_MS = 30_000;
+/** Deletions of stale flows by one change; each is a process, and what is left ends by its timeout. */
+const FORGOTTEN_MAX = 1_000;
+
+export class NftablesProxy implements ServiceFollower {
+  readonly stats: NftablesStats = { transactions: 0, resyncs: 0, failures: 0, foreignChanges: 0, flowsForgotten: 0, lastMs: 0 };
+  readonly #options: NftablesProxyOptions;
+  readonly #planner: TablePlanner;
+  readonly #abort = new AbortController();
+  readonly #backoff = new Backoff({ firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS });
+  #wanted: Wanted | undefined;
+  /** What the kernel has; undefined: not known. */
+  #applied: Table | undefined;
+  /** Of which UDP flows are known to fit. */
+  #flowsOf: Table | undefined;
+  #isCheckDue = false;
+  /** Of a listing that was found right, if nothing was applied since. */
+  #rightListing: string | undefined;
+  #loop: Promise<void> | undefined;
+  #checkTimer: Timer | undefined;
+
+  constructor(options: NftablesProxyOptions) {
+    this.#options = options;
+    this.#planner = new TablePlanner(options.node);
+    this.#armCheck();
+  }
+
+  update(services: readonly Service[], slices: readonly EndpointSlice[]): void {
+    this.#wanted = { services, slices };
+    this.#wake();
+  }
+
+  /** Resolves when there is nothing left to do: all is applied, or it was closed. */
+  async settled(): Promise<void> {
+    while (this.#loop !== undefined) await this.#loop;
+  }
+
+  /** Looks now whether the table is as it should be. */
+  check(): void {
+    this.#isCheckDue = true;
+    this.#wake();
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#checkTimer?.cancel();
+    await this.settled();
+  }
+
+  /** Closes, and takes the table away. */
+  async remove(): Promise<void> {
+    await this.close();
+    const { tableName } = this.#options.node;
+    await this.#transact(`add table ip ${tableName}\ndelete table ip ${tableName}\n`);
+    this.#applied = undefined;
+  }
+
+  #armCheck(): void {
+    this.#checkTimer = this.#options.clock.setTimer(this.#options.checkMs ?? CHECK_MS, () => {
+      this.check();
+      this.#armCheck();
+    });
+  }
+
+  #wake(): void {
+    if (this.#loop !== undefined || this.#abort.signal.aborted) return;
+    this.#loop = this.#work().finally(() => {
+      this.#loop = undefined;
+      // What came between the loop's last look and its end.
+      if (this.#hasWork) this.#wake();
+    });
+  }
+
+  get #hasWork(): boolean {
+    return !this.#abort.signal.aborted && (this.#wanted !== undefined || (this.#isCheckDue && this.#applied !== undefined));
+  }
+
+  async #work(): Promise<void> {
+    const { clock, log } = this.#options;
+    while (this.#hasWork) {
+      const wanted = this.#wanted;
+      this.#wanted = undefined;
+      try {
+        if (wanted !== undefined) await this.#apply(this.#planner.plan(wanted.services, wanted.slices));
+        else await this.#checkTable();
+        this.#backoff.forget('');
+      } catch (error) {
+        this.stats.failures++;
+        this.#wanted ??= wanted;
+        const failures = this.#backoff.failures('');
+        log[failures === 0 ? 'warn' : 'debug']({ error: describeError(error) }, 'nftables: rules not applied');
+        await sleep(clock, this.#backoff.next(''), this.#abort.signal).catch((reason: unknown) => {
+          if (!(reason instanceof AbortedError)) throw reason;
+        });
+      }
+    }
+  }
+
+  async #apply(table: Table): Promise<void> {
+    const before = this.#applied;
+    if (before === undefined) await this.#resync(table);
+    else if (!(await this.#applyDifference(before, table))) await this.#resync(table);
+    this.#applied = table;
+    await this.#forgetStaleFlows(table);
+  }
+
+  async #applyDifference(before: Table, table: Table): Promise<boolean> {
+    const script = differenceText(before, table);
+    if (script === '') return true;
+    this.#applied = undefined;
+    try {
+      await this.#transact(script);
+      return true;
+    } catch (error) {
+      this.#options.log.warn({ error: describeError(error) }, 'nftables: the table is not as it was left; made anew');
+      return false;
+    }
+  }
+
+  async #resync(table: Table): Promise<void> {
+    this.stats.resyncs++;
+    const listed = await this.#options.run(['nft', '-t', 'list', 'table', 'ip', table.name]);
+    if (listed.code !== 0) return this.#transact(tableText(table));
+    const objects = [...parseListing(listed.stdout)];
+    const named = (wanted: 'set' | 'chain') => objects.filter(([, { kind }]) => kind === wanted).map(([name]) => name);
+    try {
+      await this.#transact(resyncText({ sets: named('set'), chains: named('chain') }, table));
+    } catch (error) {
+      // Of another version, perhaps, with other types. What clients were remembered for is lost by this.
+      this.#options.log.debug({ error: describeError(error) }, 'nftables: the table cannot be taken over; replaced');
+      await this.#transact(tableText(table));
+    }
+  }
+
+  async #transact(script: string): Promise<void> {
+    const { clock, run } = this.#options;
+    const startedAtMs = clock.monotonic();
+    this.#rightListing = undefined;
+    const { code, stderr } = await run(['nft', '-f', '-'], script);
+    if (code !== 0) throw new Error(`nft: ${describeRefusal(stderr, script)}`);
+    this.stats.transactions++;
+    this.stats.lastMs = clock.monotonic() - startedAtMs;
+  }
+
+  /** By comparison with what nft makes of the same table in a network namespace of its own. */
+  async #checkTable(): Promise<void> {
+    this.#isCheckDue = false;
+    const table = this.#applied;
+    if (table === undefined) return;
+    const { run, log } = this.#options;
+    const listed = await run(['nft', '-s', 'list', 'table', 'ip', table.name]);
+    const digest = createHash('sha256').update(listed.stdout).digest('hex');
+    if (listed.code === 0 && digest === this.#rightListing) return;
+    const scratch = await run(['unshare', '--net', 'sh', '-c', 'nft -f - && nft -s list table ip "$0"', table.name], tableText(table));
+    // Where no namespace can be made nobody can tell, and it is made anew.
+    const differing = listed.code !== 0 || scratch.code !== 0 ? ['all'] : differingObjects(listed.stdout, scratch.stdout);
+    if (differing.length > 0) {
+      this.stats.foreignChanges++;
+      if (scratch.code === 0) log.warn({ table: table.name, differing: differing.slice(0, 10) }, 'nftables: somebody has changed the table; made anew');
+      await this.#resync(table);
+      return;
+    }
+    this.#rightListing = digest;
+  }
+
+  /** What cannot be forgotten ends by its timeout: no reason to apply the rules again. */
+  async #forgetStaleFlows(table: Table): Promise<void> {
+    const after = udpDestinations(table);
+    const keys = staleDestinations(this.#flowsOf === undefined ? undefined : udpDestinations(this.#flowsOf), after);
+    this.#flowsOf = table;
+    if (keys.length === 0) return;
+    const { run, log } = this.#options;
+    const listed = await run(['conntrack', '-L', '-p', 'udp']);
+    if (listed.code !== 0) {
+      log.warn({ error: listed.stderr.trim() }, 'nftables: flows of UDP cannot be listed');
+      return;
+    }
+    const stale = staleFlows(parseFlows(listed.stdout), keys, after);
+    for (const { address, port, replyAddress, replyPort } of stale.slice(0, FORGOTTEN_MAX)) {
+      const flow = ['-d', address, '--dport', String(port), '--reply-src', replyAddress, '--reply-port-src', String(replyPort)];
+      // It fails where the flow has ended meanwhile.
+      const { code } = await run(['conntrack', '-D', '-p', 'udp', ...flow]);
+      if (code === 0) this.stats.flowsForgotten++;
+    }
+  }
+}
