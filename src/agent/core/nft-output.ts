@@ -28,7 +28,7 @@ export function differingObjects(a: string, b: string): string[] {
 
 function comparable(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  return /^\t\tflags .*dynamic/m.test(text) ? text.replace(/^\t\telements = \{[^}]*\}$/m, '') : text;
+  return /^\t\tflags .*dynamic/m.test(text) ? text.replace(/\n\t\telements = \{[^}]*\}/, '') : text;
 }
 
 /** nft's first error, with the line of the script that it is about. */
