@@ -5,11 +5,18 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { DnsServer } from '../../../src/agent/dns/dns-server.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { systemClock } from '../../../src/base/system-clock.ts';
+import { systemRandom } from '../../../src/base/system-random.ts';
+import type { EndpointSlice, Service } from '../../../src/client/objects.ts';
 import { systemErrorCode } from '../../../src/base/errors.ts';
 
 export type Command =
   | { readonly do: 'serve'; readonly name: string; readonly port: number; readonly address?: string }
   | { readonly do: 'serve-udp'; readonly name: string; readonly port: number; readonly address?: string }
+  /** The cluster's DNS, of these objects. */
+  | { readonly do: 'dns'; readonly address: string; readonly port: number; readonly services: readonly Service[]; readonly slices: readonly EndpointSlice[] }
   | { readonly do: 'stop'; readonly name: string }
   /** `count` connections one after the other: what the servers called themselves and the client, or the errors' codes. */
   | { readonly do: 'ask'; readonly address: string; readonly port: number; readonly count: number; readonly timeoutMs?: number }
@@ -40,6 +47,11 @@ async function obey(command: Command): Promise<unknown> {
       return serve(command);
     case 'serve-udp':
       return serveUdp(command);
+    case 'dns': {
+      const dns = new DnsServer({ domain: 'cluster.local', ownCidrs: [], upstreams: [], clock: systemClock, random: systemRandom(), log: silentLog });
+      dns.update(command.services, command.slices);
+      return dns.listen(command.address, command.port);
+    }
     case 'stop':
       return stop(command.name);
     case 'ask': {
