@@ -5,6 +5,8 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import type { ProxyRule } from '../../../src/agent/core/proxy-rules.ts';
+import { UserspaceProxy } from '../../../src/agent/proxy.ts';
 import { DnsServer } from '../../../src/agent/dns/dns-server.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
@@ -17,6 +19,8 @@ export type Command =
   | { readonly do: 'serve-udp'; readonly name: string; readonly port: number; readonly address?: string }
   /** The cluster's DNS, of these objects. */
   | { readonly do: 'dns'; readonly address: string; readonly port: number; readonly services: readonly Service[]; readonly slices: readonly EndpointSlice[] }
+  /** A proxy as the agent has it where there is no packet filter. */
+  | { readonly do: 'proxy'; readonly rules: readonly ProxyRule[] }
   | { readonly do: 'stop'; readonly name: string }
   /** `count` connections one after the other: what the servers called themselves and the client, or the errors' codes. */
   | { readonly do: 'ask'; readonly address: string; readonly port: number; readonly count: number; readonly timeoutMs?: number }
@@ -52,6 +56,8 @@ async function obey(command: Command): Promise<unknown> {
       dns.update(command.services, command.slices);
       return dns.listen(command.address, command.port);
     }
+    case 'proxy':
+      return proxy(command.rules);
     case 'stop':
       return stop(command.name);
     case 'ask': {
@@ -73,6 +79,12 @@ async function obey(command: Command): Promise<unknown> {
     case 'say':
       return say(command.word);
   }
+}
+
+async function proxy(rules: readonly ProxyRule[]): Promise<void> {
+  const made = new UserspaceProxy({ clock: systemClock, log: silentLog });
+  made.apply(rules);
+  while (made.held.length < rules.length) await new Promise((go) => setTimeout(go, 5));
 }
 
 /** As a server ends that is told to: who is in its queue is still served. Connections go on. */
