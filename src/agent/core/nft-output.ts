@@ -4,13 +4,18 @@ const OBJECT = /^\t(set|map|chain) (\S+) \{$/;
 const MESSAGE = /^[^\s:]+:(\d+):[\d-]+: Error: (.*)$/m;
 const LINE_CHARACTERS_MAX = 300;
 
+export interface ListedObject {
+  readonly kind: 'set' | 'map' | 'chain';
+  readonly text: string;
+}
+
 /** The sets, maps and chains of `nft list table`, each with its text, by its name. */
-export function parseListing(text: string): Map<string, { readonly kind: 'set' | 'chain'; readonly text: string }> {
-  const found = new Map<string, { readonly kind: 'set' | 'chain'; readonly text: string }>();
-  let open: { readonly kind: 'set' | 'chain'; readonly name: string; readonly lines: string[] } | undefined;
+export function parseListing(text: string): Map<string, ListedObject> {
+  const found = new Map<string, ListedObject>();
+  let open: { readonly kind: ListedObject['kind']; readonly name: string; readonly lines: string[] } | undefined;
   for (const line of text.split('\n')) {
     const [, kind, name] = OBJECT.exec(line) ?? [];
-    if (name !== undefined) open = { kind: kind === 'chain' ? 'chain' : 'set', name, lines: [] };
+    if (name !== undefined) open = { kind: kind === 'chain' || kind === 'map' ? kind : 'set', name, lines: [] };
     open?.lines.push(line);
     if (line !== '\t}' || open === undefined) continue;
     found.set(open.name, { kind: open.kind, text: open.lines.join('\n') });

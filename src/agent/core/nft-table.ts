@@ -94,22 +94,34 @@ export function differenceText(before: Table, after: Table): string {
   return lines.length === 0 ? '' : lines.join('\n') + '\n';
 }
 
+/** Names of what a table holds. */
+export interface Objects {
+  readonly sets: readonly Pick<NftSet, 'name' | 'isMap'>[];
+  readonly chains: readonly string[];
+}
+
+/** nft does not know a map by the word `set`, but for its elements. */
+function kindOf({ isMap }: Pick<NftSet, 'isMap'>): string {
+  return isMap ? 'map' : 'set';
+}
+
 /** What is there is named, its contents are not known: all is made anew but what packets have left in sets. */
-export function resyncText(there: { readonly sets: readonly string[]; readonly chains: readonly string[] }, table: Table): string {
+export function resyncText(there: Objects, table: Table): string {
   const { name } = table;
-  const stale = { sets: there.sets.filter((one) => !table.sets.has(one)), chains: there.chains.filter((one) => !table.chains.has(one)) };
+  const staleChains = there.chains.filter((one) => !table.chains.has(one));
+  const staleSets = there.sets.filter((one) => !table.sets.has(one.name));
   const flushed = [...table.sets.values()].filter(({ timeoutSeconds }) => timeoutSeconds === undefined);
   const lines = [
     `add table ip ${name}`,
     ...[...table.sets.values()].map((set) => declareSet(name, set)),
     ...[...table.chains.values()].map((chain) => declareChain(name, chain)),
     // Chains first: a set that a rule looks into can be emptied, one that is gone to by a map cannot be deleted.
-    ...[...table.chains.keys(), ...stale.chains].map((chain) => `flush chain ip ${name} ${chain}`),
-    ...[...flushed.map((set) => set.name), ...stale.sets].map((set) => `flush set ip ${name} ${set}`),
+    ...[...table.chains.keys(), ...staleChains].map((chain) => `flush chain ip ${name} ${chain}`),
+    ...[...flushed, ...staleSets].map((set) => `flush ${kindOf(set)} ip ${name} ${set.name}`),
     ...[...table.chains.values()].flatMap((chain) => rulesText(name, chain)),
     ...flushed.flatMap((set) => elementLines('add', name, set, [...set.elements.keys()])),
-    ...stale.chains.map((chain) => `delete chain ip ${name} ${chain}`),
-    ...stale.sets.map((set) => `delete set ip ${name} ${set}`),
+    ...staleChains.map((chain) => `delete chain ip ${name} ${chain}`),
+    ...staleSets.map((set) => `delete ${kindOf(set)} ip ${name} ${set.name}`),
   ];
   return lines.join('\n') + '\n';
 }
@@ -124,7 +136,7 @@ function linesOf(before: Omit<Table, 'name'>, { name, sets, chains }: Table): st
   const newChains = [...chains.values()].filter((chain) => !before.chains.has(chain.name));
   const newSets = [...sets.values()].filter((set) => !before.sets.has(set.name));
   const goneChains = [...before.chains.keys()].filter((chain) => !chains.has(chain));
-  const goneSets = [...before.sets.keys()].filter((set) => !sets.has(set));
+  const goneSets = [...before.sets.values()].filter((set) => !sets.has(set.name));
   const changedChains = [...chains.values()].filter((chain) => {
     const known = before.chains.get(chain.name);
     return known !== undefined && known !== chain && !isSameChain(known, chain);
@@ -140,7 +152,7 @@ function linesOf(before: Omit<Table, 'name'>, { name, sets, chains }: Table): st
     const known = before.sets.get(set.name);
     if (known !== set) lines.push(...elementLines('add', name, set, known === undefined ? [...set.elements.keys()] : changedKeys(set, known)));
   }
-  lines.push(...goneChains.map((chain) => `delete chain ip ${name} ${chain}`), ...goneSets.map((set) => `delete set ip ${name} ${set}`));
+  lines.push(...goneChains.map((chain) => `delete chain ip ${name} ${chain}`), ...goneSets.map((set) => `delete ${kindOf(set)} ip ${name} ${set.name}`));
   return lines;
 }
 
@@ -157,7 +169,7 @@ function isSameChain(a: Chain, b: Chain): boolean {
 
 function declareSet(table: string, { name, type, isMap, timeoutSeconds }: NftSet): string {
   const dynamic = timeoutSeconds === undefined ? '' : ` size ${REMEMBERED_MAX}; flags dynamic,timeout; timeout ${timeoutSeconds}s;`;
-  return `add ${isMap ? 'map' : 'set'} ip ${table} ${name} { type ${type};${dynamic} }`;
+  return `add ${kindOf({ isMap })} ip ${table} ${name} { type ${type};${dynamic} }`;
 }
 
 function declareChain(table: string, { name, hook }: Chain): string {

@@ -35,6 +35,8 @@ export interface NftablesStats {
   transactions: number;
   /** Of them, such as make the whole table. */
   resyncs: number;
+  /** Of those, such as could not take over what was there. */
+  replacements: number;
   failures: number;
   /** Times that somebody else's changes were found. */
   foreignChanges: number;
@@ -54,7 +56,7 @@ const RETRY_MAX_MS = 30_000;
 const FORGOTTEN_MAX = 1_000;
 
 export class NftablesProxy implements ServiceFollower {
-  readonly stats: NftablesStats = { transactions: 0, resyncs: 0, failures: 0, foreignChanges: 0, flowsForgotten: 0, lastMs: 0 };
+  readonly stats: NftablesStats = { transactions: 0, resyncs: 0, replacements: 0, failures: 0, foreignChanges: 0, flowsForgotten: 0, lastMs: 0 };
   readonly #options: NftablesProxyOptions;
   readonly #planner: TablePlanner;
   readonly #abort = new AbortController();
@@ -172,11 +174,15 @@ export class NftablesProxy implements ServiceFollower {
     this.stats.resyncs++;
     const listed = await this.#options.run(['nft', '-t', 'list', 'table', 'ip', table.name]);
     if (listed.code !== 0) return this.#transact(tableText(table));
-    const objects = [...parseListing(listed.stdout)];
-    const named = (wanted: 'set' | 'chain') => objects.filter(([, { kind }]) => kind === wanted).map(([name]) => name);
+    const objects = [...parseListing(listed.stdout)].map(([name, { kind }]) => ({ name, kind }));
+    const there = {
+      sets: objects.filter(({ kind }) => kind !== 'chain').map(({ name, kind }) => ({ name, isMap: kind === 'map' })),
+      chains: objects.filter(({ kind }) => kind === 'chain').map(({ name }) => name),
+    };
     try {
-      await this.#transact(resyncText({ sets: named('set'), chains: named('chain') }, table));
+      await this.#transact(resyncText(there, table));
     } catch (error) {
+      this.stats.replacements++;
       // Of another version, perhaps, with other types. What clients were remembered for is lost by this.
       this.#options.log.debug({ error: describeError(error) }, 'nftables: the table cannot be taken over; replaced');
       await this.#transact(tableText(table));

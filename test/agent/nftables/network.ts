@@ -50,7 +50,7 @@ export class Namespace {
   /** `enter`: of the namespace whose user it belongs to; none: of ours, or of a user of its own. */
   static async make({ enter = [], isUser = false }: { readonly enter?: readonly string[]; readonly isUser?: boolean } = {}): Promise<Namespace> {
     const own = isUser && enter.length === 0 ? ['--user', '--map-root-user'] : [];
-    const [command = '', ...args] = [...enter, 'unshare', ...own, '--net', 'cat'];
+    const [command, ...args] = [...enter, 'unshare', ...own, '--net', 'cat'];
     const holder = spawn(command, args, { stdio: ['pipe', 'ignore', 'ignore'] });
     // The kernel names it anew when it becomes `cat`, the last step.
     await until(`a network namespace of ${holder.pid}`, () => nameOf(holder.pid!) === 'cat');
@@ -90,7 +90,7 @@ export class Peer {
   #count = 0;
 
   constructor(namespace: Namespace) {
-    const [command = '', ...args] = [...namespace.enter, process.execPath, join(ROOT, 'dist', 'test', 'agent', 'nftables', 'peer.js')];
+    const [command, ...args] = [...namespace.enter, process.execPath, join(ROOT, 'dist', 'test', 'agent', 'nftables', 'peer.js')];
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child = child;
     createInterface({ input: child.stdout }).on('line', (line) => {

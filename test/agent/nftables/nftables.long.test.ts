@@ -114,6 +114,7 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
     await proxy.close();
     proxy = new NftablesProxy({ node, run: network.node.run, clock: systemClock, log: silentLog });
     await apply([sticky(600)], [slice('web', [here(last), here(other)])]);
+    expect(await network.node.sh(`nft list set ip podium aff/ns/web/tcp/http/10.244.7.${last}/8080/600`)).toContain(OUTSIDE_ADDRESS);
     expect(namesIn(await outside.ask(CLUSTER_IP, 80, 12))).toEqual([first.split(' ')[0]]);
     await apply([sticky(600)], [slice('web', [here(other)])]);
     expect(namesIn(await outside.ask(CLUSTER_IP, 80, 3))).toEqual([`pod${other - 2}`]);

@@ -89,8 +89,13 @@ async function proxy(rules: readonly ProxyRule[]): Promise<void> {
 
 /** As a server ends that is told to: who is in its queue is still served. Connections go on. */
 async function stop(name: string): Promise<void> {
-  const quiet = () => performance.now() - (lastConnectionMs.get(name) ?? 0) > QUIET_MS;
-  while (!quiet()) await new Promise((go) => setTimeout(go, 5));
+  // Looked at again only after a turn in which connections could be taken: who was kept from the processor for that long
+  // has seen nobody come because it did not look.
+  for (let quietTurns = 0; quietTurns < 3; ) {
+    await new Promise((go) => setTimeout(go, QUIET_MS / 2));
+    await new Promise((go) => setImmediate(go));
+    quietTurns = performance.now() - (lastConnectionMs.get(name) ?? 0) > QUIET_MS ? quietTurns + 1 : 0;
+  }
   servers.get(name)?.close();
 }
 
