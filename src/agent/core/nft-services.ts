@@ -106,7 +106,8 @@ export class TablePlanner {
 
 function assemble(fragments: readonly Fragment[], node: ProxyNode): Table {
   const elements = new Map<SharedSet, Map<string, string | undefined>>();
-  for (const name of ['cluster-ips', 'service-ips', 'node-ports', 'hairpins'] as const) elements.set(name, new Map());
+  // Where a table comes into being in parts, what is refused to comes last.
+  for (const name of ['hairpins', 'service-ips', 'node-ports', 'cluster-ips'] as const) elements.set(name, new Map());
   const sets = new Map<string, NftSet>();
   for (const [name, own] of elements) sets.set(name, { name, type: TYPES[name], isMap: TYPES[name].endsWith('verdict'), elements: own });
   const chains = new Map<string, Chain>();

@@ -82,78 +82,93 @@ export function dispatchKey(by: 'service' | 'node-port', address: string, protoc
 
 // --- text
 
-/** A script that makes the table, in place of one that may be there. */
-export function tableText(table: Table): string {
-  return [`add table ip ${table.name}`, `delete table ip ${table.name}`, `add table ip ${table.name}`, ...linesOf(EMPTY, table)].join('\n') + '\n';
+/**
+ * Lines that have to be in one transaction, for in between packets would go astray: the rules of a chain, the two halves
+ * of a changed element. Whole scripts are made of units, in an order in which they may also be applied in several
+ * transactions: what is referred to is there before, and nothing refers any more to what goes.
+ */
+export type Unit = readonly string[];
+
+/** What makes the table, in place of one that may be there. */
+export function tableUnits(table: Table): Unit[] {
+  return [[`add table ip ${table.name}`, `delete table ip ${table.name}`, `add table ip ${table.name}`], ...units(EMPTY, table)];
 }
 
-/** A script that makes the second table out of the first; empty: there is nothing to do. */
-export function differenceText(before: Table, after: Table): string {
+/** What makes the second table out of the first; none: there is nothing to do. */
+export function differenceUnits(before: Table, after: Table): Unit[] {
   assert(before.name === after.name, 'the two are states of one table');
-  const lines = linesOf(before, after);
-  return lines.length === 0 ? '' : lines.join('\n') + '\n';
+  return units(before, after);
 }
 
-/** Names of what a table holds. */
-export interface Objects {
-  readonly sets: readonly Pick<NftSet, 'name' | 'isMap'>[];
-  readonly chains: readonly string[];
+export function tableText(table: Table): string {
+  return scriptOf(tableUnits(table));
+}
+
+export function differenceText(before: Table, after: Table): string {
+  return scriptOf(differenceUnits(before, after));
+}
+
+export function scriptOf(some: readonly Unit[]): string {
+  return some.flat().map((line) => `${line}\n`).join('');
+}
+
+/** Scripts of no more than so many characters, but for units that are longer. */
+export function packUnits(some: readonly Unit[], charactersMax: number): string[] {
+  const scripts: string[] = [];
+  let open = '';
+  for (const unit of some) {
+    const text = scriptOf([unit]);
+    if (open !== '' && open.length + text.length > charactersMax) {
+      scripts.push(open);
+      open = '';
+    }
+    open += text;
+  }
+  return open === '' ? scripts : [...scripts, open];
+}
+
+const EMPTY = { sets: new Map<string, NftSet>(), chains: new Map<string, Chain>() };
+
+function units(before: Omit<Table, 'name'>, { name, sets, chains }: Table): Unit[] {
+  const newSets = [...sets.values()].filter((set) => !before.sets.has(set.name));
+  const newChains = [...chains.values()].filter((chain) => !before.chains.has(chain.name));
+  const goneChains = [...before.chains.keys()].filter((chain) => !chains.has(chain));
+  const goneSets = [...before.sets.values()].filter((set) => !sets.has(set.name));
+  const changed: Unit[] = [];
+  // Those with a hook last: what they go to is whole then.
+  for (const chain of [...chains.values()].sort((a, b) => Number(a.hook !== undefined) - Number(b.hook !== undefined))) {
+    const known = before.chains.get(chain.name);
+    if (known === chain || (known !== undefined && isSameChain(known, chain))) continue;
+    changed.push([...(known === undefined ? [] : [`flush chain ip ${name} ${chain.name}`]), ...rulesText(name, chain)]);
+  }
+  const elements = [...sets.values()].flatMap((set) => elementUnits(name, before.sets.get(set.name), set));
+  return [
+    ...newSets.map((set) => [declareSet(name, set)]),
+    ...newChains.map((chain) => [declareChain(name, chain)]),
+    ...changed,
+    ...elements,
+    ...goneChains.map((chain) => [`flush chain ip ${name} ${chain}`]),
+    ...goneChains.map((chain) => [`delete chain ip ${name} ${chain}`]),
+    ...goneSets.map((set) => [`delete ${kindOf(set)} ip ${name} ${set.name}`]),
+  ];
+}
+
+function elementUnits(table: string, before: NftSet | undefined, after: NftSet): Unit[] {
+  if (before === after) return [];
+  const gone = before === undefined ? [] : changedKeys(before, after);
+  const added = before === undefined ? [...after.elements.keys()] : changedKeys(after, before);
+  const exchanged = new Set(gone.filter((key) => after.elements.has(key)));
+  const lines = (verb: 'add' | 'delete', set: NftSet | undefined, keys: readonly string[]) => (set === undefined ? [] : elementLines(verb, table, set, keys));
+  return [
+    ...[...exchanged].map((key) => [...lines('delete', before, [key]), ...lines('add', after, [key])]),
+    ...lines('delete', before, gone.filter((key) => !exchanged.has(key))).map((line) => [line]),
+    ...lines('add', after, added.filter((key) => !exchanged.has(key))).map((line) => [line]),
+  ];
 }
 
 /** nft does not know a map by the word `set`, but for its elements. */
 function kindOf({ isMap }: Pick<NftSet, 'isMap'>): string {
   return isMap ? 'map' : 'set';
-}
-
-/** What is there is named, its contents are not known: all is made anew but what packets have left in sets. */
-export function resyncText(there: Objects, table: Table): string {
-  const { name } = table;
-  const staleChains = there.chains.filter((one) => !table.chains.has(one));
-  const staleSets = there.sets.filter((one) => !table.sets.has(one.name));
-  const flushed = [...table.sets.values()].filter(({ timeoutSeconds }) => timeoutSeconds === undefined);
-  const lines = [
-    `add table ip ${name}`,
-    ...[...table.sets.values()].map((set) => declareSet(name, set)),
-    ...[...table.chains.values()].map((chain) => declareChain(name, chain)),
-    // Chains first: a set that a rule looks into can be emptied, one that is gone to by a map cannot be deleted.
-    ...[...table.chains.keys(), ...staleChains].map((chain) => `flush chain ip ${name} ${chain}`),
-    ...[...flushed, ...staleSets].map((set) => `flush ${kindOf(set)} ip ${name} ${set.name}`),
-    ...[...table.chains.values()].flatMap((chain) => rulesText(name, chain)),
-    ...flushed.flatMap((set) => elementLines('add', name, set, [...set.elements.keys()])),
-    ...staleChains.map((chain) => `delete chain ip ${name} ${chain}`),
-    ...staleSets.map((set) => `delete ${kindOf(set)} ip ${name} ${set.name}`),
-  ];
-  return lines.join('\n') + '\n';
-}
-
-const EMPTY = { sets: new Map<string, NftSet>(), chains: new Map<string, Chain>() };
-
-/**
- * In an order that the kernel takes: what is referred to is there before, and nothing refers any more to what goes.
- * All of a script is one transaction; between its lines no packet passes.
- */
-function linesOf(before: Omit<Table, 'name'>, { name, sets, chains }: Table): string[] {
-  const newChains = [...chains.values()].filter((chain) => !before.chains.has(chain.name));
-  const newSets = [...sets.values()].filter((set) => !before.sets.has(set.name));
-  const goneChains = [...before.chains.keys()].filter((chain) => !chains.has(chain));
-  const goneSets = [...before.sets.values()].filter((set) => !sets.has(set.name));
-  const changedChains = [...chains.values()].filter((chain) => {
-    const known = before.chains.get(chain.name);
-    return known !== undefined && known !== chain && !isSameChain(known, chain);
-  });
-  const lines = [...newSets.map((set) => declareSet(name, set)), ...newChains.map((chain) => declareChain(name, chain))];
-  for (const set of sets.values()) {
-    const known = before.sets.get(set.name);
-    if (known !== undefined && known !== set) lines.push(...elementLines('delete', name, known, changedKeys(known, set)));
-  }
-  for (const chain of [...changedChains.map((one) => one.name), ...goneChains]) lines.push(`flush chain ip ${name} ${chain}`);
-  for (const chain of [...newChains, ...changedChains]) lines.push(...rulesText(name, chain));
-  for (const set of sets.values()) {
-    const known = before.sets.get(set.name);
-    if (known !== set) lines.push(...elementLines('add', name, set, known === undefined ? [...set.elements.keys()] : changedKeys(set, known)));
-  }
-  lines.push(...goneChains.map((chain) => `delete chain ip ${name} ${chain}`), ...goneSets.map((set) => `delete ${kindOf(set)} ip ${name} ${set.name}`));
-  return lines;
 }
 
 /** The keys of `from` that the other has not, or has for something else. */

@@ -15,9 +15,9 @@ import type { Log } from '../../base/log.ts';
 import { Backoff } from '../../client/core/backoff.ts';
 import type { EndpointSlice, Service } from '../../client/objects.ts';
 import { parseFlows, staleDestinations, staleFlows, udpDestinations } from '../core/conntrack.ts';
-import { describeRefusal, differingObjects, parseListing } from '../core/nft-output.ts';
+import { describeRefusal, differingObjects, isTooLong, tableOfListing } from '../core/nft-output.ts';
 import { TablePlanner, type ProxyNode } from '../core/nft-services.ts';
-import { differenceText, resyncText, tableText, type Table } from '../core/nft-table.ts';
+import { differenceUnits, packUnits, tableUnits, type Table, type Unit } from '../core/nft-table.ts';
 import type { ServiceFollower } from '../service-follower.ts';
 import type { RunTool } from './tool.ts';
 
@@ -49,6 +49,11 @@ interface Wanted {
   readonly slices: readonly EndpointSlice[];
 }
 
+/** Applies scripts, each behind its length, and prints the table. */
+const SCRATCH = 'while read -r length; do head -c "$length" | nft -f - || exit 1; done; nft -s list table ip "$0"';
+/** What a user without rights over the machine may send at once is 208 KiB of messages, about six times their text. */
+const SCRIPT_CHARACTERS_FIRST = 24 * 1024;
+const SCRIPT_CHARACTERS_MIN = 64;
 const CHECK_MS = 60_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 30_000;
@@ -69,6 +74,8 @@ export class NftablesProxy implements ServiceFollower {
   #isCheckDue = false;
   /** Of a listing that was found right, if nothing was applied since. */
   #rightListing: string | undefined;
+  /** Of one transaction, as far as it is known. */
+  #scriptCharactersMax = Infinity;
   #loop: Promise<void> | undefined;
   #checkTimer: Timer | undefined;
 
@@ -104,7 +111,7 @@ export class NftablesProxy implements ServiceFollower {
   async remove(): Promise<void> {
     await this.close();
     const { tableName } = this.#options.node;
-    await this.#transact(`add table ip ${tableName}\ndelete table ip ${tableName}\n`);
+    await this.#transact([[`add table ip ${tableName}`, `delete table ip ${tableName}`]]);
     this.#applied = undefined;
   }
 
@@ -158,11 +165,11 @@ export class NftablesProxy implements ServiceFollower {
   }
 
   async #applyDifference(before: Table, table: Table): Promise<boolean> {
-    const script = differenceText(before, table);
-    if (script === '') return true;
+    const units = differenceUnits(before, table);
+    if (units.length === 0) return true;
     this.#applied = undefined;
     try {
-      await this.#transact(script);
+      await this.#transact(units);
       return true;
     } catch (error) {
       this.#options.log.warn({ error: describeError(error) }, 'nftables: the table is not as it was left; made anew');
@@ -172,31 +179,43 @@ export class NftablesProxy implements ServiceFollower {
 
   async #resync(table: Table): Promise<void> {
     this.stats.resyncs++;
-    const listed = await this.#options.run(['nft', '-t', 'list', 'table', 'ip', table.name]);
-    if (listed.code !== 0) return this.#transact(tableText(table));
-    const objects = [...parseListing(listed.stdout)].map(([name, { kind }]) => ({ name, kind }));
-    const there = {
-      sets: objects.filter(({ kind }) => kind !== 'chain').map(({ name, kind }) => ({ name, isMap: kind === 'map' })),
-      chains: objects.filter(({ kind }) => kind === 'chain').map(({ name }) => name),
-    };
+    const listed = await this.#options.run(['nft', '-s', 'list', 'table', 'ip', table.name]);
+    if (listed.code !== 0) return this.#transact(tableUnits(table));
     try {
-      await this.#transact(resyncText(there, table));
+      await this.#transact(differenceUnits(tableOfListing(table.name, listed.stdout), table));
     } catch (error) {
       this.stats.replacements++;
       // Of another version, perhaps, with other types. What clients were remembered for is lost by this.
       this.#options.log.debug({ error: describeError(error) }, 'nftables: the table cannot be taken over; replaced');
-      await this.#transact(tableText(table));
+      await this.#transact(tableUnits(table));
     }
   }
 
-  async #transact(script: string): Promise<void> {
-    const { clock, run } = this.#options;
+  /** One transaction; or, where the kernel does not take so much at once from this user, several. */
+  async #transact(units: readonly Unit[]): Promise<void> {
+    const { clock, log } = this.#options;
     const startedAtMs = clock.monotonic();
     this.#rightListing = undefined;
-    const { code, stderr } = await run(['nft', '-f', '-'], script);
-    if (code !== 0) throw new Error(`nft: ${describeRefusal(stderr, script)}`);
+    for (let scripts = packUnits(units, this.#scriptCharactersMax); ; scripts = packUnits(units, this.#scriptCharactersMax)) {
+      if (await this.#runAll(scripts)) break;
+      log.debug({ characters: this.#scriptCharactersMax }, 'nftables: more than the kernel takes at once; in parts');
+    }
     this.stats.transactions++;
     this.stats.lastMs = clock.monotonic() - startedAtMs;
+  }
+
+  /** False: the first one was too long, and nothing was applied; the next ones shall be shorter. */
+  async #runAll(scripts: readonly string[]): Promise<boolean> {
+    for (const [at, script] of scripts.entries()) {
+      const { code, stderr } = await this.#options.run(['nft', '-f', '-'], script);
+      if (code === 0) continue;
+      if (isTooLong(stderr)) {
+        this.#scriptCharactersMax = Math.floor(Math.min(SCRIPT_CHARACTERS_FIRST, script.length / 2));
+        if (at === 0 && this.#scriptCharactersMax >= SCRIPT_CHARACTERS_MIN) return false;
+      }
+      throw new Error(`nft: ${describeRefusal(stderr, script)}`);
+    }
+    return true;
   }
 
   /** By comparison with what nft makes of the same table in a network namespace of its own. */
@@ -208,7 +227,8 @@ export class NftablesProxy implements ServiceFollower {
     const listed = await run(['nft', '-s', 'list', 'table', 'ip', table.name]);
     const digest = createHash('sha256').update(listed.stdout).digest('hex');
     if (listed.code === 0 && digest === this.#rightListing) return;
-    const scratch = await run(['unshare', '--net', 'sh', '-c', 'nft -f - && nft -s list table ip "$0"', table.name], tableText(table));
+    const scripts = packUnits(tableUnits(table), this.#scriptCharactersMax).map((script) => `${script.length}\n${script}`);
+    const scratch = await run(['unshare', '--net', 'sh', '-c', SCRATCH, table.name], scripts.join(''));
     // Where no namespace can be made nobody can tell, and it is made anew.
     const differing = listed.code !== 0 || scratch.code !== 0 ? ['all'] : differingObjects(listed.stdout, scratch.stdout);
     if (differing.length > 0) {

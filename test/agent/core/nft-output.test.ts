@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseFlows, staleDestinations, staleFlows, udpDestinations } from '../../../src/agent/core/conntrack.ts';
-import { describeRefusal, differingObjects, parseListing } from '../../../src/agent/core/nft-output.ts';
+import { describeRefusal, differingObjects, parseListing, tableOfListing } from '../../../src/agent/core/nft-output.ts';
 import { planTable } from '../../../src/agent/core/nft-services.ts';
 import { endpoint, node, service, slice } from '../nftables/objects.ts';
 
@@ -37,6 +37,17 @@ test('differingObjects() passes over what packets have left, and nothing else', 
   expect(differingObjects(LISTING, LISTING.replace('10.244.0.1 . 10.244.0.1', '10.244.0.1 . 10.244.0.2'))).toEqual(['hairpins']);
   expect(differingObjects(LISTING, LISTING.replace('vmap', '!='))).toEqual(['services']);
   expect(differingObjects(LISTING, '')).toHaveLength(3);
+});
+
+test('tableOfListing() reads elements of sets and maps, and leaves those that packets have left', () => {
+  const maps = `\tmap service-ips {\n\t\ttype ipv4_addr . inet_proto . inet_service : verdict\n\t\telements = { 10.96.0.1 . tcp . 443 : goto svc/a,\n\t\t\t     10.96.0.2 . udp . 53 : drop }\n\t}\n}\n`;
+  const { sets, chains } = tableOfListing('podium', LISTING.replace(/\}\n$/, maps));
+  expect([...chains.keys()]).toEqual(['services']);
+  expect([...sets.values()].map(({ name, isMap, elements }) => [name, isMap, [...elements]])).toEqual([
+    ['hairpins', false, [['10.244.0.1 . 10.244.0.1', undefined]]],
+    ['aff/ns/web/tcp/http/10.244.0.1/8080/60', false, []],
+    ['service-ips', true, [['10.96.0.1 . tcp . 443', 'svc/a'], ['10.96.0.2 . udp . 53', 'drop']]],
+  ]);
 });
 
 test('describeRefusal() names the line of the script, as far as it can be read', () => {

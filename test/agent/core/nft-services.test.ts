@@ -164,9 +164,9 @@ describe('1,000 services of 3 endpoints', () => {
     const changed = slices.map((one, at) => (at === 500 ? { ...one, endpoints: one.endpoints.slice(1) } : one));
     const lines = differenceText(before, planner.plan(services, changed)).trim().split('\n');
     expect(lines.map((line) => line.split(' ').slice(0, 5).join(' '))).toEqual([
-      'delete element ip podium hairpins',
       'flush chain ip podium svc/ns/web-500/tcp/http',
       'add rule ip podium svc/ns/web-500/tcp/http',
+      'delete element ip podium hairpins',
     ]);
     expect(differenceText(before, planner.plan(services, slices))).toBe('');
   });

@@ -151,7 +151,7 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
       pods[0]!.do({ do: 'load', address: CLUSTER_IP, port: 80, streams: 4 }),
       onNode.do({ do: 'load', address: CLUSTER_IP, port: 80, streams: 4 }),
     ]);
-    for (let round = 0; round < (user === 'root' ? 24 : 8); round++) {
+    for (let round = 0; round < (user === 'root' ? 12 : 4); round++) {
       const leaving = all[round % 3]!;
       // As a pod goes: first it is not ready any more, then it is gone; and the server of it ends behind that.
       const without = all.filter((last) => last !== leaving).map((last) => here(last));
@@ -161,7 +161,7 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
       await pods[leaving - 2]!.do({ do: 'serve', name: `pod${leaving - 2}`, port: 8080 });
       await apply([nodePort()], [slice('web', all.map((last) => here(last)))]);
       // An agent that starts anew takes over what is there.
-      if (round % 8 !== 7) continue;
+      if (round % 4 !== 3) continue;
       await proxy.close();
       proxy = new NftablesProxy({ node, run: network.node.run, clock: systemClock, log: silentLog });
     }
