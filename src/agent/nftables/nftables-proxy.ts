@@ -57,8 +57,8 @@ const SCRIPT_CHARACTERS_MIN = 64;
 const CHECK_MS = 60_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 30_000;
-/** Deletions of stale flows by one change; each is a process, and what is left ends by its timeout. */
-const FORGOTTEN_MAX = 1_000;
+/** Deletions by one change: each is a process for all flows from one destination to one endpoint. What is left times out. */
+const FORGOTTEN_MAX = 200;
 
 export class NftablesProxy implements ServiceFollower {
   readonly stats: NftablesStats = { transactions: 0, resyncs: 0, replacements: 0, failures: 0, foreignChanges: 0, flowsForgotten: 0, lastMs: 0 };
@@ -67,6 +67,8 @@ export class NftablesProxy implements ServiceFollower {
   readonly #abort = new AbortController();
   readonly #backoff = new Backoff({ firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS });
   #wanted: Wanted | undefined;
+  /** What was tried last. */
+  #latest: Wanted | undefined;
   /** What the kernel has; undefined: not known. */
   #applied: Table | undefined;
   /** Of which UDP flows are known to fit. */
@@ -139,6 +141,7 @@ export class NftablesProxy implements ServiceFollower {
     const { clock, log } = this.#options;
     while (this.#hasWork) {
       const wanted = this.#wanted;
+      this.#latest = wanted ?? this.#latest;
       this.#wanted = undefined;
       try {
         if (wanted !== undefined) await this.#apply(this.#planner.plan(wanted.services, wanted.slices));
@@ -146,7 +149,8 @@ export class NftablesProxy implements ServiceFollower {
         this.#backoff.forget('');
       } catch (error) {
         this.stats.failures++;
-        this.#wanted ??= wanted;
+        // A look that found something and could not mend it has left nothing that was known.
+        this.#wanted ??= wanted ?? this.#latest;
         const failures = this.#backoff.failures('');
         log[failures === 0 ? 'warn' : 'debug']({ error: describeError(error) }, 'nftables: rules not applied');
         await sleep(clock, this.#backoff.next(''), this.#abort.signal).catch((reason: unknown) => {
@@ -231,13 +235,17 @@ export class NftablesProxy implements ServiceFollower {
     const scratch = await run(['unshare', '--net', 'sh', '-c', SCRATCH, table.name], scripts.join(''));
     // Where no namespace can be made nobody can tell, and it is made anew.
     const differing = listed.code !== 0 || scratch.code !== 0 ? ['all'] : differingObjects(listed.stdout, scratch.stdout);
-    if (differing.length > 0) {
-      this.stats.foreignChanges++;
-      if (scratch.code === 0) log.warn({ table: table.name, differing: differing.slice(0, 10) }, 'nftables: somebody has changed the table; made anew');
-      await this.#resync(table);
+    if (differing.length === 0) {
+      this.#rightListing = digest;
       return;
     }
-    this.#rightListing = digest;
+    if (scratch.code === 0) {
+      this.stats.foreignChanges++;
+      log.warn({ table: table.name, differing: differing.slice(0, 10) }, 'nftables: somebody has changed the table; made anew');
+    }
+    this.#applied = undefined;
+    await this.#resync(table);
+    this.#applied = table;
   }
 
   /** What cannot be forgotten ends by its timeout: no reason to apply the rules again. */

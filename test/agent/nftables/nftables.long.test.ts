@@ -81,7 +81,7 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
     expect(await outside.ask(NODE_ADDRESS, 30080)).toEqual(['ECONNREFUSED']);
     expect(await onNode.ask(CLUSTER_IP, 80)).toEqual(['ECONNREFUSED']);
     expect(await pods[0]!.askUdp('10.96.0.53', 53)).toBe('ECONNREFUSED');
-    expect(systemClock.monotonic() - startedAtMs).toBeLessThan(1_000);
+    expect(systemClock.monotonic() - startedAtMs).toBeLessThan(2_500);
     expect(await pods[0]!.ask('10.96.0.11', 80, 1, 300)).toEqual(['TIMEOUT']);
   });
 

@@ -193,4 +193,13 @@ test.skipIf(reason !== undefined)('an error names the rule, nothing is applied b
   isBroken = false;
   await proxy.settled();
   expect(await wrongIn(services, few)).toEqual([]);
+  // The same of a look that finds something, and cannot mend it at first.
+  await namespace.sh('nft delete table ip podium');
+  isBroken = true;
+  const { failures } = proxy.stats;
+  proxy.check();
+  await until('another failure', () => proxy.stats.failures > failures);
+  isBroken = false;
+  await proxy.settled();
+  expect(await wrongIn(services, few)).toEqual([]);
 });
