@@ -186,7 +186,8 @@ function planPort(service: ProxiedService, port: ServicePort, slices: readonly E
   }
   const external = planExternal(service, port, protocol, id, node);
   elements.push(...external.elements);
-  for (const { address } of [...targets.cluster, ...targets.local]) elements.push({ set: 'hairpins', key: `${address} . ${address}` });
+  // Of this node's alone: what another node's pod sends to itself does not come by here, or is marked.
+  for (const { address } of targets.local) elements.push({ set: 'hairpins', key: `${address} . ${address}` });
   const needsLocal = isInternalLocal || (external.chains.length > 0 && service.spec.externalTrafficPolicy === 'Local');
   return {
     chains: [

@@ -11,6 +11,8 @@ export interface ToolResult {
 
 export type RunTool = (argv: readonly string[], input?: string) => Promise<ToolResult>;
 
+/** An ordinary user's path leaves out where nft and conntrack are. */
+const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`, LC_ALL: 'C' };
 const TIMEOUT_MS = 30_000;
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -19,7 +21,7 @@ export function toolRunner(clock: Clock, enter: readonly string[] = [], timeoutM
   return (argv, input = '') =>
     new Promise((resolve) => {
       const [command = '', ...args] = [...enter, ...argv];
-      const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+      const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: ENVIRONMENT });
       const chunks: { readonly stdout: Buffer[]; readonly stderr: Buffer[] } = { stdout: [], stderr: [] };
       let bytes = 0;
       let failure: string | undefined;

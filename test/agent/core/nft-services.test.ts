@@ -229,7 +229,9 @@ function expected(all: readonly AnyService[], packet: Packet): string[] {
   const targets = isFree ? everywhere : here;
   if (targets.size === 0) return [everywhere.size === 0 && here.size === 0 ? 'refuse' : 'drop'];
   const isMasqueraded = isInternal ? !isPod : found.external !== 'Local' || (isFree && !(isPod && isOfNode));
-  return [...targets].map((address) => `${address}:8080${isMasqueraded || address === packet.source ? ' masqueraded' : ''}`).sort();
+  // What another node's pod sends to a service is translated there.
+  const isBack = (address: string) => address === packet.source && isOfNode;
+  return [...targets].map((address) => `${address}:8080${isMasqueraded || isBack(address) ? ' masqueraded' : ''}`).sort();
 }
 
 test('planTable() does with any packet what the objects say', () => {

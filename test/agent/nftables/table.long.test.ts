@@ -1,6 +1,8 @@
 /** What nft makes of the proxy's scripts: changes applied one by one come to what a whole table is. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { NftablesProxy } from '../../../src/agent/nftables/nftables-proxy.ts';
+import { missingForConntrack, missingForNftables } from '../../../src/agent/nftables/probe.ts';
+import { toolRunner } from '../../../src/agent/nftables/tool.ts';
 import { planTable } from '../../../src/agent/core/nft-services.ts';
 import { differingObjects } from '../../../src/agent/core/nft-output.ts';
 import { tableText } from '../../../src/agent/core/nft-table.ts';
@@ -114,6 +116,15 @@ test.skipIf(reason !== undefined)('what others do to the table is found and undo
   await settle(services.slice(1));
   expect(proxy.stats).toMatchObject({ resyncs: 4, failures: 0 });
   expect(await wrongIn(services.slice(1), slices)).toEqual([]);
+});
+
+test.skipIf(reason !== undefined)('what is there to work with is found out by doing it, and leaves nothing behind', async () => {
+  const before = await namespace.sh('nft list tables');
+  expect([await missingForNftables(namespace.run), await missingForConntrack(namespace.run)]).toEqual([undefined, undefined]);
+  expect(await namespace.sh('nft list tables')).toBe(before);
+  const none = toolRunner(systemClock, ['/nonexistent/nsenter']);
+  expect(await missingForNftables(none)).toMatch(/^nftables: .*ENOENT/);
+  expect(await missingForConntrack(none)).toMatch(/^conntrack: .*ENOENT/);
 });
 
 test.skipIf(reason !== undefined)('a table of another make is replaced', async () => {
