@@ -33,7 +33,7 @@ export function udpDestinations(table: Table): Destinations {
   const found = new Map<string, ReadonlySet<string>>();
   for (const name of ['service-ips', 'node-ports']) {
     for (const [key, chain] of table.sets.get(name)?.elements ?? []) {
-      if (chain === undefined || !/(^| )udp /.test(key)) continue;
+      if (chain === undefined || !(key.startsWith('udp ') || key.includes(' udp '))) continue;
       const targets = new Set<string>();
       collect(table, chain, targets, new Set());
       found.set(key, targets);

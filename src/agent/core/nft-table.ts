@@ -135,10 +135,14 @@ function units(before: Omit<Table, 'name'>, { name, sets, chains }: Table): Unit
   const goneChains = [...before.chains.keys()].filter((chain) => !chains.has(chain));
   const goneSets = [...before.sets.values()].filter((set) => !sets.has(set.name));
   const changed: Unit[] = [];
-  // Those with a hook last: what they go to is whole then.
-  for (const chain of [...chains.values()].sort((a, b) => Number(a.hook !== undefined) - Number(b.hook !== undefined))) {
+  const isChanged = (chain: Chain) => {
     const known = before.chains.get(chain.name);
-    if (known === chain || (known !== undefined && isSameChain(known, chain))) continue;
+    return known !== chain && (known === undefined || !isSameChain(known, chain));
+  };
+  const changedChains = [...chains.values()].filter(isChanged);
+  // Those with a hook last: what they go to is whole then.
+  for (const chain of changedChains.sort((a, b) => Number(a.hook !== undefined) - Number(b.hook !== undefined))) {
+    const known = before.chains.get(chain.name);
     changed.push([...(known === undefined ? [] : [`flush chain ip ${name} ${chain.name}`]), ...rulesText(name, chain)]);
   }
   const elements = [...sets.values()].flatMap((set) => elementUnits(name, before.sets.get(set.name), set));

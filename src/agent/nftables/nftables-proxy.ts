@@ -14,7 +14,7 @@ import { AbortedError, describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { Backoff } from '../../client/core/backoff.ts';
 import type { EndpointSlice, Service } from '../../client/objects.ts';
-import { parseFlows, staleDestinations, staleFlows, udpDestinations } from '../core/conntrack.ts';
+import { parseFlows, staleDestinations, staleFlows, udpDestinations, type Destinations } from '../core/conntrack.ts';
 import { describeRefusal, differingObjects, isTooLong, tableOfListing } from '../core/nft-output.ts';
 import { TablePlanner, type ProxyNode } from '../core/nft-services.ts';
 import { differenceUnits, packUnits, tableUnits, type Table, type Unit } from '../core/nft-table.ts';
@@ -72,7 +72,7 @@ export class NftablesProxy implements ServiceFollower {
   /** What the kernel has; undefined: not known. */
   #applied: Table | undefined;
   /** Of which UDP flows are known to fit. */
-  #flowsOf: Table | undefined;
+  #flowsOf: Destinations | undefined;
   #isCheckDue = false;
   /** Of a listing that was found right, if nothing was applied since. */
   #rightListing: string | undefined;
@@ -251,8 +251,8 @@ export class NftablesProxy implements ServiceFollower {
   /** What cannot be forgotten ends by its timeout: no reason to apply the rules again. */
   async #forgetStaleFlows(table: Table): Promise<void> {
     const after = udpDestinations(table);
-    const keys = staleDestinations(this.#flowsOf === undefined ? undefined : udpDestinations(this.#flowsOf), after);
-    this.#flowsOf = table;
+    const keys = staleDestinations(this.#flowsOf, after);
+    this.#flowsOf = after;
     if (keys.length === 0) return;
     const { run, log } = this.#options;
     const listed = await run(['conntrack', '-L', '-p', 'udp']);
