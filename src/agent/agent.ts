@@ -26,6 +26,7 @@ import { PodWorker, type WorkerContext } from './pod-worker.ts';
 import type { Prober } from './probe.ts';
 import type { ServiceProxy } from './proxy.ts';
 import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
+import type { ServiceFollower } from './service-follower.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface NodeAgentOptions {
@@ -58,6 +59,8 @@ export interface NodeAgentOptions {
   readonly volumes: VolumeStore;
   /** undefined: somebody else does it, or nobody needs it. */
   readonly proxy?: ServiceProxy | undefined;
+  /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
+  readonly followers?: readonly ServiceFollower[];
 }
 
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -115,13 +118,13 @@ export class NodeAgent {
 
   /** Resolves when the node is registered and its pods are known; what runs from before has been found again. */
   async start(): Promise<void> {
-    const { runtime, proxy } = this.#options;
+    const { runtime, proxy, followers = [] } = this.#options;
     const { signal } = this.#abort;
     await runtime.start();
     this.#unsubscribe = runtime.subscribe((uid) => this.#workers.get(uid)?.wake());
     this.#pods.listen({ changed: ({ before, after }) => this.#podChanged(before, after) });
     this.#node.listen({ changed: ({ after }) => this.#nodeChanged(after) });
-    if (proxy !== undefined) {
+    if (proxy !== undefined || followers.length > 0) {
       for (const informer of [this.#services, this.#slices]) {
         informer.listen({ progressed: () => this.#proxyChanged() });
         this.#tasks.run(informer.run(signal));
@@ -141,6 +144,7 @@ export class NodeAgent {
     this.#unsubscribe?.();
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
     await this.#options.proxy?.close();
+    await Promise.all((this.#options.followers ?? []).map((follower) => follower.close()));
     await this.#options.runtime.close();
     await this.#tasks.idle();
   }
@@ -286,9 +290,11 @@ export class NodeAgent {
     void Promise.resolve().then(() => {
       this.#isProxyDue = false;
       if (this.#abort.signal.aborted) return;
-      const { nodePortAddress, portBase, proxy } = this.#options;
+      const { nodePortAddress, portBase, proxy, followers = [] } = this.#options;
       const services = this.#services.cache.list();
-      proxy?.apply(planProxy({ services, slices: this.#slices.cache.list(), nodePortAddress, portBase }));
+      const slices = this.#slices.cache.list();
+      proxy?.apply(planProxy({ services, slices, nodePortAddress, portBase }));
+      for (const follower of followers) follower.update(services, slices);
     });
   }
 

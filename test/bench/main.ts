@@ -1,10 +1,11 @@
 /**
- * `npm run bench [-- store|api|cluster [part of a measurement's name]]`: what Podium costs on this machine, beside its peer.
+ * `npm run bench [-- store|api|node|cluster [part of a measurement's name]]`: what Podium costs on this machine, beside its peer.
  * The figures of a machine that does something else meanwhile are worth little; the ratios a little more.
  */
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { benchApi } from './api/api.ts';
 import { benchCluster } from './cluster.ts';
+import { benchNode } from './node/node.ts';
 import { HELP, parseBenchOptions } from './options.ts';
 import { benchStore } from './store.ts';
 
@@ -23,4 +24,5 @@ console.log(
 );
 if (what === 'all' || what === 'store') console.log(`${await benchStore(options)}\n`);
 if (what === 'all' || what === 'api') console.log(`${await benchApi(options)}\n`);
+if (what === 'all' || what === 'node') console.log(`${await benchNode(options)}\n`);
 if (what === 'all' || what === 'cluster') console.log(await benchCluster());

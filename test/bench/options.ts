@@ -4,9 +4,10 @@ import { UserError } from '../../src/base/errors.ts';
 
 export const HELP = `Measure Podium on this machine, the store beside an etcd, the API server beside a kube-apiserver.
 
-Usage: npm run bench -- [store|api|cluster|all] [options] [part of a measurement's name]
+Usage: npm run bench -- [store|api|node|cluster|all] [options] [part of a measurement's name]
        npm run bench:store -- [options] [part of a measurement's name]
        npm run bench:api -- [options] [part of a measurement's name]
+       npm run bench:node -- [--rounds <n>] [part of a measurement's name]
 
   --long            also what takes minutes: 1 GiB restarted and sent to a new member, 2 GiB beside nothing, a million keys
   --only-long       nothing but those
@@ -24,7 +25,7 @@ Of the API server, which is Podium's own program, with the flags that \`podium u
 `;
 
 export interface BenchOptions {
-  readonly what: 'store' | 'api' | 'cluster' | 'all';
+  readonly what: 'store' | 'api' | 'node' | 'cluster' | 'all';
   readonly filter: string;
   readonly isLong: boolean;
   readonly isQuick: boolean;
@@ -57,7 +58,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
   });
   if (values.help) return undefined;
   const [what = 'all', filter = ''] = positionals;
-  if (what !== 'store' && what !== 'api' && what !== 'cluster' && what !== 'all') throw new UserError(`bench ${what}: there are store, api, cluster and all`);
+  if (what !== 'store' && what !== 'api' && what !== 'node' && what !== 'cluster' && what !== 'all') throw new UserError(`bench ${what}: there are store, api, node, cluster and all`);
   return {
     what,
     filter,
