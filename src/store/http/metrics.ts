@@ -14,7 +14,7 @@ import { RpcCode } from '../../proto/rpc.ts';
 import type { MethodDescriptor } from '../../proto/wire.ts';
 import type { Member } from '../member.ts';
 import type { Backend, BackendFactory } from '../mvcc/backend.ts';
-import { ETCD_VERSION } from '../rpc/maintenance.ts';
+import { CLUSTER_VERSION, ETCD_VERSION } from '../rpc/maintenance.ts';
 import type { ProgressState } from '../raft/core/progress.ts';
 import type { PeerStatus } from '../raft/core/raft.ts';
 import type { LogIndex } from '../raft/core/types.ts';
@@ -149,7 +149,7 @@ function addRaft(registry: Registry, member: Member): void {
     { labels: { server_version: ETCD_VERSION }, value: 1 },
   ]);
   gauge('etcd_cluster_version', "Which version is running. 1 for 'cluster_version' label with current cluster version", () => [
-    { labels: { cluster_version: ETCD_VERSION.replace(/\.\d+$/, '') }, value: 1 },
+    { labels: { cluster_version: CLUSTER_VERSION }, value: 1 },
   ]);
   gauge('podium_raft_term', 'The term of this member.', () => member.status().term);
   gauge('podium_raft_log_entries', 'Entries that the log holds.', () => member.status().lastIndex - member.status().firstIndex + 1);
