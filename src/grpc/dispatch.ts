@@ -13,14 +13,26 @@ import {
   type BoundService,
   type CallContext,
 } from '../proto/rpc.ts';
-import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
+import { WireError, type MethodDescriptor } from '../proto/wire.ts';
 
-export type HandledObserver = (code: RpcCode) => void;
+/** Bytes of messages, without what the transport puts around them. */
+export interface MessageBytes {
+  received: number;
+  sent: number;
+}
+
+/** What hears of the calls of one method. It stands in the way of each: a counter, not more. */
+export interface CallObserver {
+  readonly bytes: MessageBytes;
+  /** A call begins; what it answers, `ended` is given with the call's end. */
+  started(): number;
+  ended(code: RpcCode, started: number): void;
+}
 
 export interface DispatchOptions {
   readonly log: Log;
-  /** Asked once a method, at the start; what it answers hears of every call that ended. To be as cheap as a counter. */
-  readonly observe?: ((method: MethodDescriptor<unknown, unknown>) => HandledObserver) | undefined;
+  /** Asked once a method, at the start. */
+  readonly observe?: ((method: MethodDescriptor<unknown, unknown>) => CallObserver) | undefined;
 }
 
 /** Requests of a stream that wait for their handler before the transport is told to hold back. */
@@ -34,25 +46,22 @@ export interface ServedMethod {
   readonly method: MethodDescriptor<unknown, unknown>;
   /** The request, or for a stream of them an iterable; what it answers, the descriptor says. */
   readonly call: (request: unknown, context: CallContext) => unknown;
-  readonly handled: HandledObserver;
-  /** What the caller sees of an error; counted, and logged where nobody expected it. */
+  readonly observer: CallObserver;
+  /** What the caller sees of an error; logged where nobody expected it. */
   readonly failure: (error: unknown) => RpcError;
 }
 
 export function servedMethods(bound: BoundService, { log, observe }: DispatchOptions): ServedMethod[] {
   return Object.entries(bound.service.methods).map(([name, method]) => {
-    const handled = observe?.(method) ?? unobserved;
-    const failure = (error: unknown) => {
-      const known = toRpcError(error, bound.mapError, (bug) => {
+    const observer = observe?.(method) ?? NOBODY;
+    const failure = (error: unknown) =>
+      toRpcError(error, bound.mapError, (bug) => {
         const stack = bug instanceof Error ? bug.stack : undefined;
         log.error({ rpc: method.path, error: describeError(bug), stack }, 'grpc: a handler failed');
       });
-      handled(known.code);
-      return known;
-    };
     // The descriptor says which of the four shapes the handler has; `bind` has checked that it is so.
     const call = (bound.handlers[name] ?? missing(method.path)) as ServedMethod['call'];
-    return { name, method, call, handled, failure };
+    return { name, method, call, observer, failure };
   });
 }
 
@@ -65,19 +74,22 @@ export function unmarshalling(cause: WireError): RpcError {
 }
 
 /** Throws the `RpcError` that the caller of a broken request sees. */
-export function decodeRequest(codec: MessageCodec<unknown>, bytes: Uint8Array): unknown {
+export function decodeRequest({ method, observer }: ServedMethod, bytes: Uint8Array): unknown {
+  observer.bytes.received += bytes.length;
   try {
-    return codec.decode(bytes);
+    return method.request.decode(bytes);
   } catch (error) {
     throw error instanceof WireError ? unmarshalling(error) : error;
   }
 }
 
-export function encodeAnswer(codec: MessageCodec<unknown>, answer: unknown): Uint8Array {
-  return answer instanceof Uint8Array ? answer : codec.encode(answer as object); // a message, by the handler's type
+export function encodeAnswer({ method, observer }: ServedMethod, answer: unknown): Uint8Array {
+  const bytes = answer instanceof Uint8Array ? answer : method.response.encode(answer as object); // a message, by the handler's type
+  observer.bytes.sent += bytes.length;
+  return bytes;
 }
 
-function unobserved(): void {}
+const NOBODY: CallObserver = { bytes: { received: 0, sent: 0 }, started: () => 0, ended: () => undefined };
 
 function missing(path: string): AnyHandler {
   return () => {

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { Pipe } from '../base/pipe.ts';
 import { RpcCode, RpcError, type CallContext } from '../proto/rpc.ts';
-import { WireError, type MessageCodec, type MethodDescriptor } from '../proto/wire.ts';
+import { WireError } from '../proto/wire.ts';
 import {
   encodeAnswer,
   NEVER_MS,
@@ -131,7 +131,7 @@ export class GrpcServer implements RunningServer {
     const definition: Record<string, grpc.MethodDefinition<unknown, unknown>> = {};
     const implementation: Record<string, grpc.UntypedHandleCall> = {};
     for (const served of servedMethods(bound, this.#options)) {
-      definition[served.name] = definitionOf(served.method);
+      definition[served.name] = definitionOf(served);
       implementation[served.name] = this.#adapt(served);
     }
     this.#server.addService(definition, implementation);
@@ -163,44 +163,54 @@ export class GrpcServer implements RunningServer {
   #unary(
     run: () => unknown,
     answer: grpc.sendUnaryData<unknown>,
-    { failure, handled }: ServedMethod,
+    { failure, observer }: ServedMethod,
   ): void {
+    const started = observer.started();
+    const answerFailure = (error: unknown) => {
+      const known = failure(error);
+      observer.ended(known.code, started);
+      answer(serviceErrorOf(known));
+    };
     let result: unknown;
     try {
       result = run();
     } catch (error) {
-      return answer(serviceErrorOf(failure(error)));
+      return answerFailure(error);
     }
     if (!(result instanceof Promise)) {
-      handled(RpcCode.OK);
+      observer.ended(RpcCode.OK, started);
       return answer(null, result);
     }
     const fail = (error: unknown) => {
-      if (this.#unaries.delete(fail)) answer(serviceErrorOf(failure(error)));
+      if (this.#unaries.delete(fail)) answerFailure(error);
     };
     this.#unaries.add(fail);
     result.then((value: unknown) => {
       if (!this.#unaries.delete(fail)) return;
-      handled(RpcCode.OK);
+      observer.ended(RpcCode.OK, started);
       answer(null, value);
     }, fail);
   }
 
   #stream(
     stream: StreamCall,
-    { failure, handled }: ServedMethod,
+    { failure, observer }: ServedMethod,
     run: (context: CallContext, requests: AsyncIterable<unknown>) => unknown,
   ): void {
     const context = new ServerCallContext(stream);
     const requests = 'read' in stream ? requestsOf(stream, context.signal) : new Pipe<unknown>(1);
+    const started = observer.started();
     let isOver = false;
     const over = (error?: unknown) => {
       if (isOver) return;
       isOver = true;
       this.#streams.delete(over);
-      if (error !== undefined) stream.emit('error', serviceErrorOf(failure(error), context.trailer));
-      else {
-        handled(RpcCode.OK);
+      if (error !== undefined) {
+        const known = failure(error);
+        observer.ended(known.code, started);
+        stream.emit('error', serviceErrorOf(known, context.trailer));
+      } else {
+        observer.ended(RpcCode.OK, started);
         context.sendHeader();
         stream.end(context.trailer);
       }
@@ -219,7 +229,7 @@ export class GrpcServer implements RunningServer {
     };
     const stop = pump(() => run(context, requests) as AsyncIterable<unknown>, sink);
     context.signal.addEventListener('abort', () => {
-      if (!isOver) handled(RpcCode.CANCELLED);
+      if (!isOver) observer.ended(RpcCode.CANCELLED, started);
       isOver = true;
       this.#streams.delete(over);
       stop();
@@ -245,23 +255,24 @@ function whyNotListen(address: string): Promise<Error> {
   });
 }
 
-function definitionOf(method: MethodDescriptor<unknown, unknown>): grpc.MethodDefinition<unknown, unknown> {
-  const { path, request, response, requestStream, responseStream } = method;
+function definitionOf(served: ServedMethod): grpc.MethodDefinition<unknown, unknown> {
+  const { path, request, response, requestStream, responseStream } = served.method;
   return {
     path,
     requestStream,
     responseStream,
-    requestSerialize: (value) => toBuffer(request, value),
-    requestDeserialize: (bytes) => decodeOr(request, bytes),
-    responseSerialize: (value) => toBuffer(response, value),
+    requestSerialize: (value) => viewOf(request.encode(value as object)), // of the side that calls, which this is not
+    requestDeserialize: (bytes) => decodeOr(served, bytes),
+    responseSerialize: (value) => viewOf(encodeAnswer(served, value)),
     responseDeserialize: (bytes) => response.decode(bytes),
   };
 }
 
 /** The error itself where the bytes are not a message: thrown, grpc-js would hide what is wrong with them. */
-function decodeOr(codec: MessageCodec<unknown>, bytes: Uint8Array): unknown {
+function decodeOr({ method, observer }: ServedMethod, bytes: Uint8Array): unknown {
+  observer.bytes.received += bytes.length;
   try {
-    return codec.decode(bytes);
+    return method.request.decode(bytes);
   } catch (error) {
     if (error instanceof WireError) return error;
     throw error;
@@ -273,8 +284,7 @@ function checked(request: unknown): unknown {
   throw unmarshalling(request);
 }
 
-function toBuffer(codec: MessageCodec<unknown>, value: unknown): Buffer {
-  const bytes = encodeAnswer(codec, value);
+function viewOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

@@ -98,7 +98,7 @@ const SECURITY: readonly Flag[] = [
 
 const OBSERVATION: readonly Flag[] = [
   text('listen-metrics-urls', '', 'where it serves metrics and health as well'),
-  unheeded(text('metrics', 'basic', ''), 'all metrics are served'),
+  text('metrics', 'basic', '"basic", or "extensive": also how long each call takes'),
   unheeded(boolean('enable-pprof', 'false', ''), 'profiles are taken with node --cpu-prof'),
   text('log-level', 'info', 'debug, info, warn, error, dpanic, panic or fatal'),
   text('log-outputs', 'default', 'stderr, stdout or files, separated by commas'),

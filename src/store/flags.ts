@@ -85,6 +85,8 @@ export interface StoreFlags {
   readonly listenMetricsUrls: readonly string[];
   readonly enableGateway: boolean;
   readonly grpcServer: 'lean' | 'grpc-js';
+  /** Among the metrics. */
+  readonly hasCallTimes: boolean;
   /** Undefined: off. `address`: where faults are armed; without one PODIUM_FAULTS alone says. */
   readonly faultHooks: { readonly address: FaultAddress | undefined } | undefined;
   /** `stderr`, `stdout`, or paths. */
@@ -301,6 +303,8 @@ function observation(values: FlagValues) {
     logOutputs: values.list('log-outputs').map((output) => (isJournal(output) ? 'stderr' : output)),
     enableGateway: values.boolean('enable-grpc-gateway'),
     grpcServer: oneOf(values, 'grpc-server', ['lean', 'grpc-js']),
+    // As in etcd whatever else it says is basic.
+    hasCallTimes: values.text('metrics') === 'extensive',
     faultHooks: faultHooks(values.text('experimental-fault-hooks')),
   };
 }

@@ -268,6 +268,10 @@ export class Member {
     return this.#world.clock.wall();
   }
 
+  monotonicMs(): Millis {
+    return this.#world.clock.monotonic();
+  }
+
   header(): ResponseHeader {
     const { clusterId, id } = this.#config;
     return { clusterId, memberId: id, revision: this.#machine.revision, raftTerm: this.#node.term };

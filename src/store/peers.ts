@@ -2,7 +2,7 @@
  * What members ask each other beside the log: how long a lease still lives, which the leader knows; a change of members,
  * which the leader decides; and, of a member that joins, which cluster this is.
  */
-import { Peer, type HashKvRequest, type MemberChange } from '../proto/raft.ts';
+import { MemberChange_Kind, Peer, type HashKvRequest, type MemberChange } from '../proto/raft.ts';
 import { bind, RpcCode, RpcError, type BoundService, type Channel } from '../proto/rpc.ts';
 import type { KvHash } from './maintenance/hash-kv.ts';
 import type { Member } from './member.ts';
@@ -120,14 +120,19 @@ export class Peers {
   /**
    * On the leader, wherever it is; what it refuses is the caller's to hear. One that did not lead any more has done
    * nothing, so the next is asked. Where the answer was lost nobody is: it may have happened, and the list will tell.
+   * What could not be anyway, this member refuses without a leader.
    */
   async changeMember(member: Member, request: MemberChange): Promise<ChangedMember> {
+    const refusal = member.membership.refusalHere(request);
+    if (refusal !== undefined) throw new StoreError(refusal);
+    const deadlineMs = member.monotonicMs() + member.requestTimeoutMs;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#changeAtLeader(member, request);
       } catch (error) {
         if (storeErrorCodeOf(error) !== 'not-leader') throw error;
         if (attempt === CHANGE_ATTEMPTS_MAX) throw new StoreError('leader-changed', { cause: error });
+        if (member.monotonicMs() >= deadlineMs) throw new StoreError('no-leader', { cause: error });
       }
       // Until somebody leads; fails in time where nobody does.
       await member.linearizable();
@@ -146,6 +151,8 @@ export class Peers {
       const { member: changed, members } = await channel.unary(Peer.methods.changeMember, request, { timeoutMs });
       return { changed, members };
     } catch (error) {
+      // A leader that was asked to go: whoever has learnt that it is gone hangs up on it, maybe before its answer is here.
+      if (isRemoved(member, request)) return { changed: undefined, members: member.machine.members.list() };
       throw storeErrorCodeOf(error) === undefined ? failedOnTheWay(error) : error;
     }
   }
@@ -172,9 +179,14 @@ export class Peers {
   }
 }
 
+function isRemoved({ machine }: Member, { kind, member }: MemberChange): boolean {
+  return kind === MemberChange_Kind.REMOVE && member !== undefined && machine.members.isRemoved(member.id);
+}
+
 function failedOnTheWay(error: unknown): unknown {
   if (!(error instanceof RpcError)) return error;
   if (error.code === RpcCode.DEADLINE_EXCEEDED) return new StoreError('timeout', { cause: error });
+  if (error.code === RpcCode.CANCELLED) return new StoreError('timeout-connection-lost', { cause: error });
   if (error.code !== RpcCode.UNAVAILABLE) return error;
   return new StoreError(error.notSent ? 'not-leader' : 'timeout-connection-lost', { cause: error });
 }

@@ -25,6 +25,7 @@ import type { FaultHooks } from './faults/fault-hooks.ts';
 import { addressOf, type StoreFlags } from './flags.ts';
 import { Gateway } from './http/gateway.ts';
 import { StoreMetrics } from './http/metrics.ts';
+import { PeerMetrics } from './http/peer-metrics.ts';
 import { storeHttp } from './http/routes.ts';
 import { identify } from './join.ts';
 import { CorruptionCheck } from './maintenance/corruption-check.ts';
@@ -74,7 +75,8 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
   });
   const { strictReconfigCheck, leaseCheckpoints, learnersMax, compactHashCheckMs } = flags;
   const behaviour = { strictReconfigCheck, leaseCheckpoints, learnersMax, hashCompactions: compactHashCheckMs > 0 };
-  const metrics = new StoreMetrics(systemClock);
+  const metrics = new StoreMetrics(systemClock, flags.hasCallTimes);
+  const peerMetrics = new PeerMetrics(metrics.registry, { clock: systemClock, peering: transport });
   const backends = metrics.timedBackends(levelBackends(flags.dataDir));
   const member = await Member.open(
     { clock: systemClock, random, log, disk: metrics.timedDisk(disk), backends, transport, faults },
@@ -137,6 +139,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     await member.start();
     member.membership.publish({ name: flags.name, clientUrls: flags.advertiseClientUrls });
     corruption.start();
+    peerMetrics.start();
   } catch (error) {
     await member.stop().catch((cause: unknown) => log.error({ error: describeError(cause) }, 'store: stop failed'));
     throw error;
@@ -148,6 +151,7 @@ export async function startStore(flags: StoreFlags, onFatal: (error: unknown) =>
     stop: async () => {
       health.set('', 'not-serving');
       corruption.stop();
+      peerMetrics.stop();
       metricsPorts.close();
       plainMetricsPorts.close();
       await clientServer.stop(STOP_GRACE_MS);

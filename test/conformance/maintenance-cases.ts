@@ -141,8 +141,37 @@ export const maintenanceCases: readonly Case[] = [
     name: 'Downgrade: what is no version, or not one minor down',
     async run({ channel }) {
       const validate = (version: string) => refusal(channel.unary(downgrade, { action: DowngradeAction.VALIDATE, version }));
-      expect(await validate('x')).toEqual([RpcCode.INVALID_ARGUMENT, 'etcdserver: wrong downgrade target version format']);
-      expect(await validate('1.0')).toEqual([RpcCode.INVALID_ARGUMENT, 'etcdserver: invalid downgrade target version']);
+      const noVersion = [RpcCode.INVALID_ARGUMENT, 'etcdserver: wrong downgrade target version format'];
+      for (const version of ['', 'x', '3', 'v3.6', '3.6.', '3.6-rc', '3.6.1.2', ' 3.6', '99999999999999999999.6.0']) {
+        expect([version, await validate(version)]).toEqual([version, noVersion]);
+      }
+      const wrongVersion = [RpcCode.INVALID_ARGUMENT, 'etcdserver: invalid downgrade target version'];
+      for (const version of ['1.0', '3.7', '3.7.0', '3.5.0', '2.6', '4.6', '3.8']) {
+        expect([version, await validate(version)]).toEqual([version, wrongVersion]);
+      }
+      for (const version of ['3.6', '3.6.0', '3.6.99', '03.06', '3.6.0-rc.1', '3.6.0-', '3.6.0+meta']) {
+        expect([version, await validate(version)]).toEqual([version, 'ok']);
+      }
+      expect(await refusal(channel.unary(downgrade, { action: 7 }))).toEqual([RpcCode.UNKNOWN, 'etcdserver: unknown method']);
+    },
+  },
+  {
+    name: 'Downgrade: announced once, shown, cancelled; to cancel none is no mistake',
+    async run({ channel }) {
+      const ask = (action: number, version = '') => channel.unary(downgrade, { action, version });
+      const shown = async () => (await channel.unary(status, {})).downgradeInfo;
+      expect((await ask(DowngradeAction.CANCEL)).version).toBe('3.7');
+      expect((await ask(DowngradeAction.VALIDATE, '3.6')).version).toBe('3.7');
+      expect(await shown()).toEqual({ enabled: false, targetVersion: '' });
+      expect((await ask(DowngradeAction.ENABLE, '3.6.4')).version).toBe('3.7');
+      const underWay = [RpcCode.FAILED_PRECONDITION, 'etcdserver: cluster has a downgrade job in progress'];
+      expect(await refusal(ask(DowngradeAction.ENABLE, '3.6'))).toEqual(underWay);
+      expect(await refusal(ask(DowngradeAction.VALIDATE, '3.6'))).toEqual(underWay);
+      const wrongVersion = [RpcCode.INVALID_ARGUMENT, 'etcdserver: invalid downgrade target version'];
+      expect(await refusal(ask(DowngradeAction.VALIDATE, '3.5'))).toEqual(wrongVersion);
+      expect(await shown()).toEqual({ enabled: true, targetVersion: '3.6.0' });
+      expect((await ask(DowngradeAction.CANCEL, 'x')).version).toBe('3.7');
+      expect(await shown()).toEqual({ enabled: false, targetVersion: '' });
     },
   },
 ];

@@ -17,7 +17,7 @@ let cluster: StoreCluster;
 let endpoints: readonly string[];
 
 beforeAll(async () => {
-  cluster = await startStoreCluster({ members: 3 });
+  cluster = await startStoreCluster({ members: 3, args: ['--metrics', 'extensive'] });
   endpoints = cluster.members.map(({ clientAddress }) => clientAddress);
 });
 afterAll(() => cluster.stop());
@@ -134,6 +134,50 @@ describe.each(versions)('%s', (etcdctl) => {
     const out = await run('defrag');
     expect(out.match(/Finished defragmenting/g)).toHaveLength(3);
   });
+});
+
+/** All that the alerts and dashboards of etcd's mixin ask for (contrib/mixin), with the labels that they look at. */
+const MIXIN: readonly (readonly [name: string, ...labels: readonly string[]])[] = [
+  ['etcd_network_peer_sent_failures_total', 'To'],
+  ['etcd_network_peer_round_trip_time_seconds_bucket', 'To', 'le'],
+  ['etcd_network_peer_sent_bytes_total', 'To'],
+  ['etcd_network_peer_received_bytes_total', 'From'],
+  ['etcd_network_client_grpc_received_bytes_total'],
+  ['etcd_network_client_grpc_sent_bytes_total'],
+  ['grpc_server_started_total', 'grpc_method', 'grpc_service', 'grpc_type'],
+  ['grpc_server_handled_total', 'grpc_code', 'grpc_method', 'grpc_service', 'grpc_type'],
+  ['grpc_server_handling_seconds_bucket', 'grpc_method', 'grpc_service', 'grpc_type', 'le'],
+  ['etcd_server_has_leader'],
+  ['etcd_server_leader_changes_seen_total'],
+  ['etcd_server_proposals_failed_total'],
+  ['etcd_server_proposals_pending'],
+  ['etcd_server_proposals_committed_total'],
+  ['etcd_server_proposals_applied_total'],
+  ['etcd_server_quota_backend_bytes'],
+  ['etcd_disk_wal_fsync_duration_seconds_bucket', 'le'],
+  ['etcd_disk_backend_commit_duration_seconds_bucket', 'le'],
+  ['etcd_mvcc_db_total_size_in_bytes'],
+  ['etcd_mvcc_db_total_size_in_use_in_bytes'],
+  ['process_resident_memory_bytes'],
+];
+
+test('what etcd’s mixin asks for is there on every member, with its labels', async () => {
+  const missingOf = async (endpoint: string) => {
+    const text = await (await fetch(`http://${endpoint}/metrics`)).text();
+    const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    const found = new Set(lines.map((line) => [/^\w+/.exec(line)![0], ...[...line.matchAll(/(\w+)="/g)].map(([, label]) => label)].sort().join()));
+    return MIXIN.filter((each) => !found.has([...each].sort().join()));
+  };
+  // A round trip is told once there was one, after some seconds.
+  const options = { timeout: 15_000, interval: 200 };
+  for (const endpoint of endpoints) await expect.poll(() => missingOf(endpoint), options).toEqual([]);
+  // And they tell of the other members, not of this one.
+  const { header } = await cluster.clientOf(0).status({ timeoutMs: 2000 });
+  const text = await (await fetch(`http://${endpoints[0]!}/metrics`)).text();
+  const others = [...text.matchAll(/^etcd_network_peer_sent_bytes_total\{To="(\w+)"\} (\d+)$/gm)];
+  expect(others.map(([, id]) => id)).toHaveLength(2);
+  expect(others.map(([, id]) => id)).not.toContain(header!.memberId.toString(16));
+  for (const [, , bytes] of others) expect(Number(bytes)).toBeGreaterThan(0);
 });
 
 test('podium store snapshot refuses a damaged file, and one of etcd’s', async () => {

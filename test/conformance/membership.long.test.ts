@@ -105,6 +105,12 @@ test.skipIf(etcdctl === undefined)('etcdctl: a learner is added, promoted, remov
   await run([replacement], 'put', 'last', '2');
   await expect.poll(() => run([replacement], 'get', '--consistency=s', 'last'), PATIENCE).toBe('last\n2');
   await Promise.all([first.kill(), second.kill()]);
+  // Without a quorum nobody waits for a leader to hear that it cannot be, while etcdctl would wait for five seconds.
+  const askedAt = performance.now();
+  await expect(run([replacement], 'member', 'add', 'm9', '--peer-urls=http://127.0.0.1:1')).rejects.toMatchObject({
+    stderr: expect.stringContaining('etcdserver: unhealthy cluster') as string,
+  });
+  expect(performance.now() - askedAt).toBeLessThan(3_000);
   await replacement.kill();
   const { stdout } = await execute(process.execPath, [MAIN, 'store', 'recover', '--data-dir', replacement.dataDir]);
   expect(stdout).toMatch(/Member [0-9a-f]+ \(m5\) is now a cluster of one, at revision 3 /);

@@ -80,7 +80,8 @@ describe.each(KINDS)('$name: listen() with http, $kind', ({ name, Server, kind }
       tls = { ca: Buffer.from(ca), cert: Buffer.from(cert), key: Buffer.from(key) };
     }
     codes = [];
-    server = new Server({ log: silentLog, services, tls: serverTls, http: echo, observe: () => (code) => codes.push(code) });
+    const observer = { bytes: { received: 0, sent: 0 }, started: () => 0, ended: (code: number) => void codes.push(code) };
+    server = new Server({ log: silentLog, services, tls: serverTls, http: echo, observe: () => observer });
     [port] = (await server.listen([`${host}:0`])) as [number];
   });
   afterAll(() => server.stop(0));

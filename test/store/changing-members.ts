@@ -22,8 +22,8 @@ export class ChangingMembers {
     this.cluster = cluster;
   }
 
-  static async start(store: StoreSettings = {}, steadyMs = STEADY_MS): Promise<ChangingMembers> {
-    const cluster = await startCluster({ nodes: 0, store });
+  static async start(store: StoreSettings = {}, steadyMs = STEADY_MS, members = 3): Promise<ChangingMembers> {
+    const cluster = await startCluster({ nodes: 0, store, members });
     await cluster.clock.advance(steadyMs);
     return new ChangingMembers(cluster);
   }

@@ -104,6 +104,13 @@ test('a leader that is removed answers, ends, and another leads', async () => {
   await expect(old.restart()).rejects.toThrow('has been permanently removed from the cluster');
 });
 
+test('a follower that is asked to remove the leader answers so, though it hangs up on whom it hears to be removed', async () => {
+  await start();
+  const old = await cluster!.leader();
+  const { members } = await remove(await follower(), old.id);
+  expect(members.map(({ id }) => id)).not.toContain(old.id);
+});
+
 test('changes that endanger the quorum are refused', async () => {
   await start({}, 0);
   expect(await failure(add(await cluster!.leader(), 4))).toBe('etcdserver: unhealthy cluster');

@@ -20,7 +20,7 @@
  * #20418  stale reads after a pause: a ReadIndex number used again. Put back: numbers begin anew with a leadership
  *         (core/read-index.ts). Failed: old answers confirm the new round.
  *
- * #14571 (enabling auth makes members differ) is in auth/guard.test.ts, "the log".
+ * #14571 (enabling auth makes members differ) is in auth/guard.test.ts, "the log"; its head says how it was put back.
  */
 import { describe, expect, test } from 'vitest';
 import { DrivenClock } from '../../src/base/driven-clock.ts';

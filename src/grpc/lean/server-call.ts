@@ -35,6 +35,7 @@ export abstract class ServerCall extends CallSignal implements CallContext, Stre
   readonly deadlineMs: number | undefined;
   /** Answered, failed or gone; the first outcome counts. */
   protected isOver = false;
+  readonly #started: number;
   #hasHead = false;
   /** Of the handler's own: most say nothing, and answer with blocks that were made once. */
   #header: Field[] | undefined;
@@ -46,6 +47,7 @@ export abstract class ServerCall extends CallSignal implements CallContext, Stre
     this.metadata = head;
     this.served = served;
     this.origin = origin;
+    this.#started = served.observer.started();
     this.deadlineMs = head.timeout === undefined ? undefined : parseTimeoutMs(head.timeout);
     if (this.deadlineMs !== undefined) origin.deadlines.add(this, this.deadlineMs);
   }
@@ -81,6 +83,7 @@ export abstract class ServerCall extends CallSignal implements CallContext, Stre
   onReset(_: ErrorCode): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.served.observer.ended(RpcCode.CANCELLED, this.#started);
     this.onGone();
     this.release();
   }
@@ -93,12 +96,15 @@ export abstract class ServerCall extends CallSignal implements CallContext, Stre
   fail(error: unknown): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.stream.end(failureBlock(this.served.failure(error), !this.#hasHead, this.#trailer));
+    const known = this.served.failure(error);
+    this.served.observer.ended(known.code, this.#started);
+    this.stream.end(failureBlock(known, !this.#hasHead, this.#trailer));
     this.release();
   }
 
   protected succeed(): void {
     this.isOver = true;
+    this.served.observer.ended(RpcCode.OK, this.#started);
     this.#sendHead();
     this.stream.end(withFields(OK_TRAILERS, this.#trailer));
   }

@@ -47,7 +47,7 @@ export class StreamCall extends ServerCall implements AnswerSink {
   }
 
   write(answer: unknown): boolean {
-    return this.send(encodeAnswer(this.served.method.response, answer));
+    return this.send(encodeAnswer(this.served, answer));
   }
 
   drained(goOn: () => void): void {
@@ -57,14 +57,11 @@ export class StreamCall extends ServerCall implements AnswerSink {
   /** The handler has nothing more to say. */
   end(): void {
     if (this.isOver) return;
-    this.served.handled(RpcCode.OK);
     this.succeed();
     this.release();
   }
 
-  protected onGone(): void {
-    this.served.handled(RpcCode.CANCELLED);
-  }
+  protected onGone(): void {}
 
   protected override release(): void {
     super.release();
@@ -74,7 +71,7 @@ export class StreamCall extends ServerCall implements AnswerSink {
   }
 
   #onMessage(message: Buffer, isCompressed: boolean): boolean {
-    const request = decodeRequest(this.served.method.request, this.unpack(message, isCompressed));
+    const request = decodeRequest(this.served, this.unpack(message, isCompressed));
     if (this.served.method.requestStream) return this.#requests.push(request, weightOf(message.length));
     if (this.#single !== undefined) throw new RpcError(RpcCode.UNIMPLEMENTED, 'a call of one request with several');
     this.#single = { request };

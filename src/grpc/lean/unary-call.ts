@@ -65,7 +65,7 @@ export class UnaryCall extends ServerCall {
   #run(bytes: Buffer): void {
     let result: unknown;
     try {
-      result = this.served.call(decodeRequest(this.served.method.request, bytes), this);
+      result = this.served.call(decodeRequest(this.served, bytes), this);
     } catch (error) {
       return this.fail(error);
     }
@@ -92,11 +92,10 @@ export class UnaryCall extends ServerCall {
     if (this.isOver) return;
     let bytes: Uint8Array;
     try {
-      bytes = encodeAnswer(this.served.method.response, answer);
+      bytes = encodeAnswer(this.served, answer);
     } catch (error) {
       return this.fail(error);
     }
-    this.served.handled(RpcCode.OK);
     this.endDeadline();
     this.send(bytes);
     this.succeed();

@@ -1,6 +1,7 @@
 /**
  * What a member tells Prometheus: etcd's names where the meaning is etcd's, `podium_` for the rest. Nothing below knows
- * of it: calls are counted by the server's observer, syncs by a disk that is wrapped, and the rest is asked at a scrape.
+ * of it: calls are counted by the server's observer (call-metrics.ts), what goes between members by the transport
+ * (peer-metrics.ts), syncs by a disk that is wrapped, and the rest is asked at a scrape.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,25 +10,17 @@ import type { Disk, DiskFile } from '../../base/disk.ts';
 import { systemErrorCode } from '../../base/errors.ts';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import { Registry, type Histogram, type Sample } from '../../base/prometheus.ts';
-import type { HandledObserver } from '../../grpc/dispatch.ts';
-import { RpcCode } from '../../proto/rpc.ts';
-import type { MethodDescriptor } from '../../proto/wire.ts';
 import type { Member } from '../member.ts';
 import type { Backend, BackendFactory } from '../mvcc/backend.ts';
-import { ETCD_VERSION } from '../rpc/maintenance.ts';
+import { CLUSTER_VERSION, ETCD_VERSION } from '../rpc/maintenance.ts';
 import type { ProgressState } from '../raft/core/progress.ts';
 import type { PeerStatus } from '../raft/core/raft.ts';
 import type { LogIndex } from '../raft/core/types.ts';
 import type { StateMachine } from '../state-machine.ts';
+import { CallMetrics } from './call-metrics.ts';
 
 /** etcd's: from a millisecond, doubling. */
 const SECONDS: readonly number[] = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
-
-const CODE_NAMES: readonly string[] = [
-  'OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists', 'PermissionDenied',
-  'ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented', 'Internal', 'Unavailable',
-  'DataLoss', 'Unauthenticated',
-];
 
 /** By the number that stands for each. */
 const PROGRESS_STATES: readonly ProgressState[] = ['probe', 'replicate', 'snapshot'];
@@ -37,9 +30,10 @@ export class StoreMetrics {
   readonly #clock: Clock;
   readonly #walSync: Histogram;
   readonly #commit: Histogram;
-  readonly #calls: { readonly method: MethodDescriptor<unknown, unknown>; readonly counts: number[] }[] = [];
+  readonly #calls: CallMetrics;
 
-  constructor(clock: Clock) {
+  /** `hasCallTimes`: etcd's `--metrics=extensive`. */
+  constructor(clock: Clock, hasCallTimes = false) {
     this.#clock = clock;
     this.#walSync = this.registry.histogram('etcd_disk_wal_fsync_duration_seconds', 'The latency distributions of fsync called by WAL.', SECONDS);
     this.#commit = this.registry.histogram(
@@ -47,18 +41,14 @@ export class StoreMetrics {
       'The latency distributions of commit called by backend.',
       SECONDS,
     );
-    this.registry.add('counter', 'grpc_server_handled_total', 'Total number of RPCs completed on the server, regardless of success or failure.', () =>
-      this.#calls.flatMap(({ method, counts }) => callSamples(method, counts)),
-    );
+    this.#calls = new CallMetrics(this.registry, hasCallTimes ? clock : undefined);
     addProcessMetrics(this.registry, clock.wall());
   }
 
-  /** For the server. */
-  readonly observe = (method: MethodDescriptor<unknown, unknown>): HandledObserver => {
-    const counts = CODE_NAMES.map(() => 0);
-    this.#calls.push({ method, counts });
-    return (code) => void counts[code]!++;
-  };
+  /** For the server of clients. */
+  get observe(): CallMetrics['observe'] {
+    return this.#calls.observe;
+  }
 
   /** Times the syncs of files: but for a few at the start, and of snapshots, they are the log's. */
   timedDisk(disk: Disk): Disk {
@@ -119,15 +109,6 @@ export class StoreMetrics {
   }
 }
 
-function callSamples(method: MethodDescriptor<unknown, unknown>, counts: readonly number[]): Sample[] {
-  const [, service, name] = method.path.split('/');
-  const type = method.requestStream ? (method.responseStream ? 'bidi_stream' : 'client_stream') : method.responseStream ? 'server_stream' : 'unary';
-  return counts.flatMap((value, code) => {
-    if (value === 0 && code !== RpcCode.OK) return [];
-    return [{ labels: { grpc_code: CODE_NAMES[code]!, grpc_method: name!, grpc_service: service!, grpc_type: type }, value }];
-  });
-}
-
 function addRaft(registry: Registry, member: Member): void {
   let changes = 0;
   let last = 0n;
@@ -149,7 +130,7 @@ function addRaft(registry: Registry, member: Member): void {
     { labels: { server_version: ETCD_VERSION }, value: 1 },
   ]);
   gauge('etcd_cluster_version', "Which version is running. 1 for 'cluster_version' label with current cluster version", () => [
-    { labels: { cluster_version: ETCD_VERSION.replace(/\.\d+$/, '') }, value: 1 },
+    { labels: { cluster_version: CLUSTER_VERSION }, value: 1 },
   ]);
   gauge('podium_raft_term', 'The term of this member.', () => member.status().term);
   gauge('podium_raft_log_entries', 'Entries that the log holds.', () => member.status().lastIndex - member.status().firstIndex + 1);

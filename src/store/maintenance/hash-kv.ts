@@ -18,8 +18,8 @@ export interface KvHash {
   readonly compactRevision: Revision;
 }
 
-/** A slice is some milliseconds: it reads the values of so many keys. */
-const SLICE_KEYS = 250;
+/** A slice is a millisecond or two: it reads the values of so many writes. */
+const SLICE_WRITES = 150;
 /** A compaction each minute cannot starve a hash; one that comes several times during it is somebody's loop. */
 const ATTEMPTS_MAX = 5;
 
@@ -32,7 +32,7 @@ export async function hashKv(machine: () => StateMachine, clock: Clock, asked: R
     let hash = 0;
     const walk = new KvHashWalk(mvcc, at.revision, (part) => (hash = extended(hash, part)));
     const isVoid = () => walk.isVoid || machine().mvcc !== mvcc;
-    while (!isVoid() && walk.step(SLICE_KEYS)) await sleep(clock, 0);
+    while (!isVoid() && walk.step(SLICE_WRITES)) await sleep(clock, 0);
     if (!isVoid()) return { hash, hashRevision: at.revision, compactRevision: walk.compactRevision };
   }
   throw new StoreError('timeout');

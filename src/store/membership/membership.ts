@@ -15,7 +15,7 @@ import type { RaftTransport } from '../raft/transport.ts';
 import { StoreError } from '../rpc/errors.ts';
 import type { CommandOutcome } from '../state-machine.ts';
 import type { MemberInfo, Members } from './core/members.ts';
-import { checkReconfiguration, isLearnerReady } from './core/reconfigure.ts';
+import { checkReconfiguration, isLearnerReady, type ReconfigureRefusal } from './core/reconfigure.ts';
 
 /** etcd's health interval: who was connected without a break for so long counts. */
 const STEADY_MS = 5_000;
@@ -101,7 +101,19 @@ export class Membership {
     this.#leaveTimer = clock.setTimer(LEAVE_MS, () => onRemoved(new MemberRemovedError(self)));
   }
 
-  /** On the leader: checks, proposes, and answers the member as it then is. */
+  /**
+   * Whoever is asked for a change decides by its own connections whether it may be, before the leader is asked: as in
+   * etcd, a member without a quorum says so at once, in place of waiting for a leader that cannot be. Not of a promotion:
+   * of that only the leader knows enough.
+   */
+  refusalHere(request: MemberChange): ReconfigureRefusal | undefined {
+    return request.kind === MemberChange_Kind.PROMOTE ? undefined : this.#checkStrictly(request);
+  }
+
+  /**
+   * On the leader: checks, proposes, and answers the member as it then is. It checks again, by the members of now and by
+   * its own connections: what is asked at two members at once must be right one after the other.
+   */
   change(request: MemberChange): Promise<MemberInfo> {
     const result = this.#changes.then(() => this.#change(request));
     this.#changes = result.catch(() => undefined);
@@ -114,7 +126,7 @@ export class Membership {
     // Also: everything of earlier terms is applied, and no change among it is pending.
     await this.#linearizable();
     this.#requireLeader();
-    const refusal = this.#checkReadiness(request) ?? members().check(request, learnersMax) ?? this.#checkStrictly(request);
+    const refusal = this.#checkReadiness(request) ?? this.#checkStrictly(request) ?? members().check(request, learnersMax);
     if (refusal !== undefined) throw new StoreError(refusal);
     const outcome = await propose(request);
     if (!outcome.ok) throw new StoreError(outcome.code);
@@ -136,13 +148,16 @@ export class Membership {
 
   #checkReadiness({ kind, member }: MemberChange) {
     const { status, members } = this.#options;
-    if (kind !== MemberChange_Kind.PROMOTE || members().get(member!.id)?.isLearner !== true) return undefined;
+    if (kind !== MemberChange_Kind.PROMOTE) return undefined;
+    const known = members().get(member!.id);
+    if (known === undefined) return 'member-not-found' as const;
+    if (!known.isLearner) return undefined;
     const { peers, id } = status();
     const matchOf = (of: MemberId) => peers.find((peer) => peer.member === of)?.match;
     return isLearnerReady(matchOf(member!.id), matchOf(id) ?? 0) ? undefined : ('learner-not-ready' as const);
   }
 
-  #checkStrictly(request: MemberChange) {
+  #checkStrictly(request: MemberChange): ReconfigureRefusal | undefined {
     const { strictReconfigCheck, self, members, connectedForMs } = this.#options;
     if (!strictReconfigCheck) return undefined;
     const all = connectedForMs();

@@ -15,9 +15,9 @@ export const FLUSH_DELAY_MS = 100;
 export const FLUSH_ROWS = 10_000;
 /** Rows that may wait while a batch is in flight; past it {@link Flusher.room} makes its caller wait. */
 export const PENDING_ROWS_MAX = 50_000;
-/** etcd's pace: a thousand keys, then 10 ms for the others. */
+/** A thousand keys, or what is forgotten in a millisecond (SCRUB_WRITES_MAX); then the others. etcd's pace is about this. */
 const SCRUB_KEYS = 1000;
-const SCRUB_PAUSE_MS = 10;
+const SCRUB_PAUSE_MS = 3;
 
 export interface FlusherOptions {
   readonly clock: Clock;
@@ -143,8 +143,8 @@ export class Flusher {
     this.#scrubTimer = this.#options.clock.setTimer(SCRUB_PAUSE_MS, () => {
       this.#scrubTimer = undefined;
       const { machine } = this.#options;
-      // A disk that is behind gets no more to do.
-      if (machine.pendingRows < PENDING_ROWS_MAX) {
+      // A disk that is behind gets no more to do, and no batch larger than need be: it is taken in one turn of the loop.
+      if (machine.pendingRows < FLUSH_ROWS) {
         machine.scrub(SCRUB_KEYS);
         this.#points?.scrubbed();
       }

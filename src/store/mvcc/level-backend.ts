@@ -29,7 +29,7 @@ const HANDED_OVER_MAX = 512 * 1024;
 const OP_WEIGHT = 512;
 const SLICE_ROWS_MAX = 500;
 /** LevelDB ends a slice early at this size: what a turn of the loop can send on. Its default of 16 KiB would make them tiny. */
-const SLICE_BYTES_MAX = 256 * 1024;
+const SLICE_BYTES_MAX = 128 * 1024;
 
 type Database = Level<Buffer, Uint8Array>;
 type DatabaseSnapshot = ReturnType<Database['snapshot']>;
@@ -78,7 +78,8 @@ class LevelBackend implements Backend {
     // Not `database.batch(array)`: it copies every operation with all options, at ten times the cost.
     const batch = this.#database.batch();
     try {
-      let weight = 0;
+      // The turn in which a large batch was collected has done enough.
+      let weight = ops.length * OP_WEIGHT > HANDED_OVER_MAX ? HANDED_OVER_MAX : 0;
       for (const op of ops) {
         weight += op.type === 'put' ? OP_WEIGHT + op.value.length : OP_WEIGHT;
         if (weight > HANDED_OVER_MAX) {

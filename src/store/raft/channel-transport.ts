@@ -12,7 +12,7 @@
  * is answered there, member or not. Who was removed is refused.
  */
 import { crc32 } from 'node:zlib';
-import { sleep, type Clock } from '../../base/clock.ts';
+import { sleep, type Clock, type Millis } from '../../base/clock.ts';
 import { AbortedError, describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
@@ -31,6 +31,7 @@ import { type Init, WireError } from '../../proto/wire.ts';
 import { NO_MEMBER, type MemberId, type Message } from './core/types.ts';
 import { peerUrlsOf } from '../membership/identity.ts';
 import { messageFromWire, messageToWire } from './message-codec.ts';
+import { PeerTraffic, serviceCounting, streamTo, type PeerCounts } from './peer-traffic.ts';
 import { SnapshotInbox, SnapshotPartError, type SnapshotPart, type SnapshotProgress } from './snapshot-inbox.ts';
 import {
   SnapshotRefusedError,
@@ -58,6 +59,8 @@ const RECONNECT_MIN_MS = 20;
 const RECONNECT_MAX_MS = 1000;
 /** To ask a peer what it has of a snapshot. */
 const PROGRESS_TIMEOUT_MS = 5_000;
+/** Names none: real ones are never 0. */
+const NO_SNAPSHOT = 0n;
 
 const CLUSTER_HEADER = 'podium-cluster-id';
 const MEMBER_HEADER = 'podium-member-id';
@@ -68,6 +71,8 @@ const STRANGERS_MAX = 16;
 export class ChannelTransport implements RaftTransport {
   /** For the member's peer server. */
   readonly service: BoundService;
+  /** For metrics. */
+  readonly traffic = new PeerTraffic();
   readonly #options: ChannelTransportOptions;
   readonly #peers = new Map<MemberId, Peer>();
   /** Those of the peers that are no members as far as the log tells. */
@@ -88,7 +93,7 @@ export class ChannelTransport implements RaftTransport {
       options.log.error({ error: describeError(error) }, 'raft: transport task failed'),
     );
     this.service = bind(
-      RaftService,
+      serviceCounting(this.traffic),
       {
         stream: (requests, context) => this.#receiveStream(requests, context),
         snapshot: (requests, context) => this.#receiveSnapshot(requests, context),
@@ -129,18 +134,29 @@ export class ChannelTransport implements RaftTransport {
     for (const message of messages) this.#peers.get(message.to)?.send(message);
   }
 
+  /** Asks a peer for what costs it nothing, over the connection that all goes over, and answers how long that took. */
+  async roundTrip(id: MemberId): Promise<Millis> {
+    const { clock, self } = this.#options;
+    const channel = this.channel(id);
+    if (channel === undefined) throw notMember(id);
+    const startedAt = clock.monotonic();
+    await this.#progressAt(channel, self, NO_SNAPSHOT);
+    return clock.monotonic() - startedAt;
+  }
+
   async sendSnapshot(message: Message, source: SnapshotSource): Promise<void> {
     const channel = this.channel(message.to);
-    if (channel === undefined) throw new RpcError(RpcCode.NOT_FOUND, `no member ${message.to.toString(16)}`);
+    if (channel === undefined) throw notMember(message.to);
     const options = { signal: this.#abort.signal, metadata: this.#metadata() };
-    const { offset, installed } = await this.#progressAt(channel, message, source.id);
+    const { offset, installed } = await this.#progressAt(channel, message.from, source.id);
     if (installed) return;
-    const answer = await channel.clientStream(RaftService.methods.snapshot, chunksOf(message, source, offset), options);
+    const chunks = chunksOf(message, source, { offset, counts: this.traffic.add(message.to) });
+    const answer = await channel.clientStream(RaftService.methods.snapshot, chunks, options);
     if (!answer.installed) throw new SnapshotRefusedError(`the peer did not install the snapshot: ${answer.error}`);
   }
 
   /** What the peer has of it already. */
-  async #progressAt(channel: Channel, { from }: Message, id: bigint): Promise<SnapshotProgress> {
+  async #progressAt(channel: Channel, from: MemberId, id: bigint): Promise<SnapshotProgress> {
     const options = { signal: this.#abort.signal, metadata: this.#metadata(), timeoutMs: PROGRESS_TIMEOUT_MS };
     try {
       return await channel.unary(RaftService.methods.snapshotProgress, { from, id }, options);
@@ -170,6 +186,7 @@ export class ChannelTransport implements RaftTransport {
     this.#strangers.delete(id);
     this.#peers.get(id)?.close();
     this.#peers.delete(id);
+    this.traffic.drop(id);
   }
 
   #add(address: PeerAddress): void {
@@ -181,7 +198,8 @@ export class ChannelTransport implements RaftTransport {
       return number;
     };
     const channel = this.#options.dial(address);
-    const peer = new Peer({ ...this.#options, address, channel, nextConnection, metadata: () => this.#metadata() });
+    const counts = this.traffic.add(id);
+    const peer = new Peer({ ...this.#options, address, channel, counts, nextConnection, metadata: () => this.#metadata() });
     this.#peers.set(id, peer);
     if (this.#receiver !== undefined) this.#tasks.run(peer.run(this.#receiver));
   }
@@ -234,7 +252,8 @@ export class ChannelTransport implements RaftTransport {
     if (message.type !== 'install-snapshot') throw new WireError(`a snapshot with a header of type ${message.type}`);
     const { snapshot, from } = message;
     try {
-      await this.#inbox!.take({ message, id, offset }, partsOf(id, { [Symbol.asyncIterator]: () => iterator }));
+      const parts = partsOf(id, { [Symbol.asyncIterator]: () => iterator }, (bytes) => this.traffic.received(from, bytes));
+      await this.#inbox!.take({ message, id, offset }, parts);
       return { installed: true, index: snapshot.index, error: '' };
     } catch (error) {
       if (!(error instanceof SnapshotRefusedError)) throw error;
@@ -280,6 +299,7 @@ export class ChannelTransport implements RaftTransport {
 interface PeerOptions extends ChannelTransportOptions {
   readonly address: PeerAddress;
   readonly channel: Channel;
+  readonly counts: PeerCounts;
   readonly nextConnection: () => ConnectionNumber;
   readonly metadata: () => Readonly<Record<string, string>>;
 }
@@ -287,6 +307,7 @@ interface PeerOptions extends ChannelTransportOptions {
 /** The stream of our messages to one peer, dialled again whenever it ends. */
 class Peer {
   readonly #options: PeerOptions;
+  readonly #stream: typeof RaftService.methods.stream;
   readonly #abort = new AbortController();
   #call: BidiCall<Envelope, Envelope> | undefined;
   /** What waits while the stream holds back; undefined while it does not. */
@@ -294,6 +315,7 @@ class Peer {
 
   constructor(options: PeerOptions) {
     this.#options = options;
+    this.#stream = streamTo(options.counts);
   }
 
   get address(): PeerAddress {
@@ -310,9 +332,11 @@ class Peer {
   }
 
   send(message: Message): void {
-    if (this.#call === undefined) return;
+    const isLost = this.#call === undefined || (this.#queue !== undefined && this.#queue.length >= QUEUE_MAX);
+    if (isLost) this.#options.counts.sentFailures++;
+    if (this.#call === undefined || isLost) return;
     if (this.#queue !== undefined) {
-      if (this.#queue.length < QUEUE_MAX) this.#queue.push(message);
+      this.#queue.push(message);
     } else if (!this.#call.send(messageToWire(message))) {
       this.#queue = [];
       void this.#drain(this.#call);
@@ -344,7 +368,7 @@ class Peer {
     const { id } = this.address;
     const { signal } = this.#abort;
     const connection = nextConnection();
-    const call = channel.bidi(RaftService.methods.stream, { signal, metadata: metadata() });
+    const call = channel.bidi(this.#stream, { signal, metadata: metadata() });
     let isOpen = false;
     try {
       for await (const _ of call.responses) {
@@ -384,6 +408,10 @@ class Peer {
   }
 }
 
+function notMember(id: MemberId): RpcError {
+  return new RpcError(RpcCode.NOT_FOUND, `no member ${id.toString(16)}`);
+}
+
 /** {@link NO_MEMBER} where it does not say. */
 function callerOf({ metadata }: CallContext): MemberId {
   const caller = metadata.get(MEMBER_HEADER) ?? '';
@@ -398,20 +426,30 @@ function ignoreAbort(error: unknown): void {
   if (!(error instanceof AbortedError)) throw error;
 }
 
-async function* chunksOf(message: Message, { id, read }: SnapshotSource, from: number): AsyncIterable<Init<SnapshotChunk>> {
+async function* chunksOf(
+  message: Message,
+  { id, read }: SnapshotSource,
+  { offset: from, counts }: { readonly offset: number; readonly counts: PeerCounts },
+): AsyncIterable<Init<SnapshotChunk>> {
   yield { chunk: { case: 'header', value: messageToWire(message) }, id, offset: from };
   let offset = from;
   for await (const value of read(from)) {
+    counts.sentBytes += value.length;
     yield { chunk: { case: 'data', value }, offset, checksum: crc32(value) };
     offset += value.length;
   }
 }
 
-async function* partsOf(id: bigint, requests: AsyncIterable<SnapshotChunk>): AsyncIterable<SnapshotPart> {
+async function* partsOf(
+  id: bigint,
+  requests: AsyncIterable<SnapshotChunk>,
+  count: (bytes: number) => void,
+): AsyncIterable<SnapshotPart> {
   let end = 0;
   for await (const { chunk, offset, checksum } of requests) {
     if (chunk?.case !== 'data') throw new WireError('a snapshot chunk without data');
     const data = chunk.value;
+    count(data.length);
     // A member from before snapshots had ids says neither; its stream is in order.
     yield id === 0n ? { offset: end, checksum: crc32(data), data } : { offset, checksum, data };
     end += data.length;

@@ -22,6 +22,8 @@ import { mapStoreError, StoreError, storeErrorText } from './errors.ts';
 
 /** The etcd whose interface this is: clients decide by it what they may ask for. */
 export const ETCD_VERSION = '3.7.0';
+/** All members may be relied on for so much. */
+export const CLUSTER_VERSION = ETCD_VERSION.replace(/\.\d+$/, '');
 
 export function maintenanceService(member: Member): BoundService {
   return bind(
@@ -110,7 +112,7 @@ async function* snapshot(member: Member): AsyncGenerator<Init<SnapshotResponse>>
 async function downgrade(member: Member, { action, version }: DowngradeRequest): Promise<Init<DowngradeResponse>> {
   await member.linearizable();
   const state = member.machine.downgrade;
-  const answer = (revision: number) => ({ header: headerAt(member, revision), version: ETCD_VERSION });
+  const answer = (revision: number) => ({ header: headerAt(member, revision), version: CLUSTER_VERSION });
   switch (action) {
     case DowngradeAction.VALIDATE:
     case DowngradeAction.ENABLE: {
@@ -121,11 +123,12 @@ async function downgrade(member: Member, { action, version }: DowngradeRequest):
       return answer((await run(member, { kind: 'downgrade', request }, 'downgrade', AS_STORE)).revision);
     }
     case DowngradeAction.CANCEL: {
-      if (!state.enabled) throw new StoreError('no-inflight-downgrade');
+      // Where there is none to cancel etcd says so in its log alone.
+      if (!state.enabled) return answer(member.machine.revision);
       const request = { action, version: '' };
       return answer((await run(member, { kind: 'downgrade', request }, 'downgrade', AS_STORE)).revision);
     }
     default:
-      throw new RpcError(RpcCode.UNIMPLEMENTED, 'etcdserver: unknown downgrade action');
+      throw new RpcError(RpcCode.UNKNOWN, 'etcdserver: unknown method');
   }
 }

@@ -1,9 +1,18 @@
+/**
+ * Who may do what: at the door, and again where a command is applied, on every member alike.
+ *
+ * #14571 of etcd (enabling auth makes members differ) is among them, "the log". Its cause: a member that a snapshot had
+ * restored did not load what roles permit; it refused the users' writes that all others applied. Put back: AuthState.load
+ * passes over the rows of roles (auth/core/auth-state.ts). Failed: behind the first snapshot with a role in it the revision
+ * is 1 where all others are at 3.
+ */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Auth, Cluster, KV, Lease, Watch, type TxnRequest, type WatchCreateRequest } from '../../../src/proto/etcd.ts';
 import { RpcCode, type Channel } from '../../../src/proto/rpc.ts';
 import type { Init } from '../../../src/proto/wire.ts';
 import { createJwt } from '../../../src/store/auth/jwt.ts';
 import { encodeProposal } from '../../../src/store/mvcc/command.ts';
+import { openSnapshot, restoreSnapshot } from '../../../src/store/mvcc/snapshot.ts';
 import { StateMachine } from '../../../src/store/state-machine.ts';
 import { SingleStore } from '../kv-service/single.ts';
 import { PlainBackend } from '../mvcc/plain-backend.ts';
@@ -349,9 +358,8 @@ test('the name in a certificate is a user, where clients must show one', async (
 });
 
 describe('the log', () => {
-  test('a command without a user is refused by every member that has applied enabling (etcd’s #14571)', async () => {
-    const backend = new PlainBackend();
-    const first = await StateMachine.open(backend);
+  test('#14571: a member that a snapshot has restored applies what users may do as all others', async () => {
+    const first = await StateMachine.open(new PlainBackend());
     const logged: Uint8Array[] = [];
     const single = new SingleStore(first);
     const apply = single.propose.bind(single);
@@ -359,25 +367,20 @@ describe('the log', () => {
       logged.push(encodeProposal({ id: 1n, command, credentials }));
       return apply(command, credentials);
     };
-    await enableAuth(connectSecured(single));
+    channel = connectSecured(single);
+    await enableAuth(channel);
     expect(await single.propose({ kind: 'put', request: putOf('a', '1') })).toEqual({ ok: false, code: 'user-empty' });
+    await put('b', await tokenOf(channel, 'u'));
+    root = await tokenOf(channel, 'root');
+    await channel.unary(Auth.methods.roleRevokePermission, { role: 'role', key: bytes('w'), rangeEnd: bytes('x') }, { metadata: root });
+    await put('b', await tokenOf(channel, 'u'));
+    expect(first.revision).toBe(3);
 
-    // The other one is restored from rows half-way, as a member that was restarted or sent a snapshot.
-    let other = await StateMachine.open(new PlainBackend());
-    for (const [at, data] of logged.entries()) {
-      if (at === 5 || at === logged.length - 1) {
-        const rows = new PlainBackend();
-        await rows.batch(other.takeBatch().ops);
-        other.batchLanded();
-        const next = await StateMachine.open(rows);
-        expect(next.hashAll()).toBe(other.hashAll());
-        other = await reopened(logged.slice(0, at));
-        expect(other.hashAll()).toBe(next.hashAll());
-      }
-      other.apply({ index: at + 1, term: 1, data });
+    for (let at = 0; at <= logged.length; at++) {
+      const other = await restoredAfter(logged.slice(0, at));
+      for (const [more, data] of logged.slice(at).entries()) other.apply({ index: at + more + 1, term: 1, data });
+      expect([at, other.revision, other.hashAll()]).toEqual([at, 3, first.hashAll()]);
     }
-    expect(other.hashAll()).toBe(first.hashAll());
-    expect(other.revision).toBe(1);
   });
 
   test('the store ends leases in its own name', async () => {
@@ -391,11 +394,16 @@ describe('the log', () => {
   });
 });
 
-async function reopened(entries: readonly Uint8Array[]): Promise<StateMachine> {
-  const backend = new PlainBackend();
-  const machine = await StateMachine.open(backend);
+/** A member that was sent the snapshot of one that has applied these. */
+async function restoredAfter(entries: readonly Uint8Array[]): Promise<StateMachine> {
+  const sender = new PlainBackend();
+  const machine = await StateMachine.open(sender);
   for (const [at, data] of entries.entries()) machine.apply({ index: at + 1, term: 1, data });
-  await backend.batch(machine.takeBatch().ops);
+  await sender.batch(machine.takeBatch().ops);
   machine.batchLanded();
-  return StateMachine.open(backend);
+  const receiver = new PlainBackend();
+  const open = await openSnapshot(sender);
+  if (open !== undefined) await restoreSnapshot(receiver, open.read(0));
+  await open?.close();
+  return StateMachine.open(receiver);
 }

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { EMPTY_BYTES } from '../../../src/base/bytes.ts';
+import type { Clock } from '../../../src/base/clock.ts';
 import { DrivenClock } from '../../../src/base/driven-clock.ts';
 import { CompactionRequest } from '../../../src/proto/etcd.ts';
 import { hashKv } from '../../../src/store/maintenance/hash-kv.ts';
 import { encodeProposal, type Command } from '../../../src/store/mvcc/command.ts';
+import { KvHashWalk } from '../../../src/store/mvcc/core/kv-hash.ts';
 import { StateMachine } from '../../../src/store/state-machine.ts';
 import { PlainBackend } from '../mvcc/plain-backend.ts';
 import { deleteOf, putOf } from '../mvcc/requests.ts';
@@ -64,4 +67,55 @@ test('hashKv() counts what stands before a key without a value', async () => {
   const before = await hash();
   apply({ kind: 'put', request: putOf('k1', 'other') });
   expect(await hash()).not.toBe(before);
+});
+
+test('hashKv() lets others run within a key, however long its history; and is then equal to one that hashed it at once', async () => {
+  const { machine, apply } = await filled();
+  const clock = new DrivenClock();
+  for (let i = 0; i < 3_000; i++) apply({ kind: 'put', request: putOf(i % 3 === 0 ? 'k3' : 'k300', `${i}`) });
+  const revision = machine.revision;
+  apply(compact(revision - 2_500));
+  let reads = 0;
+  const sizes: number[] = [];
+  const { mvcc } = machine;
+  const stored = mvcc.storedValue.bind(mvcc);
+  mvcc.storedValue = (write) => {
+    reads++;
+    return stored(write);
+  };
+  const between: Clock = {
+    monotonic: () => clock.monotonic(),
+    wall: () => clock.wall(),
+    setTimer: (delayMs, run) => {
+      sizes.push(reads);
+      reads = 0;
+      // Newer than the revision, and older than what is kept: neither is in it.
+      apply({ kind: 'put', request: putOf('k300', 'later') });
+      machine.scrub(10);
+      return clock.setTimer(delayMs, run);
+    },
+  };
+  const busy = await drive(clock, hashKv(() => machine, between, revision));
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(150);
+  expect(sizes.length).toBeGreaterThan(10);
+  const whole = new KvHashWalk(mvcc, revision, (part) => hash.update(part));
+  const hash = createHash('sha256');
+  while (whole.step(1_000_000));
+  const sliced = createHash('sha256');
+  const walk = new KvHashWalk(mvcc, revision, (part) => sliced.update(part));
+  while (walk.step(7));
+  expect(sliced.digest('hex')).toBe(hash.digest('hex'));
+  expect(await drive(clock, hashKv(() => machine, clock, revision))).toEqual(busy);
+});
+
+test('hashKv() counts a long value as several', async () => {
+  const machine = await StateMachine.open(new PlainBackend());
+  for (let i = 0; i < 20; i++) {
+    const data = encodeProposal({ id: 1n, command: { kind: 'put', request: putOf(`k${i}`, 'x'.repeat(1024 * 1024)) } });
+    machine.apply({ index: i + 1, term: 1, data });
+  }
+  let steps = 0;
+  const walk = new KvHashWalk(machine.mvcc, machine.revision, () => undefined);
+  while (walk.step(150)) steps++;
+  expect(steps).toBeGreaterThanOrEqual(6);
 });

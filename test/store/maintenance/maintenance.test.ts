@@ -144,7 +144,7 @@ test('Downgrade: one minor down, announced once, shown by Status until it is can
   const ask = (action: number, version = '') => refusal(drive(channel.unary(downgrade, { action, version })));
   expect(await ask(DowngradeAction.VALIDATE, 'three')).toContain('wrong downgrade target version format');
   expect(await ask(DowngradeAction.VALIDATE, '3.5.0')).toContain('invalid downgrade target version');
-  expect(await ask(DowngradeAction.CANCEL)).toContain('no inflight downgrade job');
+  expect(await ask(DowngradeAction.CANCEL)).toBe('ok');
   expect(await ask(DowngradeAction.VALIDATE, '3.6')).toBe('ok');
   expect(await ask(DowngradeAction.ENABLE, '3.6.4')).toBe('ok');
   expect((await drive(channel.unary(status, {}))).downgradeInfo).toEqual({ enabled: true, targetVersion: '3.6.0' });

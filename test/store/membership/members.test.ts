@@ -88,6 +88,21 @@ describe('checkReconfiguration()', () => {
     const one = { ...healthy, members: [infoOf(1n)] };
     expect(checkReconfiguration(remove(1n), one)).toBe('not-enough-started-members');
   });
+
+  test('counts whoever is promoted as a voter that has started', () => {
+    const promote = change(MemberChange_Kind.PROMOTE, infoOf(4n));
+    const learner = infoOf(4n, { isLearner: true });
+    const of = (...names: readonly string[]) => ({ ...healthy, members: [...names.map((name, at) => infoOf(BigInt(at + 1), { name })), learner] });
+    expect(checkReconfiguration(promote, of('a', 'b', ''))).toBeUndefined();
+    expect(checkReconfiguration(promote, of('a', '', ''))).toBe('not-enough-started-members');
+    expect(checkReconfiguration(promote, of('a', ''))).toBeUndefined();
+  });
+
+  test('lets a single member take in one, and no other before that one has started', () => {
+    const alone = { ...healthy, steady: new Set<bigint>(), connected: new Set<bigint>() };
+    expect(checkReconfiguration(add, { ...alone, members: [infoOf(1n)] })).toBeUndefined();
+    expect(checkReconfiguration(add, { ...alone, members: [infoOf(1n), infoOf(2n, { name: '' })] })).toBe('not-enough-started-members');
+  });
 });
 
 test('isLearnerReady() from nine tenths of the leader’s log on', () => {

@@ -92,7 +92,7 @@ describe('Flusher', () => {
     const before = backend.rows.size;
     apply({ kind: 'compaction', request: { revision: machine.revision, physical: true } });
     const scrubbed = flusher.scrubbed();
-    await clock.advance(15);
+    await clock.advance(8);
     expect(machine.mvcc.isScrubbing).toBe(true);
     await clock.advance(100);
     await scrubbed;

@@ -116,6 +116,32 @@ test('messages arrive over a stream that is dialled by itself; without one they 
   expect(first.seen).toEqual([expect.stringMatching(/^opened 2 #\d+$/)]);
 });
 
+test('what goes to a peer and what comes is counted there, and what finds no connection', async () => {
+  const clock = new DrivenClock();
+  const [one, two] = pair(clock);
+  await one.start(new Recorder());
+  await clock.advance(100);
+  one.send([heartbeat, heartbeat]);
+  await two.start(new Recorder());
+  await clock.advance(3000);
+  const bytes = Envelope.encode(messageToWire(heartbeat)).length;
+  one.send([heartbeat]);
+  await clock.advance(1);
+  expect(one.traffic.peers.get(2n)).toEqual({ sentBytes: bytes, receivedBytes: 0, sentFailures: 2 });
+  // As the server reads what comes for this service; the channels of this file read by another's.
+  for (const from of [1n, 7n]) two.service.service.methods['stream']!.request.decode(Envelope.encode(messageToWire({ ...heartbeat, from })));
+  expect([...two.traffic.peers]).toEqual([[1n, { sentBytes: 0, receivedBytes: bytes, sentFailures: 0 }]]);
+  await one.sendSnapshot(install, { id: 5n, read: async function* () { yield Buffer.from('abc'); } });
+  expect(one.traffic.peers.get(2n)?.sentBytes).toBe(bytes + 3);
+  expect(two.traffic.peers.get(1n)?.receivedBytes).toBe(bytes + 3);
+  const roundTrip = one.roundTrip(2n);
+  await clock.advance(1);
+  expect(await roundTrip).toBeLessThanOrEqual(1);
+  one.setPeers({ peers: [], isRemoved: () => false });
+  expect(one.traffic.peers.size).toBe(0);
+  await expect(one.roundTrip(2n)).rejects.toMatchObject({ code: RpcCode.NOT_FOUND });
+});
+
 test('the end of a connection is told with its number, and it is dialled again', async () => {
   const clock = new DrivenClock();
   const ends: Array<() => void> = [];

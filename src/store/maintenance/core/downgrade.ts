@@ -21,6 +21,8 @@ interface Version {
   readonly minor: number;
 }
 
+const INT64_MAX = 2n ** 63n - 1n;
+
 /** Only one minor down from the cluster's version; a patch level is not looked at. */
 export function downgradeTarget(asked: string, clusterVersion: string, state: DowngradeState): DowngradeTarget {
   const target = parseVersion(asked);
@@ -33,8 +35,10 @@ export function downgradeTarget(asked: string, clusterVersion: string, state: Do
   return { ok: true, version: `${target.major}.${target.minor}.0` };
 }
 
-/** `3.6.1` or `3.6`, and what semantic versions may have behind it. */
+/** `3.6.1` or `3.6`, and what semantic versions may have behind it, empty too; numbers as large as etcd can read them. */
 function parseVersion(text: string): Version | undefined {
-  const [, major, minor] = /^(\d+)\.(\d+)(?:\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)?$/.exec(text) ?? [];
-  return major === undefined ? undefined : { major: Number(major), minor: Number(minor) };
+  const [, ...numbers] = /^(\d+)\.(\d+)(?:\.(\d+)(?:-[0-9A-Za-z.-]*)?(?:\+[0-9A-Za-z.-]*)?)?$/.exec(text) ?? [];
+  const [major, minor, patch = '0'] = numbers;
+  if (major === undefined || [major, minor!, patch].some((number) => BigInt(number) > INT64_MAX)) return undefined;
+  return { major: Number(major), minor: Number(minor) };
 }

@@ -1,7 +1,8 @@
 /**
- * Whether a change of members would leave the cluster able to go on (etcd's `--strict-reconfig-check`). The rules are
- * etcd's (server/etcdserver/api/membership/cluster.go, `IsReadyTo…`): a change is refused where it would need a quorum
- * of members that have never started or are not connected.
+ * Whether a change of members would leave the cluster able to go on (etcd's `--strict-reconfig-check`). The rules are those
+ * of etcd 3.7 (server/etcdserver/server.go, `may…Member`, and api/membership/cluster.go, `IsReadyTo…`): a change is refused
+ * where the members afterwards would need more for a quorum than have started, or than this member has been connected
+ * with for a while. Whoever joins counts as away. (Up to 3.6 one may be added only while all are connected.)
  */
 import { MemberChange_Kind, type MemberChange } from '../../../proto/raft.ts';
 import type { LogIndex, MemberId } from '../../raft/core/types.ts';
@@ -27,7 +28,7 @@ export function checkReconfiguration(change: MemberChange, health: ClusterHealth
     case MemberChange_Kind.REMOVE:
       return checkRemove(change.member!.id, health);
     case MemberChange_Kind.PROMOTE:
-      return isQuorumStarted(votersOf(health), 1) ? undefined : 'not-enough-started-members';
+      return checkPromote(health);
     default:
       return undefined;
   }
@@ -35,40 +36,46 @@ export function checkReconfiguration(change: MemberChange, health: ClusterHealth
 
 function checkAdd(isLearner: boolean, health: ClusterHealth): ReconfigureRefusal | undefined {
   const voters = votersOf(health);
-  const started = voters.filter(isStarted).length;
-  // Two of which one never started: another may come, or a cluster that is restored from one member could not grow.
-  const isRestoring = started === 1 && voters.length === 2;
-  if (!isLearner && !isRestoring && !isQuorumStarted(voters)) return 'not-enough-started-members';
-  return voters.every(({ id }) => isSteady(id, health)) ? undefined : 'unhealthy';
+  const more = voters.length + 1;
+  const started = startedOf(voters);
+  // The first that a single one takes in is let pass: or a cluster that is restored from one member could not grow.
+  const isSingle = voters.length === 1;
+  if (!isLearner && !(isSingle && started === 1) && started < quorumOf(more)) return 'not-enough-started-members';
+  return isSingle || steadyOf(voters, health) >= quorumOf(more) ? undefined : 'unhealthy';
 }
 
 function checkRemove(id: MemberId, health: ClusterHealth): ReconfigureRefusal | undefined {
   if (health.members.find((member) => member.id === id)?.isLearner === true) return undefined;
   const voters = votersOf(health);
   const rest = voters.filter((voter) => voter.id !== id);
-  if (!isQuorumStarted(rest)) return 'not-enough-started-members';
-  // One that is away is no part of the quorum that is there, and may go.
-  if (id !== health.self && !health.connected.has(id)) return undefined;
-  const active = voters.filter((voter) => isSteady(voter.id, health)).length;
-  return active - 1 < 1 + Math.floor((voters.length - 1) / 2) ? 'unhealthy' : undefined;
+  if (startedOf(rest) < quorumOf(rest.length)) return 'not-enough-started-members';
+  // One that is away, or none, is no part of the quorum that is there, and may go.
+  const isThere = id === health.self || health.connected.has(id);
+  if (rest.length === voters.length || !isThere) return undefined;
+  return steadyOf(voters, health) - 1 < 1 + Math.floor((voters.length - 1) / 2) ? 'unhealthy' : undefined;
 }
 
-/** `more`: who has started and is no voter yet. */
-function isQuorumStarted(voters: readonly MemberInfo[], more = 0): boolean {
-  return voters.filter(isStarted).length + more >= Math.floor(voters.length / 2) + 1;
+/** Whoever is promoted counts as started. */
+function checkPromote(health: ClusterHealth): ReconfigureRefusal | undefined {
+  const voters = votersOf(health);
+  return startedOf(voters) + 1 < quorumOf(voters.length + 1) ? 'not-enough-started-members' : undefined;
+}
+
+function quorumOf(members: number): number {
+  return Math.floor(members / 2) + 1;
 }
 
 function votersOf({ members }: ClusterHealth): readonly MemberInfo[] {
   return members.filter(({ isLearner }) => !isLearner);
 }
 
-/** It has told its name through the log. */
-function isStarted({ name }: MemberInfo): boolean {
-  return name !== '';
+/** Those that have told their name through the log. */
+function startedOf(members: readonly MemberInfo[]): number {
+  return members.filter(({ name }) => name !== '').length;
 }
 
-function isSteady(id: MemberId, { self, steady }: ClusterHealth): boolean {
-  return id === self || steady.has(id);
+function steadyOf(members: readonly MemberInfo[], { self, steady }: ClusterHealth): number {
+  return members.filter(({ id }) => id === self || steady.has(id)).length;
 }
 
 export function isLearnerReady(match: LogIndex | undefined, leaderMatch: LogIndex): boolean {

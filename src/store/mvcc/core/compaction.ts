@@ -5,20 +5,19 @@
  *
  *   writes  1  3  5†  8        compact(4) → 3 5† 8    compact(5) → 5† 8    compact(6) → 8
  */
-import { isTombstone, type Key, type Revision, type Write } from './revision.ts';
+import { isTombstone, lowerBound, type Key, type Revision, type Write } from './revision.ts';
 import type { KeyIndex } from './key-index.ts';
 
 /** How many of the oldest of `writes` a compaction at `revision` drops. */
 export function droppedBy(writes: readonly Write[], revision: Revision): number {
-  let state = -1;
-  while (state + 1 < writes.length && writes[state + 1]!.main <= revision) state++;
+  const state = lowerBound(writes, revision + 1) - 1;
   if (state < 0) return 0;
   const write = writes[state]!;
   return isTombstone(write) && write.main < revision ? state + 1 : state;
 }
 
-/** Writes that one step forgets: a key that is written all the time may have as many as it likes. */
-export const SCRUB_WRITES_MAX = 2000;
+/** Writes that one step forgets, in a millisecond or so: a key that is written all the time may have as many as it likes. */
+export const SCRUB_WRITES_MAX = 500;
 
 /** A walk over the index that ends by count, not by time: the shell asks for a slice between other work. */
 export class Scrub {

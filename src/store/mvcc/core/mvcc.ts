@@ -17,6 +17,7 @@ import {
   FIRST_REVISION,
   indexRowKey,
   isTombstone,
+  lowerBound,
   NO_LEASE,
   valueRowKey,
   type Key,
@@ -267,16 +268,4 @@ export class Mvcc {
     // A scrub that was under way is overtaken: the new one starts over and drops at least as much.
     this.#scrub = new Scrub(revision);
   }
-}
-
-/** The first position with main >= revision. */
-function lowerBound(writes: readonly Write[], revision: Revision): number {
-  let low = 0;
-  let high = writes.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (writes[middle]!.main < revision) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -103,3 +103,15 @@ function revisionText(main: Revision, sub: number): string {
 function hexOf(rowKey: BackendKey): string {
   return asBuffer(fromLatin1(rowKey)).toString('hex');
 }
+
+/** The first position with main >= revision. */
+export function lowerBound(writes: readonly Write[], revision: Revision): number {
+  let low = 0;
+  let high = writes.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (writes[middle]!.main < revision) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -115,6 +115,6 @@ test('downgradeTarget() takes one minor down, with or without a patch level', ()
   expect(code('3.6')).toBe('3.6.0');
   expect(code('3.6.9')).toBe('3.6.0');
   for (const version of ['3.7.0', '3.5.0', '2.6.0', '4.6.0']) expect(code(version)).toBe('invalid-downgrade-target-version');
-  for (const version of ['', '3', 'v3.6.0', '3.6.0.0', '3.x']) expect(code(version)).toBe('wrong-downgrade-version-format');
+  for (const version of ['', '3', 'v3.6.0', '3.6.0.0', '3.x', '3.6-rc', ' 3.6', '99999999999999999999.6.0']) expect(code(version)).toBe('wrong-downgrade-version-format');
   expect(code('3.6', { enabled: true, targetVersion: '3.6.0' })).toBe('downgrade-in-process');
 });
