@@ -147,6 +147,7 @@ export class TarReader {
     const type = header.type === 'file' && longPath?.endsWith('/') === true ? 'directory' : header.type;
     const size = WITHOUT_DATA.has(flag) ? 0 : (pax.size ?? header.size);
     const { uid, gid, mtime } = { ...header, ...pax };
+    if (!isUserId(uid) || !isUserId(gid)) throw new TarError(`${printable(path)}: its owner ${uid}:${gid} is none`);
     return { path, linkTarget, type, size, mode: header.mode, uid, gid, mtime };
   }
 
@@ -176,6 +177,11 @@ export class TarReader {
     if (this.#left === 0) this.#state = 'header';
     return taken;
   }
+}
+
+/** The last one means "unchanged" to the kernel. */
+function isUserId(id: number): boolean {
+  return id >= 0 && id < 2 ** 32 - 1;
 }
 
 function paddingOf(size: number): number {
