@@ -5,7 +5,7 @@
  * Who mounts and who removes settle it without a lock: the one notes its consumer, *then* looks whether the name still stands; the
  * other takes the name away, *then* looks for consumers, and puts it back if there is one. One of the two sees the other.
  */
-import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Millis } from '../base/clock.ts';
 import { systemErrorCode } from '../base/errors.ts';
@@ -51,32 +51,30 @@ export class References {
     await this.#layout.writeWhole(this.#layout.reference(reference.name), JSON.stringify(reference));
   }
 
-  /** Whether the names went: not, when `isUsed` says so of an image that they led to once they were gone. */
+  /** By one at a time (image-store.ts). Whether the names went: not, when `isUsed` says so of an image that they led to once they were gone. */
   async removeUnless(references: readonly StoredReference[], isUsed: () => Promise<boolean>): Promise<boolean> {
     const temporary = await this.#layout.makeTemporary('names');
     try {
       // A second name of the same file is kept, for the way back.
       const kept = references.map(({ name }, at) => ({ path: this.#layout.reference(name), copy: join(temporary, String(at)) }));
       for (const { path, copy } of kept) await link(path, copy).catch(ignoreMissing);
-      for (const { path } of kept) await this.#layout.discard(path);
+      for (const { path } of kept) await rm(path, { force: true });
       if (!(await isUsed())) return true;
       // A name that was given anew meanwhile stays so.
       for (const { path, copy } of kept) await link(copy, path).catch(ignoreExisting);
       return false;
     } finally {
-      await this.#layout.discard(temporary);
+      await rm(temporary, { recursive: true, force: true });
     }
   }
 
   // ── Consumers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async addConsumer(name: string, manifest: string): Promise<void> {
-    const path = this.#consumerPath(name);
-    // On no disk for good: after a power cut nobody mounts anything.
-    const temporary = await this.#layout.makeTemporary('consumer');
-    await writeFile(join(temporary, 'consumer'), JSON.stringify({ name, manifest }), { mode: 0o600 });
-    await rename(join(temporary, 'consumer'), path);
-    await rm(temporary, { recursive: true, force: true });
+    if ((await this.getConsumer(name))?.manifest === manifest) return;
+    // In place, and on no disk for good: half a note counts as none, as its maker has mounted nothing yet, and after a power cut
+    // nobody mounts anything.
+    await writeFile(this.#consumerPath(name), JSON.stringify({ name, manifest }), { mode: 0o600 });
   }
 
   async removeConsumer(name: string): Promise<void> {

@@ -85,6 +85,7 @@ export const chainIdOf = (diffIds: readonly string[]): string => chainIds(diffId
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #bootId: string;
+  readonly #settling = new Set<Promise<void>>();
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
@@ -162,7 +163,8 @@ export class Snapshots {
     // One of an earlier boot that cannot be trusted; nobody mounts it any more.
     await layout.discard(folder);
     await rename(temporary, folder);
-    void this.#settle(chainId, record);
+    const settling = this.#settle(chainId, record).finally(() => this.#settling.delete(settling));
+    this.#settling.add(settling);
     return { chainId, rootDir: join(folder, 'root'), bytes: record.bytes, isOwnerless: record.isOwnerless };
   }
 
@@ -180,6 +182,11 @@ export class Snapshots {
     } catch (error) {
       log.debug({ error, chain: chainId }, 'images: a snapshot stays unsettled');
     }
+  }
+
+  /** Resolves when all that was made here is on the disk, or will be made anew. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#settling);
   }
 
   async list(): Promise<string[]> {
