@@ -111,14 +111,14 @@ export class ImageStore {
     return this.snapshots.get(chainIdOf(config.diffIds));
   }
 
-  async unpack(image: Pick<StoredImage, 'config'> & { readonly id: string }, request: Omit<UnpackRequest, 'diffIds' | 'otherChains'>): Promise<Snapshot> {
+  async unpack(image: Pick<StoredImage, 'config'>, request: Omit<UnpackRequest, 'diffIds' | 'otherChains'>): Promise<Snapshot> {
     const { diffIds } = image.config;
-    return (await this.unpacked(image)) ?? this.snapshots.ensure({ ...request, diffIds, otherChains: await this.#chainsBesides(image.id) });
+    return (await this.unpacked(image)) ?? this.snapshots.ensure({ ...request, diffIds, otherChains: await this.#chainsBesides(chainIdOf(diffIds)) });
   }
 
-  async #chainsBesides(id: string): Promise<Set<string>> {
+  async #chainsBesides(chainId: string): Promise<Set<string>> {
     const images = await this.images();
-    return new Set(images.filter((image) => image.id !== id).flatMap(({ config }) => chainIds(config.diffIds)));
+    return new Set(images.filter(({ config }) => chainIdOf(config.diffIds) !== chainId).flatMap(({ config }) => chainIds(config.diffIds)));
   }
 
   /** All that a name or a consumer leads to. */

@@ -104,7 +104,7 @@ export class LocalImages implements ImageService {
       const { layers, config, target, manifestDigest } = pulling;
       try {
         // Whoever unpacked this chain before may have come by other blobs: these are wanted all the same, to be passed on.
-        await this.#store.unpack({ id: manifestDigest, config }, {
+        await this.#store.unpack({ config }, {
           layerAt: (number) => pulling.layerAt(number),
           onLayer: (number) => task.onProgress({ kind: 'unpacking', layer: layers[number]!.digest, number: number + 1, layers: layers.length }),
           onWarning: (message) => task.onProgress({ kind: 'warning', message }),
@@ -112,7 +112,7 @@ export class LocalImages implements ImageService {
         });
         for (const number of layers.keys()) await pulling.layerAt(number);
       } finally {
-        await pulling.settled();
+        await pulling.end();
       }
       const image = await this.#store.image(manifestDigest);
       assert(image !== undefined, 'what was fetched and verified is here');

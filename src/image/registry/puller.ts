@@ -43,8 +43,8 @@ export interface PullingImage {
   readonly layers: readonly Descriptor[];
   /** Resolves with the path of a layer's blob. */
   layerAt(number: number): Promise<string>;
-  /** When all that was begun has come to its end; also after an error. */
-  settled(): Promise<void>;
+  /** Gives up what still comes, and resolves when nothing does. */
+  end(): Promise<void>;
 }
 
 /** What the registry has of this name is no image for this machine. */
@@ -117,10 +117,11 @@ export class Puller {
     return readConfig((await blobs.readText(config.digest, CONFIG_BYTES_MAX)) ?? '', { layers: layers.length, platform });
   }
 
-  #fetchLayers(layers: readonly Descriptor[], sources: readonly RegistryClient[], task: PullTask): Pick<PullingImage, 'layerAt' | 'settled'> {
+  #fetchLayers(layers: readonly Descriptor[], sources: readonly RegistryClient[], task: PullTask): Pick<PullingImage, 'layerAt' | 'end'> {
     const { downloads, blobs, clock, parallelLayers } = this.#options;
     const stop = new AbortController();
     const signal = task.signal === undefined ? stop.signal : AbortSignal.any([task.signal, stop.signal]);
+    let failure: unknown;
     const fetchLayer = async (layer: Descriptor): Promise<string> => {
       try {
         await downloads.fetch({
@@ -132,12 +133,18 @@ export class Puller {
         });
         return blobs.path(layer.digest);
       } catch (error) {
-        stop.abort(); // without one layer the others are of no use
-        throw error;
+        // Without one layer the others are of no use; why they end is the same.
+        failure ??= error;
+        stop.abort();
+        throw failure;
       }
     };
     const inOrder = limited(layers, parallelLayers, fetchLayer);
-    return { layerAt: (number) => inOrder[number]!, settled: () => Promise.allSettled(inOrder).then(() => undefined) };
+    const end = async () => {
+      stop.abort();
+      await Promise.allSettled(inOrder);
+    };
+    return { layerAt: (number) => inOrder[number]!, end };
   }
 }
 
