@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { silentLog, type Log } from '../base/log.ts';
 import type { Clock } from '../base/clock.ts';
 import { Blobs } from './blobs.ts';
+import { digestOfHex } from './core/digest.ts';
 import { CONFIG_BYTES_MAX, parseImageConfig, type ImageConfig } from './core/image-config.ts';
 import { MANIFEST_BYTES_MAX, parseManifest, type ImageManifest } from './core/manifest.ts';
 import { formatReference, parseReference, repositoryOf } from './core/reference.ts';
@@ -98,11 +99,14 @@ export class ImageStore {
     return { id: manifest.value.config.digest, manifestDigest, manifest: manifest.value, config: config.value };
   }
 
-  /** Names it, by a tag or digest; by its own digest, too, where it has a name with a tag. */
+  /**
+   * Names it, by a tag or digest. What was pulled by a tag has a name by its digest, too, which stays when the tag moves on; what
+   * was built here has none: the next build takes its place.
+   */
   async name(image: StoredImage, { name, target, source }: { readonly name: string; readonly target: string; readonly source: ReferenceSource }): Promise<void> {
     await this.references.touch(image.id, this.#clock.wall());
     const parsed = parseReference(name);
-    const names = parsed.ok && parsed.value.digest === undefined ? [`${repositoryOf(parsed.value)}@${target}`, formatReference(parsed.value)] : [name];
+    const names = source === 'pull' && parsed.ok && parsed.value.digest === undefined ? [`${repositoryOf(parsed.value)}@${target}`, formatReference(parsed.value)] : [name];
     for (const one of names) await this.references.put({ name: one, manifest: image.manifestDigest, target, source });
   }
 
@@ -155,6 +159,7 @@ export class ImageStore {
     await this.#reap();
     const { blobs, chains } = await this.#reachable();
     let freed = 0;
+    for (const hex of await readdir(this.layout.folder('used'))) if (!blobs.has(digestOfHex(hex))) await rm(join(this.layout.folder('used'), hex), { force: true });
     for (const chain of await this.snapshots.list()) {
       if (chains.has(chain)) continue;
       freed += (await this.snapshots.get(chain))?.bytes ?? 0;
