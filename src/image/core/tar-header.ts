@@ -92,7 +92,7 @@ function checkSum(block: Buffer): void {
     unsigned += byte;
     signed += byte < 128 ? byte : byte - 256;
   }
-  const wanted = number(block, 148, 8, 'checksum');
+  const wanted = octal(block, 148, 8);
   if (wanted !== unsigned && wanted !== signed) throw new TarError('this is no tar: the checksum of a header does not fit');
 }
 
@@ -104,10 +104,15 @@ function text(block: Buffer, at: number, length: number): string {
 /** Octal digits, or with the first bit set a binary number, big end first (GNU), negative with the second one. */
 function number(block: Buffer, at: number, length: number, what: string): number {
   if ((block[at]! & 0x80) !== 0) return binaryNumber(block.subarray(at, at + length), what);
-  const digits = block.toString('latin1', at, at + length).replace(/\0[^]*$/, '').trim();
-  if (digits === '') return 0;
-  if (!/^[0-7]+$/.test(digits)) throw new TarError(`a header's ${what} is no octal number: ${JSON.stringify(digits)}`);
-  return parseInt(digits, 8);
+  const value = octal(block, at, length);
+  if (value === undefined) throw new TarError(`a header's ${what} is no octal number: ${printable(text(block, at, length))}`);
+  return value;
+}
+
+/** An empty field is 0. */
+function octal(block: Buffer, at: number, length: number): number | undefined {
+  const digits = text(block, at, length).trim();
+  return /^[0-7]*$/.test(digits) ? parseInt(digits || '0', 8) : undefined;
 }
 
 function binaryNumber(bytes: Buffer, what: string): number {

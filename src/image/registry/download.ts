@@ -143,7 +143,7 @@ class Part {
     const hash = createHash('sha256');
     if (isUsable) await hashFile(path, hash);
     const file = await open(path, 'a', 0o600);
-    if (!isUsable) await file.truncate(0);
+    if (!isUsable && before > 0) await file.truncate(0);
     return new Part(file, blob, hash, isUsable ? before : 0);
   }
 

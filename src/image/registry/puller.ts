@@ -4,7 +4,7 @@
  */
 import type { Clock, Millis } from '../../base/clock.ts';
 import type { Blobs } from '../blobs.ts';
-import type { Credentials } from '../core/credentials.ts';
+import { credentialsFor, type Credentials } from '../core/credentials.ts';
 import { CONFIG_BYTES_MAX, parseImageConfig, type ImageConfig } from '../core/image-config.ts';
 import { isAttestation, parseManifest, type Descriptor, type ImageManifest } from '../core/manifest.ts';
 import { choosePlatform, formatPlatform, runsOn, type Platform } from '../core/platform.ts';
@@ -85,8 +85,9 @@ export class Puller {
     const { settings, transport, clock, retry } = this.#options;
     const onRetry = (what: string, why: string, delayMs: Millis) => onProgress({ kind: 'retrying', what, why, delayMs });
     const endpoints = endpointsOf(reference, settings);
-    // Credentials of the registry are not for its mirrors.
-    const clients = endpoints.map((endpoint) => new RegistryClient({ endpoint, reference, transport, clock, retry, onRetry, credentials: endpoint.isMirror ? [] : credentials }));
+    // Credentials are for the registry that they name: not for another one, and not for its mirrors.
+    const fitting = credentialsFor(reference, credentials);
+    const clients = endpoints.map((endpoint) => new RegistryClient({ endpoint, reference, transport, clock, retry, onRetry, credentials: endpoint.isMirror ? [] : fitting }));
     let failure: unknown;
     for (const [at, client] of clients.entries()) {
       try {

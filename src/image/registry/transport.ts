@@ -87,12 +87,18 @@ export class RegistryTransport {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(new AbortedError(`asking ${url.host}`));
       const request = isPlain ? httpRequest(url, options) : httpsRequest(url, options);
-      const onAbort = () => void request.destroy(new AbortedError(`asking ${url.host}`));
+      let answering: IncomingMessage | undefined;
+      // Who reads the answer is to hear why it ended.
+      const giveUp = (why: Error) => void (answering ?? request).destroy(why);
+      const onAbort = () => giveUp(new AbortedError(`asking ${url.host}`));
       signal?.addEventListener('abort', onAbort, { once: true });
-      request.on('timeout', () => request.destroy(new TransportError(`${url.host} has said nothing for ${this.#idleMs} ms`, { isPassing: true })));
+      request.on('timeout', () => giveUp(new TransportError(`${url.host} has said nothing for ${this.#idleMs} ms`, { isPassing: true })));
       request.on('close', () => signal?.removeEventListener('abort', onAbort));
       request.on('error', (cause) => reject(asTransportError(url, cause)));
-      request.on('response', (answer) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer }));
+      request.on('response', (answer) => {
+        answering = answer;
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer });
+      });
       request.end(body);
     });
   }
