@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { systemErrorCode, UserError } from '../base/errors.ts';
@@ -24,12 +24,12 @@ export interface ArchiveFile extends BlobInfo {
 export interface ArchiveFiles {
   /** Undefined: there is none of this name. */
   find(name: string): Promise<ArchiveFile | undefined>;
-  close(): Promise<void>;
 }
 
 const FILES_MAX = 100_000;
 const LINKS_MAX = 10;
 
+/** `temporary`: an empty directory, the caller's to remove. */
 export async function openArchive(path: string, temporary: string): Promise<ArchiveFiles> {
   const stats = await stat(path).catch((cause: unknown) => {
     throw new UserError(`${path} cannot be read`, { cause });
@@ -66,8 +66,6 @@ class FolderFiles implements ArchiveFiles {
     if (stats?.isFile() !== true) return undefined;
     return { path, size: stats.size, digest: digestOfHex((await hashFile(path)).digest('hex')), isOurs: false };
   }
-
-  async close(): Promise<void> {}
 }
 
 class TarFiles implements ArchiveFiles {
@@ -81,24 +79,22 @@ class TarFiles implements ArchiveFiles {
 
   static async open(path: string, temporary: string): Promise<TarFiles> {
     const files = new TarFiles(temporary);
-    try {
-      await files.#read(path);
-    } catch (cause) {
-      await files.close();
-      throw cause;
-    }
+    await files.#read(path);
     return files;
   }
 
   async #read(path: string): Promise<void> {
+    let count = 0;
     let writing: { name: string; path: string; descriptor: number; hash: Hash; size: number } | undefined;
     const entry = (found: TarEntry) => {
       const name = partsBelowRoot(found.path)?.join('/');
       if (name === undefined) throw new TarError(`${found.path} climbs out of the archive`);
+      this.#links.delete(name);
       if (found.type === 'symlink' || found.type === 'hard-link') this.#links.set(name, linkTarget(name, found));
       if (found.type !== 'file') return;
-      if (this.#files.size === FILES_MAX) throw new TarError(`the archive has more than ${FILES_MAX} files`);
-      const target = join(this.#temporary, String(this.#files.size));
+      // A name may come twice; the last one counts.
+      if (++count > FILES_MAX) throw new TarError(`the archive has more than ${FILES_MAX} files`);
+      const target = join(this.#temporary, String(count));
       writing = { name, path: target, descriptor: openSync(target, 'wx', 0o600), hash: createHash('sha256'), size: 0 };
       this.#files.set(name, { path: target, size: 0, digest: '', isOurs: true });
     };
@@ -133,19 +129,10 @@ class TarFiles implements ArchiveFiles {
     }
     return undefined;
   }
-
-  async close(): Promise<void> {
-    await rm(this.#temporary, { recursive: true, force: true });
-  }
 }
 
 /** Old docker archives link a layer that two images have in common. */
 function linkTarget(name: string, { type, linkTarget: target }: TarEntry): string {
   const from = type === 'hard-link' ? [] : name.split('/').slice(0, -1);
   return partsBelowRoot([...from, target].join('/'))?.join('/') ?? '';
-}
-
-export async function readText(file: ArchiveFile, bytesMax: number): Promise<string> {
-  if (file.size > bytesMax) throw new TarError(`a file of the archive that should be small has ${file.size} bytes`);
-  return readFile(file.path, 'utf8');
 }

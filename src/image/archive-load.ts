@@ -3,8 +3,9 @@
  * it is believed: blobs are compared with the digests that lead to them, layers with those of the config.
  */
 import { createReadStream } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import { describeError, UserError } from '../base/errors.ts';
-import { openArchive, readText, type ArchiveFile, type ArchiveFiles } from './archive-files.ts';
+import { openArchive, type ArchiveFile, type ArchiveFiles } from './archive-files.ts';
 import { DigestError, requireSame, type BlobInfo } from './blobs.ts';
 import { layoutEntries, parseDockerArchive, type DockerArchiveImage } from './core/archive-index.ts';
 import { hexOf } from './core/digest.ts';
@@ -37,11 +38,11 @@ export async function loadArchive(options: LoadOptions): Promise<LoadedImage[]> 
   const { store, path } = options;
   try {
     return await store.working(async () => {
-      const archive = await openArchive(path, await store.layout.makeTemporary('archive'));
+      const temporary = await store.layout.makeTemporary('archive');
       try {
-        return await new ArchiveLoader(archive, options).load();
+        return await new ArchiveLoader(await openArchive(path, temporary), options).load();
       } finally {
-        await archive.close();
+        await rm(temporary, { recursive: true, force: true });
       }
     });
   } catch (cause) {
@@ -65,9 +66,9 @@ class ArchiveLoader {
   /** An archive that is both (`docker save` of today) is read as the layout: its digests are those of the registry. */
   async load(): Promise<LoadedImage[]> {
     const index = await this.#archive.find('index.json');
-    if (index !== undefined) return this.#loadLayout(await readText(index, MANIFEST_BYTES_MAX));
+    if (index !== undefined) return this.#loadLayout(await this.#readText(index, MANIFEST_BYTES_MAX));
     const docker = await this.#archive.find('manifest.json');
-    if (docker !== undefined) return this.#loadDocker(await readText(docker, MANIFEST_BYTES_MAX));
+    if (docker !== undefined) return this.#loadDocker(await this.#readText(docker, MANIFEST_BYTES_MAX));
     throw new UserError(`${this.#options.path} is no archive of images: it has neither an index.json nor a manifest.json`);
   }
 
@@ -75,6 +76,7 @@ class ArchiveLoader {
     const read = parseManifest(text, MEDIA.index);
     if (!read.ok || read.value.kind !== 'index') throw new UnfitImageError(`index.json cannot be read: ${read.ok ? 'it is no index' : read.why}`);
     const entries = layoutEntries(read.value.manifests);
+    if (entries.length === 0) throw new UserError(`${this.#options.path} holds no image: its index is empty`);
     const loaded: LoadedImage[] = [];
     for (const { name, descriptors } of entries) {
       const names = this.#names(name === undefined ? [] : [name], entries.length);
@@ -137,16 +139,27 @@ class ArchiveLoader {
   async #dockerManifest({ config, layers }: DockerArchiveImage): Promise<string> {
     const { store, platform } = this.#options;
     const configFile = await this.#need(config);
-    readConfig(await readText(configFile, CONFIG_BYTES_MAX), { layers: layers.length, platform });
+    readConfig(await this.#readText(configFile, CONFIG_BYTES_MAX), { layers: layers.length, platform });
     const files = [];
     for (const name of layers) {
       const file = await this.#need(name);
-      const packing = await packingOf((await store.blobs.has(file)) ? store.blobs.path(file.digest) : file.path);
+      const packing = await packingOf(await this.#pathOf(file));
       files.push({ mediaType: packing === 'none' ? MEDIA.layer : packing === 'gzip' ? MEDIA.layerGzip : MEDIA.layerZstd, digest: file.digest, size: file.size });
       await this.#takeFile(file);
     }
     await this.#takeFile(configFile);
     return (await store.blobs.addText(formatManifest({ mediaType: MEDIA.config, digest: configFile.digest, size: configFile.size }, files))).digest;
+  }
+
+  /** A file that was taken into the store has moved; another name of the archive may mean the same. */
+  async #pathOf(file: ArchiveFile): Promise<string> {
+    const { blobs } = this.#options.store;
+    return (await blobs.has(file)) ? blobs.path(file.digest) : file.path;
+  }
+
+  async #readText(file: ArchiveFile, bytesMax: number): Promise<string> {
+    if (file.size > bytesMax) throw new TarError(`a file of the archive that should be small has ${file.size} bytes`);
+    return readFile(await this.#pathOf(file), 'utf8');
   }
 
   async #need(name: string): Promise<ArchiveFile> {

@@ -57,7 +57,10 @@ const bigLayer = (bytes = 600_000) => tarOf([file('big', randomFillSync(Buffer.a
 const noise = (bytes?: number): TestImage => imageOf([bigLayer(bytes)]);
 
 const rootOf = async (image = name()) => (await images.mountable(image, 'test')).lowerDirs[0]!;
-const left = () => ({ partial: fs.readdirSync(join(directory, 'images/partial')), tmp: fs.readdirSync(join(directory, 'images/tmp')) });
+async function left() {
+  await store.close();
+  return { partial: fs.readdirSync(join(directory, 'images/partial')), tmp: fs.readdirSync(join(directory, 'images/tmp')) };
+}
 
 describe('ensure()', () => {
   test('fetches, verifies, unpacks, names', async () => {
@@ -70,7 +73,7 @@ describe('ensure()', () => {
     expect(told.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['resolved', 'downloading', 'unpacking']));
     const root = await rootOf();
     expect(fs.readFileSync(join(root, 'bin/app'), 'utf8')).toBe('two');
-    expect(left()).toEqual({ partial: [], tmp: [] });
+    expect(await left()).toEqual({ partial: [], tmp: [] });
   });
 
   test('policies: what is there is not asked for, but by Always, and then only its digest', async () => {
@@ -233,7 +236,7 @@ describe('a bad line', () => {
     images = await openImages();
     await pull();
     expect(registry.seen.at(-1)?.range).toMatch(/^bytes=[1-9]/);
-    expect(left()).toEqual({ partial: [], tmp: [] });
+    expect(await left()).toEqual({ partial: [], tmp: [] });
   });
 
   test('errors that pass are waited for, so many times; others are not', async () => {
@@ -300,7 +303,7 @@ describe('a bad server', () => {
     expect(error.reason).toBe('ErrImagePull');
     expect(error.message).toMatch(expected);
     expect(await images.status(name())).toBeUndefined();
-    expect(left()).toEqual({ partial: [], tmp: [] });
+    expect(await left()).toEqual({ partial: [], tmp: [] });
     expect(fs.existsSync(join(directory, 'evil'))).toBe(false);
     await store.sweep(0);
     expect(fs.readdirSync(join(directory, 'images/blobs/sha256'))).toEqual([]);
@@ -371,6 +374,6 @@ test('a full disk is told as such, and gives back what has come', async () => {
   fs.symlinkSync('/dev/full', join(directory, 'images/partial', image.layers[0]!.slice(7)));
   const error = await failure(pull());
   expect([error.reason, error.message]).toEqual(['ErrImagePull', expect.stringMatching(/ENOSPC: no space left on device/)]);
-  expect(left()).toEqual({ partial: [], tmp: [] });
+  expect(await left()).toEqual({ partial: [], tmp: [] });
   expect((await pull()).wasPulled).toBe(true);
 });
