@@ -25,8 +25,8 @@ export function progressLines(image: string, output: { readonly isTTY?: boolean;
       if (progress.kind === 'resolved') view = { ...view, layers: progress.layers, bytes: progress.bytes };
       else if (progress.kind === 'downloading') view = { ...view, done: new Map(view.done).set(progress.layer, progress.done) };
       else if (progress.kind === 'unpacking') view = { ...view, unpacking: progress.number };
-      else if (progress.kind === 'retrying') return line(`${image}: ${progress.what}: ${progress.why}; again${progress.delayMs > 0 ? ` in ${(progress.delayMs / 1_000).toFixed(1)} s` : ' elsewhere'}`);
-      else return line(`${image}: ${progress.message}`);
+      else if (progress.kind === 'retrying') line(`${image}: ${progress.what}: ${progress.why}; again${progress.delayMs > 0 ? ` in ${(progress.delayMs / 1_000).toFixed(1)} s` : ' elsewhere'}`);
+      else line(`${image}: ${progress.message}`);
       if (progress.kind === 'resolved' && !isTerminal) line(`${image}: ${progressText(view)}`);
       show();
     },

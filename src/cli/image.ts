@@ -27,9 +27,9 @@ interface ImageFlags {
   readonly output?: string;
 }
 
-async function withImages<T>({ dataDir }: ImageFlags, run: (opened: OpenedImages) => Promise<T>, more: { registries?: string | undefined; platform?: string | undefined } = {}): Promise<T> {
+async function withImages<T>(flags: ImageFlags, run: (opened: OpenedImages) => Promise<T>, more: { registries?: string | undefined; platform?: string | undefined } = {}): Promise<T> {
   const platform = more.platform === undefined ? undefined : readPlatformFlag(more.platform);
-  const opened = await openImages({ dataDir, clock: systemClock, registriesFile: more.registries, platform });
+  const opened = await openImages({ dataDir: flags.dataDir, clock: systemClock, registriesFile: more.registries, platform });
   try {
     return await run(opened);
   } catch (error) {
@@ -48,9 +48,10 @@ function readPlatformFlag(text: string): Platform {
 }
 
 export async function imageList(flags: ImageFlags & { readonly quiet?: boolean }): Promise<number> {
+  const asJson = isJson(flags);
   return withImages(flags, async ({ images }) => {
     const all = await images.list();
-    if (isJson(flags)) write(`${JSON.stringify(all, null, 4)}\n`);
+    if (asJson) write(`${JSON.stringify(all, null, 4)}\n`);
     else if (flags.quiet === true) write(all.map(({ id }) => `${id}\n`).join(''));
     else write(renderRows(imageRows(all, systemClock.wall())));
     return EXIT_OK;
@@ -58,6 +59,7 @@ export async function imageList(flags: ImageFlags & { readonly quiet?: boolean }
 }
 
 export async function imagePull(flags: ImageFlags & { readonly registries?: string; readonly authfile?: string; readonly platform?: string }, names: readonly string[]): Promise<number> {
+  const asJson = isJson(flags);
   const docker = join(process.env['DOCKER_CONFIG'] ?? join(homedir(), '.docker'), 'config.json');
   const credentials = await readAuthFile(flags.authfile ?? docker, flags.authfile === undefined);
   const pullAll = async ({ images }: OpenedImages) => {
@@ -66,20 +68,21 @@ export async function imagePull(flags: ImageFlags & { readonly registries?: stri
       const progress = progressLines(image, process.stderr);
       const { image: status, wasPulled } = await images.ensure({ image, policy: 'Always', credentials, onProgress: progress.tell }).finally(progress.end);
       pulled.push(status);
-      if (!isJson(flags)) write(`${fullName(image)}: ${wasPulled ? 'pulled' : 'up to date'}, ${shortId(status.id)}\n`);
+      if (!asJson) write(`${fullName(image)}: ${wasPulled ? 'pulled' : 'up to date'}, ${shortId(status.id)}\n`);
     }
-    if (isJson(flags)) write(`${JSON.stringify(pulled, null, 4)}\n`);
+    if (asJson) write(`${JSON.stringify(pulled, null, 4)}\n`);
     return EXIT_OK;
   };
   return withImages(flags, pullAll, flags);
 }
 
 export async function imageLoad(flags: ImageFlags & { readonly tag?: string; readonly platform?: string }, [path = '']: readonly string[]): Promise<number> {
+  const asJson = isJson(flags);
   const load = async ({ store, platform }: OpenedImages) => {
     const warn = (message: string) => void process.stderr.write(`warning: ${message}\n`);
     const common = { store, platform, name: flags.tag, onWarning: warn };
     const loaded = await (path === '-' ? fromStdin(store.layout, (file) => loadArchive({ ...common, path: file })) : loadArchive({ ...common, path }));
-    if (isJson(flags)) write(`${JSON.stringify(loaded, null, 4)}\n`);
+    if (asJson) write(`${JSON.stringify(loaded, null, 4)}\n`);
     else for (const { name, id } of loaded) write(`${name}: loaded, ${shortId(id)}\n`);
     return EXIT_OK;
   };
@@ -185,7 +188,8 @@ export interface BuildFlags extends ImageFlags {
 }
 
 export async function imageBuild(flags: BuildFlags, [folder = '']: readonly string[]): Promise<number> {
-  const { tag } = flags;
+  const asJson = isJson(flags);
+  const { tag, dataDir } = flags;
   if (tag === undefined) throw new UserError('error: --tag is missing: what the image is to be called, such as --tag app:1');
   const stats = await stat(folder).catch((cause: unknown) => {
     throw new UserError(`error: ${folder} cannot be read`, { cause });
@@ -195,8 +199,8 @@ export async function imageBuild(flags: BuildFlags, [folder = '']: readonly stri
   const build = async (opened: OpenedImages) => {
     const base = await baseOf(flags.from, opened);
     const { store, platform } = opened;
-    const image = await buildImage({ store, folder, to: flags.to, name: tag, platform, base, run });
-    if (isJson(flags)) write(`${JSON.stringify({ name: fullName(tag), id: image.id, digest: image.manifestDigest }, null, 4)}\n`);
+    const image = await buildImage({ store, folder, without: dataDir, to: flags.to, name: tag, platform, base, run });
+    if (asJson) write(`${JSON.stringify({ name: fullName(tag), id: image.id, digest: image.manifestDigest }, null, 4)}\n`);
     else write(`${fullName(tag)}: built, ${shortId(image.id)}\n`);
     return EXIT_OK;
   };

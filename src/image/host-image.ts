@@ -1,9 +1,9 @@
 /** `podium.dev/host`: known by name, with no layers and in no registry. The runtime makes its root of the machine's programs. */
-import { EMPTY_RUN_CONFIG } from './core/image-config.ts';
+import { EMPTY_RUN_CONFIG, type ImageRunConfig } from './core/image-config.ts';
 import { HOST_IMAGE } from './core/reference.ts';
 import type { ImageStatus, MountableImage } from './image-service.ts';
 
-const HOST_RUN_CONFIG = { ...EMPTY_RUN_CONFIG, env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'] };
+export const HOST_RUN_CONFIG: ImageRunConfig = { ...EMPTY_RUN_CONFIG, env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'] };
 
 export function hostImageStatus(architecture: string): ImageStatus {
   return {

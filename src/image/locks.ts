@@ -1,13 +1,13 @@
 /**
  * Locks between processes of one machine, by the kernel (flock): whoever dies holds none, in whichever namespaces it lived. Node.js
- * cannot lock files, so the program `flock` of util-linux does, and holds for as long as this process keeps its input open.
+ * cannot lock files, but a lock belongs to the open file, not to who asked for it: this process opens the file and hands it to the
+ * program `flock` (util-linux, busybox), which locks it and ends; the lock goes when this process closes the file, or dies.
  *
- *     this process ──pipe──► flock FILE cat     a byte comes back: held.   The pipe closes, however: free.
- *
- * A lock costs two small processes while it is held. The way of a pod's start over an image that is there takes none.
+ * A lock costs the start of a small process. The way of a pod's start over an image that is there takes none.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AbortedError, systemErrorCode, UserError } from '../base/errors.ts';
 
@@ -39,8 +39,7 @@ export class Locks {
     const before = this.#lines.get(name) ?? Promise.resolve();
     const turn = before.then(async () => {
       if (signal?.aborted === true) throw new AbortedError('waiting for a lock of the image store');
-      const hold = await this.#take(name, { mode: 'exclusive', signal });
-      return run().finally(() => hold?.release());
+      return holding(await this.#take(name, { mode: 'exclusive', signal }), run);
     });
     const done = turn.catch(() => undefined);
     this.#lines.set(name, done);
@@ -54,7 +53,7 @@ export class Locks {
   /** Undefined: somebody else held it for all of `waitSeconds`. */
   async tryExclusively<T>(name: string, waitSeconds: number, run: () => Promise<T>): Promise<T | undefined> {
     const hold = await this.#take(name, { mode: 'exclusive', waitSeconds });
-    return hold === undefined ? undefined : run().finally(() => hold.release());
+    return hold === undefined ? undefined : holding(hold, run);
   }
 
   async sharing<T>(name: string, run: () => Promise<T>): Promise<T> {
@@ -77,34 +76,42 @@ export class Locks {
   }
 
   async #take(name: string, { mode, waitSeconds, signal }: LockOptions): Promise<Hold | undefined> {
-    const wait = waitSeconds === undefined ? [] : waitSeconds === 0 ? ['-n'] : ['-w', String(waitSeconds)];
-    const args = [mode === 'shared' ? '-s' : '-x', ...wait, join(this.#folder, name), 'cat'];
-    // In a session of its own: Ctrl-C on a terminal ends what is at work, and only then may the lock go.
-    const child = spawn('flock', args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
-    child.stdin.on('error', () => undefined); // it ended first: told by its exit
-    child.stdin.write('.');
-    const stop = () => void child.kill();
-    signal?.addEventListener('abort', stop, { once: true });
-    const closed = once(child, 'close');
-    closed.catch(() => undefined); // told below
-    let complaint = '';
-    child.stderr.on('data', (text: Buffer) => (complaint = (complaint + text.toString()).slice(0, 1_000)));
+    const file = await open(join(this.#folder, name), 'a', 0o600);
+    let isHeld = false;
     try {
-      const isHeld = await Promise.race([once(child.stdout, 'data').then(() => true), closed.then(() => false)]);
-      if (isHeld) return { release: () => letGo(child, closed) };
-    } catch (cause) {
-      if (systemErrorCode(cause) === 'ENOENT') throw new UserError('the program flock (util-linux) is missing: images need it', { cause });
-      throw cause;
+      isHeld = await lockFile(file.fd, { mode, signal, ...(waitSeconds === undefined ? {} : { waitSeconds }) });
     } finally {
-      signal?.removeEventListener('abort', stop);
+      if (!isHeld) await file.close();
     }
-    if (signal?.aborted === true) throw new AbortedError('waiting for a lock of the image store');
-    if (child.exitCode === 1 && complaint === '') return undefined;
-    throw new Error(`flock ended with ${child.exitCode ?? child.signalCode}: ${complaint.trim()}`);
+    return isHeld ? { release: () => file.close() } : undefined;
   }
 }
 
-async function letGo(child: ChildProcess, closed: Promise<unknown>): Promise<void> {
-  child.stdin?.end();
-  await closed;
+async function lockFile(descriptor: number, { mode, waitSeconds, signal }: LockOptions): Promise<boolean> {
+  const wait = waitSeconds === undefined ? [] : waitSeconds === 0 ? ['-n'] : ['-w', String(waitSeconds)];
+  const child = spawn('flock', [mode === 'shared' ? '-s' : '-x', ...wait, '3'], { stdio: ['ignore', 'ignore', 'pipe', descriptor] });
+  const stop = () => void child.kill();
+  signal?.addEventListener('abort', stop, { once: true });
+  let complaint = '';
+  child.stderr?.on('data', (text: Buffer) => (complaint = (complaint + text.toString()).slice(0, 1_000)));
+  try {
+    await once(child, 'close');
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') throw new UserError('the program flock (util-linux) is missing: images need it', { cause });
+    throw cause;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+  if (child.exitCode === 0) return true;
+  if (signal?.aborted === true) throw new AbortedError('waiting for a lock of the image store');
+  if (child.exitCode === 1 && complaint === '') return false;
+  throw new Error(`flock ended with ${child.exitCode ?? child.signalCode}: ${complaint.trim()}`);
+}
+
+async function holding<T>(hold: Hold | undefined, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } finally {
+    await hold?.release();
+  }
 }

@@ -174,7 +174,6 @@ export class Snapshots {
     const folder = layout.snapshot(chainId);
     try {
       const child = spawn('sync', ['-f', folder], { stdio: 'ignore', detached: true });
-      child.unref();
       await once(child, 'close');
       if (child.exitCode !== 0) return;
       // It may have been removed meanwhile: then the rename below finds no directory.

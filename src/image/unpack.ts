@@ -44,6 +44,7 @@ export class LayerUnpacker implements TarHandler {
   #own = new Set<string>();
   /** Their times are set at the end: what is put into them changes them. */
   readonly #times = new Map<string, number>();
+  #hasSaidOwners = false;
   #file: { readonly descriptor: number; readonly entry: TarEntry } | undefined;
   #bytes = 0;
 
@@ -108,6 +109,7 @@ export class LayerUnpacker implements TarHandler {
   }
 
   #put(parts: readonly string[], entry: TarEntry): void {
+    this.#sayOwners(entry);
     const parent = this.#walk(parts.slice(0, -1), entry, 'make');
     const path = below(parent, parts.at(-1) ?? '');
     const target = entry.type === 'hard-link' ? this.#linked(entry) : '';
@@ -121,6 +123,13 @@ export class LayerUnpacker implements TarHandler {
       const flags = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
       this.#file = { descriptor: fs.openSync(this.#at(path), flags, 0o600), entry };
     }
+  }
+
+  /** Root's files are the user's, who is root in the user namespace of a container; those of others are not told apart any more. */
+  #sayOwners({ uid, gid, path }: TarEntry): void {
+    if (this.#options.keepsOwners || this.#hasSaidOwners || (uid === 0 && gid === 0)) return;
+    this.#hasSaidOwners = true;
+    this.#options.onWarning(`owners of files, such as ${uid}:${gid} of ${printable(path)}, are not kept: this user may not give files to others`);
   }
 
   /** Takes away what is in the place of an entry; a directory stays one. */

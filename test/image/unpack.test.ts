@@ -167,7 +167,8 @@ describe('LayerUnpacker', () => {
   });
 
   test('without owners all is ours, and directories stay open to us', () => {
-    unpack([[folder('d', { uid: 7, mode: 0o500 }), file('d/f', 'x', { uid: 1_000, mode: 0o4711 })]]);
+    const warnings = unpack([[file('root'), folder('d', { uid: 7, mode: 0o500 }), file('d/f', 'x', { uid: 1_000, mode: 0o4711 })]]);
+    expect(warnings).toEqual(['owners of files, such as 7:0 of d, are not kept: this user may not give files to others']);
     expect(fs.statSync(join(root, 'd')).mode & 0o7777).toBe(0o700);
     expect([fs.statSync(join(root, 'd/f')).uid, fs.statSync(join(root, 'd/f')).mode & 0o7777]).toEqual([process.getuid?.(), 0o4711]);
   });

@@ -65,8 +65,8 @@ function fits(registry: string, reference: ImageReference): boolean {
 }
 
 function hostFits(pattern: string, host: string): boolean {
-  const [patternName = '', patternPort] = splitPort(pattern);
-  const [name = '', port] = splitPort(host);
+  const [patternName, patternPort] = splitPort(pattern);
+  const [name, port] = splitPort(host);
   if (patternPort !== port) return false;
   const [parts, names] = [patternName.split('.'), name.split('.')];
   return parts.length === names.length && parts.every((part, at) => labelFits(part, names[at]!));
