@@ -17,7 +17,7 @@ import { TarError } from './core/tar-header.ts';
 import { packingOf, PackingError } from './decompress.ts';
 import type { ImageStore, StoredImage } from './image-store.ts';
 import { chooseManifest, readConfig, readManifest, UnfitImageError } from './registry/puller.ts';
-import { LayerError } from './snapshots.ts';
+import { LayerError } from './unpacking.ts';
 
 export interface LoadOptions {
   readonly store: ImageStore;

@@ -29,7 +29,7 @@ import { Downloads } from './registry/download.ts';
 import { Puller, UnfitImageError, type PullTask } from './registry/puller.ts';
 import { RegistryError, type RetryLimits } from './registry/registry-client.ts';
 import { RegistryTransport } from './registry/transport.ts';
-import { LayerError } from './snapshots.ts';
+import { LayerError } from './unpacking.ts';
 import { SharedWork } from './shared-work.ts';
 
 export interface LocalImagesOptions {

@@ -14,24 +14,17 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import { isNoSpace, systemErrorCode } from '../base/errors.ts';
+import { systemErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { cloneTree } from './clone-tree.ts';
-import { digestOfHex, shortDigest } from './core/digest.ts';
-import { TarError } from './core/tar-header.ts';
-import { TarReader } from './core/tar-reader.ts';
-import { openUnpacked, PackingError } from './decompress.ts';
+import { digestOfHex } from './core/digest.ts';
 import type { Locks } from './locks.ts';
 import { sha256Of, type StoreLayout } from './store-layout.ts';
-import { LayerUnpacker } from './unpack.ts';
+import { openUnpacking } from './unpacking-thread.ts';
 
-/** Where a machine's images end and an attack on its disk begins. */
-const LAYER_BYTES_MAX = 64 * 1024 ** 3;
 const WARNINGS_MAX = 5;
 
 export interface Snapshot {
@@ -57,11 +50,6 @@ export interface UnpackRequest {
   readonly onLayer?: (number: number) => void;
   readonly onWarning?: (message: string) => void;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A layer that cannot be unpacked, and why. */
-export class LayerError extends Error {
-  override readonly name = 'LayerError';
 }
 
 export interface SnapshotsOptions {
@@ -134,17 +122,20 @@ export class Snapshots {
   async #build(root: string, chains: readonly string[], { diffIds, layerAt, onLayer, onWarning, signal }: UnpackRequest): Promise<SnapshotRecord> {
     const { clock, keepsOwners } = this.#options;
     const [begun, base] = await this.#longest(chains);
-    if (base === undefined) await mkdir(root, { mode: 0o755 });
-    else await cloneTree(base.rootDir, root, { clock, keepsOwners: !base.isOwnerless });
-    const unpacker = new LayerUnpacker(root, { keepsOwners, onWarning: fewWarnings(onWarning) });
-    for (let number = begun; number < diffIds.length; number++) {
-      const path = await layerAt(number);
-      onLayer?.(number);
-      await applyLayer(unpacker, { path, diffId: diffIds[number]!, signal });
-    }
-    unpacker.finish();
     const isOwnerless = !keepsOwners || base?.isOwnerless === true;
-    return { bytes: unpacker.bytes + (base?.bytes ?? 0), isOwnerless, bootId: this.#bootId };
+    const unpacking = openUnpacking({ root, keepsOwners: !isOwnerless, clock, onWarning: fewWarnings(onWarning), signal });
+    try {
+      await unpacking.begin(base?.rootDir);
+      for (let number = begun; number < diffIds.length; number++) {
+        const path = await layerAt(number);
+        onLayer?.(number);
+        await unpacking.apply({ path, diffId: diffIds[number]! });
+      }
+      const bytes = (await unpacking.finish()) + (base?.bytes ?? 0);
+      return { bytes, isOwnerless, bootId: this.#bootId };
+    } finally {
+      await unpacking.close();
+    }
   }
 
   /** How many layers the longest snapshot has that the chain begins with, and that one. */
@@ -204,42 +195,4 @@ function fewWarnings(onWarning: ((message: string) => void) | undefined): (messa
     if (count <= WARNINGS_MAX) onWarning?.(message);
     if (count === WARNINGS_MAX + 1) onWarning?.('more was left out');
   };
-}
-
-interface LayerInput {
-  readonly path: string;
-  readonly diffId: string;
-  readonly signal: AbortSignal | undefined;
-}
-
-async function applyLayer(unpacker: LayerUnpacker, { path, diffId, signal }: LayerInput): Promise<void> {
-  const hash = createHash('sha256');
-  const reader = new TarReader(unpacker);
-  let bytes = 0;
-  unpacker.beginLayer();
-  try {
-    for await (const chunk of await openUnpacked(path)) {
-      const piece = chunk as Buffer; // no encoding was asked for
-      signal?.throwIfAborted();
-      bytes += piece.length;
-      if (bytes > LAYER_BYTES_MAX) throw new TarError(`it unpacks to more than ${LAYER_BYTES_MAX} bytes`);
-      hash.update(piece);
-      reader.push(piece);
-    }
-    reader.finish();
-  } catch (cause) {
-    throw layerError(diffId, cause);
-  } finally {
-    unpacker.close();
-  }
-  const digest = digestOfHex(hash.digest('hex'));
-  if (digest !== diffId) throw new LayerError(`layer ${shortDigest(diffId)} unpacks to ${digest}, not to ${diffId} as the config says`);
-}
-
-/** What is wrong with the layer is told as such; a full disk and an abort are what they are. */
-function layerError(diffId: string, cause: unknown): unknown {
-  const code = systemErrorCode(cause) ?? '';
-  const isDamage = cause instanceof TarError || cause instanceof PackingError || code.startsWith('Z_') || /^E(?:ISDIR|NAMETOOLONG|INVAL|LOOP|NOTDIR|PERM)$/.test(code);
-  if (!isDamage || isNoSpace(cause)) return cause;
-  return new LayerError(`layer ${shortDigest(diffId)} cannot be unpacked`, { cause });
 }
