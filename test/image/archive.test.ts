@@ -1,6 +1,5 @@
 /** Archives in and out, and images built of folders. */
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -13,14 +12,14 @@ import { MEDIA } from '../../src/image/core/manifest.ts';
 import { buildImage, type BuildOptions } from '../../src/image/image-build.ts';
 import { ImageStore } from '../../src/image/image-store.ts';
 import { LocalImages } from '../../src/image/local-images.ts';
-import { digestOf, file, folder, hardLink, imageOf, symlink, tarOf, type TestEntry, type TestImage } from './images.ts';
+import { digestOf, file, folder, hardLink, imageOf, makeTestFolder, symlink, tarOf, type TestEntry, type TestImage } from './images.ts';
 
 let directory: string;
 let store: ImageStore;
 let images: LocalImages;
 const platform = { os: 'linux', architecture: 'amd64', variant: '' };
 beforeEach(async () => {
-  directory = fs.mkdtempSync(join(tmpdir(), 'podium-archive-'));
+  directory = makeTestFolder('archive');
   store = await ImageStore.open({ directory: join(directory, 'images'), clock: systemClock });
   images = new LocalImages({ store, clock: systemClock, platform });
 });

@@ -1,8 +1,14 @@
 /** Images made by tests: tars of entries, and what leads to them. */
 import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { tarHeader, tarPadding, TAR_END, type NewTarEntry } from '../../src/image/core/tar-writer.ts';
 import { MEDIA } from '../../src/image/core/manifest.ts';
+
+/** In memory where there is such a file system: a store syncs much, and the disk of a machine that tests is busy. */
+export const makeTestFolder = (label: string) => mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `podium-${label}-`));
 
 export interface TestEntry extends Omit<NewTarEntry, 'size'> {
   readonly data?: string | Buffer;

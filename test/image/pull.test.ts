@@ -2,7 +2,6 @@
 import * as fs from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -14,7 +13,7 @@ import type { RegistrySettings } from '../../src/image/core/registries.ts';
 import { ImageError, type PullPolicy, type PullProgress } from '../../src/image/image-service.ts';
 import { ImageStore } from '../../src/image/image-store.ts';
 import { LocalImages } from '../../src/image/local-images.ts';
-import { digestOf, file, folder, imageOf, indexOf, symlink, tarOf, type TestImage } from './images.ts';
+import { digestOf, file, folder, imageOf, indexOf, makeTestFolder, symlink, tarOf, type TestImage } from './images.ts';
 import { TestRegistry } from './registry.ts';
 
 let directory: string;
@@ -23,7 +22,7 @@ let store: ImageStore;
 let images: LocalImages;
 const opened: LocalImages[] = [];
 beforeEach(async () => {
-  directory = fs.mkdtempSync(join(tmpdir(), 'podium-pull-'));
+  directory = makeTestFolder('pull');
   registry = await TestRegistry.start();
   images = await openImages();
 });

@@ -1,6 +1,5 @@
 /** The content store: what is mounted stays, what nobody uses goes, two that share it do one another no harm, a crash leaves nothing. */
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -12,7 +11,7 @@ import { ImageStore, type DiskUsage } from '../../src/image/image-store.ts';
 import { LocalImages } from '../../src/image/local-images.ts';
 import { Locks } from '../../src/image/locks.ts';
 import { chainIds } from '../../src/image/snapshots.ts';
-import { digestOf, file, folder, imageOf, tarOf, type TestEntry, type TestImage } from './images.ts';
+import { digestOf, file, folder, imageOf, makeTestFolder, tarOf, type TestEntry, type TestImage } from './images.ts';
 import { TestRegistry } from './registry.ts';
 
 let directory: string;
@@ -20,7 +19,7 @@ let usage: DiskUsage;
 let wallMs: number;
 const opened: LocalImages[] = [];
 beforeEach(() => {
-  directory = fs.mkdtempSync(join(tmpdir(), 'podium-images-'));
+  directory = makeTestFolder('images');
   usage = { capacityBytes: 100, usedBytes: 0 };
   wallMs = 1_700_000_000_000;
 });

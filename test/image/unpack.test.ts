@@ -1,6 +1,5 @@
 /** Layers into a directory: what they ask for, and that nothing gets out of it. */
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,12 +7,12 @@ import { TarError } from '../../src/image/core/tar-header.ts';
 import { TarReader } from '../../src/image/core/tar-reader.ts';
 import { tarHeader, TAR_END } from '../../src/image/core/tar-writer.ts';
 import { LayerUnpacker, maySetOwners } from '../../src/image/unpack.ts';
-import { file, folder, hardLink, symlink, tarOf, type TestEntry } from './images.ts';
+import { file, folder, hardLink, makeTestFolder, symlink, tarOf, type TestEntry } from './images.ts';
 
 let directory: string;
 let root: string;
 beforeEach(() => {
-  directory = fs.mkdtempSync(join(tmpdir(), 'podium-unpack-'));
+  directory = makeTestFolder('unpack');
   root = join(directory, 'root');
   fs.mkdirSync(root);
   fs.mkdirSync(join(directory, 'outside'));
