@@ -351,8 +351,14 @@ test('mirrors are asked first, without credentials; who has it not is passed ove
     await pull(name(), 'Always', [{ registry: registry.host, username: 'user', password: 'secret' }]);
     expect(registry.seen).toEqual([]);
     expect(mirror.seen.every(({ path, authorization }) => path.includes(`ns=${encodeURIComponent(registry.host)}`) && authorization === undefined)).toBe(true);
+    // A mirror that asks for them does not get them.
+    mirror.scheme = 'basic';
+    mirror.credentials = 'user:secret';
     registry.push('app', '2', app());
-    await pull(name('app', '2'));
+    await pull(name('app', '2'), 'Always', [{ registry: registry.host, username: 'user', password: 'secret' }]);
+    expect(mirror.seen.some(({ status }) => status === 401)).toBe(true);
+    expect(mirror.seen.every(({ authorization }) => authorization === undefined)).toBe(true);
+    mirror.credentials = undefined;
     // A layer that the mirror does not have, or has damaged, comes from the registry.
     const split = noise();
     registry.push('app', '3', split);

@@ -131,6 +131,21 @@ describe('mountable()', () => {
     expect(await images.status('a:1')).toBeDefined();
   });
 
+  test('a name that goes while somebody notes that he mounts its image is put back', async () => {
+    const { store } = await open();
+    await load(store, simple('x'), 'a:1');
+    const [reference] = await store.references.list();
+    const comesNow = async () => {
+      expect(await store.references.list()).toEqual([]);
+      await store.references.addConsumer('c', reference!.manifest);
+      return (await store.references.consumers()).length > 0;
+    };
+    expect(await store.references.removeUnless([reference!], comesNow)).toBe(false);
+    expect(await store.references.list()).toEqual([reference]);
+    expect(await store.references.removeUnless([reference!], async () => false)).toBe(true);
+    expect([await store.references.list(), list('tmp')]).toEqual([[], []]);
+  });
+
   test('mounting and removing at the same time: either it is mounted, or it is gone', async () => {
     const one = await open();
     const two = await open();
