@@ -7,7 +7,10 @@ export interface ProgressLines {
   readonly end: () => void;
 }
 
-export function progressLines(image: string, output: { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown }): ProgressLines {
+export function progressLines(
+  image: string,
+  output: { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown },
+): ProgressLines {
   const isTerminal = output.isTTY === true;
   let view: PullView = { layers: 0, bytes: 0, done: new Map(), unpacking: 0 };
   let isShown = false;
@@ -23,9 +26,13 @@ export function progressLines(image: string, output: { readonly isTTY?: boolean;
   return {
     tell(progress) {
       if (progress.kind === 'resolved') view = { ...view, layers: progress.layers, bytes: progress.bytes };
-      else if (progress.kind === 'downloading') view = { ...view, done: new Map(view.done).set(progress.layer, progress.done) };
+      else if (progress.kind === 'downloading')
+        view = { ...view, done: new Map(view.done).set(progress.layer, progress.done) };
       else if (progress.kind === 'unpacking') view = { ...view, unpacking: progress.number };
-      else if (progress.kind === 'retrying') line(`${image}: ${progress.what}: ${progress.why}; again${progress.delayMs > 0 ? ` in ${(progress.delayMs / 1_000).toFixed(1)} s` : ' elsewhere'}`);
+      else if (progress.kind === 'retrying')
+        line(
+          `${image}: ${progress.what}: ${progress.why}; again${progress.delayMs > 0 ? ` in ${(progress.delayMs / 1_000).toFixed(1)} s` : ' elsewhere'}`,
+        );
       else line(`${image}: ${progress.message}`);
       if (progress.kind === 'resolved' && !isTerminal) line(`${image}: ${progressText(view)}`);
       show();

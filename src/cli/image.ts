@@ -27,9 +27,18 @@ interface ImageFlags {
   readonly output?: string;
 }
 
-async function withImages<T>(flags: ImageFlags, run: (opened: OpenedImages) => Promise<T>, more: { registries?: string | undefined; platform?: string | undefined } = {}): Promise<T> {
+async function withImages<T>(
+  flags: ImageFlags,
+  run: (opened: OpenedImages) => Promise<T>,
+  more: { registries?: string | undefined; platform?: string | undefined } = {},
+): Promise<T> {
   const platform = more.platform === undefined ? undefined : readPlatformFlag(more.platform);
-  const opened = await openImages({ dataDir: flags.dataDir, clock: systemClock, registriesFile: more.registries, platform });
+  const opened = await openImages({
+    dataDir: flags.dataDir,
+    clock: systemClock,
+    registriesFile: more.registries,
+    platform,
+  });
   try {
     return await run(opened);
   } catch (error) {
@@ -43,7 +52,8 @@ async function withImages<T>(flags: ImageFlags, run: (opened: OpenedImages) => P
 
 function readPlatformFlag(text: string): Platform {
   const platform = parsePlatform(text);
-  if (platform === undefined) throw new UserError(`error: --platform ${JSON.stringify(text)} is none: such as linux/amd64 or linux/arm64`);
+  if (platform === undefined)
+    throw new UserError(`error: --platform ${JSON.stringify(text)} is none: such as linux/amd64 or linux/arm64`);
   return platform;
 }
 
@@ -58,7 +68,10 @@ export async function imageList(flags: ImageFlags & { readonly quiet?: boolean }
   });
 }
 
-export async function imagePull(flags: ImageFlags & { readonly registries?: string; readonly authfile?: string; readonly platform?: string }, names: readonly string[]): Promise<number> {
+export async function imagePull(
+  flags: ImageFlags & { readonly registries?: string; readonly authfile?: string; readonly platform?: string },
+  names: readonly string[],
+): Promise<number> {
   const asJson = isJson(flags);
   const docker = join(process.env['DOCKER_CONFIG'] ?? join(homedir(), '.docker'), 'config.json');
   const credentials = await readAuthFile(flags.authfile ?? docker, flags.authfile === undefined);
@@ -66,7 +79,9 @@ export async function imagePull(flags: ImageFlags & { readonly registries?: stri
     const pulled: ImageStatus[] = [];
     for (const image of names) {
       const progress = progressLines(image, process.stderr);
-      const { image: status, wasPulled } = await images.ensure({ image, policy: 'Always', credentials, onProgress: progress.tell }).finally(progress.end);
+      const { image: status, wasPulled } = await images
+        .ensure({ image, policy: 'Always', credentials, onProgress: progress.tell })
+        .finally(progress.end);
       pulled.push(status);
       if (!asJson) write(`${fullName(image)}: ${wasPulled ? 'pulled' : 'up to date'}, ${shortId(status.id)}\n`);
     }
@@ -76,12 +91,17 @@ export async function imagePull(flags: ImageFlags & { readonly registries?: stri
   return withImages(flags, pullAll, flags);
 }
 
-export async function imageLoad(flags: ImageFlags & { readonly tag?: string; readonly platform?: string }, [path = '']: readonly string[]): Promise<number> {
+export async function imageLoad(
+  flags: ImageFlags & { readonly tag?: string; readonly platform?: string },
+  [path = '']: readonly string[],
+): Promise<number> {
   const asJson = isJson(flags);
   const load = async ({ store, platform }: OpenedImages) => {
     const warn = (message: string) => void process.stderr.write(`warning: ${message}\n`);
     const common = { store, platform, name: flags.tag, onWarning: warn };
-    const loaded = await (path === '-' ? fromStdin(store.layout, (file) => loadArchive({ ...common, path: file })) : loadArchive({ ...common, path }));
+    const loaded = await (path === '-'
+      ? fromStdin(store.layout, (file) => loadArchive({ ...common, path: file }))
+      : loadArchive({ ...common, path }));
     if (asJson) write(`${JSON.stringify(loaded, null, 4)}\n`);
     else for (const { name, id } of loaded) write(`${name}: loaded, ${shortId(id)}\n`);
     return EXIT_OK;
@@ -90,7 +110,10 @@ export async function imageLoad(flags: ImageFlags & { readonly tag?: string; rea
 }
 
 async function fromStdin<T>(layout: OpenedImages['store']['layout'], run: (file: string) => Promise<T>): Promise<T> {
-  if (process.stdin.isTTY === true) throw new UserError('error: nothing comes on standard input: podium image load app.tar, or … | podium image load -');
+  if (process.stdin.isTTY === true)
+    throw new UserError(
+      'error: nothing comes on standard input: podium image load app.tar, or … | podium image load -',
+    );
   const folder = await layout.makeTemporary('stdin');
   try {
     const file = join(folder, 'archive');
@@ -103,7 +126,8 @@ async function fromStdin<T>(layout: OpenedImages['store']['layout'], run: (file:
 
 export async function imageSave(flags: ImageFlags, names: readonly string[]): Promise<number> {
   const { output = '-' } = flags;
-  if (output === '-' && process.stdout.isTTY === true) throw new UserError('error: a tar is nothing for a terminal: name a file with -o');
+  if (output === '-' && process.stdout.isTTY === true)
+    throw new UserError('error: a tar is nothing for a terminal: name a file with -o');
   return withImages(flags, async ({ images, store }) => {
     const saved: SavedImage[] = [];
     for (const name of names) saved.push(await savedImage(name, { images, store }));
@@ -114,7 +138,10 @@ export async function imageSave(flags: ImageFlags, names: readonly string[]): Pr
   });
 }
 
-async function savedImage(name: string, { images, store }: Pick<OpenedImages, 'images' | 'store'>): Promise<SavedImage> {
+async function savedImage(
+  name: string,
+  { images, store }: Pick<OpenedImages, 'images' | 'store'>,
+): Promise<SavedImage> {
   const status = await findImage(name, images);
   if (status.id === HOST_IMAGE) throw new UserError(`error: ${HOST_IMAGE} is built in, and has nothing to save`);
   const image = (await store.images()).find(({ id }) => id === status.id);
@@ -167,10 +194,13 @@ async function findImage(name: string, images: OpenedImages['images']): Promise<
   const byName = await images.status(name);
   if (byName !== undefined) return byName;
   const digits = name.replace(/^sha256:/, '');
-  const byId = /^[0-9a-f]{4,64}$/.test(digits) ? (await images.list()).filter(({ id }) => id.startsWith(`sha256:${digits}`)) : [];
+  const byId = /^[0-9a-f]{4,64}$/.test(digits)
+    ? (await images.list()).filter(({ id }) => id.startsWith(`sha256:${digits}`))
+    : [];
   if (byId.length > 1) throw new UserError(`error: ${byId.length} images have ids that begin with ${digits}`);
   const [image] = byId;
-  if (image === undefined) throw new UserError(`error: no image ${JSON.stringify(name)}: podium image ls shows those that are here`);
+  if (image === undefined)
+    throw new UserError(`error: no image ${JSON.stringify(name)}: podium image ls shows those that are here`);
   return image;
 }
 
@@ -190,7 +220,8 @@ export interface BuildFlags extends ImageFlags {
 export async function imageBuild(flags: BuildFlags, [folder = '']: readonly string[]): Promise<number> {
   const asJson = isJson(flags);
   const { tag, dataDir } = flags;
-  if (tag === undefined) throw new UserError('error: --tag is missing: what the image is to be called, such as --tag app:1');
+  if (tag === undefined)
+    throw new UserError('error: --tag is missing: what the image is to be called, such as --tag app:1');
   const stats = await stat(folder).catch((cause: unknown) => {
     throw new UserError(`error: ${folder} cannot be read`, { cause });
   });
@@ -200,7 +231,8 @@ export async function imageBuild(flags: BuildFlags, [folder = '']: readonly stri
     const base = await baseOf(flags.from, opened);
     const { store, platform } = opened;
     const image = await buildImage({ store, folder, without: dataDir, to: flags.to, name: tag, platform, base, run });
-    if (asJson) write(`${JSON.stringify({ name: fullName(tag), id: image.id, digest: image.manifestDigest }, null, 4)}\n`);
+    if (asJson)
+      write(`${JSON.stringify({ name: fullName(tag), id: image.id, digest: image.manifestDigest }, null, 4)}\n`);
     else write(`${fullName(tag)}: built, ${shortId(image.id)}\n`);
     return EXIT_OK;
   };
@@ -217,8 +249,10 @@ async function baseOf(from: string | undefined, { images, store }: OpenedImages)
 }
 
 function runSettings({ entrypoint, cmd, env, workdir, user, port }: BuildFlags): Partial<ImageRunConfig> {
-  for (const entry of env ?? []) if (!/^[^=]+=/.test(entry)) throw new UserError(`error: --env ${JSON.stringify(entry)} is not NAME=value`);
-  if (workdir !== undefined && !workdir.startsWith('/')) throw new UserError(`error: --workdir ${JSON.stringify(workdir)} does not begin with /`);
+  for (const entry of env ?? [])
+    if (!/^[^=]+=/.test(entry)) throw new UserError(`error: --env ${JSON.stringify(entry)} is not NAME=value`);
+  if (workdir !== undefined && !workdir.startsWith('/'))
+    throw new UserError(`error: --workdir ${JSON.stringify(workdir)} does not begin with /`);
   return {
     ...(entrypoint === undefined ? {} : { entrypoint: commandLine('--entrypoint', entrypoint) }),
     ...(cmd === undefined ? {} : { cmd: commandLine('--cmd', cmd) }),
@@ -244,12 +278,16 @@ function commandLine(flag: string, text: string): string[] {
 
 function portOf(text: string): string {
   const [, port, protocol = 'tcp'] = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/.exec(text) ?? [];
-  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) throw new UserError(`error: --port ${text} is none: such as 8080 or 53/udp`);
+  if (port === undefined || Number(port) < 1 || Number(port) > 65_535)
+    throw new UserError(`error: --port ${text} is none: such as 8080 or 53/udp`);
   return `${port}/${protocol}`;
 }
 
 function isJson({ output }: ImageFlags): boolean {
-  if (output !== undefined && output !== 'json') throw new UserError(`error: unable to match a printer suitable for the output format ${JSON.stringify(output)}, allowed formats are: json`);
+  if (output !== undefined && output !== 'json')
+    throw new UserError(
+      `error: unable to match a printer suitable for the output format ${JSON.stringify(output)}, allowed formats are: json`,
+    );
   return output === 'json';
 }
 

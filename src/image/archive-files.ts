@@ -100,7 +100,7 @@ class TarFiles implements ArchiveFiles {
     };
     const data = (bytes: Buffer) => {
       if (writing === undefined) return;
-      for (let at = 0; at < bytes.length; ) at += writeSync(writing.descriptor, bytes, at, bytes.length - at);
+      for (let at = 0; at < bytes.length;) at += writeSync(writing.descriptor, bytes, at, bytes.length - at);
       writing.hash.update(bytes);
       writing.size += bytes.length;
     };
@@ -108,7 +108,12 @@ class TarFiles implements ArchiveFiles {
       if (writing === undefined) return;
       fdatasyncSync(writing.descriptor);
       closeSync(writing.descriptor);
-      this.#files.set(writing.name, { path: writing.path, size: writing.size, digest: digestOfHex(writing.hash.digest('hex')), isOurs: true });
+      this.#files.set(writing.name, {
+        path: writing.path,
+        size: writing.size,
+        digest: digestOfHex(writing.hash.digest('hex')),
+        isOurs: true,
+      });
       writing = undefined;
     };
     const reader = new TarReader({ entry, data, end });

@@ -10,7 +10,14 @@ import { DigestError, requireSame, type BlobInfo } from './blobs.ts';
 import { layoutEntries, parseDockerArchive, type DockerArchiveImage } from './core/archive-index.ts';
 import { hexOf } from './core/digest.ts';
 import { CONFIG_BYTES_MAX } from './core/image-config.ts';
-import { formatManifest, MANIFEST_BYTES_MAX, MEDIA, parseManifest, type Descriptor, type ImageManifest } from './core/manifest.ts';
+import {
+  formatManifest,
+  MANIFEST_BYTES_MAX,
+  MEDIA,
+  parseManifest,
+  type Descriptor,
+  type ImageManifest,
+} from './core/manifest.ts';
 import type { Platform } from './core/platform.ts';
 import { formatReference, parseReference } from './core/reference.ts';
 import { TarError } from './core/tar-header.ts';
@@ -46,7 +53,9 @@ export async function loadArchive(options: LoadOptions): Promise<LoadedImage[]> 
       }
     });
   } catch (cause) {
-    const isExpected = [TarError, PackingError, LayerError, DigestError, UnfitImageError].some((kind) => cause instanceof kind);
+    const isExpected = [TarError, PackingError, LayerError, DigestError, UnfitImageError].some(
+      (kind) => cause instanceof kind,
+    );
     const isZlib = cause instanceof Error && 'code' in cause && String(cause.code).startsWith('Z_');
     // The message has all that its causes say.
     if (isExpected || isZlib) throw new UserError(`${path} cannot be loaded: ${describeError(cause)}`);
@@ -69,12 +78,15 @@ class ArchiveLoader {
     if (index !== undefined) return this.#loadLayout(await this.#readText(index, MANIFEST_BYTES_MAX));
     const docker = await this.#archive.find('manifest.json');
     if (docker !== undefined) return this.#loadDocker(await this.#readText(docker, MANIFEST_BYTES_MAX));
-    throw new UserError(`${this.#options.path} is no archive of images: it has neither an index.json nor a manifest.json`);
+    throw new UserError(
+      `${this.#options.path} is no archive of images: it has neither an index.json nor a manifest.json`,
+    );
   }
 
   async #loadLayout(text: string): Promise<LoadedImage[]> {
     const read = parseManifest(text, MEDIA.index);
-    if (!read.ok || read.value.kind !== 'index') throw new UnfitImageError(`index.json cannot be read: ${read.ok ? 'it is no index' : read.why}`);
+    if (!read.ok || read.value.kind !== 'index')
+      throw new UnfitImageError(`index.json cannot be read: ${read.ok ? 'it is no index' : read.why}`);
     const entries = layoutEntries(read.value.manifests);
     if (entries.length === 0) throw new UserError(`${this.#options.path} holds no image: its index is empty`);
     const loaded: LoadedImage[] = [];
@@ -101,7 +113,10 @@ class ArchiveLoader {
     return readManifest({ text: text ?? '', mediaType: descriptor.mediaType, digest: descriptor.digest });
   }
 
-  async #keep(image: { manifest: ImageManifest; digest: string; target: string }, names: readonly string[]): Promise<LoadedImage[]> {
+  async #keep(
+    image: { manifest: ImageManifest; digest: string; target: string },
+    names: readonly string[],
+  ): Promise<LoadedImage[]> {
     for (const blob of [image.manifest.config, ...image.manifest.layers]) await this.#takeBlob(blob);
     return this.#finish(image.digest, image.target, names);
   }
@@ -144,11 +159,19 @@ class ArchiveLoader {
     for (const name of layers) {
       const file = await this.#need(name);
       const packing = await packingOf(await this.#pathOf(file));
-      files.push({ mediaType: packing === 'none' ? MEDIA.layer : packing === 'gzip' ? MEDIA.layerGzip : MEDIA.layerZstd, digest: file.digest, size: file.size });
+      files.push({
+        mediaType: packing === 'none' ? MEDIA.layer : packing === 'gzip' ? MEDIA.layerGzip : MEDIA.layerZstd,
+        digest: file.digest,
+        size: file.size,
+      });
       await this.#takeFile(file);
     }
     await this.#takeFile(configFile);
-    return (await store.blobs.addText(formatManifest({ mediaType: MEDIA.config, digest: configFile.digest, size: configFile.size }, files))).digest;
+    return (
+      await store.blobs.addText(
+        formatManifest({ mediaType: MEDIA.config, digest: configFile.digest, size: configFile.size }, files),
+      )
+    ).digest;
   }
 
   /** A file that was taken into the store has moved; another name of the archive may mean the same. */
@@ -172,7 +195,10 @@ class ArchiveLoader {
     const { store, platform } = this.#options;
     const image = await store.image(manifestDigest);
     if (image === undefined) throw new UnfitImageError(`the config of ${manifestDigest} is no image's`);
-    readConfig((await store.blobs.readText(image.id, CONFIG_BYTES_MAX)) ?? '', { layers: image.manifest.layers.length, platform });
+    readConfig((await store.blobs.readText(image.id, CONFIG_BYTES_MAX)) ?? '', {
+      layers: image.manifest.layers.length,
+      platform,
+    });
     await unpackHere(store, image, this.#options.onWarning);
     for (const name of names) await store.name(image, { name, target, source: 'load' });
     return names.map((name) => ({ name, id: image.id }));
@@ -180,7 +206,8 @@ class ArchiveLoader {
 
   #names(own: readonly string[], images: number): string[] {
     const { name, path } = this.#options;
-    if (name !== undefined && images > 1) throw new UserError(`${path} holds ${images} images: --tag is for an archive of one`);
+    if (name !== undefined && images > 1)
+      throw new UserError(`${path} holds ${images} images: --tag is for an archive of one`);
     const names = name === undefined ? own : [name];
     if (names.length === 0) throw new UserError(`${path} does not say what the image is called: name it with --tag`);
     return names.map(fullName);
@@ -194,7 +221,14 @@ export function fullName(name: string): string {
   return formatReference(parsed.value);
 }
 
-export async function unpackHere(store: ImageStore, image: StoredImage, onWarning?: (message: string) => void): Promise<void> {
+export async function unpackHere(
+  store: ImageStore,
+  image: StoredImage,
+  onWarning?: (message: string) => void,
+): Promise<void> {
   const { layers } = image.manifest;
-  await store.unpack(image, { layerAt: async (number) => store.blobs.path(layers[number]!.digest), ...(onWarning === undefined ? {} : { onWarning }) });
+  await store.unpack(image, {
+    layerAt: async (number) => store.blobs.path(layers[number]!.digest),
+    ...(onWarning === undefined ? {} : { onWarning }),
+  });
 }

@@ -36,7 +36,10 @@ async function indexOf(store: ImageStore, images: readonly SavedImage[]): Promis
     if (names.length === 0) manifests.push(descriptor);
     for (const name of names) {
       const tag = name.slice(name.lastIndexOf(':') + 1);
-      manifests.push({ ...descriptor, annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag } });
+      manifests.push({
+        ...descriptor,
+        annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag },
+      });
     }
   }
   return { schemaVersion: 2, mediaType: MEDIA.index, manifests };
@@ -51,7 +54,10 @@ function dockerEntry({ image, names }: SavedImage): object {
 async function blobsOf(store: ImageStore, { manifestDigest, manifest }: StoredImage): Promise<BlobInfo[]> {
   const text = await store.blobs.readText(manifestDigest, Infinity);
   const size = Buffer.byteLength(text ?? '');
-  return [{ digest: manifestDigest, size }, ...[manifest.config, ...manifest.layers].map(({ digest, size: bytes }) => ({ digest, size: bytes }))];
+  return [
+    { digest: manifestDigest, size },
+    ...[manifest.config, ...manifest.layers].map(({ digest, size: bytes }) => ({ digest, size: bytes })),
+  ];
 }
 
 function* file(path: string, text: string): Generator<Buffer> {

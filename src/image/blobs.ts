@@ -93,8 +93,12 @@ export class Blobs {
 }
 
 export function requireSame(got: BlobInfo, expected: BlobInfo): void {
-  if (got.size !== expected.size) throw new DigestError(`${shortDigest(expected.digest)} has ${got.size} bytes, not the ${expected.size} that were announced`);
-  if (got.digest !== expected.digest) throw new DigestError(`${expected.digest} was announced, ${got.digest} is what came`);
+  if (got.size !== expected.size)
+    throw new DigestError(
+      `${shortDigest(expected.digest)} has ${got.size} bytes, not the ${expected.size} that were announced`,
+    );
+  if (got.digest !== expected.digest)
+    throw new DigestError(`${expected.digest} was announced, ${got.digest} is what came`);
 }
 
 /** The digest of what a file holds, added to `hash`. */

@@ -10,7 +10,11 @@ import { systemErrorCode } from '../base/errors.ts';
 /** Then the loop turns once. */
 const ENTRIES_PER_TURN = 500;
 
-export async function cloneTree(from: string, to: string, { clock, keepsOwners }: { readonly clock: Clock; readonly keepsOwners: boolean }): Promise<void> {
+export async function cloneTree(
+  from: string,
+  to: string,
+  { clock, keepsOwners }: { readonly clock: Clock; readonly keepsOwners: boolean },
+): Promise<void> {
   let entries = 0;
   // A name need not be UTF-8: paths are latin1 strings of their bytes.
   const folders: Array<readonly [from: string, to: string]> = [[asLatin1(from), asLatin1(to)]];

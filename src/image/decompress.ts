@@ -51,7 +51,8 @@ export async function openUnpacked(path: string): Promise<Readable> {
   if (packing === 'gzip') return piped(file, zlib.createGunzip({ chunkSize: CHUNK_BYTES }));
   const create: unknown = Reflect.get(zlib, 'createZstdDecompress');
   // The types are of a Node.js that has none.
-  if (typeof create === 'function') return piped(file, (create as (options: zlib.ZlibOptions) => Duplex)({ chunkSize: CHUNK_BYTES }));
+  if (typeof create === 'function')
+    return piped(file, (create as (options: zlib.ZlibOptions) => Duplex)({ chunkSize: CHUNK_BYTES }));
   return throughProgram(file);
 }
 
@@ -69,8 +70,12 @@ function throughProgram(file: Readable): Readable {
   pipeline(file, child.stdin, () => undefined); // it ends early when what it reads is damaged, and says so
   child.stdout.pipe(out, { end: false });
   once(child, 'close').then(
-    () => (child.exitCode === 0 ? out.end() : out.destroy(new PackingError(complaint.trim() || `zstd ended with ${child.exitCode ?? child.signalCode}`))),
-    (cause: unknown) => out.destroy(systemErrorCode(cause) === 'ENOENT' ? missing(cause) : new PackingError('zstd', { cause })),
+    () =>
+      child.exitCode === 0
+        ? out.end()
+        : out.destroy(new PackingError(complaint.trim() || `zstd ended with ${child.exitCode ?? child.signalCode}`)),
+    (cause: unknown) =>
+      out.destroy(systemErrorCode(cause) === 'ENOENT' ? missing(cause) : new PackingError('zstd', { cause })),
   );
   out.once('close', () => {
     child.kill();

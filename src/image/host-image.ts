@@ -3,7 +3,10 @@ import { EMPTY_RUN_CONFIG, type ImageRunConfig } from './core/image-config.ts';
 import { HOST_IMAGE } from './core/reference.ts';
 import type { ImageStatus, MountableImage } from './image-service.ts';
 
-export const HOST_RUN_CONFIG: ImageRunConfig = { ...EMPTY_RUN_CONFIG, env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'] };
+export const HOST_RUN_CONFIG: ImageRunConfig = {
+  ...EMPTY_RUN_CONFIG,
+  env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+};
 
 export function hostImageStatus(architecture: string): ImageStatus {
   return {

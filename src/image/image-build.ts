@@ -33,10 +33,20 @@ export interface BuildOptions {
 
 const EPOCH = '1970-01-01T00:00:00Z';
 
-export async function buildImage({ store, folder, without, to, name, platform, base, run }: BuildOptions): Promise<StoredImage> {
+export async function buildImage({
+  store,
+  folder,
+  without,
+  to,
+  name,
+  platform,
+  base,
+  run,
+}: BuildOptions): Promise<StoredImage> {
   const full = fullName(name);
   const isLeftOut = await sameAs(without);
-  if (isLeftOut(await lstat(folder))) throw new UserError(`${folder} is the data directory: an image of it would hold its keys`);
+  if (isLeftOut(await lstat(folder)))
+    throw new UserError(`${folder} is the data directory: an image of it would hold its keys`);
   return store.working(async () => {
     const layer = await store.blobs.add(folderLayer(folder, to, isLeftOut));
     const below = base === undefined || base === 'host' ? undefined : base;
@@ -48,7 +58,10 @@ export async function buildImage({ store, folder, without, to, name, platform, b
         run: mergedRun(base, run),
       }),
     );
-    const layers: Array<Pick<Descriptor, 'mediaType' | 'digest' | 'size'>> = [...(below?.manifest.layers ?? []), { mediaType: MEDIA.layer, ...layer }];
+    const layers: Array<Pick<Descriptor, 'mediaType' | 'digest' | 'size'>> = [
+      ...(below?.manifest.layers ?? []),
+      { mediaType: MEDIA.layer, ...layer },
+    ];
     const manifest = await store.blobs.addText(formatManifest({ mediaType: MEDIA.config, ...config }, layers));
     const image = await store.image(manifest.digest);
     if (image === undefined) throw new UserError(`the settings make no image: ${full}`);
@@ -86,7 +99,10 @@ async function sameAs(path: string | undefined): Promise<IsLeftOut> {
 
 async function* folderLayer(folder: string, to: string, isLeftOut: IsLeftOut): AsyncGenerator<Buffer> {
   const root = Buffer.from(folder).toString('latin1');
-  const prefix = Buffer.from(to).toString('latin1').split('/').filter((part) => part !== '' && part !== '.');
+  const prefix = Buffer.from(to)
+    .toString('latin1')
+    .split('/')
+    .filter((part) => part !== '' && part !== '.');
   if (prefix.includes('..')) throw new UserError(`--to ${to} climbs out of the root`);
   for (const at of prefix.keys()) yield tarHeader({ path: prefix.slice(0, at + 1).join('/'), type: 'directory' });
   yield* folderEntries(root, prefix, isLeftOut);
@@ -101,14 +117,25 @@ async function* folderEntries(folder: string, prefix: readonly string[], isLeftO
     const source = Buffer.from(`${folder}/${name}`, 'latin1');
     const stats = await lstat(source);
     if (isLeftOut(stats)) continue;
-    if (name.startsWith('.wh.')) throw new UserError(`${printable(path)} would be taken for a whiteout: its name begins with .wh.`);
+    if (name.startsWith('.wh.'))
+      throw new UserError(`${printable(path)} would be taken for a whiteout: its name begins with .wh.`);
     if (stats.isDirectory()) {
       yield tarHeader({ path, type: 'directory' });
       yield* folderEntries(`${folder}/${name}`, [...prefix, name], isLeftOut);
     } else if (stats.isSymbolicLink()) {
-      yield tarHeader({ path, type: 'symlink', mode: 0o777, linkTarget: (await readlink(source, { encoding: 'buffer' })).toString('latin1') });
+      yield tarHeader({
+        path,
+        type: 'symlink',
+        mode: 0o777,
+        linkTarget: (await readlink(source, { encoding: 'buffer' })).toString('latin1'),
+      });
     } else if (stats.isFile()) {
-      yield* fileEntry(source, { path, type: 'file', mode: (stats.mode & 0o111) === 0 ? 0o644 : 0o755, size: stats.size });
+      yield* fileEntry(source, {
+        path,
+        type: 'file',
+        mode: (stats.mode & 0o111) === 0 ? 0o644 : 0o755,
+        size: stats.size,
+      });
     } else {
       throw new UserError(`${printable(path)} is neither a file nor a directory nor a link: an image cannot hold it`);
     }

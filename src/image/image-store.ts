@@ -55,7 +55,12 @@ export class ImageStore {
   readonly #clock: Clock;
   readonly #remembered = new Map<string, StoredImage>();
 
-  private constructor({ directory, clock, log = silentLog, keepsOwners }: Required<Pick<ImageStoreOptions, 'directory' | 'clock' | 'keepsOwners'>> & { log?: Log }) {
+  private constructor({
+    directory,
+    clock,
+    log = silentLog,
+    keepsOwners,
+  }: Required<Pick<ImageStoreOptions, 'directory' | 'clock' | 'keepsOwners'>> & { log?: Log }) {
     this.layout = new StoreLayout(directory);
     this.blobs = new Blobs(this.layout);
     this.locks = new Locks(this.layout.folder('locks'));
@@ -66,7 +71,9 @@ export class ImageStore {
 
   /** Removes what a crash left, unless somebody is at work. */
   static async open(options: ImageStoreOptions): Promise<ImageStore> {
-    const keepsOwners = options.keepsOwners ?? maySetOwners(await readFile('/proc/self/status', 'utf8'), await readFile('/proc/self/uid_map', 'utf8'));
+    const keepsOwners =
+      options.keepsOwners ??
+      maySetOwners(await readFile('/proc/self/status', 'utf8'), await readFile('/proc/self/uid_map', 'utf8'));
     const store = new ImageStore({ ...options, keepsOwners });
     await store.layout.make();
     const rubbish = await readdir(store.layout.folder('tmp'));
@@ -85,7 +92,8 @@ export class ImageStore {
     if (image === undefined) return undefined;
     this.#remembered.set(manifestDigest, image);
     if (this.#remembered.size > REMEMBERED_MAX) this.#remembered.delete(this.#remembered.keys().next().value!);
-    for (const blob of [image.manifest.config, ...image.manifest.layers]) if (!(await this.blobs.has(blob))) return undefined;
+    for (const blob of [image.manifest.config, ...image.manifest.layers])
+      if (!(await this.blobs.has(blob))) return undefined;
     return image;
   }
 
@@ -103,10 +111,16 @@ export class ImageStore {
    * Names it, by a tag or digest. What was pulled by a tag has a name by its digest, too, which stays when the tag moves on; what
    * was built here has none: the next build takes its place.
    */
-  async name(image: StoredImage, { name, target, source }: { readonly name: string; readonly target: string; readonly source: ReferenceSource }): Promise<void> {
+  async name(
+    image: StoredImage,
+    { name, target, source }: { readonly name: string; readonly target: string; readonly source: ReferenceSource },
+  ): Promise<void> {
     await this.references.touch(image.id, this.#clock.wall());
     const parsed = parseReference(name);
-    const names = source === 'pull' && parsed.ok && parsed.value.digest === undefined ? [`${repositoryOf(parsed.value)}@${target}`, formatReference(parsed.value)] : [name];
+    const names =
+      source === 'pull' && parsed.ok && parsed.value.digest === undefined
+        ? [`${repositoryOf(parsed.value)}@${target}`, formatReference(parsed.value)]
+        : [name];
     for (const one of names) await this.references.put({ name: one, manifest: image.manifestDigest, target, source });
   }
 
@@ -115,14 +129,24 @@ export class ImageStore {
     return this.snapshots.get(chainIdOf(config.diffIds));
   }
 
-  async unpack(image: Pick<StoredImage, 'config'>, request: Omit<UnpackRequest, 'diffIds' | 'otherChains'>): Promise<Snapshot> {
+  async unpack(
+    image: Pick<StoredImage, 'config'>,
+    request: Omit<UnpackRequest, 'diffIds' | 'otherChains'>,
+  ): Promise<Snapshot> {
     const { diffIds } = image.config;
-    return (await this.unpacked(image)) ?? this.snapshots.ensure({ ...request, diffIds, otherChains: await this.#chainsBesides(chainIdOf(diffIds)) });
+    return (
+      (await this.unpacked(image)) ??
+      this.snapshots.ensure({ ...request, diffIds, otherChains: await this.#chainsBesides(chainIdOf(diffIds)) })
+    );
   }
 
   async #chainsBesides(chainId: string): Promise<Set<string>> {
     const images = await this.images();
-    return new Set(images.filter(({ config }) => chainIdOf(config.diffIds) !== chainId).flatMap(({ config }) => chainIds(config.diffIds)));
+    return new Set(
+      images
+        .filter(({ config }) => chainIdOf(config.diffIds) !== chainId)
+        .flatMap(({ config }) => chainIds(config.diffIds)),
+    );
   }
 
   /** All that a name or a consumer leads to. */
@@ -139,7 +163,10 @@ export class ImageStore {
       const going = new Set(references.map(({ name }) => name));
       const left = (await this.references.list()).filter(({ name }) => !going.has(name));
       const nameless = references.filter(({ manifest }) => !left.some((one) => one.manifest === manifest));
-      const isUsed = async () => (await this.references.consumers()).some((consumer) => nameless.some(({ manifest }) => manifest === consumer.manifest));
+      const isUsed = async () =>
+        (await this.references.consumers()).some((consumer) =>
+          nameless.some(({ manifest }) => manifest === consumer.manifest),
+        );
       return !(await isUsed()) && (await this.references.removeUnless(references, isUsed));
     };
     return this.working(() => this.locks.exclusively(NAMES_LOCK, remove));
@@ -152,14 +179,17 @@ export class ImageStore {
 
   /** Removes what nothing leads to. Undefined: somebody is at work, and it was left for later. */
   async sweep(waitSeconds: number): Promise<number | undefined> {
-    return this.locks.tryExclusively(STORE_LOCK, waitSeconds, () => this.locks.exclusively(NAMES_LOCK, () => this.#sweep()));
+    return this.locks.tryExclusively(STORE_LOCK, waitSeconds, () =>
+      this.locks.exclusively(NAMES_LOCK, () => this.#sweep()),
+    );
   }
 
   async #sweep(): Promise<number> {
     await this.#reap();
     const { blobs, chains } = await this.#reachable();
     let freed = 0;
-    for (const hex of await readdir(this.layout.folder('used'))) if (!blobs.has(digestOfHex(hex))) await rm(join(this.layout.folder('used'), hex), { force: true });
+    for (const hex of await readdir(this.layout.folder('used')))
+      if (!blobs.has(digestOfHex(hex))) await rm(join(this.layout.folder('used'), hex), { force: true });
     for (const chain of await this.snapshots.list()) {
       if (chains.has(chain)) continue;
       freed += (await this.snapshots.get(chain))?.bytes ?? 0;
@@ -196,7 +226,8 @@ export class ImageStore {
     }
     const locks = this.layout.folder('locks');
     // Those of blobs and chains are held only by who is at work.
-    for (const name of await readdir(locks)) if (name.startsWith('blob-') || name.startsWith('chain-')) await rm(join(locks, name), { force: true });
+    for (const name of await readdir(locks))
+      if (name.startsWith('blob-') || name.startsWith('chain-')) await rm(join(locks, name), { force: true });
   }
 
   async diskUsage(): Promise<DiskUsage> {

@@ -7,9 +7,16 @@ import { BASE_LABEL } from './core/image-config.ts';
 import { isDigest } from './core/digest.ts';
 import { planGarbage } from './core/garbage.ts';
 import type { Platform } from './core/platform.ts';
-import { defaultPullPolicy, formatReference, HOST_IMAGE, isHostImage, parseReference, type ImageReference } from './core/reference.ts';
+import {
+  defaultPullPolicy,
+  formatReference,
+  HOST_IMAGE,
+  isHostImage,
+  parseReference,
+  type ImageReference,
+} from './core/reference.ts';
 import type { RegistrySettings } from './core/registries.ts';
-import { hostImageStatus, MOUNTABLE_HOST_IMAGE } from './host-image.ts';
+import { MOUNTABLE_HOST_IMAGE } from './host-image.ts';
 import {
   ImageError,
   ImageInUseError,
@@ -23,8 +30,9 @@ import {
   type PullProgress,
   type RemoveReport,
 } from './image-service.ts';
+import { ImageStatuses } from './image-statuses.ts';
 import type { DiskUsage, ImageStore, StoredImage } from './image-store.ts';
-import type { Consumer, StoredReference } from './references.ts';
+import type { StoredReference } from './references.ts';
 import { Downloads } from './registry/download.ts';
 import { Puller, UnfitImageError, type PullTask } from './registry/puller.ts';
 import { RegistryError, type RetryLimits } from './registry/registry-client.ts';
@@ -57,37 +65,67 @@ const LOOKS_MAX = 10;
 export class LocalImages implements ImageService {
   readonly #options: LocalImagesOptions;
   readonly #store: ImageStore;
+  readonly #statuses: ImageStatuses;
   readonly #transport: RegistryTransport;
   readonly #puller: Puller;
   readonly #pulls = new SharedWork<StoredImage | undefined, PullProgress>();
 
   constructor(options: LocalImagesOptions) {
-    const { store, clock, platform, registries = [], retry = RETRY, idleMs = IDLE_MS, parallelLayers = PARALLEL_LAYERS } = options;
+    const {
+      store,
+      clock,
+      platform,
+      registries = [],
+      retry = RETRY,
+      idleMs = IDLE_MS,
+      parallelLayers = PARALLEL_LAYERS,
+    } = options;
     this.#options = options;
     this.#store = store;
+    this.#statuses = new ImageStatuses(store, platform);
     this.#transport = new RegistryTransport(registries, idleMs);
     const downloads = new Downloads({ layout: store.layout, blobs: store.blobs, locks: store.locks, clock, retry });
-    this.#puller = new Puller({ blobs: store.blobs, downloads, transport: this.#transport, settings: registries, platform, clock, retry, parallelLayers });
+    this.#puller = new Puller({
+      blobs: store.blobs,
+      downloads,
+      transport: this.#transport,
+      settings: registries,
+      platform,
+      clock,
+      retry,
+      parallelLayers,
+    });
   }
 
   async ensure({ image, policy, credentials = [], onProgress, signal }: EnsureRequest): Promise<EnsuredImage> {
     const { clock } = this.#options;
     const startedAt = clock.monotonic();
-    const answer = (status: ImageStatus, wasPulled: boolean) => ({ image: status, wasPulled, durationMs: clock.monotonic() - startedAt });
+    const answer = (status: ImageStatus, wasPulled: boolean) => ({
+      image: status,
+      wasPulled,
+      durationMs: clock.monotonic() - startedAt,
+    });
     const byId = isDigest(image) ? await this.status(image) : undefined;
     if (byId !== undefined) return answer(byId, false);
     const reference = parse(image);
-    if (isHostImage(reference)) return answer(this.#hostStatus(), false);
+    if (isHostImage(reference)) return answer(this.#statuses.host(), false);
     const wanted = policy ?? defaultPullPolicy(reference);
     const present = await this.status(image);
     if (present !== undefined && wanted !== 'Always') return answer(present, false);
-    if (wanted === 'Never') throw new ImageError('ErrImageNeverPull', `Container image ${JSON.stringify(image)} is not present with pull policy of Never`);
+    if (wanted === 'Never')
+      throw new ImageError(
+        'ErrImageNeverPull',
+        `Container image ${JSON.stringify(image)} is not present with pull policy of Never`,
+      );
     // What one may pull another may not: only the same secrets share a pull.
     const key = JSON.stringify([formatReference(reference), credentials]);
     try {
-      const pulled = await this.#pulls.run(key, { onProgress, signal }, (tell, stop) => this.#pull({ reference, credentials, onProgress: tell, signal: stop }));
+      const pulled = await this.#pulls.run(key, { onProgress, signal }, (tell, stop) =>
+        this.#pull({ reference, credentials, onProgress: tell, signal: stop }),
+      );
       const status = await this.status(formatReference(reference));
-      if (status === undefined) throw new ImageError('ErrImagePull', `image ${JSON.stringify(image)} was removed while it was pulled`);
+      if (status === undefined)
+        throw new ImageError('ErrImagePull', `image ${JSON.stringify(image)} was removed while it was pulled`);
       return answer(status, pulled !== undefined);
     } catch (error) {
       throw asImageError(image, error);
@@ -99,17 +137,31 @@ export class LocalImages implements ImageService {
     const name = formatReference(task.reference);
     return this.#store.working(async () => {
       const before = await this.#store.references.get(name);
-      if (before !== undefined && before.target === (await this.#puller.resolve(task)) && (await this.#store.image(before.manifest)) !== undefined) return undefined;
+      if (
+        before !== undefined &&
+        before.target === (await this.#puller.resolve(task)) &&
+        (await this.#store.image(before.manifest)) !== undefined
+      )
+        return undefined;
       const pulling = await this.#puller.begin(task);
       const { layers, config, target, manifestDigest } = pulling;
       try {
         // Whoever unpacked this chain before may have come by other blobs: these are wanted all the same, to be passed on.
-        await this.#store.unpack({ config }, {
-          layerAt: (number) => pulling.layerAt(number),
-          onLayer: (number) => task.onProgress({ kind: 'unpacking', layer: layers[number]!.digest, number: number + 1, layers: layers.length }),
-          onWarning: (message) => task.onProgress({ kind: 'warning', message }),
-          signal: task.signal,
-        });
+        await this.#store.unpack(
+          { config },
+          {
+            layerAt: (number) => pulling.layerAt(number),
+            onLayer: (number) =>
+              task.onProgress({
+                kind: 'unpacking',
+                layer: layers[number]!.digest,
+                number: number + 1,
+                layers: layers.length,
+              }),
+            onWarning: (message) => task.onProgress({ kind: 'warning', message }),
+            signal: task.signal,
+          },
+        );
         for (const number of layers.keys()) await pulling.layerAt(number);
       } finally {
         await pulling.end();
@@ -121,47 +173,12 @@ export class LocalImages implements ImageService {
     });
   }
 
-  async status(image: string): Promise<ImageStatus | undefined> {
-    if (image === HOST_IMAGE) return this.#hostStatus();
-    if (isDigest(image)) return (await this.list()).find(({ id }) => id === image);
-    const parsed = parseReference(image);
-    if (!parsed.ok) return undefined;
-    if (isHostImage(parsed.value)) return this.#hostStatus();
-    const reference = await this.#store.references.get(formatReference(parsed.value));
-    const stored = reference === undefined ? undefined : await this.#store.image(reference.manifest);
-    return stored === undefined ? undefined : this.#statusOf([stored], await this.#store.references.list(), await this.#store.references.consumers());
+  status(image: string): Promise<ImageStatus | undefined> {
+    return this.#statuses.of(image);
   }
 
-  async list(): Promise<ImageStatus[]> {
-    const [images, references, consumers] = [await this.#store.images(), await this.#store.references.list(), await this.#store.references.consumers()];
-    const byId = groupById(images);
-    const all = await Promise.all([...byId.values()].map((same) => this.#statusOf(same, references, consumers)));
-    return [this.#hostStatus(), ...all.sort((a, b) => compareNames(nameOf(a), nameOf(b)))];
-  }
-
-  /** The images of one id: the same config, by more than one manifest (packed otherwise). */
-  async #statusOf(same: readonly StoredImage[], references: readonly StoredReference[], consumers: readonly Consumer[]): Promise<ImageStatus> {
-    const [image] = same;
-    assert(image !== undefined, 'an id is that of an image');
-    const leadsHere = ({ manifest }: { readonly manifest: string }) => same.some(({ manifestDigest }) => manifestDigest === manifest);
-    const names = references.filter(leadsHere);
-    const { manifest, config, id } = image;
-    return {
-      id,
-      repoTags: names.map(({ name }) => name).filter((name) => !name.includes('@')),
-      repoDigests: names.map(({ name }) => name).filter((name) => name.includes('@')),
-      sizeBytes: [manifest.config, ...manifest.layers].reduce((sum, { size }) => sum + size, 0),
-      config: config.run,
-      architecture: config.platform.architecture,
-      created: config.created,
-      lastUsedMs: await this.#store.references.lastUsed(id),
-      consumers: consumers.filter(leadsHere).map(({ name }) => name),
-      isPinned: names.some(({ source }) => source !== 'pull'),
-    };
-  }
-
-  #hostStatus(): ImageStatus {
-    return hostImageStatus(this.#options.platform.architecture);
+  list(): Promise<ImageStatus[]> {
+    return this.#statuses.list();
   }
 
   async remove(image: string): Promise<RemoveReport | undefined> {
@@ -170,7 +187,8 @@ export class LocalImages implements ImageService {
     if (status.id === HOST_IMAGE) throw new ImageInUseError(`${HOST_IMAGE} is built in, and cannot be removed`);
     const references = await this.#store.references.list();
     const going = namesToRemove(image, status, references);
-    if (!(await this.#store.unname(going))) throw new ImageInUseError(`image ${image} is used by ${await this.#usersOf(status)}`);
+    if (!(await this.#store.unname(going)))
+      throw new ImageInUseError(`image ${image} is used by ${await this.#usersOf(status)}`);
     const isLeft = [...status.repoTags, ...status.repoDigests].length > going.length;
     // Somebody pulls: the next sweep finds it.
     await this.#store.sweep(0);
@@ -186,7 +204,8 @@ export class LocalImages implements ImageService {
     if (image === HOST_IMAGE || (parsed !== undefined && isHostImage(parsed))) return MOUNTABLE_HOST_IMAGE;
     const name = parsed === undefined ? await this.#nameOfId(image) : formatReference(parsed);
     const stored = await this.#claim(name, consumer);
-    if (stored === undefined) throw new ImageError('ErrImageNeverPull', `image ${JSON.stringify(image)} is not present`);
+    if (stored === undefined)
+      throw new ImageError('ErrImageNeverPull', `image ${JSON.stringify(image)} is not present`);
     try {
       const layers = stored.manifest.layers.map(({ digest }) => this.#store.blobs.path(digest));
       const unpack = () => this.#store.unpack(stored, { layerAt: async (number) => layers[number]! });
@@ -196,7 +215,10 @@ export class LocalImages implements ImageService {
       return { id: stored.id, lowerDirs: [rootDir], hasHostPrograms, config: stored.config.run, isOwnerless };
     } catch (error) {
       await this.#store.references.removeConsumer(consumer);
-      if (error instanceof LayerError) throw new ImageError('ImageInspectError', `image ${JSON.stringify(image)}: ${describeError(error)}`, { cause: error });
+      if (error instanceof LayerError)
+        throw new ImageError('ImageInspectError', `image ${JSON.stringify(image)}: ${describeError(error)}`, {
+          cause: error,
+        });
       throw error;
     }
   }
@@ -236,7 +258,8 @@ export class LocalImages implements ImageService {
 
   async keepOnly(prefix: string, consumers: readonly string[]): Promise<void> {
     const kept = new Set(consumers);
-    for (const { name } of await this.#store.references.consumers()) if (name.startsWith(prefix) && !kept.has(name)) await this.release(name);
+    for (const { name } of await this.#store.references.consumers())
+      if (name.startsWith(prefix) && !kept.has(name)) await this.release(name);
   }
 
   async collectGarbage({ highPercent, lowPercent, minAgeMs, maxAgeMs }: GarbageOptions): Promise<GarbageReport> {
@@ -283,34 +306,45 @@ export class LocalImages implements ImageService {
 function parse(image: string): ImageReference {
   const parsed = parseReference(image);
   // Kubernetes' words, which people look for.
-  if (!parsed.ok) throw new ImageError('InvalidImageName', `Failed to apply default image tag ${JSON.stringify(image)}: couldn't parse image name ${JSON.stringify(image)}: ${parsed.why}`);
+  if (!parsed.ok)
+    throw new ImageError(
+      'InvalidImageName',
+      `Failed to apply default image tag ${JSON.stringify(image)}: couldn't parse image name ${JSON.stringify(image)}: ${parsed.why}`,
+    );
   return parsed.value;
 }
 
 /** By an id all names; by a tag that one, and with the last tag of a repository what names it by digest there. */
-function namesToRemove(image: string, { repoTags, repoDigests }: ImageStatus, references: readonly StoredReference[]): StoredReference[] {
+function namesToRemove(
+  image: string,
+  { repoTags, repoDigests }: ImageStatus,
+  references: readonly StoredReference[],
+): StoredReference[] {
   const parsed = isDigest(image) ? undefined : parse(image);
-  if (parsed === undefined) return references.filter(({ name }) => repoTags.includes(name) || repoDigests.includes(name));
+  if (parsed === undefined)
+    return references.filter(({ name }) => repoTags.includes(name) || repoDigests.includes(name));
   const name = formatReference(parsed);
   const repository = `${parsed.host}/${parsed.path}`;
-  const isLastTag = parsed.tag !== undefined && !repoTags.some((tag) => tag !== name && tag.startsWith(`${repository}:`));
-  return references.filter((one) => one.name === name || (isLastTag && repoDigests.includes(one.name) && one.name.startsWith(`${repository}@`)));
+  const isLastTag =
+    parsed.tag !== undefined && !repoTags.some((tag) => tag !== name && tag.startsWith(`${repository}:`));
+  return references.filter(
+    (one) =>
+      one.name === name || (isLastTag && repoDigests.includes(one.name) && one.name.startsWith(`${repository}@`)),
+  );
 }
-
-function groupById(images: readonly StoredImage[]): Map<string, StoredImage[]> {
-  const groups = new Map<string, StoredImage[]>();
-  for (const image of images) groups.set(image.id, [...(groups.get(image.id) ?? []), image]);
-  return groups;
-}
-
-const nameOf = ({ repoTags, repoDigests, id }: ImageStatus) => repoTags[0] ?? repoDigests[0] ?? id;
-const compareNames = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 function asImageError(image: string, error: unknown): unknown {
   if (error instanceof ImageError || error instanceof AbortedError) return error;
   if (error instanceof Error && error.name === 'AbortError') return new AbortedError(`pulling ${image}`);
-  const isExpected = error instanceof RegistryError || error instanceof UnfitImageError || error instanceof DigestError || error instanceof LayerError;
+  const isExpected =
+    error instanceof RegistryError ||
+    error instanceof UnfitImageError ||
+    error instanceof DigestError ||
+    error instanceof LayerError;
   if (!isExpected && !isNoSpace(error) && systemErrorCode(error) === undefined) return error;
-  const reason = error instanceof RegistryError && error.code === 'unavailable' ? 'RegistryUnavailable' : 'ErrImagePull';
-  return new ImageError(reason, `failed to pull image ${JSON.stringify(image)}: ${describeError(error)}`, { cause: error });
+  const reason =
+    error instanceof RegistryError && error.code === 'unavailable' ? 'RegistryUnavailable' : 'ErrImagePull';
+  return new ImageError(reason, `failed to pull image ${JSON.stringify(image)}: ${describeError(error)}`, {
+    cause: error,
+  });
 }

@@ -70,7 +70,10 @@ export class Locks {
     } finally {
       if (--shared.users === 0) {
         this.#shared.delete(name);
-        await shared.hold.then((hold) => hold.release(), () => undefined); // a hold that was never had
+        await shared.hold.then(
+          (hold) => hold.release(),
+          () => undefined,
+        ); // a hold that was never had
       }
     }
   }
@@ -89,7 +92,9 @@ export class Locks {
 
 async function lockFile(descriptor: number, { mode, waitSeconds, signal }: LockOptions): Promise<boolean> {
   const wait = waitSeconds === undefined ? [] : waitSeconds === 0 ? ['-n'] : ['-w', String(waitSeconds)];
-  const child = spawn('flock', [mode === 'shared' ? '-s' : '-x', ...wait, '3'], { stdio: ['ignore', 'ignore', 'pipe', descriptor] });
+  const child = spawn('flock', [mode === 'shared' ? '-s' : '-x', ...wait, '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', descriptor],
+  });
   const stop = () => void child.kill();
   signal?.addEventListener('abort', stop, { once: true });
   let complaint = '';
@@ -97,7 +102,8 @@ async function lockFile(descriptor: number, { mode, waitSeconds, signal }: LockO
   try {
     await once(child, 'close');
   } catch (cause) {
-    if (systemErrorCode(cause) === 'ENOENT') throw new UserError('the program flock (util-linux) is missing: images need it', { cause });
+    if (systemErrorCode(cause) === 'ENOENT')
+      throw new UserError('the program flock (util-linux) is missing: images need it', { cause });
     throw cause;
   } finally {
     signal?.removeEventListener('abort', stop);

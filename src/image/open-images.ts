@@ -32,8 +32,17 @@ export interface OpenedImages {
 export const imagesDir = (dataDir: string) => join(dataDir, 'images');
 export const registriesFileOf = (dataDir: string) => join(dataDir, 'registries.yaml');
 
-export async function openImages({ dataDir, clock, log, registriesFile, platform = platformOf(process.arch) }: OpenImagesOptions): Promise<OpenedImages> {
-  const registries = await readRegistriesFile(registriesFile ?? registriesFileOf(dataDir), registriesFile === undefined);
+export async function openImages({
+  dataDir,
+  clock,
+  log,
+  registriesFile,
+  platform = platformOf(process.arch),
+}: OpenImagesOptions): Promise<OpenedImages> {
+  const registries = await readRegistriesFile(
+    registriesFile ?? registriesFileOf(dataDir),
+    registriesFile === undefined,
+  );
   const store = await ImageStore.open({ directory: imagesDir(dataDir), clock, ...(log === undefined ? {} : { log }) });
   return { images: new LocalImages({ store, clock, platform, registries }), store, platform };
 }

@@ -56,7 +56,10 @@ export class References {
     const temporary = await this.#layout.makeTemporary('names');
     try {
       // A second name of the same file is kept, for the way back.
-      const kept = references.map(({ name }, at) => ({ path: this.#layout.reference(name), copy: join(temporary, String(at)) }));
+      const kept = references.map(({ name }, at) => ({
+        path: this.#layout.reference(name),
+        copy: join(temporary, String(at)),
+      }));
       for (const { path, copy } of kept) await link(path, copy).catch(ignoreMissing);
       for (const { path } of kept) await rm(path, { force: true });
       if (!(await isUsed())) return true;
@@ -112,7 +115,10 @@ export class References {
   }
 
   async lastUsed(id: string): Promise<Millis> {
-    return stat(this.#layout.used(id)).then(({ mtimeMs }) => mtimeMs, (error: unknown) => (ignoreMissing(error), 0));
+    return stat(this.#layout.used(id)).then(
+      ({ mtimeMs }) => mtimeMs,
+      (error: unknown) => (ignoreMissing(error), 0),
+    );
   }
 }
 

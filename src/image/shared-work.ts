@@ -19,7 +19,11 @@ export interface Asker<P> {
 export class SharedWork<T, P> {
   readonly #running = new Map<string, Running<T, P>>();
 
-  run(key: string, { onProgress, signal }: Asker<P>, work: (tell: (progress: P) => void, signal: AbortSignal) => Promise<T>): Promise<T> {
+  run(
+    key: string,
+    { onProgress, signal }: Asker<P>,
+    work: (tell: (progress: P) => void, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     if (signal?.aborted === true) return Promise.reject(new AbortedError(key));
     const running = this.#running.get(key) ?? this.#begin(key, work);
     running.askers++;
@@ -36,7 +40,10 @@ export class SharedWork<T, P> {
         this.#forget(key, running);
         running.stop.abort();
         // Once it has put away what it holds.
-        running.outcome.then(() => reject(new AbortedError(key)), () => reject(new AbortedError(key)));
+        running.outcome.then(
+          () => reject(new AbortedError(key)),
+          () => reject(new AbortedError(key)),
+        );
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       running.outcome.then(

@@ -119,11 +119,21 @@ export class Snapshots {
     }
   }
 
-  async #build(root: string, chains: readonly string[], { diffIds, layerAt, onLayer, onWarning, signal }: UnpackRequest): Promise<SnapshotRecord> {
+  async #build(
+    root: string,
+    chains: readonly string[],
+    { diffIds, layerAt, onLayer, onWarning, signal }: UnpackRequest,
+  ): Promise<SnapshotRecord> {
     const { clock, keepsOwners } = this.#options;
     const [begun, base] = await this.#longest(chains);
     const isOwnerless = !keepsOwners || base?.isOwnerless === true;
-    const unpacking = openUnpacking({ root, keepsOwners: !isOwnerless, clock, onWarning: fewWarnings(onWarning), signal });
+    const unpacking = openUnpacking({
+      root,
+      keepsOwners: !isOwnerless,
+      clock,
+      onWarning: fewWarnings(onWarning),
+      signal,
+    });
     try {
       await unpacking.begin(base?.rootDir);
       for (let number = begun; number < diffIds.length; number++) {

@@ -19,7 +19,8 @@ import { dirname, join } from 'node:path';
 import { systemErrorCode } from '../base/errors.ts';
 import { hexOf } from './core/digest.ts';
 
-export const sha256Of = (bytes: string | Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+export const sha256Of = (bytes: string | Uint8Array): string =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 const FOLDERS = ['blobs/sha256', 'partial', 'references', 'snapshots', 'consumers', 'used', 'locks', 'tmp'] as const;
 

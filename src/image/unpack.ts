@@ -81,7 +81,7 @@ export class LayerUnpacker implements TarHandler {
   data(bytes: Buffer): void {
     this.#bytes += bytes.length;
     if (this.#file === undefined) return; // of what was left out
-    for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.#file.descriptor, bytes, at, bytes.length - at);
+    for (let at = 0; at < bytes.length;) at += fs.writeSync(this.#file.descriptor, bytes, at, bytes.length - at);
   }
 
   end(): void {
@@ -129,7 +129,9 @@ export class LayerUnpacker implements TarHandler {
   #sayOwners({ uid, gid, path }: TarEntry): void {
     if (this.#options.keepsOwners || this.#hasSaidOwners || (uid === 0 && gid === 0)) return;
     this.#hasSaidOwners = true;
-    this.#options.onWarning(`owners of files, such as ${uid}:${gid} of ${printable(path)}, are not kept: this user may not give files to others`);
+    this.#options.onWarning(
+      `owners of files, such as ${uid}:${gid} of ${printable(path)}, are not kept: this user may not give files to others`,
+    );
   }
 
   /** Takes away what is in the place of an entry; a directory stays one. */
@@ -229,7 +231,8 @@ export class LayerUnpacker implements TarHandler {
       const there = this.#lstat(next);
       if (there === undefined && missing === 'find') return undefined;
       if (there?.isSymbolicLink() === true) {
-        if (++links > LINKS_MAX) throw new TarError(`${printable(entry.path)} lies behind more than ${LINKS_MAX} links`);
+        if (++links > LINKS_MAX)
+          throw new TarError(`${printable(entry.path)} lies behind more than ${LINKS_MAX} links`);
         const target = fs.readlinkSync(this.#at(next), { encoding: 'latin1' });
         if (target.startsWith('/')) at = '';
         ahead.push(...target.split('/').reverse());
@@ -266,7 +269,10 @@ export class LayerUnpacker implements TarHandler {
   }
 
   #list(path: string): string[] {
-    return fs.readdirSync(this.#at(path), { encoding: 'buffer' }).map((name) => name.toString('latin1')).sort();
+    return fs
+      .readdirSync(this.#at(path), { encoding: 'buffer' })
+      .map((name) => name.toString('latin1'))
+      .sort();
   }
 }
 

@@ -16,7 +16,10 @@ export interface OpenUnpackingOptions extends UnpackingOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-type Call = { readonly kind: 'begin'; readonly base: string | undefined } | { readonly kind: 'apply'; readonly layer: LayerInput } | { readonly kind: 'finish' };
+type Call =
+  | { readonly kind: 'begin'; readonly base: string | undefined }
+  | { readonly kind: 'apply'; readonly layer: LayerInput }
+  | { readonly kind: 'finish' };
 
 interface Failure {
   readonly isLayer: boolean;
@@ -25,7 +28,10 @@ interface Failure {
 }
 
 /** One call is under way at a time. */
-type Answer = { readonly kind: 'done'; readonly bytes: number } | { readonly kind: 'failed'; readonly failure: Failure } | { readonly kind: 'warning'; readonly message: string };
+type Answer =
+  | { readonly kind: 'done'; readonly bytes: number }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'warning'; readonly message: string };
 
 interface WorkerData {
   readonly unpacking: { readonly root: string; readonly keepsOwners: boolean };
@@ -101,11 +107,23 @@ const port = parentPort;
 const started = isMainThread ? undefined : (workerData as Partial<WorkerData> | null)?.unpacking;
 if (port !== null && started !== undefined) {
   const say = (answer: Answer) => port.postMessage(answer);
-  const unpacking = new DirectUnpacking({ ...started, clock: systemClock, onWarning: (message) => say({ kind: 'warning', message }) });
+  const unpacking = new DirectUnpacking({
+    ...started,
+    clock: systemClock,
+    onWarning: (message) => say({ kind: 'warning', message }),
+  });
   port.on('message', (call: Call) => {
     run(unpacking, call).then(
       (bytes) => say({ kind: 'done', bytes }),
-      (error: unknown) => say({ kind: 'failed', failure: { isLayer: error instanceof LayerError, message: error instanceof Error ? error.message : String(error), code: systemErrorCode(error) } }),
+      (error: unknown) =>
+        say({
+          kind: 'failed',
+          failure: {
+            isLayer: error instanceof LayerError,
+            message: error instanceof Error ? error.message : String(error),
+            code: systemErrorCode(error),
+          },
+        }),
     );
   });
 }

@@ -74,7 +74,8 @@ export class DirectUnpacking implements Unpacking {
       this.#unpacker.close();
     }
     const digest = digestOfHex(hash.digest('hex'));
-    if (digest !== diffId) throw new LayerError(`layer ${shortDigest(diffId)} unpacks to ${digest}, not to ${diffId} as the config says`);
+    if (digest !== diffId)
+      throw new LayerError(`layer ${shortDigest(diffId)} unpacks to ${digest}, not to ${diffId} as the config says`);
   }
 
   async finish(): Promise<number> {
@@ -90,7 +91,11 @@ export class DirectUnpacking implements Unpacking {
 /** What is wrong with the layer is told as such; a full disk is what it is. */
 function layerError(diffId: string, cause: unknown): unknown {
   const code = systemErrorCode(cause) ?? '';
-  const isDamage = cause instanceof TarError || cause instanceof PackingError || code.startsWith('Z_') || /^E(?:ISDIR|NAMETOOLONG|INVAL|LOOP|NOTDIR|PERM)$/.test(code);
+  const isDamage =
+    cause instanceof TarError ||
+    cause instanceof PackingError ||
+    code.startsWith('Z_') ||
+    /^E(?:ISDIR|NAMETOOLONG|INVAL|LOOP|NOTDIR|PERM)$/.test(code);
   if (!isDamage || isNoSpace(cause)) return cause;
   return new LayerError(`layer ${shortDigest(diffId)} cannot be unpacked: ${describeError(cause)}`);
 }

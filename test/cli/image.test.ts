@@ -22,7 +22,10 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const why = async (work: Promise<unknown>) => {
-  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(UserError);
   return (error as UserError).message;
 };
@@ -60,8 +63,12 @@ describe('what is wrong is said', () => {
     expect(await why(imageLoad({ dataDir }, [join(dataDir, 'none.tar')]))).toMatch(/none\.tar cannot be read/);
     expect(await why(imagePull({ dataDir, authfile: join(dataDir, 'none') }, ['a']))).toMatch(/none cannot be read/);
     expect(await why(imagePull({ dataDir, authfile: join(dataDir, 'file') }, ['a']))).toMatch(/file: it is no JSON/);
-    expect(await why(imagePull({ dataDir, registries: join(dataDir, 'none') }, ['a']))).toMatch(/none cannot be read: ENOENT/);
-    expect(await why(imageSave({ dataDir, output: join(dataDir, 'x.tar') }, ['podium.dev/host']))).toMatch(/built in, and has nothing to save/);
+    expect(await why(imagePull({ dataDir, registries: join(dataDir, 'none') }, ['a']))).toMatch(
+      /none cannot be read: ENOENT/,
+    );
+    expect(await why(imageSave({ dataDir, output: join(dataDir, 'x.tar') }, ['podium.dev/host']))).toMatch(
+      /built in, and has nothing to save/,
+    );
     expect(await why(imageSave({ dataDir, output: join(dataDir, 'x.tar') }, ['a:1']))).toMatch(/no image "a:1"/);
     expect(await why(imageList({ dataDir, output: 'wide' }))).toMatch(/"wide", allowed formats are: json/);
     writeFileSync(join(dataDir, 'registries.yaml'), 'registries: [\n');
@@ -70,11 +77,28 @@ describe('what is wrong is said', () => {
 });
 
 const status = (more: Partial<ImageStatus>): ImageStatus => ({
-  id: `sha256:${'ab'.repeat(32)}`, repoTags: [], repoDigests: [], sizeBytes: 1_234_567, config: EMPTY_RUN_CONFIG, architecture: 'amd64', created: '', lastUsedMs: 1_000, consumers: [], isPinned: false, ...more,
+  id: `sha256:${'ab'.repeat(32)}`,
+  repoTags: [],
+  repoDigests: [],
+  sizeBytes: 1_234_567,
+  config: EMPTY_RUN_CONFIG,
+  architecture: 'amd64',
+  created: '',
+  lastUsedMs: 1_000,
+  consumers: [],
+  isPinned: false,
+  ...more,
 });
 
 test('imageRows() has a row for each tag, and one for what has none', () => {
-  const rows = imageRows([status({ repoTags: ['r.lan:5000/a:1', 'r.lan:5000/a:2'], consumers: ['x', 'y'] }), status({ repoDigests: [`q.io/b@sha256:${'c'.repeat(64)}`], sizeBytes: 2_345_678_901 }), status({ lastUsedMs: 0, sizeBytes: 999 })], 181_000);
+  const rows = imageRows(
+    [
+      status({ repoTags: ['r.lan:5000/a:1', 'r.lan:5000/a:2'], consumers: ['x', 'y'] }),
+      status({ repoDigests: [`q.io/b@sha256:${'c'.repeat(64)}`], sizeBytes: 2_345_678_901 }),
+      status({ lastUsedMs: 0, sizeBytes: 999 }),
+    ],
+    181_000,
+  );
   expect(rows.slice(1)).toEqual([
     ['r.lan:5000/a', '1', 'abababababab', '1.2 MB', '3m ago', '2'],
     ['r.lan:5000/a', '2', 'abababababab', '1.2 MB', '3m ago', '2'],
@@ -97,7 +121,9 @@ describe('progressLines()', () => {
   };
 
   test('elsewhere than on a terminal a line for what begins and what goes wrong', () => {
-    expect(told(false)).toBe('app:1: 2 layers, 3.0 MB\napp:1: layer a: cut; again in 0.5 s\napp:1: dev/null is a device, and was left out\n');
+    expect(told(false)).toBe(
+      'app:1: 2 layers, 3.0 MB\napp:1: layer a: cut; again in 0.5 s\napp:1: dev/null is a device, and was left out\n',
+    );
   });
 
   test('on a terminal one line, written over, and gone at the end', () => {

@@ -20,7 +20,12 @@ const tar: FuzzTarget = {
   async seeds() {
     const long = 'long/'.repeat(40);
     return [
-      tarOf([folder('d', { mode: 0o700 }), file('d/f', 'content', { uid: 3_000_000 }), symlink('s', '/d/f'), hardLink('h', 'd/f')]),
+      tarOf([
+        folder('d', { mode: 0o700 }),
+        file('d/f', 'content', { uid: 3_000_000 }),
+        symlink('s', '/d/f'),
+        hardLink('h', 'd/f'),
+      ]),
       tarOf([file(`${long}f`, 'x'.repeat(700)), symlink('l', long), file('.wh.gone'), file('d/.wh..wh..opq')]),
       tarOf([file('time', '', { mtime: -3.5 }), file('a/../b', 'y')]),
     ];
@@ -28,13 +33,17 @@ const tar: FuzzTarget = {
   repair(bytes, random) {
     const copy = Buffer.from(bytes);
     // Of every block that could be a header, most often: a damaged field behind a checksum that fits.
-    for (let at = 0; at + BLOCK_BYTES <= copy.length; at += BLOCK_BYTES) if (random.chance(0.8)) sum(copy.subarray(at, at + BLOCK_BYTES));
+    for (let at = 0; at + BLOCK_BYTES <= copy.length; at += BLOCK_BYTES)
+      if (random.chance(0.8)) sum(copy.subarray(at, at + BLOCK_BYTES));
     return copy;
   },
   run(bytes) {
     const at = bytes.length === 0 ? 0 : (bytes[0]! * 7 + bytes.length * 13) % bytes.length;
     const whole = outcomeOf([bytes]);
-    assert(whole.text === outcomeOf([bytes.subarray(0, at), bytes.subarray(at)]).text, `cut at ${at} it comes to the same`);
+    assert(
+      whole.text === outcomeOf([bytes.subarray(0, at), bytes.subarray(at)]).text,
+      `cut at ${at} it comes to the same`,
+    );
     return whole.isRead;
   },
 };
@@ -42,7 +51,14 @@ const tar: FuzzTarget = {
 function sum(block: Buffer): void {
   if (block.toString('latin1', 257, 262) !== 'ustar') return;
   block.write('        ', 148, 'latin1');
-  block.write(`${block.reduce((total, byte) => total + byte, 0).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  block.write(
+    `${block
+      .reduce((total, byte) => total + byte, 0)
+      .toString(8)
+      .padStart(6, '0')}\0 `,
+    148,
+    'latin1',
+  );
 }
 
 function outcomeOf(pieces: readonly Uint8Array[]): { readonly text: string; readonly isRead: boolean } {
@@ -53,8 +69,13 @@ function outcomeOf(pieces: readonly Uint8Array[]): { readonly text: string; read
       assert(entry.size >= 0 && entry.path !== '', 'an entry has a name and a size');
       left = entry.size;
       const step = layerStep(entry);
-      if (step.ok && step.value.kind === 'put') assert(!step.value.parts.some((part) => part === '..' || part === '.' || part === '' || part.includes('/')), 'a part is a name');
-      if (step.ok && step.value.kind === 'whiteout') assert(!/^\.{0,2}$/.test(step.value.name), 'a whiteout is of a name');
+      if (step.ok && step.value.kind === 'put')
+        assert(
+          !step.value.parts.some((part) => part === '..' || part === '.' || part === '' || part.includes('/')),
+          'a part is a name',
+        );
+      if (step.ok && step.value.kind === 'whiteout')
+        assert(!/^\.{0,2}$/.test(step.value.name), 'a whiteout is of a name');
       seen.push(JSON.stringify([entry, step.ok]));
     },
     data(piece) {
@@ -75,12 +96,22 @@ function outcomeOf(pieces: readonly Uint8Array[]): { readonly text: string; read
   return { text: seen.join('\n'), isRead: true };
 }
 
-const image = imageOf([[file('x', 'x')]], { config: { Cmd: ['a'], Env: ['A=1'], ExposedPorts: { '80/tcp': {} }, Labels: { a: 'b' }, User: '1' } });
+const image = imageOf([[file('x', 'x')]], {
+  config: { Cmd: ['a'], Env: ['A=1'], ExposedPorts: { '80/tcp': {} }, Labels: { a: 'b' }, User: '1' },
+});
 const configText = image.blobs.get(image.id)!.toString();
 const indexText = JSON.stringify({
   schemaVersion: 2,
   mediaType: MEDIA.index,
-  manifests: [{ mediaType: MEDIA.manifest, digest: image.manifestDigest, size: 7, platform: { os: 'linux', architecture: 'arm', variant: 'v7' }, annotations: { a: 'b' } }],
+  manifests: [
+    {
+      mediaType: MEDIA.manifest,
+      digest: image.manifestDigest,
+      size: 7,
+      platform: { os: 'linux', architecture: 'arm', variant: 'v7' },
+      annotations: { a: 'b' },
+    },
+  ],
 });
 
 function json(name: string, seeds: readonly string[], parse: (text: string) => { readonly ok: boolean }): FuzzTarget {
@@ -97,11 +128,17 @@ function json(name: string, seeds: readonly string[], parse: (text: string) => {
 const challenge: FuzzTarget = {
   name: 'challenge',
   async seeds() {
-    return ['Bearer realm="https://a/token",service="s",scope="repository:a/b:pull"', 'Basic realm="x", Negotiate YWI=, Bearer realm=y'].map((text) => Buffer.from(text));
+    return [
+      'Bearer realm="https://a/token",service="s",scope="repository:a/b:pull"',
+      'Basic realm="x", Negotiate YWI=, Bearer realm=y',
+    ].map((text) => Buffer.from(text));
   },
   run(bytes) {
     const challenges = parseChallenges(Buffer.from(bytes).toString('latin1'));
-    assert(challenges.every(({ scheme }) => scheme === scheme.toLowerCase() && scheme !== ''), 'a scheme is a word in small letters');
+    assert(
+      challenges.every(({ scheme }) => scheme === scheme.toLowerCase() && scheme !== ''),
+      'a scheme is a word in small letters',
+    );
     return challenges.some(({ parameters }) => parameters.has('realm'));
   },
 };
@@ -125,7 +162,15 @@ export const IMAGE_TARGETS: readonly FuzzTarget[] = [
   tar,
   json('image-manifest', [image.manifest.toString(), indexText], (text) => parseManifest(text)),
   json('image-config', [configText], parseImageConfig),
-  json('pull-secret', [JSON.stringify({ auths: { 'https://r.io/v1/': { auth: 'YTpi' }, 's.io': { username: 'a', password: 'b', identitytoken: 'c' } } })], (text) => parseCredentials(text, 'dockerconfigjson')),
+  json(
+    'pull-secret',
+    [
+      JSON.stringify({
+        auths: { 'https://r.io/v1/': { auth: 'YTpi' }, 's.io': { username: 'a', password: 'b', identitytoken: 'c' } },
+      }),
+    ],
+    (text) => parseCredentials(text, 'dockerconfigjson'),
+  ),
   json('docker-archive', [JSON.stringify([{ Config: 'c', RepoTags: ['a:1'], Layers: ['l'] }])], parseDockerArchive),
   challenge,
   reference,

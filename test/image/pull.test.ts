@@ -43,22 +43,37 @@ async function openImages(registries: readonly RegistrySettings[] = [], idleMs =
 }
 
 const name = (path = 'app', tag = '1') => `${registry.host}/${path}:${tag}`;
-const pull = (image = name(), policy: PullPolicy = 'Always', credentials: readonly Credentials[] = []) => images.ensure({ image, policy, credentials });
+const pull = (image = name(), policy: PullPolicy = 'Always', credentials: readonly Credentials[] = []) =>
+  images.ensure({ image, policy, credentials });
 
 async function failure(work: Promise<unknown>): Promise<ImageError> {
-  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
-  if (!(error instanceof ImageError)) throw new Error(`an ImageError was expected, not ${String(error)}`, { cause: error });
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof ImageError))
+    throw new Error(`an ImageError was expected, not ${String(error)}`, { cause: error });
   return error;
 }
 
-const app = () => imageOf([[folder('bin'), file('bin/app', 'one', { mode: 0o755 })], [file('bin/app', 'two'), symlink('app', 'bin/app')]], { config: { Cmd: ['/app'], Env: ['A=1'] } });
+const app = () =>
+  imageOf(
+    [
+      [folder('bin'), file('bin/app', 'one', { mode: 0o755 })],
+      [file('bin/app', 'two'), symlink('app', 'bin/app')],
+    ],
+    { config: { Cmd: ['/app'], Env: ['A=1'] } },
+  );
 const bigLayer = (bytes = 600_000) => tarOf([file('big', randomFillSync(Buffer.alloc(bytes)))]);
 const noise = (bytes?: number): TestImage => imageOf([bigLayer(bytes)]);
 
 const rootOf = async (image = name()) => (await images.mountable(image, 'test')).lowerDirs[0]!;
 async function left() {
   await store.close();
-  return { partial: fs.readdirSync(join(directory, 'images/partial')), tmp: fs.readdirSync(join(directory, 'images/tmp')) };
+  return {
+    partial: fs.readdirSync(join(directory, 'images/partial')),
+    tmp: fs.readdirSync(join(directory, 'images/tmp')),
+  };
 }
 
 describe('ensure()', () => {
@@ -68,7 +83,14 @@ describe('ensure()', () => {
     const told: PullProgress[] = [];
     const { image: status, wasPulled } = await images.ensure({ image: name(), onProgress: (one) => told.push(one) });
     expect(wasPulled).toBe(true);
-    expect(status).toMatchObject({ id: image.id, repoTags: [name()], repoDigests: [`${registry.host}/app@${image.manifestDigest}`], isPinned: false, architecture: 'amd64', config: { cmd: ['/app'], env: ['A=1'] } });
+    expect(status).toMatchObject({
+      id: image.id,
+      repoTags: [name()],
+      repoDigests: [`${registry.host}/app@${image.manifestDigest}`],
+      isPinned: false,
+      architecture: 'amd64',
+      config: { cmd: ['/app'], env: ['A=1'] },
+    });
     expect(told.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['resolved', 'downloading', 'unpacking']));
     const root = await rootOf();
     expect(fs.readFileSync(join(root, 'bin/app'), 'utf8')).toBe('two');
@@ -77,11 +99,17 @@ describe('ensure()', () => {
 
   test('policies: what is there is not asked for, but by Always, and then only its digest', async () => {
     const never = await failure(pull(name(), 'Never'));
-    expect([never.reason, never.message]).toEqual(['ErrImageNeverPull', `Container image "${name()}" is not present with pull policy of Never`]);
+    expect([never.reason, never.message]).toEqual([
+      'ErrImageNeverPull',
+      `Container image "${name()}" is not present with pull policy of Never`,
+    ]);
     registry.push('app', '1', app());
     await pull(name(), 'IfNotPresent');
     const before = registry.seen.length;
-    expect([(await pull(name(), 'IfNotPresent')).wasPulled, (await pull(name(), 'Never')).wasPulled]).toEqual([false, false]);
+    expect([(await pull(name(), 'IfNotPresent')).wasPulled, (await pull(name(), 'Never')).wasPulled]).toEqual([
+      false,
+      false,
+    ]);
     expect(registry.seen.length).toBe(before);
     expect((await pull(name(), 'Always')).wasPulled).toBe(false);
     expect(registry.seen.slice(before).map(({ method }) => method)).toEqual(['HEAD']);
@@ -95,15 +123,26 @@ describe('ensure()', () => {
     const [amd, arm] = [app(), imageOf([[file('x', 'arm')]], { architecture: 'arm64' })];
     registry.push('app', 'amd', amd);
     registry.push('app', 'arm', arm);
-    const index = indexOf([[{ os: 'linux', architecture: 'arm64', variant: 'v8' }, arm], [{ os: 'linux', architecture: 'amd64' }, amd]]);
+    const index = indexOf([
+      [{ os: 'linux', architecture: 'arm64', variant: 'v8' }, arm],
+      [{ os: 'linux', architecture: 'amd64' }, amd],
+    ]);
     const digest = registry.pushManifest('app', '1', index);
-    expect((await pull(`${registry.host}/app@${digest}`)).image).toMatchObject({ id: amd.id, repoTags: [], repoDigests: [`${registry.host}/app@${digest}`] });
+    expect((await pull(`${registry.host}/app@${digest}`)).image).toMatchObject({
+      id: amd.id,
+      repoTags: [],
+      repoDigests: [`${registry.host}/app@${digest}`],
+    });
     expect((await pull()).image.repoDigests).toEqual([`${registry.host}/app@${digest}`]);
     expect(registry.count('arm')).toBe(0);
     const wrong = await failure(pull(name('app', 'arm')));
-    expect(wrong.message).toBe(`failed to pull image "${name('app', 'arm')}": no match for platform linux/amd64: the image is for linux/arm64`);
+    expect(wrong.message).toBe(
+      `failed to pull image "${name('app', 'arm')}": no match for platform linux/amd64: the image is for linux/arm64`,
+    );
     registry.pushManifest('app', '2', indexOf([[{ os: 'linux', architecture: 's390x' }, arm]]));
-    expect((await failure(pull(name('app', '2')))).message).toMatch(/no match for platform linux\/amd64: the image is for linux\/s390x$/);
+    expect((await failure(pull(name('app', '2')))).message).toMatch(
+      /no match for platform linux\/amd64: the image is for linux\/s390x$/,
+    );
   });
 
   test('layers that are not packed, or packed with zstd, whatever their type says', async ({ skip }) => {
@@ -112,10 +151,20 @@ describe('ensure()', () => {
     expect(fs.readFileSync(join(await rootOf(name('plain')), 'x'), 'utf8')).toBe('plain');
     const hasZstd = spawnSync('zstd', ['--version']).status === 0;
     if (!hasZstd && process.env['CI'] === undefined) return skip('zstd is not installed');
-    registry.push('zstd', '1', imageOf([[file('x', 'zstd')]], { pack: (tar) => spawnSync('zstd', ['-c', '-q'], { input: tar }).stdout }));
+    registry.push(
+      'zstd',
+      '1',
+      imageOf([[file('x', 'zstd')]], { pack: (tar) => spawnSync('zstd', ['-c', '-q'], { input: tar }).stdout }),
+    );
     await pull(name('zstd'));
     expect(fs.readFileSync(join(await rootOf(name('zstd')), 'x'), 'utf8')).toBe('zstd');
-    registry.push('zstd', '2', imageOf([[file('x', 'y'.repeat(10_000))]], { pack: (tar) => spawnSync('zstd', ['-c', '-q'], { input: tar }).stdout.subarray(0, -9) }));
+    registry.push(
+      'zstd',
+      '2',
+      imageOf([[file('x', 'y'.repeat(10_000))]], {
+        pack: (tar) => spawnSync('zstd', ['-c', '-q'], { input: tar }).stdout.subarray(0, -9),
+      }),
+    );
     expect((await failure(pull(name('zstd', '2')))).message).toMatch(/layer [0-9a-f]{12} cannot be unpacked/);
   });
 
@@ -128,7 +177,9 @@ describe('ensure()', () => {
     const [first, second] = [new AbortController(), new AbortController()];
     const waiting = [first, second].map(({ signal }) => images.ensure({ image: name('app', '2'), signal }));
     for (const one of waiting) one.catch(() => undefined);
-    await expect.poll(() => registry.seen.some(({ path }) => path.includes('/manifests/2')), { timeout: 5_000 }).toBe(true);
+    await expect
+      .poll(() => registry.seen.some(({ path }) => path.includes('/manifests/2')), { timeout: 5_000 })
+      .toBe(true);
     first.abort();
     await expect(waiting[0]).rejects.toThrow(AbortedError);
     second.abort();
@@ -147,16 +198,30 @@ describe('ensure()', () => {
 });
 
 describe('credentials', () => {
-  const secret = (more: Partial<Credentials> = {}): Credentials => ({ registry: registry.host, username: 'user', password: 'secret', ...more });
+  const secret = (more: Partial<Credentials> = {}): Credentials => ({
+    registry: registry.host,
+    username: 'user',
+    password: 'secret',
+    ...more,
+  });
 
   test.each(['basic', 'bearer'] as const)('%s: those that fit are tried one after the other', async (scheme) => {
     registry.scheme = scheme;
     registry.credentials = 'user:secret';
     registry.push('team/app', '1', app());
     const none = await failure(pull(name('team/app')));
-    expect([none.reason, none.message]).toEqual(['ErrImagePull', expect.stringMatching(/pull access denied by .* \(401\): the repository does not exist, or needs an image pull secret that fits: authentication required$/)]);
-    expect((await failure(pull(name('team/app'), 'Always', [secret({ password: 'wrong' })]))).reason).toBe('ErrImagePull');
-    expect((await failure(pull(name('team/app'), 'Always', [secret({ registry: 'elsewhere' })]))).reason).toBe('ErrImagePull');
+    expect([none.reason, none.message]).toEqual([
+      'ErrImagePull',
+      expect.stringMatching(
+        /pull access denied by .* \(401\): the repository does not exist, or needs an image pull secret that fits: authentication required$/,
+      ),
+    ]);
+    expect((await failure(pull(name('team/app'), 'Always', [secret({ password: 'wrong' })]))).reason).toBe(
+      'ErrImagePull',
+    );
+    expect((await failure(pull(name('team/app'), 'Always', [secret({ registry: 'elsewhere' })]))).reason).toBe(
+      'ErrImagePull',
+    );
     await pull(name('team/app'), 'Always', [secret({ password: 'wrong' }), secret()]);
   });
 
@@ -180,7 +245,10 @@ describe('credentials', () => {
   test('a pull with one secret is not shared with another', async () => {
     registry.credentials = 'user:secret';
     registry.push('app', '1', app());
-    const [first, second] = await Promise.allSettled([pull(name(), 'Always', [secret()]), pull(name(), 'Always', [secret({ password: 'wrong' })])]);
+    const [first, second] = await Promise.allSettled([
+      pull(name(), 'Always', [secret()]),
+      pull(name(), 'Always', [secret({ password: 'wrong' })]),
+    ]);
     expect([first.status, second.status]).toEqual(['fulfilled', 'rejected']);
   });
 
@@ -230,7 +298,10 @@ describe('a bad line', () => {
     registry.misbehave({ path: image.layers[0]!, times: 1, cutAfter: 200_000 });
     registry.misbehave({ path: image.layers[0]!, times: 9, status: 503 });
     const error = await failure(pull());
-    expect([error.reason, error.message]).toEqual(['RegistryUnavailable', `failed to pull image "${name()}": ${registry.host} answers 503: made to fail`]);
+    expect([error.reason, error.message]).toEqual([
+      'RegistryUnavailable',
+      `failed to pull image "${name()}": ${registry.host} answers 503: made to fail`,
+    ]);
     registry.misbehaviours.length = 0;
     images = await openImages();
     await pull();
@@ -247,7 +318,10 @@ describe('a bad line', () => {
     expect((await failure(pull(name('app', '2')))).reason).toBe('RegistryUnavailable');
     expect(registry.seen.filter(({ path }) => path.includes('/manifests/2')).length).toBe(retry.attempts);
     const missing = await failure(pull(name('app', '3')));
-    expect([missing.reason, missing.message]).toEqual(['ErrImagePull', `failed to pull image "${name('app', '3')}": not found on ${registry.host}: manifest unknown`]);
+    expect([missing.reason, missing.message]).toEqual([
+      'ErrImagePull',
+      `failed to pull image "${name('app', '3')}": not found on ${registry.host}: manifest unknown`,
+    ]);
     expect(registry.seen.filter(({ path }) => path.includes('/manifests/3')).length).toBe(1);
   });
 
@@ -256,14 +330,20 @@ describe('a bad line', () => {
     registry.push('app', '1', noise());
     registry.misbehave({ path: '/blobs/', times: 99, stallAfter: 0 });
     const error = await failure(pull());
-    expect([error.reason, error.message]).toEqual(['RegistryUnavailable', expect.stringMatching(/has said nothing for 200 ms/)]);
+    expect([error.reason, error.message]).toEqual([
+      'RegistryUnavailable',
+      expect.stringMatching(/has said nothing for 200 ms/),
+    ]);
   });
 
   test('nobody there', async () => {
     const { host } = registry;
     await registry.stop();
     const error = await failure(pull(`${host}/app:1`));
-    expect([error.reason, error.message]).toEqual(['RegistryUnavailable', expect.stringMatching(/no answer from .*ECONNREFUSED/)]);
+    expect([error.reason, error.message]).toEqual([
+      'RegistryUnavailable',
+      expect.stringMatching(/no answer from .*ECONNREFUSED/),
+    ]);
     registry = await TestRegistry.start();
   });
 });
@@ -278,7 +358,10 @@ describe('a bad server', () => {
     wrong[20]! ^= 1;
     registry.setBlob(layer, wrong);
     const error = await failure(pull());
-    expect([error.reason, error.message]).toEqual(['ErrImagePull', `failed to pull image "${name()}": ${layer} was announced, ${digestOf(wrong)} is what came`]);
+    expect([error.reason, error.message]).toEqual([
+      'ErrImagePull',
+      `failed to pull image "${name()}": ${layer} was announced, ${digestOf(wrong)} is what came`,
+    ]);
     expect(registry.count(layer)).toBe(2);
     expect(await images.status(name())).toBeUndefined();
     registry.setBlob(layer, Buffer.concat([right, Buffer.alloc(9)]));
@@ -288,14 +371,42 @@ describe('a bad server', () => {
   });
 
   test.each<[string, () => TestImage, RegExp]>([
-    ['a layer that unpacks to something else than the config says', () => imageOf([[file('x', 'x')]], { diffIds: [digestOf('other')] }), /layer [0-9a-f]{12} unpacks to sha256:[0-9a-f]{64}, not to sha256:[0-9a-f]{64} as the config says/],
-    ['a layer that climbs out', () => imageOf([[file('../../evil', 'x')]]), /cannot be unpacked: \.\.\/\.\.\/evil climbs out of the root/],
-    ['a layer that climbs out over a link', () => imageOf([[symlink('up', '../..')], [file('up/evil', 'x')]]), /up\/evil climbs out of the root over a link/],
+    [
+      'a layer that unpacks to something else than the config says',
+      () => imageOf([[file('x', 'x')]], { diffIds: [digestOf('other')] }),
+      /layer [0-9a-f]{12} unpacks to sha256:[0-9a-f]{64}, not to sha256:[0-9a-f]{64} as the config says/,
+    ],
+    [
+      'a layer that climbs out',
+      () => imageOf([[file('../../evil', 'x')]]),
+      /cannot be unpacked: \.\.\/\.\.\/evil climbs out of the root/,
+    ],
+    [
+      'a layer that climbs out over a link',
+      () => imageOf([[symlink('up', '../..')], [file('up/evil', 'x')]]),
+      /up\/evil climbs out of the root over a link/,
+    ],
     ['a layer that is no tar', () => imageOf([Buffer.from('no tar at all'.repeat(100))]), /this is no tar/],
-    ['a layer that is cut', () => imageOf([tarOf([file('x', 'y'.repeat(5_000))]).subarray(0, 2_000)]), /x: the archive is cut off here/],
-    ['a layer whose packing is damaged', () => imageOf([[file('x', 'y'.repeat(5_000))]], { pack: (tar) => gzipSync(tar).subarray(0, -12) }), /cannot be unpacked: unexpected end of file/],
-    ['a config with fewer layers', () => imageOf([[file('x', 'x')]], { diffIds: [] }), /its config names 0 layers, its manifest 1/],
-    ['a config that is none', () => imageOf([[file('x', 'x')]], { config: { Cmd: 7 } }), /its config cannot be read: config\.Cmd is no list/],
+    [
+      'a layer that is cut',
+      () => imageOf([tarOf([file('x', 'y'.repeat(5_000))]).subarray(0, 2_000)]),
+      /x: the archive is cut off here/,
+    ],
+    [
+      'a layer whose packing is damaged',
+      () => imageOf([[file('x', 'y'.repeat(5_000))]], { pack: (tar) => gzipSync(tar).subarray(0, -12) }),
+      /cannot be unpacked: unexpected end of file/,
+    ],
+    [
+      'a config with fewer layers',
+      () => imageOf([[file('x', 'x')]], { diffIds: [] }),
+      /its config names 0 layers, its manifest 1/,
+    ],
+    [
+      'a config that is none',
+      () => imageOf([[file('x', 'x')]], { config: { Cmd: 7 } }),
+      /its config cannot be read: config\.Cmd is no list/,
+    ],
   ])('%s is refused, and nothing is left', async (_, make, expected) => {
     registry.push('app', '1', make());
     const error = await failure(pull());
@@ -309,10 +420,28 @@ describe('a bad server', () => {
   });
 
   test.each<[string, Buffer, RegExp]>([
-    ['schema 1', Buffer.from('{"schemaVersion":1,"mediaType":"application/vnd.docker.distribution.manifest.v1+json"}'), /is of schema 1/],
-    ['a chart', Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.cncf.helm.x+json', config: {}, layers: [] })), /which is no image/],
-    ['a manifest past its limit', Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.manifest, x: 'x'.repeat(5_000_000) })), /more than 4194304 bytes/],
-    ['an index of itself', Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: [] })), /the image is for none/],
+    [
+      'schema 1',
+      Buffer.from('{"schemaVersion":1,"mediaType":"application/vnd.docker.distribution.manifest.v1+json"}'),
+      /is of schema 1/,
+    ],
+    [
+      'a chart',
+      Buffer.from(
+        JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.cncf.helm.x+json', config: {}, layers: [] }),
+      ),
+      /which is no image/,
+    ],
+    [
+      'a manifest past its limit',
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.manifest, x: 'x'.repeat(5_000_000) })),
+      /more than 4194304 bytes/,
+    ],
+    [
+      'an index of itself',
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: [] })),
+      /the image is for none/,
+    ],
   ])('%s is refused', async (_, manifest, expected) => {
     registry.pushManifest('app', '1', manifest);
     expect((await failure(pull())).message).toMatch(expected);
@@ -321,7 +450,9 @@ describe('a bad server', () => {
   test('a manifest of another digest than was asked for', async () => {
     const digest = digestOf('x');
     registry.misbehave({ path: '/manifests/', times: 9, body: app().manifest });
-    expect((await failure(pull(`${registry.host}/app@${digest}`))).message).toMatch(/sent a manifest of digest sha256:[0-9a-f]{64} for sha256:/);
+    expect((await failure(pull(`${registry.host}/app@${digest}`))).message).toMatch(
+      /sent a manifest of digest sha256:[0-9a-f]{64} for sha256:/,
+    );
   });
 
   test('redirects without end, and to where plain http may not be', async () => {
@@ -338,19 +469,31 @@ describe('a bad server', () => {
 
   test('a name that is none', async () => {
     const error = await failure(pull('Not/A/Name:'));
-    expect([error.reason, error.message]).toEqual(['InvalidImageName', expect.stringMatching(/^Failed to apply default image tag "Not\/A\/Name:": couldn't parse image name "Not\/A\/Name:": invalid reference format/)]);
+    expect([error.reason, error.message]).toEqual([
+      'InvalidImageName',
+      expect.stringMatching(
+        /^Failed to apply default image tag "Not\/A\/Name:": couldn't parse image name "Not\/A\/Name:": invalid reference format/,
+      ),
+    ]);
   });
 });
 
 test('mirrors are asked first, without credentials; who has it not is passed over', async () => {
   const mirror = await TestRegistry.start();
   try {
-    images = await openImages([{ host: registry.host, mirrors: [`http://${mirror.host}`], plainHttp: true, caFile: '' }]);
+    images = await openImages([
+      { host: registry.host, mirrors: [`http://${mirror.host}`], plainHttp: true, caFile: '' },
+    ]);
     const image = app();
     mirror.push('app', '1', image);
     await pull(name(), 'Always', [{ registry: registry.host, username: 'user', password: 'secret' }]);
     expect(registry.seen).toEqual([]);
-    expect(mirror.seen.every(({ path, authorization }) => path.includes(`ns=${encodeURIComponent(registry.host)}`) && authorization === undefined)).toBe(true);
+    expect(
+      mirror.seen.every(
+        ({ path, authorization }) =>
+          path.includes(`ns=${encodeURIComponent(registry.host)}`) && authorization === undefined,
+      ),
+    ).toBe(true);
     // A mirror that asks for them does not get them.
     mirror.scheme = 'basic';
     mirror.credentials = 'user:secret';
@@ -366,7 +509,10 @@ test('mirrors are asked first, without credentials; who has it not is passed ove
     mirror.setBlob(split.layers[0]!, Buffer.from('damaged'));
     await pull(name('app', '3'));
     // Once from where the mirror's ended; that is wrong from its first byte, and so once more.
-    expect(registry.seen.filter(({ path }) => path.includes(split.layers[0]!)).map(({ range }) => range)).toEqual(['bytes=7-', undefined]);
+    expect(registry.seen.filter(({ path }) => path.includes(split.layers[0]!)).map(({ range }) => range)).toEqual([
+      'bytes=7-',
+      undefined,
+    ]);
   } finally {
     await mirror.stop();
   }
@@ -378,7 +524,10 @@ test('a full disk is told as such, and gives back what has come', async () => {
   registry.push('app', '1', image);
   fs.symlinkSync('/dev/full', join(directory, 'images/partial', image.layers[0]!.slice(7)));
   const error = await failure(pull());
-  expect([error.reason, error.message]).toEqual(['ErrImagePull', expect.stringMatching(/ENOSPC: no space left on device/)]);
+  expect([error.reason, error.message]).toEqual([
+    'ErrImagePull',
+    expect.stringMatching(/ENOSPC: no space left on device/),
+  ]);
   expect(await left()).toEqual({ partial: [], tmp: [] });
   expect((await pull()).wasPulled).toBe(true);
 });

@@ -17,7 +17,11 @@ let images: LocalImages;
 beforeEach(async () => {
   directory = fs.mkdtempSync(join(tmpdir(), 'podium-real-registry-'));
   const store = await ImageStore.open({ directory: join(directory, 'images'), clock: systemClock });
-  images = new LocalImages({ store, clock: systemClock, platform: { os: 'linux', architecture: 'amd64', variant: '' } });
+  images = new LocalImages({
+    store,
+    clock: systemClock,
+    platform: { os: 'linux', architecture: 'amd64', variant: '' },
+  });
 });
 afterEach(async () => {
   await images.close();
@@ -44,30 +48,60 @@ async function start(program: string, { hasPassword }: { readonly hasPassword: b
     `version: 0.1\nlog: { level: error }\nstorage: { filesystem: { rootdirectory: ${join(directory, 'registry')} } }\nhttp: { addr: '${host}' }\n${auth}`,
   );
   server = spawn(program, ['serve', join(directory, 'config.yml')], { stdio: 'ignore' });
-  await expect.poll(() => fetch(`http://${host}/v2/`).then(({ status }) => status, () => 0), { timeout: 10_000 }).toBe(hasPassword ? 401 : 200);
+  await expect
+    .poll(
+      () =>
+        fetch(`http://${host}/v2/`).then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      { timeout: 10_000 },
+    )
+    .toBe(hasPassword ? 401 : 200);
   return host;
 }
 
 /** As `docker push` does it. */
-async function push(repository: string, tag: string, { image, index }: { readonly image: TestImage; readonly index?: Buffer }): Promise<void> {
+async function push(
+  repository: string,
+  tag: string,
+  { image, index }: { readonly image: TestImage; readonly index?: Buffer },
+): Promise<void> {
   const headers = { authorization: USER };
   for (const [digest, body] of image.blobs) {
     if (digest === image.manifestDigest) continue;
     const begun = await fetch(`http://${repository.replace('/', '/v2/')}/blobs/uploads/`, { method: 'POST', headers });
     const location = new URL(begun.headers.get('location') ?? '');
     location.searchParams.set('digest', digest);
-    const put = await fetch(location, { method: 'PUT', headers: { ...headers, 'content-type': 'application/octet-stream' }, body: new Uint8Array(body) });
+    const put = await fetch(location, {
+      method: 'PUT',
+      headers: { ...headers, 'content-type': 'application/octet-stream' },
+      body: new Uint8Array(body),
+    });
     expect(put.status).toBe(201);
   }
-  const manifests: Array<readonly [string, Buffer]> = index === undefined ? [[tag, image.manifest]] : [[image.manifestDigest, image.manifest], [tag, index]];
+  const manifests: Array<readonly [string, Buffer]> =
+    index === undefined
+      ? [[tag, image.manifest]]
+      : [
+          [image.manifestDigest, image.manifest],
+          [tag, index],
+        ];
   for (const [name, bytes] of manifests) {
     const { mediaType } = JSON.parse(bytes.toString()) as { mediaType: string };
-    const put = await fetch(`http://${repository.replace('/', '/v2/')}/manifests/${name}`, { method: 'PUT', headers: { ...headers, 'content-type': mediaType }, body: new Uint8Array(bytes) });
+    const put = await fetch(`http://${repository.replace('/', '/v2/')}/manifests/${name}`, {
+      method: 'PUT',
+      headers: { ...headers, 'content-type': mediaType },
+      body: new Uint8Array(bytes),
+    });
     expect([put.status, await put.text()]).toEqual([201, '']);
   }
 }
 
-const app = () => imageOf([[folder('bin'), file('bin/app', 'x'.repeat(100_000), { mode: 0o755 })], [file('etc', '1')]], { config: { Cmd: ['/bin/app'] } });
+const app = () =>
+  imageOf([[folder('bin'), file('bin/app', 'x'.repeat(100_000), { mode: 0o755 })], [file('etc', '1')]], {
+    config: { Cmd: ['/bin/app'] },
+  });
 
 test('an image and an index are pulled, found unchanged, and pulled by digest', async ({ skip }) => {
   const host = await start(requireTool('docker-registry', skip), { hasPassword: false });
@@ -82,13 +116,20 @@ test('an image and an index are pulled, found unchanged, and pulled by digest', 
   expect(await pull(`@${image.manifestDigest}`)).toMatchObject({ image: { id: image.id } });
   const { lowerDirs } = await images.mountable(`${host}/app:plain`, 'test');
   expect(fs.readdirSync(lowerDirs[0]!).sort()).toEqual(['bin', 'etc']);
-  await expect(pull(':none')).rejects.toMatchObject({ reason: 'ErrImagePull', message: expect.stringMatching(/not found on .*: manifest unknown$/) });
+  await expect(pull(':none')).rejects.toMatchObject({
+    reason: 'ErrImagePull',
+    message: expect.stringMatching(/not found on .*: manifest unknown$/),
+  });
 });
 
 test('a password is asked for, and a secret that fits opens', async ({ skip }) => {
   const host = await start(requireTool('docker-registry', skip), { hasPassword: true });
   await push(`${host}/app`, '1', { image: app() });
-  const pull = (password?: string) => images.ensure({ image: `${host}/app:1`, credentials: password === undefined ? [] : [{ registry: host, username: 'user', password }] });
+  const pull = (password?: string) =>
+    images.ensure({
+      image: `${host}/app:1`,
+      credentials: password === undefined ? [] : [{ registry: host, username: 'user', password }],
+    });
   await expect(pull()).rejects.toThrow(/pull access denied by .* \(401\).*authentication required$/);
   await expect(pull('wrong')).rejects.toThrow(/pull access denied/);
   expect(await pull('secret')).toMatchObject({ wasPulled: true });

@@ -95,28 +95,46 @@ export class TestRegistry {
     const url = new URL(request.url ?? '/', `http://${this.host}`);
     response.on('close', () => {
       const { authorization, range } = request.headers;
-      this.seen.push({ method: request.method ?? '', path: url.pathname + url.search, authorization, range, status: response.statusCode });
+      this.seen.push({
+        method: request.method ?? '',
+        path: url.pathname + url.search,
+        authorization,
+        range,
+        status: response.statusCode,
+      });
     });
     if (url.pathname === '/token') return this.#token(request, response, url);
     const odd = this.misbehaviours.find(({ path, times }) => times > 0 && url.pathname.includes(path));
     if (odd !== undefined) odd.times--;
-    if (odd?.status !== undefined) return void response.writeHead(odd.status, odd.headers).end(odd.body ?? '{"errors":[{"message":"made to fail"}]}');
+    if (odd?.status !== undefined)
+      return void response
+        .writeHead(odd.status, odd.headers)
+        .end(odd.body ?? '{"errors":[{"message":"made to fail"}]}');
     const repository = /^\/v2\/(.+)\/(?:manifests|blobs)\//.exec(url.pathname)?.[1] ?? '';
-    if (!url.pathname.startsWith('/storage/') && !this.#isAllowed(request, repository)) return this.#challenge(response, repository);
+    if (!url.pathname.startsWith('/storage/') && !this.#isAllowed(request, repository))
+      return this.#challenge(response, repository);
     const key = url.pathname.replace(/^\/v2\//, '');
     const digest = /(?:blobs|storage)\/(sha256:[0-9a-f]{64})$/.exec(key)?.[1];
     if (digest !== undefined && this.storage !== undefined && !url.pathname.startsWith('/storage/')) {
       return void response.writeHead(307, { location: `${this.storage}/storage/${digest}` }).end();
     }
     const bytes = odd?.body ?? (digest === undefined ? this.#manifests.get(key) : this.#blobs.get(digest));
-    if (bytes === undefined) return void response.writeHead(404).end('{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}');
+    if (bytes === undefined)
+      return void response.writeHead(404).end('{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}');
     this.#send(request, response, bytes, { isManifest: digest === undefined, odd });
   }
 
-  #send(request: IncomingMessage, response: ServerResponse, bytes: Buffer, { isManifest, odd }: { isManifest: boolean; odd: Misbehaviour | undefined }): void {
+  #send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    bytes: Buffer,
+    { isManifest, odd }: { isManifest: boolean; odd: Misbehaviour | undefined },
+  ): void {
     const from = odd?.ignoresRange === true ? 0 : Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
     const body = bytes.subarray(from);
-    const type = isManifest ? { 'content-type': String(JSON.parse(bytes.toString()).mediaType), 'docker-content-digest': digestOf(bytes) } : {};
+    const type = isManifest
+      ? { 'content-type': String(JSON.parse(bytes.toString()).mediaType), 'docker-content-digest': digestOf(bytes) }
+      : {};
     response.writeHead(from > 0 ? 206 : 200, {
       ...type,
       'content-length': body.length,
@@ -124,7 +142,8 @@ export class TestRegistry {
       ...odd?.headers,
     });
     if (request.method === 'HEAD') return void response.end();
-    if (odd?.cutAfter !== undefined) return void response.write(body.subarray(0, odd.cutAfter), () => response.destroy());
+    if (odd?.cutAfter !== undefined)
+      return void response.write(body.subarray(0, odd.cutAfter), () => response.destroy());
     if (odd?.stallAfter !== undefined) return void response.write(body.subarray(0, odd.stallAfter));
     response.end(body);
   }
@@ -140,7 +159,9 @@ export class TestRegistry {
 
   #challenge(response: ServerResponse, repository: string): void {
     const bearer = `Bearer realm="http://${this.host}/token",service="test",scope="repository:${repository}:pull"`;
-    response.writeHead(401, { 'www-authenticate': this.scheme === 'basic' ? 'Basic realm="test"' : bearer }).end('{"errors":[{"message":"authentication required"}]}');
+    response
+      .writeHead(401, { 'www-authenticate': this.scheme === 'basic' ? 'Basic realm="test"' : bearer })
+      .end('{"errors":[{"message":"authentication required"}]}');
   }
 
   #token(request: IncomingMessage, response: ServerResponse, url: URL): void {
@@ -148,6 +169,8 @@ export class TestRegistry {
     const wanted = `Basic ${Buffer.from(this.credentials ?? '').toString('base64')}`;
     const isPublic = request.headers.authorization === undefined && this.publicRepositories.has(repository);
     if (request.headers.authorization !== wanted && !isPublic) return void response.writeHead(401).end('{}');
-    response.end(JSON.stringify({ token: `${Buffer.from(repository).toString('hex')}.${++this.#tokens}`, expires_in: 60 }));
+    response.end(
+      JSON.stringify({ token: `${Buffer.from(repository).toString('hex')}.${++this.#tokens}`, expires_in: 60 }),
+    );
   }
 }

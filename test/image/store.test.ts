@@ -44,12 +44,23 @@ function layoutOf(image: TestImage, name: string): string {
   const folderPath = fs.mkdtempSync(join(directory, 'layout-'));
   fs.mkdirSync(join(folderPath, 'blobs/sha256'), { recursive: true });
   for (const [digest, bytes] of image.blobs) fs.writeFileSync(join(folderPath, 'blobs/sha256', digest.slice(7)), bytes);
-  const descriptor = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: image.manifestDigest, size: image.manifest.length };
-  fs.writeFileSync(join(folderPath, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [{ ...descriptor, annotations: { 'io.containerd.image.name': name } }] }));
+  const descriptor = {
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    digest: image.manifestDigest,
+    size: image.manifest.length,
+  };
+  fs.writeFileSync(
+    join(folderPath, 'index.json'),
+    JSON.stringify({
+      schemaVersion: 2,
+      manifests: [{ ...descriptor, annotations: { 'io.containerd.image.name': name } }],
+    }),
+  );
   return folderPath;
 }
 
-const load = (store: ImageStore, image: TestImage, name: string) => loadArchive({ store, platform, path: layoutOf(image, name) });
+const load = (store: ImageStore, image: TestImage, name: string) =>
+  loadArchive({ store, platform, path: layoutOf(image, name) });
 const list = (name: string) => fs.readdirSync(join(directory, 'images', name)).sort();
 const simple = (text: string) => imageOf([[folder('d'), file('d/f', text)]]);
 
@@ -70,13 +81,18 @@ describe('mountable()', () => {
     expect(await images.remove('a:1')).toMatchObject({ untagged: ['docker.io/library/a:1'] });
     expect(await images.status('a:1')).toBeUndefined();
     await store.close();
-    expect(['blobs/sha256', 'snapshots', 'references', 'consumers', 'used', 'tmp', 'partial'].flatMap(list)).toEqual([]);
+    expect(['blobs/sha256', 'snapshots', 'references', 'consumers', 'used', 'tmp', 'partial'].flatMap(list)).toEqual(
+      [],
+    );
   });
 
   test('the built-in image has no layers and is always there', async () => {
     const { images } = await open();
     expect(await images.mountable('podium.dev/host', 'c')).toMatchObject({ lowerDirs: [], hasHostPrograms: true });
-    expect(await images.ensure({ image: 'podium.dev/host:latest', policy: 'Always' })).toMatchObject({ wasPulled: false, image: { id: 'podium.dev/host' } });
+    expect(await images.ensure({ image: 'podium.dev/host:latest', policy: 'Always' })).toMatchObject({
+      wasPulled: false,
+      image: { id: 'podium.dev/host' },
+    });
     await expect(images.remove('podium.dev/host')).rejects.toThrow('built in');
     expect((await images.list()).map(({ id }) => id)).toEqual(['podium.dev/host']);
     const other = await images.ensure({ image: 'podium.dev/host:2', policy: 'Never' }).catch((error: unknown) => error);
@@ -112,7 +128,8 @@ describe('mountable()', () => {
   test('keepOnly() releases what is not adopted, of one agent', async () => {
     const { store, images } = await open();
     await load(store, simple('x'), 'a:1');
-    for (const consumer of ['node-1/a', 'node-1/b', 'node-10/a', 'node-2/../x']) await images.mountable('a:1', consumer);
+    for (const consumer of ['node-1/a', 'node-1/b', 'node-10/a', 'node-2/../x'])
+      await images.mountable('a:1', consumer);
     await images.keepOnly('node-1/', ['node-1/b']);
     expect((await images.status('a:1'))?.consumers).toEqual(['node-1/b', 'node-10/a', 'node-2/../x']);
   });
@@ -166,12 +183,21 @@ describe('mountable()', () => {
 });
 
 describe('snapshots', () => {
-  const inode = (chain: string, path: string) => fs.statSync(join(directory, 'images/snapshots', chain.slice(7), 'root', path)).ino;
+  const inode = (chain: string, path: string) =>
+    fs.statSync(join(directory, 'images/snapshots', chain.slice(7), 'root', path)).ino;
 
   test('what images have in common is there once, and neither sees what the other changed', async () => {
     const { store, images } = await open();
-    const base: TestEntry[] = [folder('lib', { mode: 0o755, mtime: 5_000 }), file('lib/big', 'b'.repeat(10_000)), file('etc', 'base')];
-    const [one, two, three] = [[file('app', 'one'), file('etc', 'one')], [file('app', 'two'), file('lib/.wh.big')], [file('app', 'three')]].map((layer) => imageOf([base, layer])) as [TestImage, TestImage, TestImage];
+    const base: TestEntry[] = [
+      folder('lib', { mode: 0o755, mtime: 5_000 }),
+      file('lib/big', 'b'.repeat(10_000)),
+      file('etc', 'base'),
+    ];
+    const [one, two, three] = [
+      [file('app', 'one'), file('etc', 'one')],
+      [file('app', 'two'), file('lib/.wh.big')],
+      [file('app', 'three')],
+    ].map((layer) => imageOf([base, layer])) as [TestImage, TestImage, TestImage];
     await load(store, one, 'one:1');
     expect(list('snapshots')).toHaveLength(1);
     await load(store, two, 'two:1');
@@ -181,8 +207,14 @@ describe('snapshots', () => {
     // The first, which knew of no other; the layers in common, from the second on; two on top of those.
     expect(list('snapshots')).toHaveLength(4);
     expect(inode(third, 'lib/big')).toBe(inode(common, 'lib/big'));
-    const read = async (name: string, path: string) => fs.readFileSync(join((await images.mountable(name, name)).lowerDirs[0]!, path), 'utf8');
-    expect([await read('one:1', 'etc'), await read('two:1', 'etc'), await read('three:1', 'etc'), await read('three:1', 'app')]).toEqual(['one', 'base', 'base', 'three']);
+    const read = async (name: string, path: string) =>
+      fs.readFileSync(join((await images.mountable(name, name)).lowerDirs[0]!, path), 'utf8');
+    expect([
+      await read('one:1', 'etc'),
+      await read('two:1', 'etc'),
+      await read('three:1', 'etc'),
+      await read('three:1', 'app'),
+    ]).toEqual(['one', 'base', 'base', 'three']);
     await expect(read('two:1', 'lib/big')).rejects.toThrow('ENOENT');
     expect((await read('three:1', 'lib/big')).length).toBe(10_000);
     expect(fs.statSync(join(directory, 'images/snapshots', third.slice(7), 'root/lib')).mtimeMs).toBe(5_000_000);
@@ -206,7 +238,9 @@ describe('collectGarbage()', () => {
   const options = { highPercent: 85, lowPercent: 80, minAgeMs: 1_000 };
 
   /** Pulled: what is loaded by hand is pinned. */
-  async function pulled(names: readonly string[]): Promise<{ store: ImageStore; images: LocalImages; name: (short: string) => string }> {
+  async function pulled(
+    names: readonly string[],
+  ): Promise<{ store: ImageStore; images: LocalImages; name: (short: string) => string }> {
     const registry = await TestRegistry.start();
     const { host } = registry;
     const name = (short: string) => `${host}/${short}:1`;
@@ -221,7 +255,8 @@ describe('collectGarbage()', () => {
     return { store, images, name };
   }
 
-  const left = async (images: LocalImages) => (await images.list()).flatMap(({ repoTags }) => repoTags.map((tag) => /([a-z]+):[^:]*$/.exec(tag)?.[1]));
+  const left = async (images: LocalImages) =>
+    (await images.list()).flatMap(({ repoTags }) => repoTags.map((tag) => /([a-z]+):[^:]*$/.exec(tag)?.[1]));
 
   test('while the disk is too full the longest unused go, until it is low', async () => {
     const { images, name } = await pulled(['a', 'b', 'c', 'd']);
@@ -231,7 +266,12 @@ describe('collectGarbage()', () => {
     usage = { capacityBytes: 100, usedBytes: 85 };
     expect(await images.collectGarbage(options)).toMatchObject({ removed: [], isShort: false });
     // Each image that goes gives back 5.
-    usage = { capacityBytes: 100, get usedBytes() { return 70 + 5 * list('snapshots').length; } } as DiskUsage;
+    usage = {
+      capacityBytes: 100,
+      get usedBytes() {
+        return 70 + 5 * list('snapshots').length;
+      },
+    } as DiskUsage;
     const report = await images.collectGarbage(options);
     expect(report.removed.map(({ repoTags }) => repoTags)).toEqual([[name('a')], [name('d')]]);
     expect(report.freedBytes).toBeGreaterThan(0);
@@ -348,7 +388,11 @@ describe('Locks', () => {
 
   test('sharing goes together, and not with who has it alone', async () => {
     const [one, two] = [locks(), locks()];
-    await one.sharing('x', () => two.sharing('x', () => one.sharing('x', async () => expect(await two.tryExclusively('x', 0, async () => 1)).toBeUndefined())));
+    await one.sharing('x', () =>
+      two.sharing('x', () =>
+        one.sharing('x', async () => expect(await two.tryExclusively('x', 0, async () => 1)).toBeUndefined()),
+      ),
+    );
     expect(await two.tryExclusively('x', 0, async () => 1)).toBe(1);
   });
 

@@ -23,7 +23,14 @@ export function imageRows(images: readonly ImageStatus[], nowMs: number): string
     const names = image.repoTags.length > 0 ? image.repoTags : [`${repositoryOf(image)}:<none>`];
     return names.map((name) => {
       const colon = name.lastIndexOf(':');
-      return [name.slice(0, colon), name.slice(colon + 1), shortId(image.id), size(image), lastUsed(image, nowMs), String(image.consumers.length)];
+      return [
+        name.slice(0, colon),
+        name.slice(colon + 1),
+        shortId(image.id),
+        size(image),
+        lastUsed(image, nowMs),
+        String(image.consumers.length),
+      ];
     });
   });
   return [['REPOSITORY', 'TAG', 'IMAGE ID', 'SIZE', 'LAST USED', 'CONTAINERS'], ...rows];

@@ -19,15 +19,19 @@ export type SecretFormat = 'dockerconfigjson' | 'dockercfg';
 export function parseCredentials(text: string, format: SecretFormat): Decoded<Credentials[]> {
   return decoded(() => {
     const whole = readObject(parseJson(text), 'the secret');
-    const auths = format === 'dockercfg' ? whole : whole['auths'] === undefined ? {} : readObject(whole['auths'], 'auths');
-    return Object.entries(auths).map(([registry, value]) => readCredentials(registry, readObject(value, `auths[${JSON.stringify(registry)}]`)));
+    const auths =
+      format === 'dockercfg' ? whole : whole['auths'] === undefined ? {} : readObject(whole['auths'], 'auths');
+    return Object.entries(auths).map(([registry, value]) =>
+      readCredentials(registry, readObject(value, `auths[${JSON.stringify(registry)}]`)),
+    );
   });
 }
 
 export function readCredentials(registry: string, fields: Fields): Credentials {
   const text = (name: string) => readString(fields[name], `auths[${JSON.stringify(registry)}].${name}`);
   const [identityToken, registryToken] = [text('identitytoken'), text('registrytoken')];
-  const pair = text('auth') === '' ? { username: text('username'), password: text('password') } : readAuth(text('auth'), registry);
+  const pair =
+    text('auth') === '' ? { username: text('username'), password: text('password') } : readAuth(text('auth'), registry);
   return {
     registry: plainRegistry(registry),
     ...pair,
@@ -46,14 +50,20 @@ function readAuth(auth: string, registry: string): { username: string; password:
 
 /** `https://index.docker.io/v1/` is what `docker login` writes for docker.io. */
 function plainRegistry(registry: string): string {
-  const plain = registry.replace(/^https?:\/\//, '').replace(/\/v[12]\/?$/, '').replace(/\/+$/, '');
+  const plain = registry
+    .replace(/^https?:\/\//, '')
+    .replace(/\/v[12]\/?$/, '')
+    .replace(/\/+$/, '');
   return /^(?:index|registry-1)\.docker\.io$/.test(plain) ? 'docker.io' : plain;
 }
 
 /** Those for an image, the most exact first: as kubelet, the one of the longest path, then in the order they were given. */
 export function credentialsFor(reference: ImageReference, all: readonly Credentials[]): Credentials[] {
   const fitting = all.filter((one) => fits(one.registry, reference));
-  return fitting.map((one, at) => ({ one, at })).sort((a, b) => b.one.registry.length - a.one.registry.length || a.at - b.at).map(({ one }) => one);
+  return fitting
+    .map((one, at) => ({ one, at }))
+    .sort((a, b) => b.one.registry.length - a.one.registry.length || a.at - b.at)
+    .map(({ one }) => one);
 }
 
 function fits(registry: string, reference: ImageReference): boolean {

@@ -43,7 +43,9 @@ export function readString(value: unknown, what: string): string {
 }
 
 export function readStrings(value: unknown, what: string): string[] {
-  return readList(value, what).map((item, at) => (typeof item === 'string' ? item : refuse(`${what}[${at}] is no string`)));
+  return readList(value, what).map((item, at) =>
+    typeof item === 'string' ? item : refuse(`${what}[${at}] is no string`),
+  );
 }
 
 export function readList(value: unknown, what: string): readonly unknown[] {
@@ -53,7 +55,9 @@ export function readList(value: unknown, what: string): readonly unknown[] {
 
 export function readStringMap(value: unknown, what: string): Record<string, string> {
   if (value === undefined || value === null) return {};
-  const entries = Object.entries(readObject(value, what)).map(([key, item]) => [key, readString(item, `${what}.${key}`)] as const);
+  const entries = Object.entries(readObject(value, what)).map(
+    ([key, item]) => [key, readString(item, `${what}.${key}`)] as const,
+  );
   // Not by assignment: `__proto__` is a key like any other.
   return Object.fromEntries(entries);
 }

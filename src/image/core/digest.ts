@@ -8,7 +8,9 @@ export function isDigest(text: string): boolean {
 }
 
 export function readDigest(value: unknown, what: string): string {
-  return typeof value === 'string' && isDigest(value) ? value : refuse(`${what} is no sha256 digest: ${JSON.stringify(value) ?? 'absent'}`);
+  return typeof value === 'string' && isDigest(value)
+    ? value
+    : refuse(`${what} is no sha256 digest: ${JSON.stringify(value) ?? 'absent'}`);
 }
 
 /** The 64 digits, as files are named. */

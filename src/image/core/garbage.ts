@@ -22,7 +22,10 @@ export interface GarbageAges {
 }
 
 /** A clock that was set back makes an image look used in the future: it is then as young as can be, and stays. */
-export function planGarbage<T extends Candidate>(images: readonly T[], { nowMs, minAgeMs, maxAgeMs = Infinity }: GarbageAges): GarbagePlan<T> {
+export function planGarbage<T extends Candidate>(
+  images: readonly T[],
+  { nowMs, minAgeMs, maxAgeMs = Infinity }: GarbageAges,
+): GarbagePlan<T> {
   const ageOf = ({ lastUsedMs }: T) => nowMs - lastUsedMs;
   const free = images
     .filter((image) => !image.isPinned && image.consumers.length === 0 && ageOf(image) >= minAgeMs)

@@ -2,7 +2,19 @@
  * The config of an image (OCI image-spec, config.md; Docker's is the same in what counts here): what a container takes from it.
  * It came over the wire: fields of another type than the specification's are refused, unknown ones passed over.
  */
-import { decoded, parseJson, readKeys, readList, readObject, readString, readStringMap, readStrings, refuse, type Decoded, type Fields } from './decoded.ts';
+import {
+  decoded,
+  parseJson,
+  readKeys,
+  readList,
+  readObject,
+  readString,
+  readStringMap,
+  readStrings,
+  refuse,
+  type Decoded,
+  type Fields,
+} from './decoded.ts';
 import { readDigest } from './digest.ts';
 import type { Platform } from './platform.ts';
 
@@ -56,7 +68,8 @@ export function parseImageConfig(text: string): Decoded<ImageConfig> {
 
 function readImageConfig(fields: Fields): ImageConfig {
   const rootfs = fields['rootfs'];
-  if (rootfs === undefined || rootfs === null) refuse('rootfs is absent: it is the config of something else than an image');
+  if (rootfs === undefined || rootfs === null)
+    refuse('rootfs is absent: it is the config of something else than an image');
   const { type, diff_ids: diffIds } = readObject(rootfs, 'rootfs');
   if (type !== 'layers') refuse(`rootfs.type is ${JSON.stringify(type) ?? 'absent'}, not "layers"`);
   return {
@@ -93,7 +106,8 @@ function readRunConfig(value: unknown): ImageRunConfig {
 
 /** The bytes of a config of ours, the same for the same image: no time, no history, empty fields left out. */
 export function formatImageConfig({ platform, created, diffIds, run }: ImageConfig): string {
-  const set = (keys: readonly string[]) => (keys.length === 0 ? undefined : Object.fromEntries(keys.map((key) => [key, {}])));
+  const set = (keys: readonly string[]) =>
+    keys.length === 0 ? undefined : Object.fromEntries(keys.map((key) => [key, {}]));
   const list = (items: readonly string[]) => (items.length === 0 ? undefined : items);
   const labels = Object.keys(run.labels).sort();
   return JSON.stringify({

@@ -33,7 +33,8 @@ export function layerStep(entry: TarEntry): Decoded<LayerStep> {
     case 'directory':
     case 'symlink':
     case 'hard-link':
-      if (parts.length === 0 && entry.type !== 'directory') return refused(`${printable(entry.path)} would take the place of the root`);
+      if (parts.length === 0 && entry.type !== 'directory')
+        return refused(`${printable(entry.path)} would take the place of the root`);
       return { ok: true, value: { kind: 'put', parts, entry } };
     case 'char-device':
     case 'block-device':
@@ -42,7 +43,10 @@ export function layerStep(entry: TarEntry): Decoded<LayerStep> {
     case 'fifo':
       return { ok: true, value: { kind: 'skip', warning: `${printable(entry.path)} is a FIFO, and was left out` } };
     case 'unknown':
-      return { ok: true, value: { kind: 'skip', warning: `${printable(entry.path)} is of an unknown type, and was left out` } };
+      return {
+        ok: true,
+        value: { kind: 'skip', warning: `${printable(entry.path)} is of an unknown type, and was left out` },
+      };
   }
 }
 
@@ -50,7 +54,8 @@ function whiteout(parent: readonly string[], name: string, path: string): Decode
   if (name === OPAQUE) return { ok: true, value: { kind: 'opaque', parts: parent } };
   if (name.startsWith(AUFS)) return { ok: true, value: { kind: 'skip', warning: '' } };
   const hidden = name.slice(WHITEOUT.length);
-  if (hidden === '' || hidden === '.' || hidden === '..') return refused(`${printable(path)} climbs out of its directory`);
+  if (hidden === '' || hidden === '.' || hidden === '..')
+    return refused(`${printable(path)} climbs out of its directory`);
   return { ok: true, value: { kind: 'whiteout', parent, name: hidden } };
 }
 

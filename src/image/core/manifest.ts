@@ -6,7 +6,17 @@
  *
  * They came from a registry or an archive: whoever reads them has compared their digest, and believes nothing else.
  */
-import { decoded, parseJson, readList, readObject, readString, readStringMap, refuse, type Decoded, type Fields } from './decoded.ts';
+import {
+  decoded,
+  parseJson,
+  readList,
+  readObject,
+  readString,
+  readStringMap,
+  refuse,
+  type Decoded,
+  type Fields,
+} from './decoded.ts';
 import { readDigest } from './digest.ts';
 import { readPlatform, type Platform } from './platform.ts';
 
@@ -20,7 +30,12 @@ export interface Descriptor {
 
 export type Manifest =
   | { readonly kind: 'index'; readonly mediaType: string; readonly manifests: readonly Descriptor[] }
-  | { readonly kind: 'image'; readonly mediaType: string; readonly config: Descriptor; readonly layers: readonly Descriptor[] };
+  | {
+      readonly kind: 'image';
+      readonly mediaType: string;
+      readonly config: Descriptor;
+      readonly layers: readonly Descriptor[];
+    };
 
 export type ImageManifest = Extract<Manifest, { kind: 'image' }>;
 
@@ -58,7 +73,11 @@ function readManifest(fields: Fields, mediaType: string): Manifest {
   const type = own === '' ? mediaType.split(';')[0]!.trim() : own;
   if (isIndex(type, fields)) {
     const manifests = limited(readList(fields['manifests'], 'manifests'), MANIFESTS_MAX, 'manifests');
-    return { kind: 'index', mediaType: type || MEDIA.index, manifests: manifests.map((item, at) => readDescriptor(item, `manifests[${at}]`)) };
+    return {
+      kind: 'index',
+      mediaType: type || MEDIA.index,
+      manifests: manifests.map((item, at) => readDescriptor(item, `manifests[${at}]`)),
+    };
   }
   const layers = limited(readList(fields['layers'], 'layers'), LAYERS_MAX, 'layers');
   return {
@@ -74,9 +93,12 @@ function isIndex(type: string, fields: Fields): boolean {
   const hasManifests = fields['manifests'] !== undefined;
   const hasImage = fields['config'] !== undefined || fields['layers'] !== undefined;
   if (hasManifests && hasImage) refuse('it has both manifests and layers');
-  if (type === MEDIA.index || type === MEDIA.dockerIndex) return hasImage ? refuse(`it is called ${type} and has layers`) : true;
-  if (type === MEDIA.manifest || type === MEDIA.dockerManifest) return hasManifests ? refuse(`it is called ${type} and has manifests`) : false;
-  if (type !== '' && !/^(?:application|text)\/(?:json|plain|octet-stream)$/.test(type)) refuse(`it is of type ${type}, which is no image`);
+  if (type === MEDIA.index || type === MEDIA.dockerIndex)
+    return hasImage ? refuse(`it is called ${type} and has layers`) : true;
+  if (type === MEDIA.manifest || type === MEDIA.dockerManifest)
+    return hasManifests ? refuse(`it is called ${type} and has manifests`) : false;
+  if (type !== '' && !/^(?:application|text)\/(?:json|plain|octet-stream)$/.test(type))
+    refuse(`it is of type ${type}, which is no image`);
   return hasManifests;
 }
 
@@ -87,7 +109,8 @@ function limited<T>(list: readonly T[], max: number, what: string): readonly T[]
 export function readDescriptor(value: unknown, what: string): Descriptor {
   const fields = readObject(value, what);
   const size = fields['size'];
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) refuse(`${what}.size is no size: ${JSON.stringify(size) ?? 'absent'}`);
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    refuse(`${what}.size is no size: ${JSON.stringify(size) ?? 'absent'}`);
   const platform = fields['platform'];
   return {
     mediaType: readString(fields['mediaType'], `${what}.mediaType`),
@@ -112,5 +135,10 @@ interface Named {
 /** The bytes of a manifest of ours, the same for the same image. */
 export function formatManifest(config: Named, layers: readonly Named[]): string {
   const named = ({ mediaType, digest, size }: Named) => ({ mediaType, digest, size });
-  return JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.manifest, config: named(config), layers: layers.map(named) });
+  return JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MEDIA.manifest,
+    config: named(config),
+    layers: layers.map(named),
+  });
 }

@@ -21,7 +21,7 @@ const LENGTH_DIGITS_MAX = 8;
 
 export function parsePax(content: Buffer): PaxRecords {
   const records: { -readonly [K in keyof PaxRecords]: PaxRecords[K] } = {};
-  for (let at = 0; at < content.length; ) {
+  for (let at = 0; at < content.length;) {
     const space = content.indexOf(SPACE, at);
     const digits = space < 0 || space - at > LENGTH_DIGITS_MAX ? '' : content.toString('latin1', at, space);
     const end = at + Number(digits);
@@ -48,7 +48,8 @@ function take(records: { -readonly [K in keyof PaxRecords]: PaxRecords[K] }, key
 
 function wholeNumber(key: string, value: string): number {
   const result = Number(value);
-  if (!/^\d+$/.test(value) || !Number.isSafeInteger(result)) throw new TarError(`an extended header is damaged: ${key} is no number`);
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(result))
+    throw new TarError(`an extended header is damaged: ${key} is no number`);
   return result;
 }
 

@@ -10,7 +10,12 @@ export interface Platform {
 }
 
 /** Node.js' names of architectures that Go's differ from. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le', loong64: 'loong64' };
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  ia32: '386',
+  ppc64: 'ppc64le',
+  loong64: 'loong64',
+};
 
 export function platformOf(nodeArchitecture: string): Platform {
   const architecture = ARCHITECTURES[nodeArchitecture] ?? nodeArchitecture;
@@ -43,7 +48,8 @@ function usualVariant(architecture: string): string {
   return architecture === 'arm' ? 'v7' : '';
 }
 
-const variantNumber = ({ architecture, variant }: Platform) => Number((variant || usualVariant(architecture) || 'v1').replace(/^v/, ''));
+const variantNumber = ({ architecture, variant }: Platform) =>
+  Number((variant || usualVariant(architecture) || 'v1').replace(/^v/, ''));
 
 /** Whether an image for `offered` runs on `wanted`: the same, or a variant that came before. */
 export function runsOn(offered: Platform, wanted: Platform): boolean {
@@ -52,7 +58,10 @@ export function runsOn(offered: Platform, wanted: Platform): boolean {
 }
 
 /** The best that runs on `wanted`: of the highest variant, and of several such the first. */
-export function choosePlatform<T extends { readonly platform: Platform | undefined }>(offers: readonly T[], wanted: Platform): T | undefined {
+export function choosePlatform<T extends { readonly platform: Platform | undefined }>(
+  offers: readonly T[],
+  wanted: Platform,
+): T | undefined {
   let best: { readonly offer: T; readonly number: number } | undefined;
   for (const offer of offers) {
     if (offer.platform === undefined || !runsOn(offer.platform, wanted)) continue;

@@ -40,7 +40,8 @@ const INVALID = 'invalid reference format';
 
 export function parseReference(text: string): Decoded<ImageReference> {
   if (text === '') return refused(`${INVALID}: it is empty`);
-  if (text.length > REFERENCE_CHARACTERS_MAX) return refused(`${INVALID}: it is longer than ${REFERENCE_CHARACTERS_MAX} characters`);
+  if (text.length > REFERENCE_CHARACTERS_MAX)
+    return refused(`${INVALID}: it is longer than ${REFERENCE_CHARACTERS_MAX} characters`);
   if (BARE_ID.test(text)) return refused('invalid repository name: 64 hexadecimal digits are an id, not a name');
   const [beforeDigest, digest] = splitAt(text, text.indexOf('@'));
   if (digest !== undefined) {
@@ -65,7 +66,8 @@ function whyNoDigest(digest: string): string | undefined {
   if (!DIGEST.test(digest)) return `${INVALID}: ${JSON.stringify(digest)} is no digest`;
   const [algorithm = '', digits = ''] = digest.split(':');
   if (DIGEST_DIGITS[algorithm] === undefined) return `unsupported digest algorithm ${algorithm}`;
-  if (digits.length !== DIGEST_DIGITS[algorithm] || /[A-F]/.test(digits)) return 'invalid checksum digest length or case';
+  if (digits.length !== DIGEST_DIGITS[algorithm] || /[A-F]/.test(digits))
+    return 'invalid checksum digest length or case';
   return algorithm === 'sha256' ? undefined : `unsupported digest algorithm ${algorithm}: only sha256 is`;
 }
 
@@ -81,7 +83,8 @@ function splitHost(name: string): { host: string; path: string } {
 
 function whyNoName(host: string, path: string): string | undefined {
   if (!HOST.test(host)) return `${INVALID}: ${JSON.stringify(host)} is no host`;
-  if (path.length > NAME_CHARACTERS_MAX) return `repository name must not be more than ${NAME_CHARACTERS_MAX} characters`;
+  if (path.length > NAME_CHARACTERS_MAX)
+    return `repository name must not be more than ${NAME_CHARACTERS_MAX} characters`;
   if (/[A-Z]/.test(path)) return `${INVALID}: repository name (${path}) must be lowercase`;
   if (!path.split('/').every((part) => PATH_PART.test(part))) return INVALID;
   return undefined;

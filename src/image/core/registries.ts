@@ -37,18 +37,22 @@ export function readRegistries(value: unknown): Decoded<RegistrySettings[]> {
   return decoded(() => {
     if (value === undefined || value === null) return [];
     const whole = readObject(value, 'the file');
-    for (const name of Object.keys(whole)) if (name !== 'registries') refuse(`${name} is no field of it; "registries" is`);
+    for (const name of Object.keys(whole))
+      if (name !== 'registries') refuse(`${name} is no field of it; "registries" is`);
     return readList(whole['registries'], 'registries').map((item, at) => readSettings(item, `registries[${at}]`));
   });
 }
 
 function readSettings(value: unknown, what: string): RegistrySettings {
   const fields = readObject(value, what);
-  for (const name of Object.keys(fields)) if (!FIELDS.has(name)) refuse(`${what}.${name} is no field; there are ${[...FIELDS].join(', ')}`);
+  for (const name of Object.keys(fields))
+    if (!FIELDS.has(name)) refuse(`${what}.${name} is no field; there are ${[...FIELDS].join(', ')}`);
   const host = readString(fields['host'], `${what}.host`);
   if (host === '' || /[/\s]/.test(host)) refuse(`${what}.host is no host: ${JSON.stringify(host)}`);
   const mirrors = readStrings(fields['mirrors'], `${what}.mirrors`).map((mirror) => mirror.replace(/\/+$/, ''));
-  for (const mirror of mirrors) if (!/^https?:/.test(mirror) || !URL.canParse(mirror)) refuse(`${what}.mirrors: ${JSON.stringify(mirror)} is no http or https URL`);
+  for (const mirror of mirrors)
+    if (!/^https?:/.test(mirror) || !URL.canParse(mirror))
+      refuse(`${what}.mirrors: ${JSON.stringify(mirror)} is no http or https URL`);
   const plainHttp = fields['plainHttp'] ?? false;
   if (typeof plainHttp !== 'boolean') refuse(`${what}.plainHttp is neither true nor false`);
   return { host, mirrors, plainHttp, caFile: readString(fields['caFile'], `${what}.caFile`) };
@@ -63,13 +67,24 @@ export function endpointsOf({ host }: ImageReference, settings: readonly Registr
   const mirrors = (own?.mirrors ?? []).map((baseUrl) => ({ baseUrl, isMirror: true, caFile }));
   // Who names an authority for a registry on loopback means https.
   const isPlain = own?.plainHttp === true || (isLoopback(hostName(host)) && caFile === '');
-  return [...mirrors, { baseUrl: `${isPlain ? 'http' : 'https'}://${host === 'docker.io' ? DOCKER_HUB_SERVER : host}`, isMirror: false, caFile }];
+  return [
+    ...mirrors,
+    {
+      baseUrl: `${isPlain ? 'http' : 'https'}://${host === 'docker.io' ? DOCKER_HUB_SERVER : host}`,
+      isMirror: false,
+      caFile,
+    },
+  ];
 }
 
 /** Whether http may be spoken with a URL's host: loopback, named with plainHttp, or a mirror that is named with http. */
 export function mayBePlain(url: URL, settings: readonly RegistrySettings[]): boolean {
   if (isLoopback(url.hostname)) return true;
-  return settings.some(({ host, plainHttp, mirrors }) => (plainHttp && host === url.host) || mirrors.some((mirror) => mirror.startsWith('http:') && new URL(mirror).host === url.host));
+  return settings.some(
+    ({ host, plainHttp, mirrors }) =>
+      (plainHttp && host === url.host) ||
+      mirrors.some((mirror) => mirror.startsWith('http:') && new URL(mirror).host === url.host),
+  );
 }
 
 function hostName(host: string): string {

@@ -9,7 +9,8 @@ import { assert } from '../../base/assert.ts';
 
 export const BLOCK_BYTES = 512;
 
-export type TarEntryType = 'file' | 'hard-link' | 'symlink' | 'char-device' | 'block-device' | 'directory' | 'fifo' | 'unknown';
+export type TarEntryType =
+  'file' | 'hard-link' | 'symlink' | 'char-device' | 'block-device' | 'directory' | 'fifo' | 'unknown';
 
 export interface TarEntry {
   /** As it stands there, latin1; a directory's slash at the end is cut. */
@@ -93,7 +94,8 @@ function checkSum(block: Buffer): void {
     signed += byte < 128 ? byte : byte - 256;
   }
   const wanted = octal(block, 148, 8);
-  if (wanted !== unsigned && wanted !== signed) throw new TarError('this is no tar: the checksum of a header does not fit');
+  if (wanted !== unsigned && wanted !== signed)
+    throw new TarError('this is no tar: the checksum of a header does not fit');
 }
 
 function text(block: Buffer, at: number, length: number): string {
@@ -105,7 +107,8 @@ function text(block: Buffer, at: number, length: number): string {
 function number(block: Buffer, at: number, length: number, what: string): number {
   if ((block[at]! & 0x80) !== 0) return binaryNumber(block.subarray(at, at + length), what);
   const value = octal(block, at, length);
-  if (value === undefined) throw new TarError(`a header's ${what} is no octal number: ${printable(text(block, at, length))}`);
+  if (value === undefined)
+    throw new TarError(`a header's ${what} is no octal number: ${printable(text(block, at, length))}`);
   return value;
 }
 
@@ -127,5 +130,7 @@ function binaryNumber(bytes: Buffer, what: string): number {
 /** A latin1 name as a person reads it: UTF-8 where it is that, and no control characters. */
 export function printable(latin1: string): string {
   const utf8 = Buffer.from(latin1, 'latin1').toString('utf8');
-  return utf8.replace(/[\0-\x1f\x7f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`).slice(0, 300);
+  return utf8
+    .replace(/[\0-\x1f\x7f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`)
+    .slice(0, 300);
 }

@@ -60,7 +60,9 @@ export class TarReader {
   /** After the last byte: the archive must not stop within an entry. One without its two blocks of zeros is common. */
   finish(): void {
     if (this.#state === 'over' || (this.#state === 'header' && this.#heldBytes === 0 && this.#extension === '')) return;
-    throw new TarError(this.#path === '' ? 'the archive is cut off' : `${printable(this.#path)}: the archive is cut off here`);
+    throw new TarError(
+      this.#path === '' ? 'the archive is cut off' : `${printable(this.#path)}: the archive is cut off here`,
+    );
   }
 
   /** Answers how many bytes it took, at least one. */
@@ -82,7 +84,8 @@ export class TarReader {
   #hold(bytes: Buffer, wanted: number, whole: (held: Buffer) => void): number {
     const taken = Math.min(bytes.length, wanted - this.#heldBytes);
     if (this.#heldBytes + taken === wanted) {
-      const held = this.#heldBytes === 0 ? bytes.subarray(0, taken) : Buffer.concat([...this.#held, bytes.subarray(0, taken)]);
+      const held =
+        this.#heldBytes === 0 ? bytes.subarray(0, taken) : Buffer.concat([...this.#held, bytes.subarray(0, taken)]);
       this.#held = [];
       this.#heldBytes = 0;
       whole(held);
@@ -142,8 +145,10 @@ export class TarReader {
     const longPath = pax.path ?? this.#longPath;
     const path = longPath === undefined ? header.path : longPath.replace(/\/+$/, '') || '/';
     const linkTarget = pax.linkpath ?? this.#longLink ?? header.linkTarget;
-    if (path === '' || path.includes('\0') || linkTarget.includes('\0')) throw new TarError(`an entry's name is empty or holds a NUL: ${printable(path)}`);
-    if (path.length > PATH_BYTES_MAX || linkTarget.length > PATH_BYTES_MAX) throw new TarError(`${printable(path)}: a name is longer than ${PATH_BYTES_MAX} bytes`);
+    if (path === '' || path.includes('\0') || linkTarget.includes('\0'))
+      throw new TarError(`an entry's name is empty or holds a NUL: ${printable(path)}`);
+    if (path.length > PATH_BYTES_MAX || linkTarget.length > PATH_BYTES_MAX)
+      throw new TarError(`${printable(path)}: a name is longer than ${PATH_BYTES_MAX} bytes`);
     const type = header.type === 'file' && longPath?.endsWith('/') === true ? 'directory' : header.type;
     const size = WITHOUT_DATA.has(flag) ? 0 : (pax.size ?? header.size);
     const { uid, gid, mtime } = { ...header, ...pax };

@@ -27,14 +27,30 @@ export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK_BYTES);
 
 /** The header, or headers; the data follows, then `tarPadding`. */
 export function tarHeader(entry: NewTarEntry): Buffer {
-  const full: Omit<TarEntry, 'type'> = { linkTarget: '', size: 0, mtime: 0, uid: 0, gid: 0, mode: entry.type === 'directory' ? 0o755 : 0o644, ...entry };
+  const full: Omit<TarEntry, 'type'> = {
+    linkTarget: '',
+    size: 0,
+    mtime: 0,
+    uid: 0,
+    gid: 0,
+    mode: entry.type === 'directory' ? 0o755 : 0o644,
+    ...entry,
+  };
   assert(entry.path !== '' && !entry.path.includes('\0'), 'an entry has a name');
   assert(entry.type === 'file' || full.size === 0, 'only files have data');
   const path = entry.type === 'directory' && !entry.path.endsWith('/') ? `${entry.path}/` : entry.path;
   const pax = paxOf(path, full);
   if (pax.length === 0) return block(FLAGS[entry.type], path, full);
   const content = formatPax(pax);
-  const before = block('x', 'PaxHeaders/entry', { ...full, mode: 0o644, uid: 0, gid: 0, mtime: 0, linkTarget: '', size: content.length });
+  const before = block('x', 'PaxHeaders/entry', {
+    ...full,
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    linkTarget: '',
+    size: content.length,
+  });
   return Buffer.concat([before, content, tarPadding(content.length), block(FLAGS[entry.type], path, full)]);
 }
 
@@ -42,7 +58,10 @@ export function tarPadding(size: number): Buffer {
   return Buffer.alloc((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES);
 }
 
-function paxOf(path: string, { linkTarget, size, uid, gid, mtime }: Omit<TarEntry, 'type'>): Array<readonly [string, Buffer]> {
+function paxOf(
+  path: string,
+  { linkTarget, size, uid, gid, mtime }: Omit<TarEntry, 'type'>,
+): Array<readonly [string, Buffer]> {
   const records: Array<readonly [string, Buffer]> = [];
   if (path.length > NAME_BYTES) records.push(['path', Buffer.from(path, 'latin1')]);
   if (linkTarget.length > NAME_BYTES) records.push(['linkpath', Buffer.from(linkTarget, 'latin1')]);
@@ -54,7 +73,11 @@ function paxOf(path: string, { linkTarget, size, uid, gid, mtime }: Omit<TarEntr
 }
 
 /** What does not fit is cut, or 0: the pax header before it says it right. */
-function block(flag: string, path: string, { mode, uid, gid, size, mtime, linkTarget }: Omit<TarEntry, 'type'>): Buffer {
+function block(
+  flag: string,
+  path: string,
+  { mode, uid, gid, size, mtime, linkTarget }: Omit<TarEntry, 'type'>,
+): Buffer {
   const bytes = Buffer.alloc(BLOCK_BYTES);
   const octal = (value: number, at: number, length: number) => {
     const digits = value.toString(8).padStart(length - 1, '0');

@@ -45,7 +45,9 @@ export class Authorizer {
   /** A request with `header` was refused. True: there is another header to try. Several that were refused at once share it. */
   async refused(header: string | undefined, challenge: string | undefined, signal?: AbortSignal): Promise<boolean> {
     if (header !== this.#header) return true;
-    this.#renewing ??= this.#renew(parseChallenges(challenge ?? ''), signal).finally(() => (this.#renewing = undefined));
+    this.#renewing ??= this.#renew(parseChallenges(challenge ?? ''), signal).finally(
+      () => (this.#renewing = undefined),
+    );
     return this.#renewing;
   }
 
@@ -61,7 +63,11 @@ export class Authorizer {
     return false;
   }
 
-  async #headerFor(credentials: Credentials | undefined, challenges: readonly Challenge[], signal: AbortSignal | undefined): Promise<string | undefined> {
+  async #headerFor(
+    credentials: Credentials | undefined,
+    challenges: readonly Challenge[],
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
     if (credentials?.registryToken !== undefined) return `Bearer ${credentials.registryToken}`;
     const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'));
     if (bearer !== undefined) {
@@ -73,7 +79,11 @@ export class Authorizer {
   }
 
   /** Undefined: it is not given for these credentials. */
-  async #fetchToken(parameters: ReadonlyMap<string, string>, credentials: Credentials | undefined, signal: AbortSignal | undefined): Promise<string | undefined> {
+  async #fetchToken(
+    parameters: ReadonlyMap<string, string>,
+    credentials: Credentials | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
     const { transport, caFile } = this.#options;
     const realm = parameters.get('realm') ?? '';
     if (!URL.canParse(realm)) return undefined;
@@ -92,7 +102,8 @@ export class Authorizer {
       answer = await transport.request(url, { ...common, method: 'POST', headers, body: fields.toString() });
     } else {
       for (const [name, value] of fields) url.searchParams.set(name, value);
-      const headers = credentials === undefined || credentials.username === '' ? {} : { authorization: basic(credentials) };
+      const headers =
+        credentials === undefined || credentials.username === '' ? {} : { authorization: basic(credentials) };
       answer = await transport.request(url, { ...common, headers });
     }
     const body = await readBody(answer, TOKEN_BYTES_MAX);

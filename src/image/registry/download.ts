@@ -105,12 +105,17 @@ export class Downloads {
   }
 }
 
-async function receive(source: RegistryClient, part: Part, { blob, onProgress, signal }: DownloadRequest): Promise<void> {
+async function receive(
+  source: RegistryClient,
+  part: Part,
+  { blob, onProgress, signal }: DownloadRequest,
+): Promise<void> {
   const { body, offset, url } = await source.blob(blob.digest, part.size, signal);
   try {
     // A server that does not know ranges begins anew; one that begins earlier repeats what is there.
     if (offset < part.size) await part.restart();
-    if (offset > part.size) throw new DigestError(`${url.host} sent the bytes from ${offset} on, which are not asked for any more`);
+    if (offset > part.size)
+      throw new DigestError(`${url.host} sent the bytes from ${offset} on, which are not asked for any more`);
     for await (const bytes of body) {
       await part.append(bytes as Buffer); // no encoding was asked for
       onProgress?.(part.size);
@@ -120,7 +125,8 @@ async function receive(source: RegistryClient, part: Part, { blob, onProgress, s
   } finally {
     body.destroy();
   }
-  if (!part.isWhole) throw asTransportError(url, new Error(`the connection ended after ${part.size} of ${blob.size} bytes`));
+  if (!part.isWhole)
+    throw asTransportError(url, new Error(`the connection ended after ${part.size} of ${blob.size} bytes`));
 }
 
 /** What has come of a blob, and its hash so far. */
@@ -156,7 +162,10 @@ class Part {
   }
 
   async append(bytes: Buffer): Promise<void> {
-    if (this.#size + bytes.length > this.#blob.size) throw new DigestError(`${shortDigest(this.#blob.digest)} has more than the ${this.#blob.size} bytes that were announced`);
+    if (this.#size + bytes.length > this.#blob.size)
+      throw new DigestError(
+        `${shortDigest(this.#blob.digest)} has more than the ${this.#blob.size} bytes that were announced`,
+      );
     await this.#file.writeFile(bytes);
     this.#hash.update(bytes);
     this.#size += bytes.length;

@@ -76,18 +76,44 @@ export class Puller {
     const read = await this.#fetchConfig(chosen.manifest, sources, signal);
     for (const { text } of chosen.texts) await this.#options.blobs.addText(text);
     const { layers } = chosen.manifest;
-    onProgress({ kind: 'resolved', digest: top.digest, layers: layers.length, bytes: layers.reduce((sum, { size }) => sum + size, 0) });
-    return { target: top.digest, manifestDigest: chosen.digest, config: read, layers, ...this.#fetchLayers(layers, sources, task) };
+    onProgress({
+      kind: 'resolved',
+      digest: top.digest,
+      layers: layers.length,
+      bytes: layers.reduce((sum, { size }) => sum + size, 0),
+    });
+    return {
+      target: top.digest,
+      manifestDigest: chosen.digest,
+      config: read,
+      layers,
+      ...this.#fetchLayers(layers, sources, task),
+    };
   }
 
   /** Asks server after server until one knows; what the last one says, for it is the registry itself, is the error. */
-  async #firstOf<T>({ reference, credentials, onProgress }: PullTask, ask: (client: RegistryClient) => Promise<T>): Promise<{ value: T; sources: RegistryClient[] }> {
+  async #firstOf<T>(
+    { reference, credentials, onProgress }: PullTask,
+    ask: (client: RegistryClient) => Promise<T>,
+  ): Promise<{ value: T; sources: RegistryClient[] }> {
     const { settings, transport, clock, retry } = this.#options;
-    const onRetry = (what: string, why: string, delayMs: Millis) => onProgress({ kind: 'retrying', what, why, delayMs });
+    const onRetry = (what: string, why: string, delayMs: Millis) =>
+      onProgress({ kind: 'retrying', what, why, delayMs });
     const endpoints = endpointsOf(reference, settings);
     // Credentials are for the registry that they name: not for another one, and not for its mirrors.
     const fitting = credentialsFor(reference, credentials);
-    const clients = endpoints.map((endpoint) => new RegistryClient({ endpoint, reference, transport, clock, retry, onRetry, credentials: endpoint.isMirror ? [] : fitting }));
+    const clients = endpoints.map(
+      (endpoint) =>
+        new RegistryClient({
+          endpoint,
+          reference,
+          transport,
+          clock,
+          retry,
+          onRetry,
+          credentials: endpoint.isMirror ? [] : fitting,
+        }),
+    );
     let failure: unknown;
     for (const [at, client] of clients.entries()) {
       try {
@@ -95,13 +121,18 @@ export class Puller {
       } catch (error) {
         if (!(error instanceof RegistryError)) throw error;
         failure = error;
-        if (at < clients.length - 1) onProgress({ kind: 'retrying', what: `mirror ${client.host}`, why: error.message, delayMs: 0 });
+        if (at < clients.length - 1)
+          onProgress({ kind: 'retrying', what: `mirror ${client.host}`, why: error.message, delayMs: 0 });
       }
     }
     throw failure;
   }
 
-  async #imageOf(top: { text: string; digest: string; mediaType: string }, source: RegistryClient, signal: AbortSignal | undefined) {
+  async #imageOf(
+    top: { text: string; digest: string; mediaType: string },
+    source: RegistryClient,
+    signal: AbortSignal | undefined,
+  ) {
     const read = readManifest(top);
     if (read.kind === 'image') return { manifest: read, digest: top.digest, texts: [top] };
     const descriptor = chooseManifest(read.manifests, this.#options.platform);
@@ -111,14 +142,26 @@ export class Puller {
     return { manifest, digest: inner.digest, texts: [inner, top] };
   }
 
-  async #fetchConfig({ config, layers }: ImageManifest, sources: readonly RegistryClient[], signal: AbortSignal | undefined): Promise<ImageConfig> {
+  async #fetchConfig(
+    { config, layers }: ImageManifest,
+    sources: readonly RegistryClient[],
+    signal: AbortSignal | undefined,
+  ): Promise<ImageConfig> {
     const { blobs, downloads, platform } = this.#options;
-    if (config.size > CONFIG_BYTES_MAX) throw new UnfitImageError(`its config has ${config.size} bytes, more than ${CONFIG_BYTES_MAX}`);
+    if (config.size > CONFIG_BYTES_MAX)
+      throw new UnfitImageError(`its config has ${config.size} bytes, more than ${CONFIG_BYTES_MAX}`);
     await downloads.fetch({ blob: config, sources, signal });
-    return readConfig((await blobs.readText(config.digest, CONFIG_BYTES_MAX)) ?? '', { layers: layers.length, platform });
+    return readConfig((await blobs.readText(config.digest, CONFIG_BYTES_MAX)) ?? '', {
+      layers: layers.length,
+      platform,
+    });
   }
 
-  #fetchLayers(layers: readonly Descriptor[], sources: readonly RegistryClient[], task: PullTask): Pick<PullingImage, 'layerAt' | 'end'> {
+  #fetchLayers(
+    layers: readonly Descriptor[],
+    sources: readonly RegistryClient[],
+    task: PullTask,
+  ): Pick<PullingImage, 'layerAt' | 'end'> {
     const { downloads, blobs, clock, parallelLayers } = this.#options;
     const stop = new AbortController();
     const signal = task.signal === undefined ? stop.signal : AbortSignal.any([task.signal, stop.signal]);
@@ -172,7 +215,15 @@ function limited<T, R>(items: readonly T[], count: number, run: (item: T) => Pro
   });
 }
 
-export function readManifest({ text, mediaType, digest }: { readonly text: string; readonly mediaType: string; readonly digest: string }): ReturnType<typeof unwrapManifest> {
+export function readManifest({
+  text,
+  mediaType,
+  digest,
+}: {
+  readonly text: string;
+  readonly mediaType: string;
+  readonly digest: string;
+}): ReturnType<typeof unwrapManifest> {
   return unwrapManifest(parseManifest(text, mediaType), digest);
 }
 
@@ -183,17 +234,28 @@ function unwrapManifest(read: ReturnType<typeof parseManifest>, digest: string) 
 
 export function chooseManifest(manifests: readonly Descriptor[], platform: Platform): Descriptor {
   const offers = manifests.filter((one) => !isAttestation(one));
-  const chosen = choosePlatform(offers, platform) ?? (offers.length === 1 && offers[0]!.platform === undefined ? offers[0] : undefined);
+  const chosen =
+    choosePlatform(offers, platform) ??
+    (offers.length === 1 && offers[0]!.platform === undefined ? offers[0] : undefined);
   if (chosen !== undefined) return chosen;
   const others = offers.map((one) => (one.platform === undefined ? 'unknown' : formatPlatform(one.platform)));
-  throw new UnfitImageError(`no match for platform ${formatPlatform(platform)}: the image is for ${others.join(', ') || 'none'}`);
+  throw new UnfitImageError(
+    `no match for platform ${formatPlatform(platform)}: the image is for ${others.join(', ') || 'none'}`,
+  );
 }
 
-export function readConfig(text: string, { layers, platform }: { readonly layers: number; readonly platform: Platform }): ImageConfig {
+export function readConfig(
+  text: string,
+  { layers, platform }: { readonly layers: number; readonly platform: Platform },
+): ImageConfig {
   const read = parseImageConfig(text);
   if (!read.ok) throw new UnfitImageError(`its config cannot be read: ${read.why}`);
   const config = read.value;
-  if (config.diffIds.length !== layers) throw new UnfitImageError(`its config names ${config.diffIds.length} layers, its manifest ${layers}`);
-  if (!runsOn(config.platform, platform)) throw new UnfitImageError(`no match for platform ${formatPlatform(platform)}: the image is for ${formatPlatform(config.platform)}`);
+  if (config.diffIds.length !== layers)
+    throw new UnfitImageError(`its config names ${config.diffIds.length} layers, its manifest ${layers}`);
+  if (!runsOn(config.platform, platform))
+    throw new UnfitImageError(
+      `no match for platform ${formatPlatform(platform)}: the image is for ${formatPlatform(config.platform)}`,
+    );
   return config;
 }

@@ -22,7 +22,15 @@ export class RegistryError extends Error {
   /** What the registry asks to wait before it. */
   readonly retryAfterMs: Millis;
 
-  constructor(code: RegistryErrorCode, message: string, { isPassing = false, retryAfterMs = 0, cause }: { isPassing?: boolean; retryAfterMs?: Millis; cause?: unknown } = {}) {
+  constructor(
+    code: RegistryErrorCode,
+    message: string,
+    {
+      isPassing = false,
+      retryAfterMs = 0,
+      cause,
+    }: { isPassing?: boolean; retryAfterMs?: Millis; cause?: unknown } = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.isPassing = isPassing;
@@ -68,7 +76,12 @@ export class RegistryClient {
   constructor(options: RegistryClientOptions) {
     this.#options = options;
     const { transport, credentials, reference, endpoint } = options;
-    this.#authorizer = new Authorizer({ transport, credentials, caFile: endpoint.caFile, scope: `repository:${reference.path}:pull` });
+    this.#authorizer = new Authorizer({
+      transport,
+      credentials,
+      caFile: endpoint.caFile,
+      scope: `repository:${reference.path}:pull`,
+    });
   }
 
   get host(): string {
@@ -77,7 +90,9 @@ export class RegistryClient {
 
   /** The digest that a tag has now; undefined: the registry does not say so without the manifest. */
   async resolve(tag: string, signal?: AbortSignal): Promise<string | undefined> {
-    const answer = await this.#retried(`manifest ${tag}`, signal, () => this.#ask(`manifests/${tag}`, { method: 'HEAD', accepts: MANIFEST_TYPES, signal }));
+    const answer = await this.#retried(`manifest ${tag}`, signal, () =>
+      this.#ask(`manifests/${tag}`, { method: 'HEAD', accepts: MANIFEST_TYPES, signal }),
+    );
     answer.body.destroy();
     const digest = answer.headers['docker-content-digest'];
     return typeof digest === 'string' && isDigest(digest) ? digest : undefined;
@@ -89,7 +104,8 @@ export class RegistryClient {
       const answer = await this.#ask(`manifests/${name}`, { accepts: MANIFEST_TYPES, signal });
       const body = await readBody(answer, MANIFEST_BYTES_MAX);
       const digest = sha256Of(body);
-      if (isDigest(name) && digest !== name) throw new RegistryError('bad-answer', `${this.host} sent a manifest of digest ${digest} for ${name}`);
+      if (isDigest(name) && digest !== name)
+        throw new RegistryError('bad-answer', `${this.host} sent a manifest of digest ${digest} for ${name}`);
       return { text: body.toString('utf8'), digest, mediaType: answer.headers['content-type'] ?? '' };
     });
   }
@@ -109,14 +125,31 @@ export class RegistryClient {
   }
 
   /** 2xx, or an error. */
-  async #ask(path: string, request: { method?: 'GET' | 'HEAD'; accepts: readonly string[]; headers?: Record<string, string>; signal: AbortSignal | undefined }): Promise<HttpAnswer> {
+  async #ask(
+    path: string,
+    request: {
+      method?: 'GET' | 'HEAD';
+      accepts: readonly string[];
+      headers?: Record<string, string>;
+      signal: AbortSignal | undefined;
+    },
+  ): Promise<HttpAnswer> {
     const { endpoint, reference, transport } = this.#options;
     const query = endpoint.isMirror ? `?ns=${encodeURIComponent(reference.host)}` : '';
     const url = new URL(`${endpoint.baseUrl}/v2/${reference.path}/${path}${query}`);
     for (;;) {
       const { header } = this.#authorizer;
-      const headers = { ...request.headers, accept: request.accepts.join(', '), ...(header === undefined ? {} : { authorization: header }) };
-      const answer = await transport.request(url, { method: request.method ?? 'GET', headers, caFile: endpoint.caFile, signal: request.signal });
+      const headers = {
+        ...request.headers,
+        accept: request.accepts.join(', '),
+        ...(header === undefined ? {} : { authorization: header }),
+      };
+      const answer = await transport.request(url, {
+        method: request.method ?? 'GET',
+        headers,
+        caFile: endpoint.caFile,
+        signal: request.signal,
+      });
       if (answer.status >= 200 && answer.status < 300) {
         this.#authorizer.accepted(header);
         return answer;
@@ -137,12 +170,18 @@ export class RegistryClient {
     const detail = said === '' ? '' : `: ${said}`;
     if (status === 404) return new RegistryError('not-found', `not found on ${url.host}${detail}`);
     if (status === 401 || status === 403) {
-      return new RegistryError('denied', `pull access denied by ${url.host} (${status}): the repository does not exist, or needs an image pull secret that fits${detail}`);
+      return new RegistryError(
+        'denied',
+        `pull access denied by ${url.host} (${status}): the repository does not exist, or needs an image pull secret that fits${detail}`,
+      );
     }
     if (status === 408 || status === 429 || status >= 500) {
       const seconds = Number(answer.headers['retry-after'] ?? 0);
       const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 0;
-      return new RegistryError('unavailable', `${url.host} answers ${status}${detail}`, { isPassing: true, retryAfterMs });
+      return new RegistryError('unavailable', `${url.host} answers ${status}${detail}`, {
+        isPassing: true,
+        retryAfterMs,
+      });
     }
     return new RegistryError('bad-answer', `${url.host} answers ${status}${detail}`);
   }
@@ -172,7 +211,8 @@ export function retryDelay(error: unknown, attempt: number, { firstMs, maxMs }: 
 }
 
 export function asUnavailable(error: unknown): unknown {
-  if (error instanceof TransportError) return new RegistryError('unavailable', error.message, { isPassing: error.isPassing, cause: error.cause });
+  if (error instanceof TransportError)
+    return new RegistryError('unavailable', error.message, { isPassing: error.isPassing, cause: error.cause });
   return error;
 }
 

@@ -63,8 +63,10 @@ export class RegistryTransport {
       const { location } = answer.headers;
       if (!REDIRECTS.has(answer.status) || location === undefined) return answer;
       answer.body.destroy();
-      if (redirects === REDIRECTS_MAX) throw new TransportError(`${url.host} redirects more than ${REDIRECTS_MAX} times`, { isPassing: false });
-      if (!URL.canParse(location, at.href)) throw new TransportError(`${at.host} redirects to what is no URL`, { isPassing: false });
+      if (redirects === REDIRECTS_MAX)
+        throw new TransportError(`${url.host} redirects more than ${REDIRECTS_MAX} times`, { isPassing: false });
+      if (!URL.canParse(location, at.href))
+        throw new TransportError(`${at.host} redirects to what is no URL`, { isPassing: false });
       const next = new URL(location, at);
       // Credentials are for who asked for them; storage behind a registry has its own in the URL.
       if (next.origin !== at.origin) headers = without(headers, 'authorization');
@@ -78,12 +80,21 @@ export class RegistryTransport {
   }
 
   #once(url: URL, { method = 'GET', headers, body, caFile, signal }: HttpRequest): Promise<HttpAnswer> {
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TransportError(`${url.protocol} is not spoken`, { isPassing: false });
+    if (url.protocol !== 'http:' && url.protocol !== 'https:')
+      throw new TransportError(`${url.protocol} is not spoken`, { isPassing: false });
     const isPlain = url.protocol === 'http:';
     if (isPlain && !mayBePlain(url, this.#settings)) {
-      throw new TransportError(`http://${url.host} is neither loopback nor allowed by plainHttp in the registries' configuration`, { isPassing: false });
+      throw new TransportError(
+        `http://${url.host} is neither loopback nor allowed by plainHttp in the registries' configuration`,
+        { isPassing: false },
+      );
     }
-    const options: RequestOptions = { method, headers: { ...headers, 'user-agent': 'podium' }, agent: isPlain ? this.#http : this.#agentFor(caFile), timeout: this.#idleMs };
+    const options: RequestOptions = {
+      method,
+      headers: { ...headers, 'user-agent': 'podium' },
+      agent: isPlain ? this.#http : this.#agentFor(caFile),
+      timeout: this.#idleMs,
+    };
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(new AbortedError(`asking ${url.host}`));
       const request = isPlain ? httpRequest(url, options) : httpsRequest(url, options);
@@ -92,7 +103,9 @@ export class RegistryTransport {
       const giveUp = (why: Error) => void (answering ?? request).destroy(why);
       const onAbort = () => giveUp(new AbortedError(`asking ${url.host}`));
       signal?.addEventListener('abort', onAbort, { once: true });
-      request.on('timeout', () => giveUp(new TransportError(`${url.host} has said nothing for ${this.#idleMs} ms`, { isPassing: true })));
+      request.on('timeout', () =>
+        giveUp(new TransportError(`${url.host} has said nothing for ${this.#idleMs} ms`, { isPassing: true })),
+      );
       request.on('close', () => signal?.removeEventListener('abort', onAbort));
       request.on('error', (cause) => reject(asTransportError(url, cause)));
       request.on('response', (answer) => {
@@ -118,7 +131,10 @@ function readAuthority(caFile: string): string {
   try {
     return readFileSync(caFile, 'utf8');
   } catch (cause) {
-    throw new TransportError(`the registries' configuration names the authority ${caFile}, which cannot be read`, { isPassing: false, cause });
+    throw new TransportError(`the registries' configuration names the authority ${caFile}, which cannot be read`, {
+      isPassing: false,
+      cause,
+    });
   }
 }
 
@@ -140,7 +156,8 @@ export async function readBody({ body, url }: HttpAnswer, bytesMax: number): Pro
     for await (const chunk of body) {
       const bytes = chunk as Buffer; // no encoding was asked for
       size += bytes.length;
-      if (size > bytesMax) throw new TransportError(`${url.host} answers with more than ${bytesMax} bytes`, { isPassing: false });
+      if (size > bytesMax)
+        throw new TransportError(`${url.host} answers with more than ${bytesMax} bytes`, { isPassing: false });
       parts.push(bytes);
     }
   } catch (cause) {

@@ -17,13 +17,23 @@ describe('parseManifest()', () => {
       const read = parseManifest(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [layer] }));
       expect(read).toMatchObject({ ok: true, value: { kind: 'image', mediaType, config, layers: [layer] } });
     }
-    expect(parseManifest(formatManifest(config, [layer]))).toMatchObject({ ok: true, value: { kind: 'image', config, layers: [layer] } });
+    expect(parseManifest(formatManifest(config, [layer]))).toMatchObject({
+      ok: true,
+      value: { kind: 'image', config, layers: [layer] },
+    });
   });
 
   test('reads an index, and its type from outside where it says none', () => {
-    const manifests = [{ ...layer, mediaType: MEDIA.manifest, platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } }];
-    expect(parseManifest(JSON.stringify({ schemaVersion: 2, manifests }), `${MEDIA.index}; charset=utf-8`)).toMatchObject({ ok: true, value: { kind: 'index', mediaType: MEDIA.index, manifests } });
-    expect(parseManifest(JSON.stringify({ schemaVersion: 2, manifests }))).toMatchObject({ ok: true, value: { kind: 'index' } });
+    const manifests = [
+      { ...layer, mediaType: MEDIA.manifest, platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } },
+    ];
+    expect(
+      parseManifest(JSON.stringify({ schemaVersion: 2, manifests }), `${MEDIA.index}; charset=utf-8`),
+    ).toMatchObject({ ok: true, value: { kind: 'index', mediaType: MEDIA.index, manifests } });
+    expect(parseManifest(JSON.stringify({ schemaVersion: 2, manifests }))).toMatchObject({
+      ok: true,
+      value: { kind: 'index' },
+    });
   });
 
   test.each<[string, unknown, RegExp]>([
@@ -33,26 +43,51 @@ describe('parseManifest()', () => {
     ['no version', { config, layers: [] }, /schemaVersion is absent/],
     ['both at once', { schemaVersion: 2, config, layers: [], manifests: [] }, /both/],
     ['an index by type with layers', { schemaVersion: 2, mediaType: MEDIA.index, config, layers: [] }, /has layers/],
-    ['an image by type with manifests', { schemaVersion: 2, mediaType: MEDIA.manifest, manifests: [] }, /has manifests/],
+    [
+      'an image by type with manifests',
+      { schemaVersion: 2, mediaType: MEDIA.manifest, manifests: [] },
+      /has manifests/,
+    ],
     ['something else', { schemaVersion: 2, mediaType: 'application/vnd.x+json', config, layers: [] }, /no image/],
     ['no config', { schemaVersion: 2, layers: [] }, /config is no object/],
-    ['a digest that is none', { schemaVersion: 2, config: { ...config, digest: 'sha256:../../x' }, layers: [] }, /config\.digest/],
-    ['another algorithm', { schemaVersion: 2, config: { ...config, digest: `sha512:${'a'.repeat(128)}` }, layers: [] }, /config\.digest/],
+    [
+      'a digest that is none',
+      { schemaVersion: 2, config: { ...config, digest: 'sha256:../../x' }, layers: [] },
+      /config\.digest/,
+    ],
+    [
+      'another algorithm',
+      { schemaVersion: 2, config: { ...config, digest: `sha512:${'a'.repeat(128)}` }, layers: [] },
+      /config\.digest/,
+    ],
     ['a size below zero', { schemaVersion: 2, config, layers: [{ ...layer, size: -1 }] }, /layers\[0\]\.size/],
     ['a size with a fraction', { schemaVersion: 2, config, layers: [{ ...layer, size: 1.5 }] }, /layers\[0\]\.size/],
     ['layers that are none', { schemaVersion: 2, config, layers: 'x' }, /layers is no list/],
-    ['too many layers', { schemaVersion: 2, config, layers: Array.from({ length: 1_001 }, () => layer) }, /more than 1000/],
+    [
+      'too many layers',
+      { schemaVersion: 2, config, layers: Array.from({ length: 1_001 }, () => layer) },
+      /more than 1000/,
+    ],
   ])('refuses %s', (_, value, expected) => expect(why(value)).toMatch(expected));
 
   test('isAttestation() knows what is no image', () => {
-    const read = parseManifest(JSON.stringify({ schemaVersion: 2, manifests: [{ ...layer, annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } }, layer] }));
+    const read = parseManifest(
+      JSON.stringify({
+        schemaVersion: 2,
+        manifests: [{ ...layer, annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } }, layer],
+      }),
+    );
     expect(read.ok && read.value.kind === 'index' && read.value.manifests.map(isAttestation)).toEqual([true, false]);
   });
 });
 
 describe('choosePlatform()', () => {
-  const offer = (text: string) => ({ platform: parsePlatform(text) ?? { os: 'unknown', architecture: 'unknown', variant: '' }, text });
-  const choose = (wanted: string, ...offers: string[]) => choosePlatform(offers.map(offer), parsePlatform(wanted)!)?.text;
+  const offer = (text: string) => ({
+    platform: parsePlatform(text) ?? { os: 'unknown', architecture: 'unknown', variant: '' },
+    text,
+  });
+  const choose = (wanted: string, ...offers: string[]) =>
+    choosePlatform(offers.map(offer), parsePlatform(wanted)!)?.text;
 
   test('takes the same, or a variant before it, the highest first', () => {
     expect(choose('linux/amd64', 'linux/arm64', 'linux/amd64', 'windows/amd64')).toBe('linux/amd64');
@@ -63,20 +98,33 @@ describe('choosePlatform()', () => {
     expect(choose('linux/amd64', 'linux/arm64', 'linux/s390x', 'unknown')).toBeUndefined();
   });
 
-  test('platformOf() has Go\'s names', () => {
-    expect(['x64', 'arm64', 'arm', 'ia32'].map((name) => formatPlatform(platformOf(name)))).toEqual(['linux/amd64', 'linux/arm64', 'linux/arm/v7', 'linux/386']);
+  test("platformOf() has Go's names", () => {
+    expect(['x64', 'arm64', 'arm', 'ia32'].map((name) => formatPlatform(platformOf(name)))).toEqual([
+      'linux/amd64',
+      'linux/arm64',
+      'linux/arm/v7',
+      'linux/386',
+    ]);
   });
 });
 
 describe('parseImageConfig()', () => {
   const rootfs = { type: 'layers', diff_ids: [digest('c')] };
-  const parse = (value: object) => parseImageConfig(JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs, ...value }));
+  const parse = (value: object) =>
+    parseImageConfig(JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs, ...value }));
 
   test('takes what a container needs', () => {
     const read = parse({
       config: {
-        Entrypoint: ['/app'], Cmd: ['-v'], Env: ['A=1', 'B=2'], WorkingDir: '/srv', User: '1000:1000', StopSignal: 'SIGQUIT',
-        ExposedPorts: { '9090/tcp': {}, '53/udp': {} }, Volumes: { '/data': {} }, Labels: { a: 'b', __proto__: 'x' },
+        Entrypoint: ['/app'],
+        Cmd: ['-v'],
+        Env: ['A=1', 'B=2'],
+        WorkingDir: '/srv',
+        User: '1000:1000',
+        StopSignal: 'SIGQUIT',
+        ExposedPorts: { '9090/tcp': {}, '53/udp': {} },
+        Volumes: { '/data': {} },
+        Labels: { a: 'b', __proto__: 'x' },
       },
       unknown: 1,
     });
@@ -84,13 +132,26 @@ describe('parseImageConfig()', () => {
       ok: true,
       value: {
         diffIds: [digest('c')],
-        run: { entrypoint: ['/app'], cmd: ['-v'], env: ['A=1', 'B=2'], workingDir: '/srv', user: '1000:1000', stopSignal: 'SIGQUIT', exposedPorts: ['53/udp', '9090/tcp'], volumes: ['/data'], labels: { a: 'b' } },
+        run: {
+          entrypoint: ['/app'],
+          cmd: ['-v'],
+          env: ['A=1', 'B=2'],
+          workingDir: '/srv',
+          user: '1000:1000',
+          stopSignal: 'SIGQUIT',
+          exposedPorts: ['53/udp', '9090/tcp'],
+          volumes: ['/data'],
+          labels: { a: 'b' },
+        },
       },
     });
   });
 
   test('what Go leaves null or out is empty', () => {
-    expect(parse({ config: { Entrypoint: null, Env: null, Volumes: null, Labels: null } })).toMatchObject({ ok: true, value: { run: { entrypoint: [], env: [], volumes: [], labels: {} } } });
+    expect(parse({ config: { Entrypoint: null, Env: null, Volumes: null, Labels: null } })).toMatchObject({
+      ok: true,
+      value: { run: { entrypoint: [], env: [], volumes: [], labels: {} } },
+    });
     expect(parse({})).toMatchObject({ ok: true, value: { run: { user: '' } } });
   });
 
@@ -108,7 +169,10 @@ describe('parseImageConfig()', () => {
   });
 
   test('formatImageConfig() writes what it reads', () => {
-    const read = parse({ created: '2020-01-01T00:00:00Z', config: { Cmd: ['x'], Env: ['A=1'], ExposedPorts: { '80/tcp': {} }, Labels: { b: '2', a: '1' } } });
+    const read = parse({
+      created: '2020-01-01T00:00:00Z',
+      config: { Cmd: ['x'], Env: ['A=1'], ExposedPorts: { '80/tcp': {} }, Labels: { b: '2', a: '1' } },
+    });
     if (!read.ok) throw new Error(read.why);
     const text = formatImageConfig(read.value);
     expect(parseImageConfig(text)).toEqual(read);

@@ -29,9 +29,37 @@ describe('parseReference()', () => {
   ])('%s is %s', (text, expected) => expect(whole(text)).toBe(expected));
 
   test.each([
-    '', ' ', 'Busybox', 'library/Busybox', 'busybox:', ':1', 'busybox:-1', `x:${'t'.repeat(129)}`, 'a//b', '/a', 'a/', 'a..b', 'a_-b', '-a', 'a-',
-    'bu sybox', 'busybox\n', 'http://registry/x', 'x@sha256:abc', `x@sha256:${'A'.repeat(64)}`, `x@md5:${'a'.repeat(32)}`, `x@sha512:${'a'.repeat(128)}`,
-    `x@${digest}:1`, digest.slice(7), `a/${'b'.repeat(256)}`, 'x'.repeat(2_000), 'host_name:5000/x', 'host:port/x', '../x', 'x:../y', 'x/../y',
+    '',
+    ' ',
+    'Busybox',
+    'library/Busybox',
+    'busybox:',
+    ':1',
+    'busybox:-1',
+    `x:${'t'.repeat(129)}`,
+    'a//b',
+    '/a',
+    'a/',
+    'a..b',
+    'a_-b',
+    '-a',
+    'a-',
+    'bu sybox',
+    'busybox\n',
+    'http://registry/x',
+    'x@sha256:abc',
+    `x@sha256:${'A'.repeat(64)}`,
+    `x@md5:${'a'.repeat(32)}`,
+    `x@sha512:${'a'.repeat(128)}`,
+    `x@${digest}:1`,
+    digest.slice(7),
+    `a/${'b'.repeat(256)}`,
+    'x'.repeat(2_000),
+    'host_name:5000/x',
+    'host:port/x',
+    '../x',
+    'x:../y',
+    'x/../y',
   ])('%j is refused', (text) => expect(whole(text)).toMatch(/^refused: ./));
 
   test('what it answers is read again as the same', () => {
@@ -49,7 +77,8 @@ describe('parseReference()', () => {
 
   test('takes no time for long names made to be slow', () => {
     const startedAt = performance.now();
-    for (const text of ['a-'.repeat(500), `${'a.'.repeat(500)}!`, `${'a'.repeat(1_000)}!`, `x:${'.'.repeat(1_000)}`]) parseReference(text);
+    for (const text of ['a-'.repeat(500), `${'a.'.repeat(500)}!`, `${'a'.repeat(1_000)}!`, `x:${'.'.repeat(1_000)}`])
+      parseReference(text);
     expect(performance.now() - startedAt).toBeLessThan(100);
   });
 });
@@ -59,7 +88,12 @@ test('defaultPullPolicy() is Always for latest', () => {
     const parsed = parseReference(text);
     return parsed.ok ? defaultPullPolicy(parsed.value) : undefined;
   };
-  expect([policy('x'), policy('x:latest'), policy('x:1'), policy(`x@${digest}`)]).toEqual(['Always', 'Always', 'IfNotPresent', 'IfNotPresent']);
+  expect([policy('x'), policy('x:latest'), policy('x:1'), policy(`x@${digest}`)]).toEqual([
+    'Always',
+    'Always',
+    'IfNotPresent',
+    'IfNotPresent',
+  ]);
 });
 
 test('isHostImage() knows it without a tag and with latest', () => {
@@ -67,5 +101,7 @@ test('isHostImage() knows it without a tag and with latest', () => {
     const parsed = parseReference(text);
     return parsed.ok && isHostImage(parsed.value);
   };
-  expect(['podium.dev/host', 'podium.dev/host:latest', 'podium.dev/host:1', 'podium.dev/hosts', 'host'].map(isHost)).toEqual([true, true, false, false, false]);
+  expect(
+    ['podium.dev/host', 'podium.dev/host:latest', 'podium.dev/host:1', 'podium.dev/hosts', 'host'].map(isHost),
+  ).toEqual([true, true, false, false, false]);
 });

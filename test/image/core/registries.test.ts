@@ -12,16 +12,44 @@ const reference = (text: string): ImageReference => {
 };
 
 describe('parseChallenges()', () => {
-  const parse = (header: string) => parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)]);
+  const parse = (header: string) =>
+    parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)]);
 
   test.each<[string, unknown]>([
-    ['Bearer realm="https://auth.example/token",service="reg",scope="repository:a/b:pull"', [['bearer', { realm: 'https://auth.example/token', service: 'reg', scope: 'repository:a/b:pull' }]]],
+    [
+      'Bearer realm="https://auth.example/token",service="reg",scope="repository:a/b:pull"',
+      [['bearer', { realm: 'https://auth.example/token', service: 'reg', scope: 'repository:a/b:pull' }]],
+    ],
     ['Basic realm="x y"', [['basic', { realm: 'x y' }]]],
-    ['Basic realm="a, b", Bearer realm="c" , service=d', [['basic', { realm: 'a, b' }], ['bearer', { realm: 'c', service: 'd' }]]],
+    [
+      'Basic realm="a, b", Bearer realm="c" , service=d',
+      [
+        ['basic', { realm: 'a, b' }],
+        ['bearer', { realm: 'c', service: 'd' }],
+      ],
+    ],
     ['BEARER Realm = "a\\"b"', [['bearer', { realm: 'a"b' }]]],
-    ['Negotiate, Basic realm=x', [['negotiate', {}], ['basic', { realm: 'x' }]]],
-    ['Negotiate YWJj==, Basic realm=x', [['negotiate', {}], ['basic', { realm: 'x' }]]],
-    ['Bearer realm="never closed, service="x"', [['bearer', { realm: 'never closed, service=' }], ['x', {}]]],
+    [
+      'Negotiate, Basic realm=x',
+      [
+        ['negotiate', {}],
+        ['basic', { realm: 'x' }],
+      ],
+    ],
+    [
+      'Negotiate YWJj==, Basic realm=x',
+      [
+        ['negotiate', {}],
+        ['basic', { realm: 'x' }],
+      ],
+    ],
+    [
+      'Bearer realm="never closed, service="x"',
+      [
+        ['bearer', { realm: 'never closed, service=' }],
+        ['x', {}],
+      ],
+    ],
     ['Bearer realm="never closed', [['bearer', {}]]],
     ['Bearer scope="a",scope="b"', [['bearer', { scope: 'a' }]]],
     ['', []],
@@ -31,7 +59,14 @@ describe('parseChallenges()', () => {
 
   test('ends, whatever comes', () => {
     const startedAt = performance.now();
-    for (const text of ['a='.repeat(20_000), '"'.repeat(40_000), `Bearer ${'\\'.repeat(40_000)}`, `Bearer a="${'\\'.repeat(40_000)}`, ', '.repeat(40_000)]) parseChallenges(text);
+    for (const text of [
+      'a='.repeat(20_000),
+      '"'.repeat(40_000),
+      `Bearer ${'\\'.repeat(40_000)}`,
+      `Bearer a="${'\\'.repeat(40_000)}`,
+      ', '.repeat(40_000),
+    ])
+      parseChallenges(text);
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 });
@@ -40,7 +75,16 @@ describe('parseCredentials()', () => {
   const auth = Buffer.from('user:pass:word').toString('base64');
 
   test('reads both formats', () => {
-    const read = parseCredentials(JSON.stringify({ auths: { 'https://index.docker.io/v1/': { auth }, 'ghcr.io': { username: 'u', password: 'p' }, 'r.io': { identitytoken: 'i' } } }), 'dockerconfigjson');
+    const read = parseCredentials(
+      JSON.stringify({
+        auths: {
+          'https://index.docker.io/v1/': { auth },
+          'ghcr.io': { username: 'u', password: 'p' },
+          'r.io': { identitytoken: 'i' },
+        },
+      }),
+      'dockerconfigjson',
+    );
     expect(read).toEqual({
       ok: true,
       value: [
@@ -49,38 +93,75 @@ describe('parseCredentials()', () => {
         { registry: 'r.io', username: '', password: '', identityToken: 'i' },
       ],
     });
-    expect(parseCredentials(JSON.stringify({ 'ghcr.io': { auth } }), 'dockercfg')).toMatchObject({ ok: true, value: [{ registry: 'ghcr.io', username: 'user' }] });
+    expect(parseCredentials(JSON.stringify({ 'ghcr.io': { auth } }), 'dockercfg')).toMatchObject({
+      ok: true,
+      value: [{ registry: 'ghcr.io', username: 'user' }],
+    });
     expect(parseCredentials('{"credsStore":"desktop"}', 'dockerconfigjson')).toEqual({ ok: true, value: [] });
   });
 
-  test.each(['', '[]', '{"auths":1}', '{"auths":{"a":1}}', '{"auths":{"a":{"auth":"eA=="}}}', '{"auths":{"a":{"auth":1}}}'])('refuses %s', (text) => {
+  test.each([
+    '',
+    '[]',
+    '{"auths":1}',
+    '{"auths":{"a":1}}',
+    '{"auths":{"a":{"auth":"eA=="}}}',
+    '{"auths":{"a":{"auth":1}}}',
+  ])('refuses %s', (text) => {
     expect(parseCredentials(text, 'dockerconfigjson').ok).toBe(false);
   });
 });
 
 describe('credentialsFor()', () => {
-  const chosen = (image: string, ...registries: string[]) => credentialsFor(reference(image), registries.map((registry) => ({ registry, username: '', password: '' }))).map(({ registry }) => registry);
+  const chosen = (image: string, ...registries: string[]) =>
+    credentialsFor(
+      reference(image),
+      registries.map((registry) => ({ registry, username: '', password: '' })),
+    ).map(({ registry }) => registry);
 
   test('the host must fit, the longest path comes first', () => {
     expect(chosen('busybox', 'docker.io', 'ghcr.io')).toEqual(['docker.io']);
-    expect(chosen('ghcr.io/team/app', 'ghcr.io', 'ghcr.io/team', 'ghcr.io/tea', 'ghcr.io/team/app/x')).toEqual(['ghcr.io/team', 'ghcr.io']);
+    expect(chosen('ghcr.io/team/app', 'ghcr.io', 'ghcr.io/team', 'ghcr.io/tea', 'ghcr.io/team/app/x')).toEqual([
+      'ghcr.io/team',
+      'ghcr.io',
+    ]);
     expect(chosen('r.lan:5000/app', 'r.lan', 'r.lan:5000', 'r.lan:5001')).toEqual(['r.lan:5000']);
-    expect(chosen('a.b.example.com/x', '*.example.com', '*.*.example.com', 'a.*.example.com', 'a.b*.example.com', '*')).toEqual(['a.b*.example.com', '*.*.example.com', 'a.*.example.com']);
+    expect(
+      chosen('a.b.example.com/x', '*.example.com', '*.*.example.com', 'a.*.example.com', 'a.b*.example.com', '*'),
+    ).toEqual(['a.b*.example.com', '*.*.example.com', 'a.*.example.com']);
     expect(chosen('evil-docker.io/x/y', 'docker.io')).toEqual([]);
   });
 });
 
 describe('readRegistries()', () => {
   test('mirrors come first; http is for loopback and for those that are named', () => {
-    const read = readRegistries({ registries: [{ host: 'docker.io', mirrors: ['http://127.0.0.1:5000/', 'https://m.lan/hub'] }, { host: 'r.lan:5000', plainHttp: true }] });
+    const read = readRegistries({
+      registries: [
+        { host: 'docker.io', mirrors: ['http://127.0.0.1:5000/', 'https://m.lan/hub'] },
+        { host: 'r.lan:5000', plainHttp: true },
+      ],
+    });
     if (!read.ok) throw new Error(read.why);
     const urls = (image: string) => endpointsOf(reference(image), read.value).map(({ baseUrl }) => baseUrl);
     expect(urls('busybox')).toEqual(['http://127.0.0.1:5000', 'https://m.lan/hub', 'https://registry-1.docker.io']);
     expect(urls('r.lan:5000/x')).toEqual(['http://r.lan:5000']);
     expect(urls('other.lan/x')).toEqual(['https://other.lan']);
-    expect(['localhost:1/x', '127.0.0.1:5/x', '[::1]:5/x'].map(urls)).toEqual([['http://localhost:1'], ['http://127.0.0.1:5'], ['http://[::1]:5']]);
+    expect(['localhost:1/x', '127.0.0.1:5/x', '[::1]:5/x'].map(urls)).toEqual([
+      ['http://localhost:1'],
+      ['http://127.0.0.1:5'],
+      ['http://[::1]:5'],
+    ]);
     const plain = (url: string) => mayBePlain(new URL(url), read.value);
-    expect(['http://localhost', 'http://127.0.0.1:5000/v2', 'http://r.lan:5000', 'http://r.lan', 'http://other.lan', 'http://127.evil.lan'].map(plain)).toEqual([true, true, true, false, false, false]);
+    expect(
+      [
+        'http://localhost',
+        'http://127.0.0.1:5000/v2',
+        'http://r.lan:5000',
+        'http://r.lan',
+        'http://other.lan',
+        'http://127.evil.lan',
+      ].map(plain),
+    ).toEqual([true, true, true, false, false, false]);
   });
 
   test.each<[unknown, RegExp]>([
@@ -99,11 +180,25 @@ describe('readRegistries()', () => {
 });
 
 describe('planGarbage()', () => {
-  const image = (id: string, lastUsedMs: number, more: { isPinned?: boolean; consumers?: string[] } = {}) => ({ id, lastUsedMs, isPinned: false, consumers: [], ...more });
+  const image = (id: string, lastUsedMs: number, more: { isPinned?: boolean; consumers?: string[] } = {}) => ({
+    id,
+    lastUsedMs,
+    isPinned: false,
+    consumers: [],
+    ...more,
+  });
   const ids = (list: readonly { id: string }[]) => list.map(({ id }) => id).join('');
 
   test('the longest unused first; none that is mounted, pinned or young', () => {
-    const images = [image('c', 300), image('a', 100), image('m', 50, { consumers: ['x'] }), image('p', 10, { isPinned: true }), image('b', 200), image('y', 950), image('f', 5_000)];
+    const images = [
+      image('c', 300),
+      image('a', 100),
+      image('m', 50, { consumers: ['x'] }),
+      image('p', 10, { isPinned: true }),
+      image('b', 200),
+      image('y', 950),
+      image('f', 5_000),
+    ];
     const plan = planGarbage(images, { nowMs: 1_000, minAgeMs: 100 });
     expect([ids(plan.expired), ids(plan.whileShort)]).toEqual(['', 'abc']);
     const aged = planGarbage(images, { nowMs: 1_000, minAgeMs: 100, maxAgeMs: 800 });
