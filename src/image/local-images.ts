@@ -5,7 +5,6 @@ import type { Clock } from '../base/clock.ts';
 import { DigestError } from './blobs.ts';
 import { BASE_LABEL } from './core/image-config.ts';
 import { isDigest } from './core/digest.ts';
-import { planGarbage } from './core/garbage.ts';
 import type { Platform } from './core/platform.ts';
 import {
   defaultPullPolicy,
@@ -17,6 +16,7 @@ import {
 } from './core/reference.ts';
 import type { RegistrySettings } from './core/registries.ts';
 import { MOUNTABLE_HOST_IMAGE } from './host-image.ts';
+import { collectGarbage } from './image-garbage.ts';
 import {
   ImageError,
   ImageInUseError,
@@ -57,8 +57,6 @@ const RETRY: RetryLimits = { attempts: 5, firstMs: 500, maxMs: 8_000 };
 const IDLE_MS = 30_000;
 /** As containerd. */
 const PARALLEL_LAYERS = 3;
-/** Then the sweep is left to the next time: somebody pulls. */
-const SWEEP_WAIT_SECONDS = 10;
 /** A name that changes between two looks is looked at again. */
 const LOOKS_MAX = 10;
 
@@ -262,38 +260,9 @@ export class LocalImages implements ImageService {
       if (name.startsWith(prefix) && !kept.has(name)) await this.release(name);
   }
 
-  async collectGarbage({ highPercent, lowPercent, minAgeMs, maxAgeMs }: GarbageOptions): Promise<GarbageReport> {
-    const ages = { nowMs: this.#options.clock.wall(), minAgeMs, ...(maxAgeMs === undefined ? {} : { maxAgeMs }) };
-    let freedBytes = (await this.#store.sweep(SWEEP_WAIT_SECONDS)) ?? 0;
-    const removed: ImageStatus[] = [];
-    const { expired, whileShort } = planGarbage(await this.list(), ages);
-    const remove = async (image: ImageStatus) => {
-      const freed = await this.#collect(image);
-      if (freed === undefined) return;
-      removed.push(image);
-      freedBytes += freed;
-    };
-    for (const image of expired) await remove(image);
-    if ((await this.#percentUsed()) > highPercent) {
-      for (const image of whileShort) {
-        if ((await this.#percentUsed()) <= lowPercent) break;
-        await remove(image);
-      }
-    }
-    return { removed, freedBytes, isShort: (await this.#percentUsed()) > highPercent };
-  }
-
-  /** Undefined: somebody came to use it. */
-  async #collect({ repoTags, repoDigests }: ImageStatus): Promise<number | undefined> {
-    const names = new Set([...repoTags, ...repoDigests]);
-    const references = (await this.#store.references.list()).filter(({ name }) => names.has(name));
-    if (!(await this.#store.unname(references))) return undefined;
-    return (await this.#store.sweep(SWEEP_WAIT_SECONDS)) ?? 0;
-  }
-
-  async #percentUsed(): Promise<number> {
-    const { capacityBytes, usedBytes } = await (this.#options.diskUsage ?? (() => this.#store.diskUsage()))();
-    return capacityBytes === 0 ? 0 : (usedBytes / capacityBytes) * 100;
+  collectGarbage(options: GarbageOptions): Promise<GarbageReport> {
+    const { clock, diskUsage = () => this.#store.diskUsage() } = this.#options;
+    return collectGarbage({ store: this.#store, statuses: this.#statuses, clock, diskUsage }, options);
   }
 
   /** Gives connections back, and waits for what goes on behind the scenes. */
