@@ -29,7 +29,7 @@ const bindings =
 const floors: ReadonlyArray<readonly string[]> = [
   ['proto', 'base'],
   ['kube', 'etcd', 'grpc'],
-  ['cluster', 'store', 'api', 'client', 'verify'],
+  ['cluster', 'store', 'api', 'client', 'image', 'verify'],
   ['cli', 'scheduler', 'controllers', 'agent'],
   ['main', 'testing'],
 ];

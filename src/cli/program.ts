@@ -75,6 +75,8 @@ export function buildProgram(options: ProgramOptions, onExit: (code: number) => 
 
   program.commandsGroup('A local cluster:');
   addLocal(program, local);
+  program.commandsGroup('What nodes run:');
+  addImages(program, local);
   program.commandsGroup('A store, of Podium or of etcd:');
   addStores(program, local);
   program.commandsGroup('Objects:');
@@ -163,6 +165,49 @@ function addLocal(program: Command, local: Local): void {
   verb(fault, 'list', 'the faults that are in force', ['podium fault list']).action(
     local(async (flags) => (await import('./fault.ts')).faultList(flags)),
   );
+}
+
+function addImages(program: Command, local: Local): void {
+  const image = program.command('image').description('load, build, pull, list and remove the images of a data directory').exitOverride();
+  const json = (command: Command) => command.option('-o, --output <format>', 'json');
+  const platform = (command: Command) => command.option('--platform <os/arch>', "such as linux/arm64 (default: this machine's)");
+  json(verb(image, 'ls', 'the images that are here', ['podium image ls', 'podium image ls -o json']).alias('list'))
+    .option('-q, --quiet', 'ids only')
+    .action(local(async (flags) => (await import('./image.ts')).imageList(flags)));
+  const pull = verb(image, 'pull <image...>', 'fetch images from their registries', ['podium image pull busybox:1.36', 'podium image pull registry.lan:5000/team/app@sha256:…']);
+  platform(json(pull))
+    .option('--authfile <file>', 'credentials as `docker login` writes them (default: ~/.docker/config.json)')
+    .option('--registries <file>', 'mirrors, and registries without TLS (default: registries.yaml in the data directory)')
+    .action(local(async (flags, names) => (await import('./image.ts')).imagePull(flags, names)));
+  const load = verb(image, 'load <archive>', 'take images out of a docker archive, an OCI archive or an OCI layout directory', [
+    'podium image load app.tar',
+    'docker save app:1 | podium image load -',
+    'podium image load ./layout --tag app:1',
+  ]);
+  platform(json(load))
+    .option('-t, --tag <name>', 'what the image is called, in place of what the archive says')
+    .action(local(async (flags, words) => (await import('./image.ts')).imageLoad(flags, words)));
+  verb(image, 'save <image...>', 'write images to a tar that docker and podium load', ['podium image save app:1 -o app.tar'])
+    .option('-o, --output <file>', 'the tar; - for standard output', '-')
+    .action(local(async (flags, names) => (await import('./image.ts')).imageSave(flags, names)));
+  verb(image, 'rm <image...>', 'remove images by name or id; one that a container runs on stays', ['podium image rm app:1'])
+    .alias('remove')
+    .action(local(async (flags, names) => (await import('./image.ts')).imageRemove(flags, names)));
+  const build = verb(image, 'build <folder>', 'make a small image of a folder; the same folder gives the same image', [
+    "podium image build ./app --tag app:1 --from podium.dev/host --to /app --workdir /app --cmd 'node server.mjs'",
+    'podium image build ./root --tag tool:1 --entrypoint \'["/bin/tool"]\' --env MODE=fast --user 1000 --port 8080',
+  ]);
+  platform(json(build))
+    .option('-t, --tag <name>', 'what it is called')
+    .option('--from <image>', "what it lies on: an image, or podium.dev/host for the machine's own programs (default: nothing)")
+    .option('--to <path>', 'where in the image the folder lies', '/')
+    .option('--entrypoint <command>', 'words, or a JSON list')
+    .option('--cmd <command>', 'words, or a JSON list')
+    .addOption(new Option('--env <NAME=value>', 'a variable; several times for several').argParser((value: string, earlier: string[] | undefined) => [...(earlier ?? []), value]))
+    .option('--workdir <path>', 'where the program starts')
+    .option('--user <user>', 'uid, uid:gid, or names of the image')
+    .addOption(new Option('--port <port>', 'a port that it listens on, 8080 or 53/udp').argParser(collect))
+    .action(local<Flags & { to: string }>(async (flags, words) => (await import('./image.ts')).imageBuild(flags, words)));
 }
 
 function addStores(program: Command, local: Local): void {

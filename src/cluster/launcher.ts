@@ -255,7 +255,7 @@ export function purge(dataDir: string): void {
   const isCluster = existsSync(clusterFile(dataDir)) || existsSync(idFile(dataDir));
   if (!isCluster) throw new UserError(`${dataDir} holds no cluster: nothing is removed`);
   const parts = readCluster(dataDir)?.parts.map(({ name }) => join(dataDir, name)) ?? [];
-  const own = ['pki', 'logs', 'parts', 'kubeconfig', 'supervisor.lock'].map((name) => join(dataDir, name));
+  const own = ['pki', 'logs', 'parts', 'images', 'kubeconfig', 'supervisor.lock'].map((name) => join(dataDir, name));
   for (const path of [...parts, ...own, idFile(dataDir), faultsFile(dataDir)]) removeTree(path);
   // Last, so that an interrupted purge can be repeated.
   rmSync(clusterFile(dataDir), { force: true });
