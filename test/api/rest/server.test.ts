@@ -27,6 +27,28 @@ test('version, health with its checks, discovery, and what is not served yet', a
   expect(refusalOf(await client.request('POST', '/version', { body: {} }))).toContain('405 MethodNotAllowed');
 });
 
+/** As a kube-apiserver was seen to do it. */
+test.each([
+  ['/healthz', 200, 200], ['/livez/ping', 200, 200], ['/readyz', 200, 200], ['/readyz/nope', 404, 404], ['/metrics', 200, 200],
+  ['/openapi/v3', 200, 200], ['/openapi/v3/api/v1', 200, 200], ['/openapi/v2', 200, 200], ['/apis', 200, 200], ['/apis/apps', 200, 200], ['/', 200, 200],
+  ['/version', 405, 405], ['/api', 405, 405], ['/api/v1', 405, 405], ['/apis/apps/v1', 405, 405], ['/openid/v1/jwks', 405, 405],
+  ['/.well-known/openid-configuration', 405, 405], ['/api/v2', 404, 404], ['/apis/nope', 404, 404], ['/nope', 404, 404],
+  ['/api/v1/namespaces/default', 405, 405], ['/api/v1/namespaces/default/pods/x/log', 405, 405],
+])('%s: HEAD is answered %i, a method that is none there %i', async (path, head, other) => {
+  const client = (await startRest()).client();
+  const got = await client.get(path);
+  const answer = await client.request('HEAD', path);
+  expect([answer.status, answer.text]).toEqual([head, '']);
+  if (head === 200 && path !== '/metrics') expect(answer.headers['content-length']).toBe(String(got.bytes.length));
+  for (const method of ['POST', 'OPTIONS']) expect((await client.request(method, path)).status, method).toBe(other);
+});
+
+test('health is open to all who read it, and to nobody else', async () => {
+  const anybody = (await startRest()).client({});
+  const codes = await Promise.all(['GET', 'HEAD', 'POST'].map(async (method) => (await anybody.request(method, '/healthz')).status));
+  expect(codes).toEqual([200, 200, 401]);
+});
+
 test('schemas are served, each at the address that the index names', async () => {
   const client = (await startRest()).client();
   const { paths } = JSON.parse((await client.get('/openapi/v3')).text) as { paths: Record<string, { serverRelativeURL: string }> };
