@@ -31,6 +31,7 @@ const ROOTS: Readonly<Record<string, readonly string[]>> = {
     'V1ResourceQuota',
     'V1Binding',
     'CoreV1Event',
+    'V1ComponentStatus',
   ],
   'io.k8s.api.apps.v1': ['V1Deployment', 'V1ReplicaSet', 'V1StatefulSet', 'V1DaemonSet', 'V1ControllerRevision'],
   'io.k8s.api.batch.v1': ['V1Job', 'V1CronJob'],

@@ -35,6 +35,8 @@ import { Reviews } from './reviews.ts';
 import { ServerLeases } from './server-leases.ts';
 import { Storage } from './storage.ts';
 import { Usages } from './usage.ts';
+import { allComputed, type ComputedKinds } from './computed.ts';
+import { ComponentStatuses } from './component-statuses.ts';
 import type { WatchLimits } from './watch-cache.ts';
 
 export interface ApiServerConfig {
@@ -56,6 +58,8 @@ export interface ApiServerOptions {
   readonly log: Log;
   /** The caller's to close. */
   readonly storeClient: StoreClient;
+  /** One for each member of the store, for who asks how they are; undefined: the one above is all there is to ask. */
+  readonly stores?: readonly StoreClient[];
   /** For logs and for what nodes use. */
   readonly connectToNode: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
@@ -81,7 +85,8 @@ export class ApiServer {
   readonly logs: PodLogs;
   readonly guard: Guard;
   readonly reviews: Reviews;
-  readonly usages: Usages;
+  /** What is shown and nowhere stored. */
+  readonly computed: ComputedKinds;
   /** undefined: this server knows no key of service accounts. */
   readonly tokens: ServiceAccountTokens | undefined;
   /** podium.api.v1.Resources and Pods, for any transport. */
@@ -94,7 +99,7 @@ export class ApiServer {
   readonly #kubernetes: KubernetesService | undefined;
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, connectToNode, config, access = {}, watchLimits, advertised }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, stores = [storeClient], connectToNode, config, access = {}, watchLimits, advertised }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
@@ -102,7 +107,8 @@ export class ApiServer {
     const kinds = builtInKinds({ evictionTolerationSeconds });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient, log), clock, random, log, allocation, watchLimits });
     this.logs = podLogs(this.registry, connectToNode);
-    this.usages = new Usages({ registry: this.registry, connectToNode, clock, log });
+    const { registry } = this;
+    this.computed = allComputed([new Usages({ registry, connectToNode, clock, log }), new ComponentStatuses({ registry, stores, clock })]);
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
     this.tokens = serviceAccounts === undefined ? undefined : new ServiceAccountTokens({ ...serviceAccounts, clock, random: random.fork('tokens'), get });
@@ -111,8 +117,8 @@ export class ApiServer {
     this.guard = new Guard({ authenticator, authorizer, audit, random });
     this.reviews = new Reviews({ clock, authenticator, authorizer, tokens: this.tokens });
     const admission = new Admission(this.guard);
-    const { registry, reviews, usages } = this;
-    this.services = [resourcesService({ registry, reviews, usages, admission }), podsService(this.logs, admission)];
+    const { reviews, computed } = this;
+    this.services = [resourcesService({ registry, reviews, computed, admission }), podsService(this.logs, admission)];
     this.#kubernetes =
       advertised === undefined
         ? undefined

@@ -6,6 +6,7 @@ import { ApiServer, type AccessOptions, type ApiServerConfig } from '../../src/a
 import type { Ref } from '../../src/api/requests.ts';
 import type { CacheEvent, WatchLimits } from '../../src/api/watch-cache.ts';
 import { ApiError } from '../../src/kube/errors.ts';
+import type { StoreClient } from '../../src/etcd/store-client.ts';
 import type { Channel } from '../../src/proto/rpc.ts';
 import { MemoryStore } from './memory-store.ts';
 
@@ -24,7 +25,7 @@ export interface Fixture {
   readonly api: ApiServer['registry'];
 }
 
-export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; watchLimits?: WatchLimits; connectToNode?: (address: string) => Channel } = {}): Promise<Fixture> {
+export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; watchLimits?: WatchLimits; connectToNode?: (address: string) => Channel; stores?: readonly StoreClient[] } = {}): Promise<Fixture> {
   const store = options.store ?? new MemoryStore();
   const clock = new DrivenClock();
   const noNode = () => {
@@ -39,6 +40,7 @@ export async function startServer(options: { store?: MemoryStore; config?: Parti
     config: options.config ?? {},
     access: options.access ?? {},
     watchLimits: options.watchLimits ?? {},
+    ...(options.stores === undefined ? {} : { stores: options.stores }),
   });
   server.start();
   await clock.advanceUntil(() => server.isReady, 5_000, 'the API server is ready');

@@ -276,6 +276,19 @@ export const DESCRIPTIONS: Readonly<Record<string, Readonly<Record<string, strin
     path: "Relative path from the volume root to write the bundle.",
     signerName: "Select all ClusterTrustBundles that match this signer name. Mutually-exclusive with name.  The contents of all selected ClusterTrustBundles will be unified and deduplicated.",
   },
+  V1ComponentCondition: {
+    '': "Information about the condition of a component.",
+    error: "Condition error code for a component. For example, a health check error code.",
+    message: "Message about the condition for a component. For example, information about a health check.",
+    status: "Status of the condition for a component. Valid values for \"Healthy\": \"True\", \"False\", or \"Unknown\".",
+    type: "Type of condition for a component. Valid value: \"Healthy\"",
+  },
+  V1ComponentStatus: {
+    '': "ComponentStatus (and ComponentStatusList) holds the cluster validation info. Deprecated: This API is deprecated in v1.19+",
+    apiVersion: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+    conditions: "List of component conditions observed",
+    kind: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+  },
   V1Condition: {
     '': "Condition contains details for one aspect of the current state of this API Resource.",
     lastTransitionTime: "lastTransitionTime is the last time the condition transitioned from one status to another. This should be when the underlying condition changed.  If that is not known, then using the time when the API field changed is acceptable.",
@@ -2496,6 +2509,8 @@ export const HOMES: Readonly<Record<string, string>> = {
   V1ClusterRole: 'io.k8s.api.rbac.v1',
   V1ClusterRoleBinding: 'io.k8s.api.rbac.v1',
   V1ClusterTrustBundleProjection: 'io.k8s.api.core.v1',
+  V1ComponentCondition: 'io.k8s.api.core.v1',
+  V1ComponentStatus: 'io.k8s.api.core.v1',
   V1Condition: 'io.k8s.apimachinery.pkg.apis.meta.v1',
   V1ConfigMap: 'io.k8s.api.core.v1',
   V1ConfigMapEnvSource: 'io.k8s.api.core.v1',

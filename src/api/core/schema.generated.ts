@@ -42,6 +42,8 @@ export const MODELS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   V1ClusterRole: { aggregationRule: 'V1AggregationRule', apiVersion: 'string', kind: 'string', metadata: 'V1ObjectMeta', rules: '[]V1PolicyRule' },
   V1ClusterRoleBinding: { apiVersion: 'string', kind: 'string', metadata: 'V1ObjectMeta', roleRef: 'V1RoleRef!', subjects: '[]RbacV1Subject' },
   V1ClusterTrustBundleProjection: { labelSelector: 'V1LabelSelector', name: 'string', optional: 'boolean', path: 'string!', signerName: 'string' },
+  V1ComponentCondition: { error: 'string', message: 'string', status: 'string!', type: 'string!' },
+  V1ComponentStatus: { apiVersion: 'string', conditions: '[]V1ComponentCondition', kind: 'string', metadata: 'V1ObjectMeta' },
   V1Condition: { lastTransitionTime: 'time!', message: 'string!', observedGeneration: 'int64', reason: 'string!', status: 'string!', type: 'string!' },
   V1ConfigMap: { apiVersion: 'string', binaryData: '{}bytes', data: '{}string', immutable: 'boolean', kind: 'string', metadata: 'V1ObjectMeta' },
   V1ConfigMapEnvSource: { name: 'string', optional: 'boolean' },

@@ -25,10 +25,10 @@ import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import { bookmarkTable, columnsOf, includeObject, partialOf, type Table } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
+import type { ComputedKinds } from '../computed.ts';
 import type { Registry } from '../registry.ts';
 import type { Listed, PatchType, Ref, Written } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
-import type { Usages } from '../usage.ts';
 import { bookmarkMeta, type CacheEvent } from '../watch-cache.ts';
 import type { Admission } from './admission.ts';
 
@@ -69,15 +69,15 @@ export function mapApiError(error: unknown): RpcError | undefined {
 export interface ResourcesOptions {
   readonly registry: Registry;
   readonly reviews: Reviews;
-  readonly usages: Usages;
+  readonly computed: ComputedKinds;
   readonly admission: Admission;
 }
 
-export function resourcesService({ registry, reviews, usages, admission }: ResourcesOptions): BoundService {
-  const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (usages.has(ref) ? usages : registry);
+export function resourcesService({ registry, reviews, computed, admission }: ResourcesOptions): BoundService {
+  const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (computed.has(ref) ? computed : registry);
   const refToChange = (sent: ResourceRef | undefined): Ref => {
     const ref = refOf(sent);
-    if (usages.has(ref)) throw methodNotAllowed();
+    if (computed.has(ref)) throw methodNotAllowed();
     return ref;
   };
   const written = ({ object, warnings }: Written, encoding: number) => ({

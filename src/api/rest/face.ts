@@ -54,20 +54,20 @@ export class RestFace {
       caches: () => apiServer.registry.caches,
       version,
     });
-    const { registry, logs, reviews, usages, guard, tokens } = apiServer;
+    const { registry, logs, reviews, computed, guard, tokens } = apiServer;
     const ticks = new Ticks(clock, () => counts.longRunning);
     const resources = new ResourceFace({
       registry,
       logs,
       reviews,
-      usages,
+      computed,
       world: { clock, limits, ticks },
       random: random.fork('watches'),
       onWatchEnd: ({ resource, namespace }, end) => {
         if (end === 'slow' || end === 'stalled') log.info({ resource, namespace, end }, 'rest: a watch is closed');
       },
     });
-    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...usages.served, { info: BINDINGS_INFO, verbs: ['create'], subresources: [] }]));
+    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...computed.served, { info: BINDINGS_INFO, verbs: ['create'], subresources: [] }]));
     const documents = new Documents({
       served,
       openApi: new OpenApiDocuments({ served, serverVersion: version.gitVersion }),

@@ -6,10 +6,10 @@ import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed, 
 import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PodLogs } from '../pod-logs.ts';
+import type { ComputedKinds } from '../computed.ts';
 import type { Registry } from '../registry.ts';
 import type { Ref, WriteOptions } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
-import type { Usages } from '../usage.ts';
 import { jsonBytes } from '../watch-cache.ts';
 import { podOfBinding } from '../core/subresource.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
@@ -31,11 +31,17 @@ const ANSWER_DELETED: ReadonlySet<string> = new Set([
   'pods', 'services', 'serviceaccounts', 'podtemplates', 'persistentvolumes', 'persistentvolumeclaims', 'resourcequotas',
 ]);
 
+/** Whoever asks for one of these is told, whatever comes of it; in Kubernetes' words. */
+const DEPRECATED: Readonly<Record<string, string>> = {
+  componentstatuses: 'v1 ComponentStatus is deprecated in v1.19+',
+  endpoints: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+};
+
 export interface ResourceFaceOptions {
   readonly registry: Registry;
   readonly logs: PodLogs;
   readonly reviews: Reviews;
-  readonly usages: Usages;
+  readonly computed: ComputedKinds;
   readonly world: WatchWorld;
   readonly random: { between(low: number, high: number): number };
   readonly onWatchEnd: (ref: Ref, end: WatchEnd) => void;
@@ -51,11 +57,13 @@ export class ResourceFace {
   }
 
   async serve(exchange: Exchange, { ref, isWatchPath }: ResourceRoute, verb: Verb): Promise<void> {
-    const { registry, reviews, usages } = this.#options;
+    const { registry, reviews, computed } = this.#options;
     const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
+    const deprecation = ref.group === '' && ref.version === 'v1' ? DEPRECATED[ref.resource] : undefined;
+    if (deprecation !== undefined) exchange.reply.warnings.push(deprecation);
     if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);
-    if (usages.has(ref)) return this.#usage(exchange, ref, verb);
+    if (computed.has(ref)) return this.#computed(exchange, ref, verb);
     if (podOfBinding(ref) !== undefined) return this.#bind(exchange, { ref, isWatchPath }, verb);
     const kind = registry.kindOf(ref);
     checkPlace(kind, ref, verb);
@@ -210,19 +218,19 @@ export class ResourceFace {
     await exchange.reply.send(201, object, format);
   }
 
-  async #usage(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
-    const { info } = this.#options.usages.kindOf(ref);
+  async #computed(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
+    const { info } = this.#options.computed.kindOf(ref);
     if (!info.namespaced && ref.namespace !== '') throw unknownResource();
     if (verb === 'get') return this.#get(exchange, ref);
     if (verb === 'list') return this.#list(exchange, ref);
     if (verb !== 'watch') throw methodNotAllowed();
-    throw new ApiError('MethodNotAllowed', `watch is not supported on resources of kind "${ref.resource}.${ref.group}"`);
+    throw new ApiError('MethodNotAllowed', `watch is not supported on resources of kind "${ref.resource}${ref.group === '' ? '' : `.${ref.group}`}"`);
   }
 
   /** Who knows the objects that are read. */
   #source(ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> {
-    const { registry, usages } = this.#options;
-    return usages.has(ref) ? usages : registry;
+    const { registry, computed } = this.#options;
+    return computed.has(ref) ? computed : registry;
   }
 
   async #answer(exchange: Exchange, ref: Ref, { format, shape, contentType }: Negotiated, { code, object }: { readonly code: number; readonly object: KubeObject }): Promise<void> {

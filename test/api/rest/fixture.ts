@@ -7,6 +7,7 @@ import { RestFace } from '../../../src/api/rest/face.ts';
 import type { RestLimits } from '../../../src/api/rest/limits.ts';
 import type { WatchLimits } from '../../../src/api/watch-cache.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import type { StoreClient } from '../../../src/etcd/store-client.ts';
 import type { Channel } from '../../../src/proto/rpc.ts';
 import { authority, type Issued } from '../../grpc/authority.ts';
 import { quiet, startServer, type Fixture } from '../fixture.ts';
@@ -57,6 +58,7 @@ export interface RestOptions {
   readonly watchLimits?: WatchLimits;
   readonly store?: MemoryStore;
   readonly connectToNode?: (address: string) => Channel;
+  readonly stores?: readonly StoreClient[];
 }
 
 export async function startRest(options: RestOptions = {}): Promise<RestFixture> {
@@ -67,6 +69,7 @@ export async function startRest(options: RestOptions = {}): Promise<RestFixture>
   const fixture = await startServer({
     ...(options.store === undefined ? {} : { store: options.store }),
     ...(options.connectToNode === undefined ? {} : { connectToNode: options.connectToNode }),
+    ...(options.stores === undefined ? {} : { stores: options.stores }),
     watchLimits: options.watchLimits ?? {},
     access: {
       tokens: [parseTokenFile(TOKENS, 'tokens.csv')],
