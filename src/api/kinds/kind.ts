@@ -15,7 +15,7 @@ export interface Column {
   readonly value: (object: KubeObject, wallMs: number) => string | number;
 }
 
-export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize' | 'approval' | 'ephemeralcontainers';
+export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize' | 'approval' | 'ephemeralcontainers' | 'resize';
 
 /** Who asks, as a face knows him. */
 export interface Requester {

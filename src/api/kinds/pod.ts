@@ -8,6 +8,8 @@ import { ephemeralContainers } from './ephemeral-containers.ts';
 import { column, textAt, wide, type Kind, type Lookup } from './kind.ts';
 import { infoOf } from './info.ts';
 import { validatePodSpec } from './pod-template.ts';
+import { qosClass } from './qos.ts';
+import { resize } from './resize.ts';
 import { podAnnotationWarnings, podSpecWarnings } from './pod-warnings.ts';
 
 export interface PodRules {
@@ -18,7 +20,7 @@ export interface PodRules {
 export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   info: infoOf('pods'),
   model: 'V1Pod',
-  subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers'],
+  subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers', 'resize'],
   hasGeneration: true,
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft, { now }) => {
@@ -35,7 +37,7 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
   resolve: resolvePod,
-  parts: { ephemeralcontainers: ephemeralContainers },
+  parts: { ephemeralcontainers: ephemeralContainers, resize },
   warnings: (object) => [...podSpecWarnings(typed<Pod>(object).spec!, 'spec'), ...podAnnotationWarnings(object.metadata.annotations, 'metadata')],
   validate: (object) => validatePodSpec(typed<Pod>(object).spec!, 'spec'),
   validateCreate: (object) => (typed<Pod>(object).spec!.ephemeralContainers === undefined ? [] : [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]),
@@ -179,21 +181,6 @@ function withEvictionTolerations(spec: PodSpec, tolerationSeconds: number): NonN
   }
   return tolerations;
 }
-
-function qosClass(spec: PodSpec): string {
-  const containers = [...(spec.initContainers ?? []), ...spec.containers];
-  const asks = containers.some(({ resources }) => Object.keys({ ...resources?.requests, ...resources?.limits }).some(isCompute));
-  if (!asks) return 'BestEffort';
-  const guaranteed = containers.every(({ resources }) =>
-    ['cpu', 'memory'].every((name) => {
-      const limit = resources?.limits?.[name];
-      return limit !== undefined && (resources?.requests?.[name] ?? limit) === limit;
-    }),
-  );
-  return guaranteed ? 'Guaranteed' : 'Burstable';
-}
-
-const isCompute = (name: string) => name === 'cpu' || name === 'memory';
 
 // --- what kubectl prints
 
