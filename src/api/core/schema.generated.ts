@@ -372,7 +372,7 @@ export const MODELS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   V2ExternalMetricSource: { metric: 'V2MetricIdentifier!', target: 'V2MetricTarget!' },
   V2ExternalMetricStatus: { current: 'V2MetricValueStatus!', metric: 'V2MetricIdentifier!' },
   V2HPAScalingPolicy: { periodSeconds: 'int32!', type: 'string!', value: 'int32!' },
-  V2HPAScalingRules: { policies: '[]V2HPAScalingPolicy', selectPolicy: 'string', stabilizationWindowSeconds: 'int32', tolerance: 'string' },
+  V2HPAScalingRules: { policies: '[]V2HPAScalingPolicy', selectPolicy: 'string', stabilizationWindowSeconds: 'int32', tolerance: 'quantity' },
   V2HorizontalPodAutoscaler: { apiVersion: 'string', kind: 'string', metadata: 'V1ObjectMeta', spec: 'V2HorizontalPodAutoscalerSpec', status: 'V2HorizontalPodAutoscalerStatus' },
   V2HorizontalPodAutoscalerBehavior: { scaleDown: 'V2HPAScalingRules', scaleUp: 'V2HPAScalingRules' },
   V2HorizontalPodAutoscalerCondition: { lastTransitionTime: 'time', message: 'string', reason: 'string', status: 'string!', type: 'string!' },

@@ -11,6 +11,7 @@ import type { Registry } from '../registry.ts';
 import type { Ref, WriteOptions } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
 import { jsonBytes } from '../watch-cache.ts';
+import { answersDeleted } from '../core/answers.ts';
 import { podOfBinding } from '../core/subresource.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
 import { parseBody, type ParsedBody } from './body.ts';
@@ -25,11 +26,6 @@ export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
 
 /** What is not an answer but a connection of its own: they have their place here, and are not served yet. */
 const CONNECTS: ReadonlySet<string> = new Set(['pods/exec', 'pods/attach', 'pods/portforward', 'pods/proxy', 'services/proxy', 'nodes/proxy']);
-
-/** A deletion of these answers the object even where nothing of it is left; of others, a Status. As in Kubernetes. */
-const ANSWER_DELETED: ReadonlySet<string> = new Set([
-  'pods', 'services', 'serviceaccounts', 'podtemplates', 'persistentvolumes', 'persistentvolumeclaims', 'resourcequotas',
-]);
 
 /** Whoever asks for one of these is told, whatever comes of it; in Kubernetes' words. */
 const DEPRECATED: Readonly<Record<string, string>> = {
@@ -198,7 +194,7 @@ export class ResourceFace {
     const options = deleteOptions(exchange.query, await deletionBody(exchange));
     const object = await this.#options.registry.delete(ref, options);
     const isLeft = object.metadata.deletionTimestamp !== undefined;
-    if (isLeft || ANSWER_DELETED.has(ref.resource)) return this.#answer(exchange, ref, negotiated, { code: 200, object });
+    if (isLeft || answersDeleted(ref)) return this.#answer(exchange, ref, negotiated, { code: 200, object });
     await exchange.reply.send(200, deletedStatus(ref, object), negotiated.format);
   }
 
