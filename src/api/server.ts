@@ -29,6 +29,7 @@ import { firstObjects } from './first-objects.ts';
 import { builtInKinds } from './kinds/kinds.ts';
 import { KubernetesService, SERVER_LEASE_SECONDS } from './kubernetes-service.ts';
 import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
+import { InFlight, type InFlightLimits } from './in-flight.ts';
 import { Registry } from './registry.ts';
 import type { Ref } from './requests.ts';
 import { Reviews } from './reviews.ts';
@@ -65,6 +66,7 @@ export interface ApiServerOptions {
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
   readonly watchLimits?: WatchLimits;
+  readonly inFlightLimits?: Partial<InFlightLimits>;
   /** Where its REST face is found; undefined: it has none, and is no endpoint of the Service `kubernetes`. */
   readonly advertised?: ServerAddress | undefined;
 }
@@ -84,6 +86,8 @@ export class ApiServer {
   readonly registry: Registry;
   readonly logs: PodLogs;
   readonly guard: Guard;
+  /** Of both faces. */
+  readonly inFlight: InFlight;
   readonly reviews: Reviews;
   /** What is shown and nowhere stored. */
   readonly computed: ComputedKinds;
@@ -99,7 +103,7 @@ export class ApiServer {
   readonly #kubernetes: KubernetesService | undefined;
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, stores = [storeClient], connectToNode, config, access = {}, watchLimits, advertised }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, stores = [storeClient], connectToNode, config, access = {}, watchLimits, inFlightLimits, advertised }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
@@ -116,7 +120,8 @@ export class ApiServer {
     const audit = writeAudit === undefined ? undefined : new Audit(clock, writeAudit);
     this.guard = new Guard({ authenticator, authorizer, audit, random });
     this.reviews = new Reviews({ clock, authenticator, authorizer, tokens: this.tokens });
-    const admission = new Admission(this.guard);
+    this.inFlight = new InFlight(inFlightLimits);
+    const admission = new Admission(this.guard, this.inFlight);
     const { reviews, computed } = this;
     this.services = [resourcesService({ registry, reviews, computed, admission }), podsService(this.logs, admission)];
     this.#kubernetes =

@@ -45,10 +45,12 @@ export interface Limits {
   readonly watches?: number;
 }
 
-/** REST alone. */
 export interface Limited {
   readonly rest: RestClient;
   readonly viewer: RestClient;
+  /** The subject's face of that server, as the administrator and as somebody who may nothing. */
+  readonly api: Api;
+  readonly stranger: Api;
 }
 
 export interface Case {

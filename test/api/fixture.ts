@@ -3,6 +3,7 @@ import { DrivenClock, settle } from '../../src/base/driven-clock.ts';
 import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { ApiServer, type AccessOptions, type ApiServerConfig } from '../../src/api/server.ts';
+import type { InFlightLimits } from '../../src/api/in-flight.ts';
 import type { Ref } from '../../src/api/requests.ts';
 import type { CacheEvent, WatchLimits } from '../../src/api/watch-cache.ts';
 import { ApiError } from '../../src/kube/errors.ts';
@@ -25,7 +26,7 @@ export interface Fixture {
   readonly api: ApiServer['registry'];
 }
 
-export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; watchLimits?: WatchLimits; connectToNode?: (address: string) => Channel; stores?: readonly StoreClient[] } = {}): Promise<Fixture> {
+export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; watchLimits?: WatchLimits; connectToNode?: (address: string) => Channel; stores?: readonly StoreClient[]; inFlightLimits?: Partial<InFlightLimits> } = {}): Promise<Fixture> {
   const store = options.store ?? new MemoryStore();
   const clock = new DrivenClock();
   const noNode = () => {
@@ -40,6 +41,7 @@ export async function startServer(options: { store?: MemoryStore; config?: Parti
     config: options.config ?? {},
     access: options.access ?? {},
     watchLimits: options.watchLimits ?? {},
+    inFlightLimits: options.inFlightLimits ?? {},
     ...(options.stores === undefined ? {} : { stores: options.stores }),
   });
   server.start();

@@ -62,7 +62,7 @@ export function mapApiError(error: unknown): RpcError | undefined {
   if (error instanceof WireError) return mapApiError(badRequest(error.message));
   if (!(error instanceof ApiError)) return undefined;
   const code = CODES[error.reason];
-  const details = encodeStatusDetails({ code, message: error.message, json: error.toStatus() });
+  const details = encodeStatusDetails({ code, message: error.message, json: error.toStatus(), retryAfterSeconds: error.details?.retryAfterSeconds });
   return new RpcError(code, error.message, { details, cause: error });
 }
 
@@ -110,7 +110,7 @@ export function resourcesService({ registry, reviews, computed, admission }: Res
       },
       watch: (request, context) => {
         const ref = refToChange(request.ref);
-        return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
+        return admission.stream(context, { verb: 'watch', ref, isLongRunning: true }, () => watchEvents(registry, request, context));
       },
       create: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;

@@ -8,7 +8,6 @@ import { OpenApiDocuments } from '../openapi.ts';
 import type { ApiServer } from '../server.ts';
 import { Documents, type Check, type VersionInfo } from './documents.ts';
 import { RestHandler } from './handler.ts';
-import { InFlight } from './in-flight.ts';
 import { REST_LIMITS, type RestLimits } from './limits.ts';
 import { RestMetrics } from './metrics.ts';
 import { ResourceFace } from './resources.ts';
@@ -41,7 +40,7 @@ export class RestFace {
   constructor(options: RestFaceOptions) {
     const { apiServer, clock, random, log, tls } = options;
     const limits = { ...REST_LIMITS, ...options.limits };
-    const inFlight = new InFlight(limits);
+    const { inFlight } = apiServer;
     const { counts } = inFlight;
     this.#apiServer = apiServer;
     this.#limits = limits;

@@ -21,7 +21,7 @@ import { parsePath, verbOf, type Route, type Verb } from './core/routes.ts';
 import type { Documents } from './documents.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
-import { InFlight, type RequestClass } from './in-flight.ts';
+import type { InFlight, RequestClass } from '../in-flight.ts';
 import type { RestLimits } from './limits.ts';
 import { RestMetrics, type RequestLabels } from './metrics.ts';
 import { Reply } from './reply.ts';
@@ -117,7 +117,7 @@ export class RestHandler {
     const { clock, guard, inFlight } = this.#options;
     const { attributes } = understood;
     const isOpen = isOpenToAll(understood);
-    const leave = isOpen ? undefined : inFlight.enter(classOf(understood));
+    const leave = isOpen ? undefined : inFlight.enter(classOf(understood), user);
     try {
       let decision: Decision = { allowed: true, reason: 'open to all' };
       const audited = () =>

@@ -3,6 +3,7 @@ import { connect, type ClientHttp2Session, type ClientHttp2Stream, type Incoming
 import { generateKeyPairSync } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { parseTokenFile } from '../../../src/api/access/token-file.ts';
+import type { InFlightLimits } from '../../../src/api/in-flight.ts';
 import { RestFace } from '../../../src/api/rest/face.ts';
 import type { RestLimits } from '../../../src/api/rest/limits.ts';
 import type { WatchLimits } from '../../../src/api/watch-cache.ts';
@@ -54,7 +55,7 @@ export interface ClientIdentity {
 }
 
 export interface RestOptions {
-  readonly limits?: Partial<RestLimits>;
+  readonly limits?: Partial<RestLimits & InFlightLimits>;
   readonly watchLimits?: WatchLimits;
   readonly store?: MemoryStore;
   readonly connectToNode?: (address: string) => Channel;
@@ -71,6 +72,7 @@ export async function startRest(options: RestOptions = {}): Promise<RestFixture>
     ...(options.connectToNode === undefined ? {} : { connectToNode: options.connectToNode }),
     ...(options.stores === undefined ? {} : { stores: options.stores }),
     watchLimits: options.watchLimits ?? {},
+    inFlightLimits: options.limits ?? {},
     access: {
       tokens: [parseTokenFile(TOKENS, 'tokens.csv')],
       serviceAccounts: { issuer: 'https://issuer.test', keys: [], signingKey: Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' })) },

@@ -8,7 +8,7 @@ import { DrivenClock } from '../../../src/base/driven-clock.ts';
 import { fromUtf8 } from '../../../src/base/bytes.ts';
 import { configMap, pod, quiet, ref } from '../fixture.ts';
 import { MemoryStore } from '../memory-store.ts';
-import { ADMIN_TOKEN, answerOf, refusalOf, startRest, type Answer } from './fixture.ts';
+import { ADMIN_TOKEN, VIEWER_TOKEN, answerOf, refusalOf, startRest, type Answer } from './fixture.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 
@@ -118,19 +118,19 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 test('more requests at work than are allowed are 429; writes and reads are counted apart', async () => {
   const store = new HeldStore();
   const { client: connect } = await startRest({ store, limits: { readOnlyInFlightMax: 2, mutatingInFlightMax: 1 } });
-  const client = connect();
+  const [client, viewer] = [connect(), connect({ token: VIEWER_TOKEN })];
   store.held = true;
   const reads = [client.get(`${CONFIG_MAPS}/a`), client.get(`${CONFIG_MAPS}/b`)];
   await until(() => store.waiting === 2, 'two reads wait for the store');
-  const third = await client.get(`${CONFIG_MAPS}/c`);
+  const third = await viewer.get(`${CONFIG_MAPS}/c`);
   expect([refusalOf(third), third.headers['retry-after']]).toEqual(['429 TooManyRequests: the server has received too many requests and has asked us to try again later', '1']);
   expect((await client.get('/readyz')).status).toBe(200);
   const write = client.request('DELETE', `${CONFIG_MAPS}/a`);
   await until(() => store.waiting >= 3, 'a write waits too');
-  expect((await client.request('DELETE', `${CONFIG_MAPS}/b`)).status).toBe(429);
+  expect((await viewer.request('DELETE', `${CONFIG_MAPS}/b`)).status).toBe(429);
   store.release();
   expect((await Promise.all([...reads, write])).map(({ status }) => status)).toEqual([404, 404, 404]);
-  expect((await client.get(`${CONFIG_MAPS}/c`)).status).toBe(404);
+  expect((await viewer.get(`${CONFIG_MAPS}/c`)).status).toBe(403);
 });
 
 test('a request that takes too long is 504, by the server`s time or the client`s', async () => {
