@@ -69,7 +69,7 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     wide('IP', (pod) => textAt(pod, 'status', 'podIP') || '<none>'),
     wide('Node', (pod) => textAt(pod, 'spec', 'nodeName') || '<none>'),
     wide('Nominated Node', (pod) => textAt(pod, 'status', 'nominatedNodeName') || '<none>'),
-    wide('Readiness Gates', () => '<none>'),
+    wide('Readiness Gates', gatesText),
   ],
   hasAgeColumn: false,
 });
@@ -189,12 +189,29 @@ function statusOf(object: KubeObject): PodStatus {
 }
 
 function readyText(object: KubeObject): string {
-  const ready = (statusOf(object).containerStatuses ?? []).filter((status) => status.ready && status.state?.running !== undefined);
-  return `${ready.length}/${typed<Pod>(object).spec?.containers.length ?? 0}`;
+  const { containerStatuses = [], initContainerStatuses = [] } = statusOf(object);
+  const sidecars = sidecarsOf(object);
+  const beside = initContainerStatuses.filter(({ name, ready, started }) => sidecars.has(name) && ready && started === true);
+  const ready = containerStatuses.filter((status) => status.ready && status.state?.running !== undefined);
+  return `${ready.length + beside.length}/${(typed<Pod>(object).spec?.containers.length ?? 0) + sidecars.size}`;
+}
+
+/** What is begun before the others and runs beside them counts as one of them. */
+function sidecarsOf(object: KubeObject): ReadonlySet<string> {
+  const all = typed<Pod>(object).spec?.initContainers ?? [];
+  return new Set(all.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name));
+}
+
+function gatesText(object: KubeObject): string {
+  const gates = typed<Pod>(object).spec?.readinessGates ?? [];
+  const isOpen = (gate: string) => (statusOf(object).conditions ?? []).some(({ type, status }) => type === gate && status === 'True');
+  return gates.length === 0 ? '<none>' : `${gates.filter(({ conditionType }) => isOpen(conditionType)).length}/${gates.length}`;
 }
 
 function restartsText(object: KubeObject, wallMs: number): string {
-  const statuses = statusOf(object).containerStatuses ?? [];
+  const sidecars = sidecarsOf(object);
+  const { containerStatuses = [], initContainerStatuses = [] } = statusOf(object);
+  const statuses = [...containerStatuses, ...initContainerStatuses.filter(({ name }) => sidecars.has(name))];
   const restarts = statuses.reduce((sum, status) => sum + status.restartCount, 0);
   const last = statuses.map((status) => status.lastState?.terminated?.finishedAt ?? '').sort().at(-1);
   return restarts > 0 && last ? `${restarts} (${formatAge(last, wallMs)} ago)` : String(restarts);
