@@ -25,8 +25,8 @@ export const resize: Part = {
     const spec = typed<Pod>(object).spec!;
     const before = typed<Pod>(old).spec!;
     const moved = LISTS.filter((list) => !equalJson(namesOf(spec[list]), namesOf(before[list])));
-    if (moved.length > 0) return moved.map((list) => forbiddenField(`spec.${list}`, `${list} may not be added or removed on resize`));
     const errors = validatePodSpec(spec, 'spec');
+    if (moved.length > 0) return [...errors, ...moved.map((list) => forbiddenField(`spec.${list}`, `${list} may not be added or removed on resize`))];
     if (errors.length === 0 && qosClass(spec) !== qosClass(before)) errors.push(invalid('spec', qosClass(before), 'Pod QOS Class may not change as a result of resizing'));
     errors.push(...LISTS.flatMap((list) => removals(list, spec, before)));
     const isResize = LISTS.every((list) => equalJson(spec[list]?.map(otherwise), before[list]?.map(otherwise)));

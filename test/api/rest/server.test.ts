@@ -193,6 +193,22 @@ test('HTTP/1.1 on the same port: requests, a watch, and connections that stay', 
   expect(JSON.parse(await line)).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'x' } } });
 });
 
+test('another protocol is refused with a Status, which clients print', async () => {
+  const { port, certificates } = await startRest();
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, connection: 'Upgrade', upgrade: 'SPDY/3.1' };
+  const ask = (path: string) =>
+    new Promise<[number | undefined, unknown]>((resolve, reject) => {
+      httpsRequest({ host: '127.0.0.1', port, ca: Buffer.from(certificates.ca), headers, path, method: 'POST' }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve([response.statusCode, JSON.parse(text)]));
+      }).on('error', reject).end();
+    });
+  const refused = (message: string) => [501, expect.objectContaining({ kind: 'Status', reason: 'NotImplemented', message, code: 501 })];
+  expect(await ask('/api/v1/namespaces/default/pods/p/exec?command=ls')).toEqual(refused('pods/exec is not served yet'));
+  expect(await ask('/%zz')).toEqual(refused('another protocol is not served yet'));
+});
+
 test('logs pass through with every option, and what goes wrong first is a Status', async () => {
   const asked: unknown[] = [];
   const clock = new DrivenClock();
