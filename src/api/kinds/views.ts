@@ -110,7 +110,9 @@ function storeAutoscaler(shown: KubeObject): KubeObject {
   const target = share === undefined ? [] : [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: share } } }];
   const others = kept(METRICS);
   const metrics = [...target, ...(Array.isArray(others) ? (others as unknown[]) : [])];
-  const [behavior, conditions, current] = [kept(BEHAVIOR), kept(CONDITIONS), kept(CURRENT_METRICS)];
+  const usage = status['currentCPUUtilizationPercentage'];
+  const measured = usage === undefined ? undefined : [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: usage } } }];
+  const [behavior, conditions, current] = [kept(BEHAVIOR), kept(CONDITIONS), kept(CURRENT_METRICS) ?? measured];
   const left = without(annotations, ...KEPT) as Record<string, string>; // some of them
   return {
     ...shown,
