@@ -13,7 +13,7 @@ import * as client from '@kubernetes/client-node';
 
 /** By the group whose name their models carry in the OpenAPI document; a model belongs to the first group that reaches it. */
 const ROOTS: Readonly<Record<string, readonly string[]>> = {
-  'io.k8s.apimachinery.pkg.apis.meta.v1': ['V1ObjectMeta', 'V1ListMeta', 'V1LabelSelector', 'V1Condition', 'V1DeleteOptions', 'V1Status'],
+  'io.k8s.apimachinery.pkg.apis.meta.v1': ['V1ObjectMeta', 'V1ListMeta', 'V1LabelSelector', 'V1Condition', 'V1DeleteOptions', 'V1Status', 'V1FieldSelectorRequirement'],
   'io.k8s.api.core.v1': [
     'V1Namespace',
     'V1Node',
@@ -31,6 +31,8 @@ const ROOTS: Readonly<Record<string, readonly string[]>> = {
     'V1ResourceQuota',
     'V1Binding',
     'CoreV1Event',
+    'V1ComponentStatus',
+    'V1TopologySelectorTerm',
   ],
   'io.k8s.api.apps.v1': ['V1Deployment', 'V1ReplicaSet', 'V1StatefulSet', 'V1DaemonSet', 'V1ControllerRevision'],
   'io.k8s.api.batch.v1': ['V1Job', 'V1CronJob'],
@@ -106,6 +108,7 @@ const QUANTITY_FIELDS: Readonly<Record<string, readonly string[]>> = {
   V1ResourceQuotaStatus: ['hard', 'used'],
   V1Overhead: ['podFixed'],
   V1CSIStorageCapacity: ['capacity', 'maximumVolumeSize'],
+  V2HPAScalingRules: ['tolerance'],
   V2MetricTarget: ['averageValue', 'value'],
   V2MetricValueStatus: ['averageValue', 'value'],
 };

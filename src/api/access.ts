@@ -91,8 +91,13 @@ export const systemAuthorizer: Authorizer = {
     if (user.groups.includes(AUTHENTICATED) && allows(KNOWN_USER, attributes)) return { allowed: true, reason: 'open to every known user' };
     return { allowed: false, reason: '' };
   },
-  rules: (user) => (user.groups.includes(MASTERS) || isComponent(user) ? EVERYTHING : KNOWN_USER),
+  rules: (user) => (isTrusted(user) ? EVERYTHING : KNOWN_USER),
 };
+
+/** Whom the cluster cannot do without: who administers it, and what it consists of. */
+export function isTrusted(user: User): boolean {
+  return user.groups.includes(MASTERS) || isComponent(user);
+}
 
 function isComponent({ name, groups }: User): boolean {
   return COMPONENTS.has(name) || (name.startsWith('system:node:') && groups.includes('system:nodes'));

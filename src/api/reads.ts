@@ -27,7 +27,7 @@ export class Reads {
     const asked = this.#places.kindOf(ref);
     if (isView(asked)) return shownAs(asked, await this.get(storedRef(asked, ref), resourceVersion));
     const { kind, key } = this.#places.target(ref);
-    checkSubresource(kind, ref, ['status', 'scale', 'approval', 'ephemeralcontainers']);
+    checkSubresource(kind, ref, ['status', 'scale', 'approval', 'ephemeralcontainers', 'resize']);
     const wanted = parseResourceVersion(resourceVersion);
     let object: KubeObject | undefined;
     if (wanted === undefined) object = (await this.#storage.get(key, this.#places.known(kind, key))).stored?.object;

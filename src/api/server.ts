@@ -29,12 +29,15 @@ import { firstObjects } from './first-objects.ts';
 import { builtInKinds } from './kinds/kinds.ts';
 import { KubernetesService, SERVER_LEASE_SECONDS } from './kubernetes-service.ts';
 import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
+import { InFlight, type InFlightLimits } from './in-flight.ts';
 import { Registry } from './registry.ts';
 import type { Ref } from './requests.ts';
 import { Reviews } from './reviews.ts';
 import { ServerLeases } from './server-leases.ts';
 import { Storage } from './storage.ts';
 import { Usages } from './usage.ts';
+import { allComputed, type ComputedKinds } from './computed.ts';
+import { ComponentStatuses } from './component-statuses.ts';
 import type { WatchLimits } from './watch-cache.ts';
 
 export interface ApiServerConfig {
@@ -56,11 +59,14 @@ export interface ApiServerOptions {
   readonly log: Log;
   /** The caller's to close. */
   readonly storeClient: StoreClient;
+  /** One for each member of the store, for who asks how they are; undefined: the one above is all there is to ask. */
+  readonly stores?: readonly StoreClient[];
   /** For logs and for what nodes use. */
   readonly connectToNode: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
   readonly watchLimits?: WatchLimits;
+  readonly inFlightLimits?: Partial<InFlightLimits>;
   /** Where its REST face is found; undefined: it has none, and is no endpoint of the Service `kubernetes`. */
   readonly advertised?: ServerAddress | undefined;
 }
@@ -80,8 +86,11 @@ export class ApiServer {
   readonly registry: Registry;
   readonly logs: PodLogs;
   readonly guard: Guard;
+  /** Of both faces. */
+  readonly inFlight: InFlight;
   readonly reviews: Reviews;
-  readonly usages: Usages;
+  /** What is shown and nowhere stored. */
+  readonly computed: ComputedKinds;
   /** undefined: this server knows no key of service accounts. */
   readonly tokens: ServiceAccountTokens | undefined;
   /** podium.api.v1.Resources and Pods, for any transport. */
@@ -94,7 +103,7 @@ export class ApiServer {
   readonly #kubernetes: KubernetesService | undefined;
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, connectToNode, config, access = {}, watchLimits, advertised }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, stores = [storeClient], connectToNode, config, access = {}, watchLimits, inFlightLimits, advertised }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
@@ -102,7 +111,8 @@ export class ApiServer {
     const kinds = builtInKinds({ evictionTolerationSeconds });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient, log), clock, random, log, allocation, watchLimits });
     this.logs = podLogs(this.registry, connectToNode);
-    this.usages = new Usages({ registry: this.registry, connectToNode, clock, log });
+    const { registry } = this;
+    this.computed = allComputed([new Usages({ registry, connectToNode, clock, log }), new ComponentStatuses({ registry, stores, clock })]);
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
     this.tokens = serviceAccounts === undefined ? undefined : new ServiceAccountTokens({ ...serviceAccounts, clock, random: random.fork('tokens'), get });
@@ -110,9 +120,10 @@ export class ApiServer {
     const audit = writeAudit === undefined ? undefined : new Audit(clock, writeAudit);
     this.guard = new Guard({ authenticator, authorizer, audit, random });
     this.reviews = new Reviews({ clock, authenticator, authorizer, tokens: this.tokens });
-    const admission = new Admission(this.guard);
-    const { registry, reviews, usages } = this;
-    this.services = [resourcesService({ registry, reviews, usages, admission }), podsService(this.logs, admission)];
+    this.inFlight = new InFlight(inFlightLimits);
+    const admission = new Admission(this.guard, this.inFlight);
+    const { reviews, computed } = this;
+    this.services = [resourcesService({ registry, reviews, computed, admission }), podsService(this.logs, admission)];
     this.#kubernetes =
       advertised === undefined
         ? undefined

@@ -12,6 +12,7 @@ import type { ResourceInfo } from '../kube/resources.ts';
 import { CompareResult, CompareTarget, type Compare, type KeyValue, type RangeResponse, type RequestOp } from '../proto/etcd.ts';
 import { RpcCode, RpcError } from '../proto/rpc.ts';
 import type { Init } from '../proto/wire.ts';
+import { OrderedWatches } from '../etcd/ordered-watch.ts';
 import type { StoreClient, StoreWatch } from '../etcd/store-client.ts';
 
 const ROOT = '/registry';
@@ -78,10 +79,11 @@ export class Storage {
   readonly #client: StoreClient;
   readonly #log: Log;
   readonly #unreadable = new Set<string>();
-  #progressIsInOrder: boolean | undefined;
+  readonly #watches: OrderedWatches;
 
   constructor(client: StoreClient, log: Log = silentLog) {
     this.#client = client;
+    this.#watches = new OrderedWatches(client);
     this.#log = log;
   }
 
@@ -131,15 +133,6 @@ export class Storage {
     return revisionOf(await this.#call(() => this.#client.range({ key: fromUtf8(`${ROOT}/`), countOnly: true })));
   }
 
-  /**
-   * Whether an answer to a question about a watch's progress comes behind the events that it speaks of. etcd before
-   * 3.4.25 and 3.5.8 sent it ahead of those that were still to come (etcd #15220).
-   */
-  async progressIsInOrder(): Promise<boolean> {
-    this.#progressIsInOrder ??= orderedProgress((await this.#call(() => this.#client.status())).version);
-    return this.#progressIsInOrder;
-  }
-
   async write(write: Write): Promise<WriteOutcome> {
     const { key, expectedRevision, bytes, claims = [], releases = [], unchanged } = write;
     const compare: Init<Compare>[] = [
@@ -167,9 +160,9 @@ export class Storage {
     return { ok: false, why: otherChanged ? 'other-changed' : 'claim-taken' };
   }
 
+  /** An answer to a question about its progress comes behind the events that it speaks of. */
   watch(prefix: string, startRevision: number, signal: AbortSignal): StoreWatch {
-    const request = { key: fromUtf8(prefix), rangeEnd: prefixEnd(fromUtf8(prefix)), startRevision, progressNotify: true };
-    return this.#client.watch(request, { signal });
+    return this.#watches.watch({ key: fromUtf8(prefix), rangeEnd: prefixEnd(fromUtf8(prefix)), startRevision }, signal);
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
@@ -266,12 +259,6 @@ const remove = (key: string): Init<RequestOp> => ({
 const read = (key: string): Init<RequestOp> => ({
   request: { case: 'requestRange', value: { key: fromUtf8(key) } },
 });
-
-function orderedProgress(version: string): boolean {
-  const [major = 0, minor = 0, patch = 0] = version.split(/[.+-]/).map(Number);
-  if (major !== 3 || minor > 5) return major >= 3;
-  return (minor === 5 && patch >= 8) || (minor === 4 && patch >= 25);
-}
 
 function revisionOf(response: RangeResponse): number {
   return response.header?.revision ?? 0;

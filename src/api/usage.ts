@@ -9,6 +9,7 @@ import { ApiError, isReason, notFound } from '../kube/errors.ts';
 import { textAt } from './kinds/kind.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { Node as NodeService, type StatsResponse } from '../proto/node.ts';
+import type { ComputedKinds } from './computed.ts';
 import type { ServedResource } from './core/discovery.ts';
 import { selectionOf } from './core/query.ts';
 import { nodeMetricsOf, podMetricsOf } from './core/usage.ts';
@@ -39,7 +40,7 @@ interface Answer {
   untilMs: Millis;
 }
 
-export class Usages {
+export class Usages implements ComputedKinds {
   readonly #options: UsageOptions;
   /** By name of the node. */
   readonly #answers = new Map<string, Answer>();

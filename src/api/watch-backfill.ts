@@ -38,8 +38,6 @@ const ASK_MS = 100;
 /** undefined: the store has forgotten it, or it is too much; a list is cheaper then. */
 export async function pastChanges<T extends Stored>(options: BackfillOptions<T>): Promise<readonly PastChange<T>[] | undefined> {
   const { storage, prefix, after, until, changesMax, signal } = options;
-  // Only an answer that is sent behind all events up to its revision says that this was all.
-  if (!(await storage.progressIsInOrder())) return undefined;
   const objects = await stateAt(options);
   const changes: PastChange<T>[] = [];
   const watch = storage.watch(prefix, after + 1, signal);

@@ -121,8 +121,6 @@ export class WatchCache {
   readonly #audiences = new Map<string | undefined, Map<unknown, Audience>>();
   /** Everything up to here has been seen. 0: not filled yet. */
   #revision = 0;
-  /** The last event's, or that of the list. It may be behind: an old etcd tells of its progress ahead of events. */
-  #eventRevision = 0;
   /** Changes after this one are in the history. */
   #historyStart = 0;
   /** Nothing of it had to be dropped since the cache was filled. */
@@ -350,7 +348,6 @@ export class WatchCache {
     this.#historyStart = revision;
     this.#historyIsWhole = true;
     this.#lostUpTo = 0;
-    this.#eventRevision = revision;
     this.#advance(revision);
   }
 
@@ -362,8 +359,7 @@ export class WatchCache {
 
   async #follow(onAnswer: () => void): Promise<void> {
     const { storage, prefix } = this.#options;
-    const seen = (await storage.progressIsInOrder()) ? this.#revision : this.#eventRevision;
-    const watch = storage.watch(prefix, seen + 1, this.#controller.signal);
+    const watch = storage.watch(prefix, this.#revision + 1, this.#controller.signal);
     this.#storeWatch = watch;
     try {
       for await (const response of watch) {
@@ -385,7 +381,7 @@ export class WatchCache {
     for (const event of response.events) {
       const { kv } = event;
       // After a reconnect the store starts behind what we have seen; a repeat would be a bug of its own.
-      if (kv === undefined || kv.modRevision <= this.#eventRevision) continue;
+      if (kv === undefined || kv.modRevision <= this.#revision) continue;
       const key = toUtf8(kv.key);
       const before = this.#objects.get(key);
       const stored = event.type === EventType.DELETE ? undefined : this.#options.storage.readable(kv);
@@ -401,7 +397,6 @@ export class WatchCache {
     }
     const last = response.events.at(-1)?.kv?.modRevision;
     // A header may be ahead of events that are still to come; only one without events says how far all has been seen.
-    if (last !== undefined) this.#eventRevision = Math.max(this.#eventRevision, last);
     if (last !== undefined) this.#advance(last);
     else if (!response.created) this.#advance(response.header?.revision ?? 0);
   }

@@ -38,7 +38,7 @@ const GENERATED_PREFIX_MAX = 63 - NAME_SUFFIX_LENGTH;
 /** Who does not say who it is. */
 const UNKNOWN_MANAGER = 'unknown';
 /** Subresources through which an object is written. */
-const WRITTEN_PARTS: readonly Subresource[] = ['status', 'scale', 'finalize', 'approval', 'ephemeralcontainers'];
+const WRITTEN_PARTS: readonly Subresource[] = ['status', 'scale', 'finalize', 'approval', 'ephemeralcontainers', 'resize'];
 
 interface Tracking {
   readonly before: KubeObject | undefined;

@@ -11,7 +11,7 @@ export interface TableColumn {
 }
 
 export interface TableRow {
-  readonly cells: ReadonlyArray<string | number>;
+  readonly cells: ReadonlyArray<string | number | boolean>;
   readonly metadata: ObjectMeta;
   /** With `includeObject: 'Object'` the whole of it, else its metadata. */
   readonly object: Readonly<Record<string, unknown>>;

@@ -37,7 +37,8 @@ function runWith(settings: ApiServerSettings): Promise<number> {
   const { log, random, signal } = world;
   return runUntilStopped(world, async () => {
     const storeTls = readTls(settings.store.tls);
-    const storeClient = channelStoreClient({ channels: settings.store.addresses.map((address) => connectLean({ addresses: [address], tls: storeTls })) });
+    const storeChannels = settings.store.addresses.map((address) => connectLean({ addresses: [address], tls: storeTls }));
+    const storeClient = channelStoreClient({ channels: storeChannels });
     const nodeTls = readTls(settings.nodeTls);
     const nodes = new NodeChannels((address) => connectLean({ addresses: [address], tls: nodeTls }));
     const audit = settings.auditLogPath === undefined ? undefined : new AuditFile(settings.auditLogPath, log);
@@ -46,6 +47,7 @@ function runWith(settings: ApiServerSettings): Promise<number> {
       random,
       log,
       storeClient,
+      stores: storeChannels.map((channel) => channelStoreClient({ channels: [channel] })),
       connectToNode: (address) => nodes.get(address),
       config: settings.config,
       advertised: settings.advertised,

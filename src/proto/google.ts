@@ -1,4 +1,4 @@
-// Written by scripts/generate.ts from proto/google/protobuf/any.proto, proto/google/protobuf/struct.proto, proto/google/rpc/status.proto. Do not edit.
+// Written by scripts/generate.ts from proto/google/protobuf/any.proto, proto/google/protobuf/duration.proto, proto/google/protobuf/struct.proto, proto/google/rpc/error_details.proto, proto/google/rpc/status.proto. Do not edit.
 import { codec, type MessageCodec } from './wire.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -38,6 +38,43 @@ export const Any: MessageCodec<Any> = codec<Any>(
     return m;
   },
   (m) => ({ typeUrl: m.typeUrl ?? '', value: m.value ?? EMPTY }),
+);
+
+export interface Duration {
+  seconds: number;
+  nanos: number;
+}
+
+export const Duration: MessageCodec<Duration> = codec<Duration>(
+  'google.protobuf.Duration',
+  (w, m) => {
+    if (m.seconds) {
+      w.uint32(8).int64(m.seconds);
+    }
+    if (m.nanos) {
+      w.uint32(16).int32(m.nanos);
+    }
+  },
+  (r, end) => {
+    const m: Duration = { seconds: 0, nanos: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.seconds = r.int64();
+          break;
+        }
+        case 16: {
+          m.nanos = r.int32();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ seconds: m.seconds ?? 0, nanos: m.nanos ?? 0 }),
 );
 
 export interface Struct {
@@ -241,6 +278,39 @@ export const ListValue: MessageCodec<ListValue> = codec<ListValue>(
     return m;
   },
   (m) => ({ values: (m.values ?? []).map((item) => Value.create(item)) }),
+);
+
+export interface RetryInfo {
+  retryDelay: Duration | undefined;
+}
+
+export const RetryInfo: MessageCodec<RetryInfo> = codec<RetryInfo>(
+  'google.rpc.RetryInfo',
+  (w, m) => {
+    if (m.retryDelay !== undefined) {
+      const start = w.open(10);
+      Duration.write(w, m.retryDelay);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: RetryInfo = { retryDelay: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.retryDelay = Duration.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ retryDelay: m.retryDelay === undefined ? undefined : Duration.create(m.retryDelay) }),
 );
 
 export interface Status {

@@ -1,8 +1,8 @@
 /**
  * JSON to google.protobuf.Struct and back, and google.rpc.Status with a Struct in its details: what
- * `grpc-status-details-bin` carries, and what grpcurl prints readably.
+ * `grpc-status-details-bin` carries, and what grpcurl prints readably. Beside it gRPC's own word for when to come again.
  */
-import { Any, Status, Struct, Value } from './google.ts';
+import { Any, RetryInfo, Status, Struct, Value } from './google.ts';
 import { NESTING_MAX, WireError, type Init } from './wire.ts';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -48,17 +48,21 @@ export function valueToJson(value: Value, depth = 0): Json {
 }
 
 const STRUCT_URL = 'type.googleapis.com/google.protobuf.Struct';
+const RETRY_URL = 'type.googleapis.com/google.rpc.RetryInfo';
 
 export interface StatusDetails {
   readonly code: number;
   readonly message: string;
   /** For the API server: a metav1.Status. */
   readonly json: object;
+  /** When to come again; undefined: nobody knows. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
-export function encodeStatusDetails({ code, message, json }: StatusDetails): Uint8Array {
+export function encodeStatusDetails({ code, message, json, retryAfterSeconds }: StatusDetails): Uint8Array {
   const any: Init<Any> = { typeUrl: STRUCT_URL, value: Struct.encode(structFromJson(json)) };
-  return Status.encode({ code, message, details: [any] });
+  const retry: Init<Any>[] = retryAfterSeconds === undefined ? [] : [{ typeUrl: RETRY_URL, value: RetryInfo.encode({ retryDelay: { seconds: retryAfterSeconds } }) }];
+  return Status.encode({ code, message, details: [any, ...retry] });
 }
 
 /** The JSON of the first Struct in a status's details; undefined where there is none or the bytes are not a status. */

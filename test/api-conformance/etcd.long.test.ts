@@ -6,7 +6,7 @@ import { PodiumServer, type Server } from './podium.ts';
 import { runCases } from './run.ts';
 import { SkippingClock } from './skipping-clock.ts';
 
-for (const [name, traits] of [['etcd', ['old-etcd']], ['etcd-current', []]] as const) {
+for (const name of ['etcd', 'etcd-current']) {
   const program = findTool(name);
   if (program === undefined && process.env['CI'] !== undefined) throw new Error(`${name} is not installed: run .ci/install-test-clients`);
   const start = async (): Promise<Server> => {
@@ -22,6 +22,6 @@ for (const [name, traits] of [['etcd', ['old-etcd']], ['etcd-current', []]] as c
     };
   };
   describe.skipIf(program === undefined)(program === undefined ? `${name} is not installed: run .ci/install-test-clients` : name, () =>
-    runCases({ name: `Podium on ${name}`, faces: ['rest', 'grpc'], traits, start }, cases),
+    runCases({ name: `Podium on ${name}`, faces: ['rest', 'grpc'], start }, cases),
   );
 }

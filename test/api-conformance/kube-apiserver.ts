@@ -100,7 +100,8 @@ export class KubeApiserver implements Server {
     const flags = ['--enable-priority-and-fairness=false', '--max-mutating-requests-inflight', String(mutating)];
     const server = await KubeApiserver.#begin(this.#program, this.#etcd, flags);
     try {
-      await work({ rest: server.#as(TOKENS.admin), viewer: server.#as(TOKENS.viewer) });
+      const [rest, viewer] = [server.#as(TOKENS.admin), server.#as(TOKENS.viewer)];
+      await work({ rest, viewer, api: new RestApi(rest), stranger: new RestApi(viewer) });
     } finally {
       await server.#end();
     }

@@ -4,7 +4,7 @@
  */
 import { parseTokenFile } from '../../src/api/access/token-file.ts';
 import { RestFace } from '../../src/api/rest/face.ts';
-import type { RestLimits } from '../../src/api/rest/limits.ts';
+import type { InFlightLimits } from '../../src/api/in-flight.ts';
 import { ApiServer } from '../../src/api/server.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
@@ -74,7 +74,7 @@ export class PodiumServer implements Server {
       skip: (ms: number) => this.#clock.skip(ms),
       compact: () => compact(this.#store.client),
       unheard: <T>(work: () => Promise<T>) => this.#store.severed(work),
-      limited: (limits: Limits, work: (limited: Limited) => Promise<void>) => this.#limited(limits, work),
+      limited: (limits: Limits, work: (limited: Limited) => Promise<void>) => this.#limited(face, limits, work),
       restart: async () => {
         await this.#end();
         this.#run = await this.#begin();
@@ -94,8 +94,12 @@ export class PodiumServer implements Server {
 
   #api(face: FaceName, user: User): Api {
     if (face === 'rest') return new RestApi(this.restAs(TOKENS[user]));
+    return new GrpcApi(this.#kept(this.#channel(this.#running, user)));
+  }
+
+  #channel({ grpcPort }: Run, user: User) {
     const { ca, users } = this.#certificates;
-    return new GrpcApi(this.#kept(connect({ addresses: [`127.0.0.1:${this.#running.grpcPort}`], tls: { ca, ...users[user] } })));
+    return connect({ addresses: [`127.0.0.1:${grpcPort}`], tls: { ca, ...users[user] } });
   }
 
   #kept<T extends { close(): void }>(client: T): T {
@@ -108,31 +112,32 @@ export class PodiumServer implements Server {
     return this.#run;
   }
 
-  async #limited({ mutating, watches }: Limits, work: (limited: Limited) => Promise<void>): Promise<void> {
+  async #limited(face: FaceName, { mutating, watches }: Limits, work: (limited: Limited) => Promise<void>): Promise<void> {
     const limits = { ...(mutating === undefined ? {} : { mutatingInFlightMax: mutating }), ...(watches === undefined ? {} : { watchesMax: watches }) };
     const run = await this.#begin(limits);
     const as = (user: User) => new RestClient(run.restPort, this.#certificates.ca, { token: TOKENS[user] });
     const [rest, viewer] = [as('admin'), as('viewer')];
+    const channels = (['admin', 'viewer'] as const).map((user) => this.#channel(run, user));
+    const apis = face === 'rest' ? [new RestApi(rest), new RestApi(viewer)] : channels.map((channel) => new GrpcApi(channel));
     try {
-      await work({ rest, viewer });
+      await work({ rest, viewer, api: apis[0]!, stranger: apis[1]! });
     } finally {
-      rest.close();
-      viewer.close();
+      for (const client of [rest, viewer, ...channels]) client.close();
       await endOf(run);
     }
   }
 
-  async #begin(limits: Partial<RestLimits> = {}): Promise<Run> {
+  async #begin(inFlightLimits: Partial<InFlightLimits> = {}): Promise<Run> {
     const { ca, server: own } = this.#certificates;
     const connectToNode = () => {
       throw new Error('there are no nodes');
     };
     const clock = this.#clock;
     const access = { tokens: [parseTokenFile(TOKEN_FILE, 'tokens.csv')] };
-    const apiServer = new ApiServer({ clock, random: seededRandom('api'), log, storeClient: this.#store.client, connectToNode, access });
+    const apiServer = new ApiServer({ clock, random: seededRandom('api'), log, storeClient: this.#store.client, connectToNode, access, inFlightLimits });
     apiServer.start();
     await apiServer.ready();
-    const face = new RestFace({ apiServer, tls: { ...own, clientCa: ca }, clock, random: seededRandom('rest'), log, programVersion: '0.1.0', limits });
+    const face = new RestFace({ apiServer, tls: { ...own, clientCa: ca }, clock, random: seededRandom('rest'), log, programVersion: '0.1.0' });
     const grpc = new LeanServer({ log, services: apiServer.services, tls: { ca, ...own, requireClientCertificate: true } });
     const [grpcPort] = await grpc.listen(['127.0.0.1:0']);
     return { apiServer, face, grpc, restPort: await face.listen('127.0.0.1:0'), grpcPort: grpcPort! };

@@ -8,8 +8,6 @@ import type { Api, At } from './api.ts';
 export type Trait =
   | 'rest'
   | 'grpc'
-  /** A store that answers what a watch has seen ahead of events that are still to come: etcd before 3.4.25 and 3.5.8. */
-  | 'old-etcd'
   /** A real kube-apiserver: the oracle, which judges the cases. */
   | 'kube-apiserver';
 
@@ -47,10 +45,12 @@ export interface Limits {
   readonly watches?: number;
 }
 
-/** REST alone. */
 export interface Limited {
   readonly rest: RestClient;
   readonly viewer: RestClient;
+  /** The subject's face of that server, as the administrator and as somebody who may nothing. */
+  readonly api: Api;
+  readonly stranger: Api;
 }
 
 export interface Case {

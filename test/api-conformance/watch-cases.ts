@@ -4,8 +4,6 @@ import { lineOf, statusOf, textOf, type ApiWatch, type Frame } from './api.ts';
 import { configMap, pod } from './manifests.ts';
 import { hastened, type Case, type Subject } from './subject.ts';
 
-const NOT_SETTLED = 'its answers do not say whether all events have come: after a lost watch those who list anew are Expired once more, or told late';
-
 const BOOKMARK_MS = 60_000;
 const END = 'k8s.io/initial-events-end';
 
@@ -109,7 +107,7 @@ const fromVersion: readonly Case[] = [
   },
   {
     name: 'watch: what the store forgets before the server has heard of it ends a watch with Expired, whatever it shows',
-    not: { 'kube-apiserver': 'it ends such a watch without a word, and tells who resumes', 'old-etcd': NOT_SETTLED },
+    not: { 'kube-apiserver': 'it ends such a watch without a word, and tells who resumes' },
     async run(subject) {
       const { api, at } = subject;
       await create(subject, 'a');
@@ -140,7 +138,6 @@ const fromVersion: readonly Case[] = [
     name: 'watch: who lists anew after that goes on from there',
     not: {
       'kube-apiserver': 'it ends such a watch without a word, and tells who resumes',
-      'old-etcd': NOT_SETTLED,
     },
     async run(subject) {
       const { api, at } = subject;
@@ -413,7 +410,6 @@ const restarts: readonly Case[] = [
     name: 'watch: a server that has just started lets watchers go on, whoever asked it first',
     not: {
       'kube-apiserver': 'it is not started again here; what it has not seen itself is Expired',
-      'old-etcd': 'its answers do not say whether all events have come: what the server has not seen itself is Expired',
     },
     async run(subject) {
       const { at } = subject;

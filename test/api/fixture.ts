@@ -3,10 +3,12 @@ import { DrivenClock, settle } from '../../src/base/driven-clock.ts';
 import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { ApiServer, type AccessOptions, type ApiServerConfig } from '../../src/api/server.ts';
+import type { InFlightLimits } from '../../src/api/in-flight.ts';
 import type { Ref } from '../../src/api/requests.ts';
 import type { CacheWatch } from '../../src/api/watch-audience.ts';
 import type { CacheEvent, WatchLimits } from '../../src/api/watch-cache.ts';
 import { ApiError } from '../../src/kube/errors.ts';
+import type { StoreClient } from '../../src/etcd/store-client.ts';
 import type { Channel } from '../../src/proto/rpc.ts';
 import { MemoryStore } from './memory-store.ts';
 
@@ -25,7 +27,7 @@ export interface Fixture {
   readonly api: ApiServer['registry'];
 }
 
-export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; watchLimits?: WatchLimits; connectToNode?: (address: string) => Channel } = {}): Promise<Fixture> {
+export async function startServer(options: { store?: MemoryStore; config?: Partial<ApiServerConfig>; access?: AccessOptions; watchLimits?: WatchLimits; connectToNode?: (address: string) => Channel; stores?: readonly StoreClient[]; inFlightLimits?: Partial<InFlightLimits> } = {}): Promise<Fixture> {
   const store = options.store ?? new MemoryStore();
   const clock = new DrivenClock();
   const noNode = () => {
@@ -40,6 +42,8 @@ export async function startServer(options: { store?: MemoryStore; config?: Parti
     config: options.config ?? {},
     access: options.access ?? {},
     watchLimits: options.watchLimits ?? {},
+    inFlightLimits: options.inFlightLimits ?? {},
+    ...(options.stores === undefined ? {} : { stores: options.stores }),
   });
   server.start();
   await clock.advanceUntil(() => server.isReady, 5_000, 'the API server is ready');

@@ -143,10 +143,10 @@ test('an autoscaler of the older version: create, apply, status and the table', 
   expect((await api.get(hpa('v2', 'h')))['spec']).toMatchObject({ minReplicas: 1, metrics: [cpu(60)] });
   const applied = await api.apply(hpa('v1', 'h'), { ...body, spec: { ...body.spec, maxReplicas: 6 } }, { fieldManager: 'me', force: true });
   expect(applied.object).toMatchObject({ apiVersion: 'autoscaling/v1', spec: { maxReplicas: 6 } });
-  const { object } = await api.patch(hpa('v1', 'h', 'status'), { type: 'merge', body: { status: { currentReplicas: 2, desiredReplicas: 3 } } });
+  const { object } = await api.patch(hpa('v1', 'h', 'status'), { type: 'merge', body: { status: { currentReplicas: 2, desiredReplicas: 3, currentCPUUtilizationPercentage: 12 } } });
   expect(object['status']).toMatchObject({ currentReplicas: 2, desiredReplicas: 3 });
   const { rows } = await api.table(hpa('v1'));
-  expect(rows[0]!.cells.slice(0, 6)).toEqual(['h', 'Deployment/web', '<unknown>/60%', '1', 6, 2]);
+  expect(rows[0]!.cells.slice(0, 6)).toEqual(['h', 'Deployment/web', 'cpu: 12%/60%', '1', 6, 2]);
 });
 
 test('what is shown is stored as it was', () => {

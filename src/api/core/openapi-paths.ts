@@ -3,6 +3,8 @@
  * the PATCH of a kind, for the content types that it takes and for its query parameter `fieldValidation`.
  */
 import type { ResourceInfo } from '../../kube/resources.ts';
+import { answersDeleted } from './answers.ts';
+import { CONNECTS, DELETE, DELETE_COLLECTION, DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE, LIST, LOG, PRETTY, path, type Parameter } from './openapi-parameters.ts';
 import type { Components, GroupVersionKind, Schema } from './openapi-schemas.ts';
 
 /** A resource as the document shows it; what discovery knows. */
@@ -19,54 +21,6 @@ export interface DocumentedSubresource {
 }
 
 export type Paths = Record<string, Schema>;
-
-interface Parameter {
-  readonly name: string;
-  readonly in: 'query' | 'path';
-  readonly description: string;
-  readonly required?: true;
-  readonly schema: Schema;
-}
-
-const query = (name: string, type: 'string' | 'integer' | 'boolean', description: string): Parameter => ({
-  name,
-  in: 'query',
-  description,
-  schema: { type, uniqueItems: true },
-});
-
-const PRETTY = query('pretty', 'string', "If 'true', the answer is indented. By default it is for browsers, curl and wget.");
-const DRY_RUN = query('dryRun', 'string', 'When present, nothing is stored; the answer is what it would be. The only valid value is All.');
-const FIELD_MANAGER = query('fieldManager', 'string', 'The name of whoever writes, as metadata.managedFields shows it: at most 128 printable characters.');
-const FIELD_VALIDATION = query(
-  'fieldValidation',
-  'string',
-  'What becomes of unknown or doubled fields: Ignore drops them, Warn drops them and warns, Strict refuses the request.',
-);
-const FORCE = query('force', 'boolean', 'Apply takes the fields that others own with other values. Of apply patches only.');
-const SELECTION: readonly Parameter[] = [
-  query('continue', 'string', 'Goes on with a list where an earlier answer ended.'),
-  query('fieldSelector', 'string', 'Only objects whose fields have these values.'),
-  query('labelSelector', 'string', 'Only objects whose labels are selected.'),
-  query('limit', 'integer', 'The most objects that one answer may hold; more are got with `continue`.'),
-  query('resourceVersion', 'string', 'Which state may be answered.'),
-  query('resourceVersionMatch', 'string', 'How `resourceVersion` is meant: Exact or NotOlderThan.'),
-];
-const LIST: readonly Parameter[] = [
-  query('allowWatchBookmarks', 'boolean', 'Sends now and then how far a watch has seen.'),
-  ...SELECTION,
-  query('sendInitialEvents', 'boolean', 'Begins a watch with the present state, ended by a bookmark.'),
-  query('timeoutSeconds', 'integer', 'Ends a list or a watch after so long.'),
-  query('watch', 'boolean', 'Watches for changes instead of listing.'),
-];
-const DELETE: readonly Parameter[] = [
-  DRY_RUN,
-  query('gracePeriodSeconds', 'integer', 'How long the object may still live; 0: it goes at once.'),
-  query('orphanDependents', 'boolean', 'Deprecated: use propagationPolicy. Whether dependents stay.'),
-  query('propagationPolicy', 'string', 'What becomes of dependents: Orphan, Background or Foreground.'),
-];
-
-const path = (name: string, description: string): Parameter => ({ name, in: 'path', description, required: true, schema: { type: 'string', uniqueItems: true } });
 
 /** The content types that a patch may have. */
 const PATCH_TYPES = ['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json'];
@@ -107,7 +61,30 @@ export function pathsOf(resource: DocumentedResource, root: string, components: 
   for (const subresource of resource.subresources) {
     add(paths, `${collection}/{name}/${subresource.name}`, named, subresourceOperations(place, subresource), place, subresource.body);
   }
+  return { ...paths, ...connectPaths(place, collection, inNamespace) };
+}
+
+/** What is not an answer but a connection, or somebody else's: an executed command, a port, a proxy. */
+function connectPaths(place: Place, collection: string, inNamespace: readonly Parameter[]): Paths {
+  const { group, version, resource: plural } = place.resource.info;
+  const paths: Paths = {};
+  if (group !== '') return paths;
+  for (const [name, { kind, methods, parameters, hasPath }] of Object.entries(CONNECTS[plural] ?? {})) {
+    const named = [path('name', `The name of the ${kind}.`), ...inNamespace];
+    const gvk = { group, version, kind };
+    add(paths, `${collection}/{name}/${name}`, named, methods.map((method) => connection(place, method, name, parameters)), place, gvk);
+    if (!hasPath) continue;
+    const behind = methods.map((method) => connection(place, method, name, parameters, 'WithPath'));
+    add(paths, `${collection}/{name}/${name}/{path}`, [...named, path('path', 'The path to ask for.')], behind, place, gvk);
+  }
   return paths;
+}
+
+function connection(place: Place, method: string, name: string, parameters: readonly Parameter[], suffix = ''): Operation {
+  const { kind, namespaced } = place.resource.info;
+  const id = `connect${place.groupId}${capital(method)}${namespaced ? 'Namespaced' : ''}${kind}${capital(name)}${suffix}`;
+  const description = `connect ${method.toUpperCase()} requests to ${name} of ${kind}`;
+  return { method, action: 'connect', id, description, parameters, answers: { 200: { type: 'string' } } };
 }
 
 /** `rbac.authorization.k8s.io`, `v1` → `RbacAuthorizationV1`. */
@@ -129,14 +106,16 @@ function add(paths: Paths, at: string, parameters: readonly Parameter[], operati
   if (operations.length === 0) return;
   const { group, version, kind } = gvk;
   const tags = [resource.info.group === '' ? `core_${resource.info.version}` : `${groupTag(resource.info.group)}_${resource.info.version}`];
-  const item: Schema = { parameters };
+  // What all operations take stands with the path.
+  const common = operations[0]!.parameters.filter((parameter) => operations.every((one) => one.parameters.includes(parameter)));
+  const item: Schema = { parameters: [...parameters, ...common] };
   for (const { method, action, id, description, parameters: own, body, answers } of operations) {
     item[method] = {
       tags,
       description,
       operationId: id,
-      parameters: own,
-      ...(body === undefined ? {} : { requestBody: method === 'patch' ? patchBody(body) : { content: { '*/*': { schema: body } } } }),
+      parameters: own.filter((parameter) => !common.includes(parameter)),
+      ...(body === undefined ? {} : { requestBody: method === 'patch' ? patchBody(body) : { content: { '*/*': { schema: body } }, ...(method === 'delete' ? {} : { required: true }) } }),
       responses: { ...Object.fromEntries(Object.entries(answers).map(([code, schema]) => [code, answer(code, schema, action)])), 401: { description: 'Unauthorized' } },
       'x-kubernetes-action': action,
       'x-kubernetes-group-version-kind': { group, version, kind },
@@ -151,10 +130,12 @@ function patchBody(schema: Schema): Schema {
   return { content: Object.fromEntries(PATCH_TYPES.map((type) => [type, { schema }])), required: true };
 }
 
+/** A log. */
+const TEXT: Schema = { type: 'string' };
 const WORDS: Readonly<Record<string, string>> = { 200: 'OK', 201: 'Created', 202: 'Accepted' };
 
 function answer(code: string, schema: Schema, action: string): Schema {
-  const types = ['application/json', 'application/yaml', ...(action === 'list' ? ['application/json;stream=watch'] : [])];
+  const types = action === 'connect' ? ['*/*'] : ['application/json', 'application/yaml', ...(action === 'list' ? ['application/json;stream=watch'] : []), ...(schema === TEXT ? ['text/plain'] : [])];
   return { description: WORDS[code], content: Object.fromEntries(types.map((type) => [type, { schema }])) };
 }
 
@@ -181,7 +162,7 @@ function collectionOperations(place: Place): Operation[] {
       action: 'deletecollection',
       id: `delete${place.groupId}Collection${info.namespaced ? 'Namespaced' : ''}${info.kind}`,
       description: `delete collection of ${info.kind}`,
-      parameters: [...DELETE, ...SELECTION],
+      parameters: DELETE_COLLECTION,
       body: components.meta('V1DeleteOptions'),
       answers: { 200: components.meta('V1Status') },
     });
@@ -210,7 +191,7 @@ function objectOperations(place: Place): Operation[] {
   const { info, verbs } = resource;
   const operations = writeOperations(place, { verbs, gvk: gvkOf(info), suffix: '', what: `the specified ${info.kind}` });
   if (!verbs.includes('delete')) return operations;
-  const status = components.meta('V1Status');
+  const answered = answersDeleted(info) ? components.kind(gvkOf(info)) : components.meta('V1Status');
   const deletion: Operation = {
     method: 'delete',
     action: 'delete',
@@ -218,7 +199,7 @@ function objectOperations(place: Place): Operation[] {
     description: `delete a ${info.kind}`,
     parameters: DELETE,
     body: components.meta('V1DeleteOptions'),
-    answers: { 200: status, 202: status },
+    answers: { 200: answered, 202: answered },
   };
   return [...operations, deletion];
 }
@@ -253,14 +234,14 @@ interface Writes {
 function writeOperations(place: Place, { verbs, gvk, suffix, what }: Writes): Operation[] {
   const operations: Operation[] = [];
   if (verbs.includes('get')) {
-    const text = suffix === 'Log';
+    const isLog = suffix === 'Log';
     operations.push({
       method: 'get',
       action: 'get',
       id: idOf(place, 'read', suffix),
       description: `read ${what}`,
-      parameters: [],
-      answers: { 200: text ? { type: 'string' } : place.components.kind(gvk) },
+      parameters: isLog ? LOG : [],
+      answers: { 200: isLog ? TEXT : place.components.kind(gvk) },
     });
   }
   if (verbs.includes('update')) {

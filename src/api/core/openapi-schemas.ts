@@ -4,6 +4,7 @@
  */
 import { setField } from '../../kube/types.ts';
 import { DEFAULTS } from './defaults.ts';
+import { ENUMS } from './enums.ts';
 import { MODELS } from './schema.generated.ts';
 import { ATOMIC, LISTS } from './topology.ts';
 
@@ -182,7 +183,7 @@ export class Components {
 
   #property(model: string, field: string, { type, description, fallback }: { readonly type: string; readonly description: string | undefined; readonly fallback: unknown }): Schema {
     const named = NAMED_FIELDS[`${model}.${field}`];
-    const schema = named === undefined ? this.#type(type) : this.#named(named);
+    const schema = named === undefined ? withEnum(this.#type(type), ENUMS.get(`${model}.${field}`)) : this.#named(named);
     const besides: Schema = {
       ...(description === undefined ? {} : { description }),
       ...(fallback === undefined ? {} : { default: fallback }),
@@ -200,6 +201,12 @@ export class Components {
     if (MODELS[type] !== undefined) return this.#model(type);
     return NAMED_TYPES[type] === undefined ? { ...SCALARS[type] } : this.#named(type);
   }
+}
+
+/** Of a list, what each of its items may be. */
+function withEnum(schema: Schema, values: readonly string[] | undefined): Schema {
+  if (values === undefined) return schema;
+  return schema['type'] === 'array' ? { ...schema, items: { ...SCALARS['string'], enum: values } } : { ...schema, enum: values };
 }
 
 function refTo(name: string): Schema {

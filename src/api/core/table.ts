@@ -1,7 +1,7 @@
 /** `meta.k8s.io/v1 Table`: objects as kubectl prints them. Names, order and texts of the columns are kubectl's. */
 import { badRequest } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { age, integer, type Column, type Kind } from '../kinds/kind.ts';
+import { age, integer, type Cell, type Column, type Kind } from '../kinds/kind.ts';
 
 export interface TableColumn {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Table {
   readonly apiVersion: 'meta.k8s.io/v1';
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string; readonly remainingItemCount?: number };
   readonly columnDefinitions: readonly TableColumn[];
-  readonly rows: readonly { readonly cells: readonly (string | number)[]; readonly object: unknown }[];
+  readonly rows: readonly { readonly cells: readonly Cell[]; readonly object: unknown }[];
 }
 
 const NAME: Column = { name: 'Name', type: 'string', priority: 0, value: (object) => object.metadata.name };
@@ -75,10 +75,10 @@ export function tableOf(
 }
 
 export function columnDefinitionsOf(columns: readonly Column[]): readonly TableColumn[] {
-  return columns.map(({ name, type, priority }) => ({ name, type, format: name === 'Name' ? 'name' : '', description: '', priority }));
+  return columns.map(({ name, type, format = name === 'Name' ? 'name' : '', priority }) => ({ name, type, format, description: '', priority }));
 }
 
-export function cellsOf(columns: readonly Column[], object: KubeObject, wallMs: number): readonly (string | number)[] {
+export function cellsOf(columns: readonly Column[], object: KubeObject, wallMs: number): readonly Cell[] {
   return columns.map(({ value }) => value(object, wallMs));
 }
 

@@ -12,7 +12,7 @@ export function podsService(logs: PodLogs, admission: Admission): BoundService {
       logs: (request, context) => {
         const { namespace, name } = request;
         const ref = { group: '', version: 'v1', resource: 'pods', namespace, name, subresource: 'log' };
-        return admission.stream(context, 'get', ref, async function* () {
+        return admission.stream(context, { verb: 'get', ref, isLongRunning: request.follow }, async function* () {
           for await (const data of await logs.open(request, context.signal)) yield { data };
         });
       },

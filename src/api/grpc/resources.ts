@@ -25,10 +25,10 @@ import { duplicateFields } from '../core/duplicate-fields.ts';
 import { checkDepth, parseJsonBody } from '../core/json-body.ts';
 import { bookmarkTable, columnsOf, includeObject, partialOf, type Table } from '../core/table.ts';
 import type { Kind } from '../kinds/kind.ts';
+import type { ComputedKinds } from '../computed.ts';
 import type { Registry } from '../registry.ts';
 import type { Listed, PatchType, Ref, Written } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
-import type { Usages } from '../usage.ts';
 import { bookmarkMeta, type CacheEvent } from '../watch-cache.ts';
 import type { Admission } from './admission.ts';
 
@@ -62,22 +62,22 @@ export function mapApiError(error: unknown): RpcError | undefined {
   if (error instanceof WireError) return mapApiError(badRequest(error.message));
   if (!(error instanceof ApiError)) return undefined;
   const code = CODES[error.reason];
-  const details = encodeStatusDetails({ code, message: error.message, json: error.toStatus() });
+  const details = encodeStatusDetails({ code, message: error.message, json: error.toStatus(), retryAfterSeconds: error.details?.retryAfterSeconds });
   return new RpcError(code, error.message, { details, cause: error });
 }
 
 export interface ResourcesOptions {
   readonly registry: Registry;
   readonly reviews: Reviews;
-  readonly usages: Usages;
+  readonly computed: ComputedKinds;
   readonly admission: Admission;
 }
 
-export function resourcesService({ registry, reviews, usages, admission }: ResourcesOptions): BoundService {
-  const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (usages.has(ref) ? usages : registry);
+export function resourcesService({ registry, reviews, computed, admission }: ResourcesOptions): BoundService {
+  const sourceOf = (ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> => (computed.has(ref) ? computed : registry);
   const refToChange = (sent: ResourceRef | undefined): Ref => {
     const ref = refOf(sent);
-    if (usages.has(ref)) throw methodNotAllowed();
+    if (computed.has(ref)) throw methodNotAllowed();
     return ref;
   };
   const written = ({ object, warnings }: Written, encoding: number) => ({
@@ -110,7 +110,7 @@ export function resourcesService({ registry, reviews, usages, admission }: Resou
       },
       watch: (request, context) => {
         const ref = refToChange(request.ref);
-        return admission.stream(context, 'watch', ref, () => watchEvents(registry, request, context));
+        return admission.stream(context, { verb: 'watch', ref, isLongRunning: true }, () => watchEvents(registry, request, context));
       },
       create: (request, context) => {
         const { object, encoding, dryRun, fieldManager } = request;

@@ -150,7 +150,7 @@ export const cronJobs: Kind = {
   columns: [
     column('Schedule', (object) => textAt(object, 'spec', 'schedule')),
     column('Timezone', (object) => shown(object, 'spec', 'timeZone')),
-    column('Suspend', (object) => (typed<CronJob>(object).spec?.suspend === true ? 'True' : 'False')),
+    { ...column('Suspend', (object) => (typed<CronJob>(object).spec?.suspend === true ? 'True' : 'False')), type: 'boolean' },
     { ...integer('Active'), value: (object) => typed<CronJob>(object).status?.active?.length ?? 0 },
     column('Last Schedule', (object, wallMs) => {
       const last = typed<CronJob>(object).status?.lastScheduleTime;

@@ -18,9 +18,11 @@ export interface Placed {
 export interface Surroundings {
   readonly volumes: ReadonlySet<string>;
   readonly isOnHostNetwork: boolean;
+  /** The pod's containers end once. */
+  readonly neverRestarts: boolean;
 }
 
-export function validateContainer({ container, at }: Placed, { volumes, isOnHostNetwork }: Surroundings): FieldError[] {
+export function validateContainer({ container, at }: Placed, { volumes, isOnHostNetwork, neverRestarts }: Surroundings): FieldError[] {
   const errors = container.name === '' ? [required(`${at}.name`)] : checked(`${at}.name`, container.name, checkDnsLabel(container.name));
   if (container.image === undefined || container.image === '') errors.push(required(`${at}.image`));
   else if (container.image !== container.image.trim()) errors.push(invalid(`${at}.image`, container.image, 'must not have leading or trailing whitespace'));
@@ -32,6 +34,7 @@ export function validateContainer({ container, at }: Placed, { volumes, isOnHost
     ...validateMounts(container.volumeMounts ?? [], `${at}.volumeMounts`, volumes),
     ...oneOf(`${at}.imagePullPolicy`, container.imagePullPolicy, PULL_POLICIES),
     ...validateResources(container, `${at}.resources`),
+    ...validateResizePolicy(container, `${at}.resizePolicy`, neverRestarts),
     ...validateSecurity(container.securityContext, `${at}.securityContext`),
     ...validateLifecycle(container.lifecycle, `${at}.lifecycle`),
   );
@@ -159,6 +162,19 @@ function validateResources({ resources = {} }: Container, at: string): FieldErro
     else if (asked > most) errors.push(invalid(`${at}.requests`, amount, `must be less than or equal to ${name} limit of ${limit}`));
   }
   return errors;
+}
+
+/** Of cpu and memory, once each. What ends once cannot be begun again with another size. */
+function validateResizePolicy({ resizePolicy = [], restartPolicy }: Container, at: string, neverRestarts: boolean): FieldError[] {
+  return resizePolicy.flatMap((policy, index) => {
+    const isAgain = resizePolicy.findIndex(({ resourceName }) => resourceName === policy.resourceName) < index;
+    const errors = isAgain ? [duplicate(`${at}[${index}]`, policy.resourceName)] : [];
+    errors.push(...oneOf(at, policy.resourceName, ['cpu', 'memory']), ...oneOf(at, policy.restartPolicy, ['NotRequired', 'RestartContainer']));
+    if (neverRestarts && restartPolicy === undefined && policy.restartPolicy === 'RestartContainer') {
+      errors.push(invalid(at, policy.restartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"));
+    }
+    return errors;
+  });
 }
 
 function validateResource(name: string, amount: string, path: string): FieldError[] {

@@ -9,13 +9,18 @@ import { formatAge } from '../../kube/age.ts';
 
 export interface Column {
   readonly name: string;
-  readonly type: 'string' | 'integer' | 'date';
+  /** As it is declared; some kinds put numbers and truth values under what they call texts. */
+  readonly type: 'string' | 'integer' | 'boolean' | 'date';
+  /** By default that of a name in the first column, and none. */
+  readonly format?: string;
   /** 0: always; 1: with `-o wide`. */
   readonly priority: 0 | 1;
-  readonly value: (object: KubeObject, wallMs: number) => string | number;
+  readonly value: (object: KubeObject, wallMs: number) => Cell;
 }
 
-export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize' | 'approval' | 'ephemeralcontainers';
+export type Cell = string | number | boolean;
+
+export type Subresource = 'status' | 'scale' | 'binding' | 'eviction' | 'finalize' | 'approval' | 'ephemeralcontainers' | 'resize';
 
 /** Who asks, as a face knows him. */
 export interface Requester {
@@ -111,6 +116,16 @@ export function integer(name: string, ...path: readonly string[]): Column {
   return { name, type: 'integer', priority: 0, value: (object) => numberAt(object, ...path) };
 }
 
+/** The same under what is declared as a text. */
+export function amount(name: string, ...path: readonly string[]): Column {
+  return column(name, (object) => numberAt(object, ...path));
+}
+
+/** Whether it is true in the object. */
+export function truth(name: string, ...path: readonly string[]): Column {
+  return { name, type: 'boolean', priority: 0, value: (object) => textAt(object, ...path) === 'true' };
+}
+
 export function numberAt(object: unknown, ...path: readonly string[]): number {
   return Number(textAt(object, ...path) || 0);
 }
@@ -118,7 +133,7 @@ export function numberAt(object: unknown, ...path: readonly string[]): number {
 export const age: Column = column('Age', (object, wallMs) => formatAge(object.metadata.creationTimestamp, wallMs));
 
 /** Of kinds whose tables show when, not how long ago. */
-export const createdAt: Column = column('Created At', (object) => object.metadata.creationTimestamp ?? '');
+export const createdAt: Column = { name: 'Created At', type: 'date', priority: 0, value: (object) => object.metadata.creationTimestamp ?? '' };
 
 /** The text at a path, or what kubectl prints where there is none. */
 export function shown(object: unknown, ...path: readonly string[]): string {

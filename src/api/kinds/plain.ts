@@ -69,7 +69,7 @@ export const nodes: Kind = {
       return roles.map((key) => key.slice(prefix.length)).sort().join(',') || '<none>';
     }),
     column('Age', (object, wallMs) => formatAge(object.metadata.creationTimestamp, wallMs)),
-    column('Version', (object) => textAt(object, 'status', 'nodeInfo', 'kubeletVersion') || '<unknown>'),
+    column('Version', (object) => textAt(object, 'status', 'nodeInfo', 'kubeletVersion')),
     wide('Internal-IP', (object) => addressOf(object, 'InternalIP')),
     wide('External-IP', (object) => addressOf(object, 'ExternalIP')),
     wide('OS-Image', (object) => textAt(object, 'status', 'nodeInfo', 'osImage') || '<unknown>'),
@@ -204,6 +204,13 @@ export const serviceAccounts: Kind = {
 
 const involved = (field: string) => (object: KubeObject) => textAt(object, 'involvedObject', field);
 
+/** Who tells of it, and on what machine or by what name. */
+function sourceText(object: KubeObject): string {
+  const component = textAt(object, 'source', 'component') || textAt(object, 'reportingComponent');
+  const instance = textAt(object, 'source', 'host') || textAt(object, 'reportingInstance');
+  return instance === '' ? component : `${component}, ${instance}`;
+}
+
 export const events: Kind = {
   ...plain,
   info: infoOf('events'),
@@ -238,7 +245,7 @@ export const events: Kind = {
     column('Reason', (object) => textAt(object, 'reason')),
     column('Object', (object) => `${involved('kind')(object).toLowerCase()}/${involved('name')(object)}`),
     wide('Subobject', involved('fieldPath')),
-    wide('Source', (object) => [textAt(object, 'source', 'component'), textAt(object, 'source', 'host')].filter((text) => text !== '').join(', ')),
+    wide('Source', sourceText),
     column('Message', (object) => textAt(object, 'message').trim()),
     wide('First Seen', (object, wallMs) => formatAge(typed<Event>(object).firstTimestamp ?? typed<Event>(object).eventTime, wallMs)),
     wide('Count', (object) => typed<Event>(object).series?.count ?? typed<Event>(object).count ?? 1),

@@ -27,7 +27,7 @@ export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
   const initial: Placed[] = (spec.initContainers ?? []).map((container, index) => ({ container, at: `${path}.initContainers[${index}]` }));
   const all = [...main, ...initial];
   const volumes = new Set((spec.volumes ?? []).map(({ name }) => name));
-  const surroundings = { volumes, isOnHostNetwork: spec.hostNetwork === true };
+  const surroundings = { volumes, isOnHostNetwork: spec.hostNetwork === true, neverRestarts: spec.restartPolicy === 'Never' };
   return [
     ...validateVolumes(spec.volumes ?? [], `${path}.volumes`),
     ...(main.length === 0 ? [required(`${path}.containers`)] : []),

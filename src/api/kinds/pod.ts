@@ -8,6 +8,8 @@ import { ephemeralContainers } from './ephemeral-containers.ts';
 import { column, textAt, wide, type Kind, type Lookup } from './kind.ts';
 import { infoOf } from './info.ts';
 import { validatePodSpec } from './pod-template.ts';
+import { qosClass } from './qos.ts';
+import { resize } from './resize.ts';
 import { podAnnotationWarnings, podSpecWarnings } from './pod-warnings.ts';
 
 export interface PodRules {
@@ -18,7 +20,7 @@ export interface PodRules {
 export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   info: infoOf('pods'),
   model: 'V1Pod',
-  subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers'],
+  subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers', 'resize'],
   hasGeneration: true,
   checkName: checkDnsSubdomain,
   prepareForCreate: (draft, { now }) => {
@@ -35,7 +37,7 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
   resolve: resolvePod,
-  parts: { ephemeralcontainers: ephemeralContainers },
+  parts: { ephemeralcontainers: ephemeralContainers, resize },
   warnings: (object) => [...podSpecWarnings(typed<Pod>(object).spec!, 'spec'), ...podAnnotationWarnings(object.metadata.annotations, 'metadata')],
   validate: (object) => validatePodSpec(typed<Pod>(object).spec!, 'spec'),
   validateCreate: (object) => (typed<Pod>(object).spec!.ephemeralContainers === undefined ? [] : [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]),
@@ -67,7 +69,7 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     wide('IP', (pod) => textAt(pod, 'status', 'podIP') || '<none>'),
     wide('Node', (pod) => textAt(pod, 'spec', 'nodeName') || '<none>'),
     wide('Nominated Node', (pod) => textAt(pod, 'status', 'nominatedNodeName') || '<none>'),
-    wide('Readiness Gates', () => '<none>'),
+    wide('Readiness Gates', gatesText),
   ],
   hasAgeColumn: false,
 });
@@ -180,21 +182,6 @@ function withEvictionTolerations(spec: PodSpec, tolerationSeconds: number): NonN
   return tolerations;
 }
 
-function qosClass(spec: PodSpec): string {
-  const containers = [...(spec.initContainers ?? []), ...spec.containers];
-  const asks = containers.some(({ resources }) => Object.keys({ ...resources?.requests, ...resources?.limits }).some(isCompute));
-  if (!asks) return 'BestEffort';
-  const guaranteed = containers.every(({ resources }) =>
-    ['cpu', 'memory'].every((name) => {
-      const limit = resources?.limits?.[name];
-      return limit !== undefined && (resources?.requests?.[name] ?? limit) === limit;
-    }),
-  );
-  return guaranteed ? 'Guaranteed' : 'Burstable';
-}
-
-const isCompute = (name: string) => name === 'cpu' || name === 'memory';
-
 // --- what kubectl prints
 
 function statusOf(object: KubeObject): PodStatus {
@@ -202,12 +189,29 @@ function statusOf(object: KubeObject): PodStatus {
 }
 
 function readyText(object: KubeObject): string {
-  const ready = (statusOf(object).containerStatuses ?? []).filter((status) => status.ready && status.state?.running !== undefined);
-  return `${ready.length}/${typed<Pod>(object).spec?.containers.length ?? 0}`;
+  const { containerStatuses = [], initContainerStatuses = [] } = statusOf(object);
+  const sidecars = sidecarsOf(object);
+  const beside = initContainerStatuses.filter(({ name, ready, started }) => sidecars.has(name) && ready && started === true);
+  const ready = containerStatuses.filter((status) => status.ready && status.state?.running !== undefined);
+  return `${ready.length + beside.length}/${(typed<Pod>(object).spec?.containers.length ?? 0) + sidecars.size}`;
+}
+
+/** What is begun before the others and runs beside them counts as one of them. */
+function sidecarsOf(object: KubeObject): ReadonlySet<string> {
+  const all = typed<Pod>(object).spec?.initContainers ?? [];
+  return new Set(all.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name));
+}
+
+function gatesText(object: KubeObject): string {
+  const gates = typed<Pod>(object).spec?.readinessGates ?? [];
+  const isOpen = (gate: string) => (statusOf(object).conditions ?? []).some(({ type, status }) => type === gate && status === 'True');
+  return gates.length === 0 ? '<none>' : `${gates.filter(({ conditionType }) => isOpen(conditionType)).length}/${gates.length}`;
 }
 
 function restartsText(object: KubeObject, wallMs: number): string {
-  const statuses = statusOf(object).containerStatuses ?? [];
+  const sidecars = sidecarsOf(object);
+  const { containerStatuses = [], initContainerStatuses = [] } = statusOf(object);
+  const statuses = [...containerStatuses, ...initContainerStatuses.filter(({ name }) => sidecars.has(name))];
   const restarts = statuses.reduce((sum, status) => sum + status.restartCount, 0);
   const last = statuses.map((status) => status.lastState?.terminated?.finishedAt ?? '').sort().at(-1);
   return restarts > 0 && last ? `${restarts} (${formatAge(last, wallMs)} ago)` : String(restarts);

@@ -1,5 +1,5 @@
 /** Who may do what, and how: rbac, budgets, priorities, autoscalers, certificates. */
-import type { HorizontalPodAutoscaler, MetricSpec } from 'kubernetes-types/autoscaling/v2.js';
+import type { HorizontalPodAutoscaler, MetricSpec, MetricStatus } from 'kubernetes-types/autoscaling/v2.js';
 import type { CertificateSigningRequest } from 'kubernetes-types/certificates/v1.js';
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1.js';
 import type { ClusterRole, RoleBinding, Subject } from 'kubernetes-types/rbac/v1.js';
@@ -11,7 +11,7 @@ import { formatDuration } from '../../kube/age.ts';
 import { IMMUTABLE, checked, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
 import { csrApproval, csrStatus, setRequester } from './csr-parts.ts';
-import { age, column, createdAt, integer, shown, textAt, wide, type Kind } from './kind.ts';
+import { age, amount, column, createdAt, integer, shown, textAt, truth, wide, type Kind } from './kind.ts';
 import { isOverAll, validateShare } from './workloads.ts';
 
 const plain = { subresources: [], hasGeneration: false, checkName: checkDnsSubdomain, selectableFields: {} } as const;
@@ -150,7 +150,7 @@ export const priorityClasses: Kind = {
   },
   columns: [
     integer('Value', 'value'),
-    column('Global-Default', (object) => textAt(object, 'globalDefault') || 'false'),
+    truth('Global-Default', 'globalDefault'),
     age,
     column('PreemptionPolicy', (object) => textAt(object, 'preemptionPolicy')),
   ],
@@ -189,8 +189,8 @@ export const horizontalPodAutoscalers: Kind = {
     column('Reference', (object) => `${textAt(object, 'spec', 'scaleTargetRef', 'kind')}/${textAt(object, 'spec', 'scaleTargetRef', 'name')}`),
     column('Targets', targetsText),
     column('MinPods', (object) => textAt(object, 'spec', 'minReplicas') || '<unset>'),
-    integer('MaxPods', 'spec', 'maxReplicas'),
-    integer('Replicas', 'status', 'currentReplicas'),
+    amount('MaxPods', 'spec', 'maxReplicas'),
+    amount('Replicas', 'status', 'currentReplicas'),
   ],
 };
 
@@ -208,15 +208,28 @@ function validateMetric(metric: MetricSpec, at: string): FieldError[] {
 
 function targetsText(object: KubeObject): string {
   const { spec, status } = typed<HorizontalPodAutoscaler>(object);
-  const targets = (spec?.metrics ?? []).map(({ resource, type }, index) => {
-    if (resource === undefined) return `<unknown>/${type}`;
-    const current = status?.currentMetrics?.[index]?.resource?.current;
-    const { averageUtilization: wanted, averageValue } = resource.target;
-    if (wanted !== undefined) return `${resource.name}: ${current?.averageUtilization === undefined ? '<unknown>' : `${current.averageUtilization}%`}/${wanted}%`;
-    return `${resource.name}: ${current?.averageValue ?? '<unknown>'}/${averageValue ?? ''}`;
-  });
+  const targets = (spec?.metrics ?? []).map((metric, index) => targetText(metric, status?.currentMetrics?.[index]));
   return targets.length === 0 ? '<none>' : targets.slice(0, 2).join(', ') + (targets.length > 2 ? ` + ${targets.length - 2} more...` : '');
 }
+
+/** How much there is, and how much there should be: `cpu: 12%/80%`, `3/10 (avg)`. */
+function targetText(metric: MetricSpec, status: MetricStatus | undefined): string {
+  const of = metric.resource ?? metric.containerResource;
+  if (of !== undefined) {
+    const { averageUtilization: wanted, averageValue = '' } = of.target;
+    const current = (status?.resource ?? status?.containerResource)?.current;
+    if (averageValue !== '') return `${of.name}: ${current?.averageValue ?? UNKNOWN}/${averageValue}`;
+    const share = current?.averageUtilization;
+    return `${of.name}: ${share === undefined ? UNKNOWN : `${share}%`}/${wanted === undefined ? '<auto>' : `${wanted}%`}`;
+  }
+  if (metric.pods !== undefined) return `${status?.pods?.current.averageValue ?? UNKNOWN}/${metric.pods.target.averageValue ?? ''}`;
+  const { value = '', averageValue } = (metric.external ?? metric.object)?.target ?? {};
+  const current = (status?.external ?? status?.object)?.current;
+  if (averageValue !== undefined) return `${current?.averageValue ?? UNKNOWN}/${averageValue} (avg)`;
+  return metric.external === undefined && metric.object === undefined ? '<unknown type>' : `${current?.value ?? UNKNOWN}/${value}`;
+}
+
+const UNKNOWN = '<unknown>';
 
 // --- certificates.k8s.io
 

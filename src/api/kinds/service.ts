@@ -285,7 +285,7 @@ export const endpointSlices: Kind = {
   selectableFields: {},
   columns: [
     column('AddressType', (object) => textAt(object, 'addressType')),
-    column('Ports', (object) => shortList((typed<EndpointSlice>(object).ports ?? []).map(({ port }) => String(port ?? '*')), '<unset>')),
+    column('Ports', (object) => shortList((typed<EndpointSlice>(object).ports ?? []).map(({ port, name }) => String(port ?? (name || '*'))), '<unset>')),
     column('Endpoints', (object) => shortList(typed<EndpointSlice>(object).endpoints.flatMap(({ addresses }) => addresses), '<unset>')),
   ],
 };

@@ -8,7 +8,7 @@ import { validateSelector } from '../../kube/selector.ts';
 import { equalJson, typed, type KubeObject } from '../../kube/types.ts';
 import { checked, findDuplicates, IMMUTABLE, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
-import { age, column, createdAt, shown, textAt, wide, type Kind } from './kind.ts';
+import { age, column, createdAt, shown, textAt, truth, wide, type Kind } from './kind.ts';
 
 const plain = { subresources: [], hasGeneration: false, checkName: checkDnsSubdomain, selectableFields: {} } as const;
 
@@ -144,7 +144,7 @@ export const storageClasses: Kind = {
     column('Provisioner', (object) => textAt(object, 'provisioner')),
     column('ReclaimPolicy', (object) => textAt(object, 'reclaimPolicy')),
     column('VolumeBindingMode', (object) => textAt(object, 'volumeBindingMode')),
-    column('AllowVolumeExpansion', (object) => textAt(object, 'allowVolumeExpansion') || 'false'),
+    { ...truth('AllowVolumeExpansion', 'allowVolumeExpansion'), type: 'string' },
   ],
 };
 
@@ -161,11 +161,11 @@ export const csiDrivers: Kind = {
     ];
   },
   columns: [
-    column('AttachRequired', (object) => textAt(object, 'spec', 'attachRequired')),
-    column('PodInfoOnMount', (object) => textAt(object, 'spec', 'podInfoOnMount')),
-    column('StorageCapacity', (object) => textAt(object, 'spec', 'storageCapacity')),
+    truth('AttachRequired', 'spec', 'attachRequired'),
+    truth('PodInfoOnMount', 'spec', 'podInfoOnMount'),
+    truth('StorageCapacity', 'spec', 'storageCapacity'),
     column('TokenRequests', (object) => typed<CSIDriver>(object).spec.tokenRequests?.map(({ audience }) => audience).join(',') || '<unset>'),
-    column('RequiresRepublish', (object) => textAt(object, 'spec', 'requiresRepublish')),
+    truth('RequiresRepublish', 'spec', 'requiresRepublish'),
     column('Modes', (object) => typed<CSIDriver>(object).spec.volumeLifecycleModes?.join(',') || '<none>'),
   ],
 };
@@ -182,7 +182,7 @@ export const csiNodes: Kind = {
     const changed = typed<CSINode>(old).spec.drivers.filter((driver) => now.has(driver.name) && !equalJson({ ...now.get(driver.name), allocatable: undefined }, { ...driver, allocatable: undefined }));
     return changed.map(() => invalid('spec.drivers', typed<CSINode>(object).spec.drivers, IMMUTABLE));
   },
-  columns: [column('Drivers', (object) => typed<CSINode>(object).spec.drivers.length)],
+  columns: [{ ...column('Drivers', (object) => typed<CSINode>(object).spec.drivers.length), type: 'integer' }],
 };
 
 export const csiStorageCapacities: Kind = {
@@ -211,10 +211,10 @@ export const volumeAttachments: Kind = {
     ];
   },
   columns: [
-    column('Attacher', (object) => textAt(object, 'spec', 'attacher')),
+    { ...column('Attacher', (object) => textAt(object, 'spec', 'attacher')), format: 'name' },
     column('PV', (object) => textAt(object, 'spec', 'source', 'persistentVolumeName')),
     column('Node', (object) => textAt(object, 'spec', 'nodeName')),
-    column('Attached', (object) => textAt(object, 'status', 'attached') || 'false'),
+    truth('Attached', 'status', 'attached'),
   ],
 };
 

@@ -3,7 +3,7 @@ import { type FieldError, notSupported, required } from '../../kube/errors.ts';
 import { isRecord, type KubeObject } from '../../kube/types.ts';
 import { checkPathSegment } from '../../kube/names.ts';
 import { infoOf } from './info.ts';
-import { column, integer, textAt, type Kind } from './kind.ts';
+import { textAt, type Kind } from './kind.ts';
 import { events } from './plain.ts';
 import { horizontalPodAutoscalers } from './policy.ts';
 
@@ -110,7 +110,9 @@ function storeAutoscaler(shown: KubeObject): KubeObject {
   const target = share === undefined ? [] : [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: share } } }];
   const others = kept(METRICS);
   const metrics = [...target, ...(Array.isArray(others) ? (others as unknown[]) : [])];
-  const [behavior, conditions, current] = [kept(BEHAVIOR), kept(CONDITIONS), kept(CURRENT_METRICS)];
+  const usage = status['currentCPUUtilizationPercentage'];
+  const measured = usage === undefined ? undefined : [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: usage } } }];
+  const [behavior, conditions, current] = [kept(BEHAVIOR), kept(CONDITIONS), kept(CURRENT_METRICS) ?? measured];
   const left = without(annotations, ...KEPT) as Record<string, string>; // some of them
   return {
     ...shown,
@@ -151,14 +153,5 @@ export const olderAutoscalers: Kind = {
   hasGeneration: horizontalPodAutoscalers.hasGeneration,
   checkName: horizontalPodAutoscalers.checkName,
   selectableFields: {},
-  columns: [
-    column('Reference', (object) => `${textAt(object, 'spec', 'scaleTargetRef', 'kind')}/${textAt(object, 'spec', 'scaleTargetRef', 'name')}`),
-    column('Targets', (object) => {
-      const [current, target] = [textAt(object, 'status', 'currentCPUUtilizationPercentage'), textAt(object, 'spec', 'targetCPUUtilizationPercentage')];
-      return `${current === '' ? '<unknown>' : `${current}%`}/${target === '' ? '<auto>' : `${target}%`}`;
-    }),
-    column('MinPods', (object) => textAt(object, 'spec', 'minReplicas') || '<unset>'),
-    integer('MaxPods', 'spec', 'maxReplicas'),
-    integer('Replicas', 'status', 'currentReplicas'),
-  ],
+  columns: horizontalPodAutoscalers.columns.map((one) => ({ ...one, value: (object, wallMs) => one.value(storeAutoscaler(object), wallMs) })),
 };

@@ -7,7 +7,7 @@ import { isEmptySelector, selectorMatches, validateSelector, type LabelSelector 
 import { equalJson, typed } from '../../kube/types.ts';
 import { atLeast, immutableField, oneOf } from '../core/validate.ts';
 import { infoOf } from './info.ts';
-import { age, column, integer, numberAt, type Kind } from './kind.ts';
+import { age, amount, column, integer, numberAt, type Kind } from './kind.ts';
 import { validatePodTemplate } from './pod-template.ts';
 import { templateWarnings } from './pod-warnings.ts';
 import { imageColumns, templateColumns } from './workload-columns.ts';
@@ -29,8 +29,8 @@ export const deployments: Kind = {
   selectableFields: {},
   columns: [
     column('Ready', (object) => `${numberAt(object, 'status', 'readyReplicas')}/${numberAt(object, 'spec', 'replicas')}`),
-    integer('Up-to-date', 'status', 'updatedReplicas'),
-    integer('Available', 'status', 'availableReplicas'),
+    amount('Up-to-date', 'status', 'updatedReplicas'),
+    amount('Available', 'status', 'availableReplicas'),
     age,
     ...templateColumns(),
   ],
@@ -171,7 +171,7 @@ export const controllerRevisions: Kind = {
       const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]!}` : '';
       return `${owner.kind.toLowerCase()}${group}/${owner.name}`;
     }),
-    integer('Revision', 'revision'),
+    amount('Revision', 'revision'),
   ],
 };
 

@@ -1,4 +1,7 @@
-/** What is asked beside resources: discovery, schemas, version, health, metrics and the keys of tokens. */
+/**
+ * What is asked beside resources: discovery, schemas, version, health, metrics and the keys of tokens. Some of it takes
+ * GET alone; the rest answers any method as if it were that, and HEAD with the head of it. Both are as in kube-apiserver.
+ */
 import { assert } from '../../base/assert.ts';
 import { fromUtf8 } from '../../base/bytes.ts';
 import { methodNotAllowed, unknownResource } from '../../kube/errors.ts';
@@ -67,6 +70,7 @@ export class Documents {
       case 'openapi-v2':
         return this.#openApiV2(exchange);
       case 'version':
+        requireGet(exchange);
         return reply.send(200, version, 'json');
       case 'health':
         return this.#health(exchange, route);
@@ -74,9 +78,11 @@ export class Documents {
         return reply.sendBytes(200, fromUtf8(await metrics.registry.text()), { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' });
       case 'jwks':
         if (tokens === undefined) throw unknownResource();
+        requireGet(exchange);
         return reply.send(200, tokens.jwks, 'json', { 'Content-Type': 'application/jwk-set+json' });
       case 'issuer':
         if (tokens === undefined) throw unknownResource();
+        requireGet(exchange);
         return reply.send(200, tokens.openIdConfiguration(`${address()}/openid/v1/jwks`), 'json');
       case 'root':
         return reply.send(200, { paths: this.#paths() }, 'json');
@@ -89,22 +95,26 @@ export class Documents {
    */
   async #openApiV2({ reply, headers }: Exchange): Promise<void> {
     const info = { title: 'Podium', version: this.#options.version.gitVersion };
-    const accepted = parseAccept(headers['accept'] ?? '').find(({ type }) => OPENAPI_V2_PROTOBUF.has(type) || type === 'application/json' || type === '*/*');
+    const accepted = parseAccept(headers['accept'] ?? '*/*').find(({ type }) => OPENAPI_V2_PROTOBUF.has(type) || type === 'application/json' || type === '*/*');
     if (accepted === undefined) throw notAcceptable();
     if (!OPENAPI_V2_PROTOBUF.has(accepted.type)) return reply.send(200, { swagger: '2.0', info, paths: {}, definitions: {} }, 'json');
     await reply.sendBytes(200, emptyDocument(info), { 'Content-Type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' });
   }
 
-  async #discovery({ reply, headers }: Exchange, { group, version }: Extract<Route, { kind: 'discovery' }>): Promise<void> {
+  async #discovery(exchange: Exchange, { group, version }: Extract<Route, { kind: 'discovery' }>): Promise<void> {
+    const { reply, headers } = exchange;
     const served = this.#options.served();
+    const document = this.#document(served, group, version);
+    // The lists of groups, and of a group's versions, are answered whatever the method.
+    if (group === '' || version !== undefined) requireGet(exchange);
     const aggregated = version === undefined && (group === undefined || group === '') ? aggregatedVersion(headers['accept']) : undefined;
     if (aggregated !== undefined) {
-      const document = aggregatedDiscovery(served, group === '' ? 'core' : 'groups', aggregated);
+      const all = aggregatedDiscovery(served, group === '' ? 'core' : 'groups', aggregated);
       const type = `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`;
-      return reply.send(200, document, 'json', { 'Content-Type': type, Vary: 'Accept' });
+      return reply.send(200, all, 'json', { 'Content-Type': type, Vary: 'Accept' });
     }
     const { format } = negotiate(headers['accept'], { shapes: 'plain' });
-    await reply.send(200, this.#document(served, group, version), format, { Vary: 'Accept' });
+    await reply.send(200, document, format, { Vary: 'Accept' });
   }
 
   #document(served: readonly ServedResource[], group: string | undefined, version: string | undefined): object {
@@ -144,7 +154,6 @@ function emptyDocument({ title, version }: { readonly title: string; readonly ve
   ]);
 }
 
-/** For routes that only read. */
-export function requireGet(method: string): void {
+function requireGet({ method }: Exchange): void {
   if (method !== 'GET') throw methodNotAllowed();
 }

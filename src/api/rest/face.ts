@@ -8,7 +8,6 @@ import { OpenApiDocuments } from '../openapi.ts';
 import type { ApiServer } from '../server.ts';
 import { Documents, type Check, type VersionInfo } from './documents.ts';
 import { RestHandler } from './handler.ts';
-import { InFlight } from './in-flight.ts';
 import { REST_LIMITS, type RestLimits } from './limits.ts';
 import { RestMetrics } from './metrics.ts';
 import { ResourceFace } from './resources.ts';
@@ -41,7 +40,7 @@ export class RestFace {
   constructor(options: RestFaceOptions) {
     const { apiServer, clock, random, log, tls } = options;
     const limits = { ...REST_LIMITS, ...options.limits };
-    const inFlight = new InFlight(limits);
+    const { inFlight } = apiServer;
     const { counts } = inFlight;
     this.#apiServer = apiServer;
     this.#limits = limits;
@@ -54,20 +53,20 @@ export class RestFace {
       caches: () => apiServer.registry.caches,
       version,
     });
-    const { registry, logs, reviews, usages, guard, tokens } = apiServer;
+    const { registry, logs, reviews, computed, guard, tokens } = apiServer;
     const ticks = new Ticks(clock, () => counts.longRunning);
     const resources = new ResourceFace({
       registry,
       logs,
       reviews,
-      usages,
+      computed,
       world: { clock, limits, ticks },
       random: random.fork('watches'),
       onWatchEnd: ({ resource, namespace }, end) => {
         if (end === 'slow' || end === 'stalled') log.info({ resource, namespace, end }, 'rest: a watch is closed');
       },
     });
-    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...usages.served, { info: BINDINGS_INFO, verbs: ['create'], subresources: [] }]));
+    const served = memo(() => servedResources(registry.kinds, [...reviews.served, ...computed.served, { info: BINDINGS_INFO, verbs: ['create'], subresources: [] }]));
     const documents = new Documents({
       served,
       openApi: new OpenApiDocuments({ served, serverVersion: version.gitVersion }),

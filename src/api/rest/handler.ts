@@ -18,10 +18,10 @@ import { readBody } from './body.ts';
 import { acceptsGzip, formatOrJson } from './core/negotiation.ts';
 import { durationMs, flag } from './core/query.ts';
 import { parsePath, verbOf, type Route, type Verb } from './core/routes.ts';
-import { Documents, requireGet } from './documents.ts';
+import type { Documents } from './documents.ts';
 import type { Exchange } from './exchange.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
-import { InFlight, type RequestClass } from './in-flight.ts';
+import type { InFlight, RequestClass } from '../in-flight.ts';
 import type { RestLimits } from './limits.ts';
 import { RestMetrics, type RequestLabels } from './metrics.ts';
 import { Reply } from './reply.ts';
@@ -95,8 +95,8 @@ export class RestHandler {
     for (const end of [...this.#ends]) end();
   }
 
-  async #callerOf({ route }: Understood, headers: IncomingHttpHeaders, certificate: CertificateSubject | undefined): Promise<User> {
-    const isOpen = route.kind === 'health' || route.kind === 'version';
+  async #callerOf(understood: Understood, headers: IncomingHttpHeaders, certificate: CertificateSubject | undefined): Promise<User> {
+    const isOpen = isOpenToAll(understood);
     try {
       const { guard } = this.#options;
       const user = await guard.authenticate({ certificate, token: bearerOf(headers.authorization) });
@@ -115,9 +115,9 @@ export class RestHandler {
   async #admitted(work: Work): Promise<void> {
     const { request, reply, understood, user, url, outcome } = work;
     const { clock, guard, inFlight } = this.#options;
-    const { route, attributes } = understood;
-    const isOpen = route.kind === 'health' || route.kind === 'version';
-    const leave = isOpen ? undefined : inFlight.enter(classOf(understood));
+    const { attributes } = understood;
+    const isOpen = isOpenToAll(understood);
+    const leave = isOpen ? undefined : inFlight.enter(classOf(understood), user);
     try {
       let decision: Decision = { allowed: true, reason: 'open to all' };
       const audited = () =>
@@ -173,7 +173,6 @@ export class RestHandler {
 
   #dispatch(exchange: Exchange, { route, verb }: Understood): Promise<void> {
     if (route.kind === 'resource') return this.#options.resources.serve(exchange, route, verb);
-    requireGet(exchange.method);
     return this.#options.documents.serve(exchange, route);
   }
 
@@ -246,6 +245,11 @@ function understand(method: string, path: string, query: URLSearchParams): Under
   const { group, version, resource, subresource, name } = ref;
   const isLog = subresource === 'log' && flag(query, 'follow');
   return { route, verb, attributes: { verb, group, version, resource, subresource, namespace, name }, isLongRunning: verb === 'watch' || isLog };
+}
+
+/** Whoever looks whether the server lives, and which one it is, need not be known. */
+function isOpenToAll({ route, attributes }: Understood): boolean {
+  return (route.kind === 'health' || route.kind === 'version') && (attributes.verb === 'get' || attributes.verb === 'head');
 }
 
 function classOf({ verb, isLongRunning }: Understood): RequestClass {

@@ -1,4 +1,4 @@
-/** How much of everything the REST face takes, and what happens past it. */
+/** How much of everything the REST face takes, and what happens past it. What is at work through both is counted in ../in-flight.ts. */
 import { REQUEST_BODY_BYTES_MAX } from '../../kube/limits.ts';
 
 export interface RestLimits {
@@ -6,11 +6,6 @@ export interface RestLimits {
   readonly bodyBytesMax: number;
   /** A sender that is slower than this is answered 504, and its connection or stream closed. */
   readonly bodyTimeoutMs: number;
-  /** Requests at work at a time; past it 429 with Retry-After. kube-apiserver's numbers. Long-running ones do not count. */
-  readonly mutatingInFlightMax: number;
-  readonly readOnlyInFlightMax: number;
-  /** Open watches and followed logs; past it 429. Each costs some 20 kB. */
-  readonly watchesMax: number;
   /** A request that is not done by then is answered 504; a write may be done all the same. */
   readonly requestTimeoutMs: number;
   /** A watch without timeoutSeconds ends after a random time from this to twice this. */
@@ -30,9 +25,6 @@ export interface RestLimits {
 export const REST_LIMITS: RestLimits = {
   bodyBytesMax: REQUEST_BODY_BYTES_MAX,
   bodyTimeoutMs: 30_000,
-  mutatingInFlightMax: 200,
-  readOnlyInFlightMax: 400,
-  watchesMax: 10_000,
   requestTimeoutMs: 60_000,
   watchTimeoutMs: 1_800_000,
   watchBufferBytesMax: 256 * 1024,

@@ -6,11 +6,12 @@ import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed, 
 import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PodLogs } from '../pod-logs.ts';
+import type { ComputedKinds } from '../computed.ts';
 import type { Registry } from '../registry.ts';
 import type { Ref, WriteOptions } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
-import type { Usages } from '../usage.ts';
 import { jsonBytes } from '../watch-cache.ts';
+import { answersDeleted } from '../core/answers.ts';
 import { podOfBinding } from '../core/subresource.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
 import { parseBody, type ParsedBody } from './body.ts';
@@ -26,16 +27,17 @@ export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
 /** What is not an answer but a connection of its own: they have their place here, and are not served yet. */
 const CONNECTS: ReadonlySet<string> = new Set(['pods/exec', 'pods/attach', 'pods/portforward', 'pods/proxy', 'services/proxy', 'nodes/proxy']);
 
-/** A deletion of these answers the object even where nothing of it is left; of others, a Status. As in Kubernetes. */
-const ANSWER_DELETED: ReadonlySet<string> = new Set([
-  'pods', 'services', 'serviceaccounts', 'podtemplates', 'persistentvolumes', 'persistentvolumeclaims', 'resourcequotas',
-]);
+/** Whoever asks for one of these is told, whatever comes of it; in Kubernetes' words. */
+const DEPRECATED: Readonly<Record<string, string>> = {
+  componentstatuses: 'v1 ComponentStatus is deprecated in v1.19+',
+  endpoints: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+};
 
 export interface ResourceFaceOptions {
   readonly registry: Registry;
   readonly logs: PodLogs;
   readonly reviews: Reviews;
-  readonly usages: Usages;
+  readonly computed: ComputedKinds;
   readonly world: WatchWorld;
   readonly random: { between(low: number, high: number): number };
   readonly onWatchEnd: (ref: Ref, end: WatchEnd) => void;
@@ -51,11 +53,13 @@ export class ResourceFace {
   }
 
   async serve(exchange: Exchange, { ref, isWatchPath }: ResourceRoute, verb: Verb): Promise<void> {
-    const { registry, reviews, usages } = this.#options;
+    const { registry, reviews, computed } = this.#options;
     const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
+    const deprecation = ref.group === '' && ref.version === 'v1' ? DEPRECATED[ref.resource] : undefined;
+    if (deprecation !== undefined) exchange.reply.warnings.push(deprecation);
     if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);
-    if (usages.has(ref)) return this.#usage(exchange, ref, verb);
+    if (computed.has(ref)) return this.#computed(exchange, ref, verb);
     if (podOfBinding(ref) !== undefined) return this.#bind(exchange, { ref, isWatchPath }, verb);
     const kind = registry.kindOf(ref);
     checkPlace(kind, ref, verb);
@@ -190,7 +194,7 @@ export class ResourceFace {
     const options = deleteOptions(exchange.query, await deletionBody(exchange));
     const object = await this.#options.registry.delete(ref, options);
     const isLeft = object.metadata.deletionTimestamp !== undefined;
-    if (isLeft || ANSWER_DELETED.has(ref.resource)) return this.#answer(exchange, ref, negotiated, { code: 200, object });
+    if (isLeft || answersDeleted(ref)) return this.#answer(exchange, ref, negotiated, { code: 200, object });
     await exchange.reply.send(200, deletedStatus(ref, object), negotiated.format);
   }
 
@@ -210,19 +214,19 @@ export class ResourceFace {
     await exchange.reply.send(201, object, format);
   }
 
-  async #usage(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
-    const { info } = this.#options.usages.kindOf(ref);
+  async #computed(exchange: Exchange, ref: Ref, verb: Verb): Promise<void> {
+    const { info } = this.#options.computed.kindOf(ref);
     if (!info.namespaced && ref.namespace !== '') throw unknownResource();
     if (verb === 'get') return this.#get(exchange, ref);
     if (verb === 'list') return this.#list(exchange, ref);
     if (verb !== 'watch') throw methodNotAllowed();
-    throw new ApiError('MethodNotAllowed', `watch is not supported on resources of kind "${ref.resource}.${ref.group}"`);
+    throw new ApiError('MethodNotAllowed', `watch is not supported on resources of kind "${ref.resource}${ref.group === '' ? '' : `.${ref.group}`}"`);
   }
 
   /** Who knows the objects that are read. */
   #source(ref: Ref): Pick<Registry, 'get' | 'list' | 'kindOf'> {
-    const { registry, usages } = this.#options;
-    return usages.has(ref) ? usages : registry;
+    const { registry, computed } = this.#options;
+    return computed.has(ref) ? computed : registry;
   }
 
   async #answer(exchange: Exchange, ref: Ref, { format, shape, contentType }: Negotiated, { code, object }: { readonly code: number; readonly object: KubeObject }): Promise<void> {

@@ -5,11 +5,14 @@
 import { createServer as createHttp1Server, type IncomingMessage, type Server as Http1Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { fromUtf8 } from '../../base/bytes.ts';
 import { sleep, type Clock, type Timer } from '../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { ApiError } from '../../kube/errors.ts';
 import { SessionSettings } from '../../grpc/lean/core/settings.ts';
 import { subjectOf, type CertificateSubject } from '../access/authenticator.ts';
+import { parsePath } from './core/routes.ts';
 import type { RestHandler } from './handler.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import { Http1Request, Http1Response } from './http1.ts';
@@ -178,7 +181,11 @@ function verifiedSubject(socket: TLSSocket): CertificateSubject | undefined {
   return subjectOf(socket.getPeerCertificate().subject);
 }
 
-/** Connections of their own (exec, attach, port-forward, proxies) have their place here. */
-function refuseUpgrade(_request: IncomingMessage, socket: Socket): void {
-  socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+/** Connections of their own (exec, attach, port-forward, proxies) have their place here. Clients print what the Status says. */
+function refuseUpgrade({ url = '' }: IncomingMessage, socket: Socket): void {
+  const route = parsePath(url.split('?', 1)[0]!);
+  const what = route?.kind === 'resource' ? [route.ref.resource, route.ref.subresource].filter((part) => part !== '').join('/') : 'another protocol';
+  const body = fromUtf8(JSON.stringify(new ApiError('NotImplemented', `${what} is not served yet`).toStatus()));
+  socket.write(`HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`);
+  socket.end(body);
 }

@@ -40,7 +40,7 @@ function rowCells(columns: Table['columns'], { cells, metadata }: TableRow, { wi
 }
 
 /** A cell is one line. */
-function firstLine(cell: string | number | undefined): string {
+function firstLine(cell: TableRow['cells'][number] | undefined): string {
   const text = String(cell ?? '');
   const end = text.search(/[\f\n\r]/);
   return end < 0 ? text : `${text.slice(0, end)}...`;

@@ -3,10 +3,12 @@ import { connect, type ClientHttp2Session, type ClientHttp2Stream, type Incoming
 import { generateKeyPairSync } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { parseTokenFile } from '../../../src/api/access/token-file.ts';
+import type { InFlightLimits } from '../../../src/api/in-flight.ts';
 import { RestFace } from '../../../src/api/rest/face.ts';
 import type { RestLimits } from '../../../src/api/rest/limits.ts';
 import type { WatchLimits } from '../../../src/api/watch-cache.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import type { StoreClient } from '../../../src/etcd/store-client.ts';
 import type { Channel } from '../../../src/proto/rpc.ts';
 import { authority, type Issued } from '../../grpc/authority.ts';
 import { quiet, startServer, type Fixture } from '../fixture.ts';
@@ -53,10 +55,11 @@ export interface ClientIdentity {
 }
 
 export interface RestOptions {
-  readonly limits?: Partial<RestLimits>;
+  readonly limits?: Partial<RestLimits & InFlightLimits>;
   readonly watchLimits?: WatchLimits;
   readonly store?: MemoryStore;
   readonly connectToNode?: (address: string) => Channel;
+  readonly stores?: readonly StoreClient[];
 }
 
 export async function startRest(options: RestOptions = {}): Promise<RestFixture> {
@@ -67,7 +70,9 @@ export async function startRest(options: RestOptions = {}): Promise<RestFixture>
   const fixture = await startServer({
     ...(options.store === undefined ? {} : { store: options.store }),
     ...(options.connectToNode === undefined ? {} : { connectToNode: options.connectToNode }),
+    ...(options.stores === undefined ? {} : { stores: options.stores }),
     watchLimits: options.watchLimits ?? {},
+    inFlightLimits: options.limits ?? {},
     access: {
       tokens: [parseTokenFile(TOKENS, 'tokens.csv')],
       serviceAccounts: { issuer: 'https://issuer.test', keys: [], signingKey: Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' })) },

@@ -8,7 +8,7 @@ import { DrivenClock } from '../../../src/base/driven-clock.ts';
 import { fromUtf8 } from '../../../src/base/bytes.ts';
 import { configMap, pod, quiet, ref } from '../fixture.ts';
 import { MemoryStore } from '../memory-store.ts';
-import { ADMIN_TOKEN, answerOf, refusalOf, startRest, type Answer } from './fixture.ts';
+import { ADMIN_TOKEN, VIEWER_TOKEN, answerOf, refusalOf, startRest, type Answer } from './fixture.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 
@@ -25,6 +25,28 @@ test('version, health with its checks, discovery, and what is not served yet', a
   expect((JSON.parse(aggregated.text) as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name)).toContain('authorization.k8s.io');
   expect((await client.get('/apis/apps/v1')).body).toMatchObject({ kind: 'APIResourceList', groupVersion: 'apps/v1' });
   expect(refusalOf(await client.request('POST', '/version', { body: {} }))).toContain('405 MethodNotAllowed');
+});
+
+/** As a kube-apiserver was seen to do it. */
+test.each([
+  ['/healthz', 200, 200], ['/livez/ping', 200, 200], ['/readyz', 200, 200], ['/readyz/nope', 404, 404], ['/metrics', 200, 200],
+  ['/openapi/v3', 200, 200], ['/openapi/v3/api/v1', 200, 200], ['/openapi/v2', 200, 200], ['/apis', 200, 200], ['/apis/apps', 200, 200], ['/', 200, 200],
+  ['/version', 405, 405], ['/api', 405, 405], ['/api/v1', 405, 405], ['/apis/apps/v1', 405, 405], ['/openid/v1/jwks', 405, 405],
+  ['/.well-known/openid-configuration', 405, 405], ['/api/v2', 404, 404], ['/apis/nope', 404, 404], ['/nope', 404, 404],
+  ['/api/v1/namespaces/default', 405, 405], ['/api/v1/namespaces/default/pods/x/log', 405, 405],
+])('%s: HEAD is answered %i, a method that is none there %i', async (path, head, other) => {
+  const client = (await startRest()).client();
+  const got = await client.get(path);
+  const answer = await client.request('HEAD', path);
+  expect([answer.status, answer.text]).toEqual([head, '']);
+  if (head === 200 && path !== '/metrics') expect(answer.headers['content-length']).toBe(String(got.bytes.length));
+  for (const method of ['POST', 'OPTIONS']) expect((await client.request(method, path)).status, method).toBe(other);
+});
+
+test('health is open to all who read it, and to nobody else', async () => {
+  const anybody = (await startRest()).client({});
+  const codes = await Promise.all(['GET', 'HEAD', 'POST'].map(async (method) => (await anybody.request(method, '/healthz')).status));
+  expect(codes).toEqual([200, 200, 401]);
 });
 
 test('schemas are served, each at the address that the index names', async () => {
@@ -96,19 +118,19 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 test('more requests at work than are allowed are 429; writes and reads are counted apart', async () => {
   const store = new HeldStore();
   const { client: connect } = await startRest({ store, limits: { readOnlyInFlightMax: 2, mutatingInFlightMax: 1 } });
-  const client = connect();
+  const [client, viewer] = [connect(), connect({ token: VIEWER_TOKEN })];
   store.held = true;
   const reads = [client.get(`${CONFIG_MAPS}/a`), client.get(`${CONFIG_MAPS}/b`)];
   await until(() => store.waiting === 2, 'two reads wait for the store');
-  const third = await client.get(`${CONFIG_MAPS}/c`);
+  const third = await viewer.get(`${CONFIG_MAPS}/c`);
   expect([refusalOf(third), third.headers['retry-after']]).toEqual(['429 TooManyRequests: the server has received too many requests and has asked us to try again later', '1']);
   expect((await client.get('/readyz')).status).toBe(200);
   const write = client.request('DELETE', `${CONFIG_MAPS}/a`);
   await until(() => store.waiting >= 3, 'a write waits too');
-  expect((await client.request('DELETE', `${CONFIG_MAPS}/b`)).status).toBe(429);
+  expect((await viewer.request('DELETE', `${CONFIG_MAPS}/b`)).status).toBe(429);
   store.release();
   expect((await Promise.all([...reads, write])).map(({ status }) => status)).toEqual([404, 404, 404]);
-  expect((await client.get(`${CONFIG_MAPS}/c`)).status).toBe(404);
+  expect((await viewer.get(`${CONFIG_MAPS}/c`)).status).toBe(403);
 });
 
 test('a request that takes too long is 504, by the server`s time or the client`s', async () => {
@@ -169,6 +191,22 @@ test('HTTP/1.1 on the same port: requests, a watch, and connections that stay', 
     }).on('error', reject).end();
   });
   expect(JSON.parse(await line)).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'x' } } });
+});
+
+test('another protocol is refused with a Status, which clients print', async () => {
+  const { port, certificates } = await startRest();
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, connection: 'Upgrade', upgrade: 'SPDY/3.1' };
+  const ask = (path: string) =>
+    new Promise<[number | undefined, unknown]>((resolve, reject) => {
+      httpsRequest({ host: '127.0.0.1', port, ca: Buffer.from(certificates.ca), headers, path, method: 'POST' }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve([response.statusCode, JSON.parse(text)]));
+      }).on('error', reject).end();
+    });
+  const refused = (message: string) => [501, expect.objectContaining({ kind: 'Status', reason: 'NotImplemented', message, code: 501 })];
+  expect(await ask('/api/v1/namespaces/default/pods/p/exec?command=ls')).toEqual(refused('pods/exec is not served yet'));
+  expect(await ask('/%zz')).toEqual(refused('another protocol is not served yet'));
 });
 
 test('logs pass through with every option, and what goes wrong first is a Status', async () => {
