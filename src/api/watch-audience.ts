@@ -16,7 +16,10 @@ export interface Interest {
 }
 
 /** What came together since the last was taken, in order and never empty. To be iterated once. */
-export type CacheWatch = AsyncIterable<readonly CacheEvent[]>;
+export interface CacheWatch extends AsyncIterable<readonly CacheEvent[]> {
+  /** What waits is taken without waiting, where that can be told; it may be nothing. */
+  takeWaiting?(): readonly CacheEvent[];
+}
 
 /** How often at most the list is looked through for what all have had. */
 const TRIM_EVENTS_MIN = 64;
@@ -139,7 +142,7 @@ export class Watcher implements CacheWatch {
     this.#endPlace = this.audience.end;
     this.#error = error;
     // The audience does not know it any more, and forgets.
-    this.#first = this.#take();
+    this.#first = this.takeWaiting();
     this.#place = this.#endPlace;
     this.wake();
   }
@@ -159,7 +162,7 @@ export class Watcher implements CacheWatch {
 
   async #next(): Promise<IteratorResult<readonly CacheEvent[], undefined>> {
     for (;;) {
-      const events = this.#take();
+      const events = this.takeWaiting();
       if (events.length > 0) return { done: false, value: events };
       if (this.#endPlace !== Infinity) break;
       this.#waiting ??= deferred();
@@ -172,8 +175,7 @@ export class Watcher implements CacheWatch {
     return { done: true, value: undefined };
   }
 
-  /** All that waits. */
-  #take(): readonly CacheEvent[] {
+  takeWaiting(): readonly CacheEvent[] {
     const [first, bookmark, from] = [this.#first, this.#bookmark, this.#place];
     const to = Math.min(this.audience.end, this.#endPlace);
     this.#first = [];

@@ -17,7 +17,7 @@ import type { Reply } from './reply.ts';
 
 /** A tick for so many watches: a few go out at once; thousands take their time to write, and wait no longer than that. */
 const WATCHES_A_TICK_MS = 20;
-const TICK_MS_MAX = 40;
+const TICK_MS_MAX = 50;
 /** A tick of many watches falls into parts, between which the server reads what has come: to write to all takes tens of ms. */
 const PART_MS = 5;
 
@@ -41,7 +41,9 @@ export async function writeWatch(reply: Reply, watch: CacheWatch, isSlow: () => 
   const place = world.ticks.place();
   try {
     for (;;) {
-      const next = await iterator.next();
+      // Most have something waiting when their turn comes.
+      const waiting = watch.takeWaiting?.() ?? [];
+      const next = waiting.length > 0 ? { done: false, value: waiting } : await iterator.next();
       if (reply.isOver) return 'gone';
       // What waits is let go: the client resumes behind what it has.
       if (isSlow()) return await endSlow(reply, world);
