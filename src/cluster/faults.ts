@@ -2,6 +2,7 @@
  * Faults on purpose: a part is killed, frozen, thawed or restarted. The fault is recorded before the signal goes, so
  * that the supervisor knows a wanted death from an accident whenever it looks.
  */
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
@@ -43,7 +44,32 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
+  for (const directory of leftoversOf(join(dataDir, node))) await removeEmptyTree(directory, clock);
   return killed.size;
+}
+
+/** Cgroups of the node's pods: directories of the kernel that stay when the processes in them have ended. */
+function leftoversOf(nodeDirectory: string): readonly string[] {
+  const path = join(nodeDirectory, 'leftovers.json');
+  if (!existsSync(path)) return [];
+  return (JSON.parse(readFileSync(path, 'utf8')) as { cgroups: readonly string[] }).cgroups; // written by the node's agent
+}
+
+/** What ended just now may still be in it for a moment; whatever stays is no reason to fail. */
+async function removeEmptyTree(directory: string, clock: Clock): Promise<void> {
+  for (let attempt = 0; attempt < KILL_ROUNDS_MAX && existsSync(directory); attempt++) {
+    if (attempt > 0) await sleep(clock, POLL_MS);
+    removeEmptyBelow(directory);
+  }
+}
+
+function removeEmptyBelow(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) removeEmptyBelow(join(directory, entry.name));
+    rmdirSync(directory);
+  } catch {
+    // gone meanwhile, or not empty yet
+  }
 }
 
 export function pausePart({ dataDir, clock }: FaultContext, name: string): string {
