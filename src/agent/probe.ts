@@ -79,7 +79,9 @@ export class NetworkProber implements Prober {
     const headers: Record<string, string> = { 'User-Agent': 'kube-probe/podium', Connection: 'close' };
     for (const { name, value } of httpHeaders) headers[name] = value;
     const socket = await this.#socket(host ?? target.ip, number, timeoutMs);
-    const options = { host: host ?? target.ip, port: number, path: path.startsWith('/') ? path : `/${path}`, headers, agent: false, ...(socket === undefined ? {} : { createConnection: () => (scheme === 'HTTPS' ? secure(socket) : socket) }) };
+    const shared = { host: host ?? target.ip, port: number, path: path.startsWith('/') ? path : `/${path}`, headers };
+    // An agent would make a connection of its own, in this machine's network.
+    const options = socket === undefined ? { ...shared, agent: false } : { ...shared, createConnection: () => (scheme === 'HTTPS' ? secure(socket) : socket) };
     return new Promise<ProbeResult>((done) => {
       // A probe does not check certificates, as the kubelet does not.
       const call = scheme === 'HTTPS' ? secureRequest({ ...options, rejectUnauthorized: false }) : request(options);

@@ -110,18 +110,20 @@ export class InnerLink {
     const socket = connect({ path, allowHalfOpen: true });
     const answered = new Promise<void>((resolve, reject) => {
       let head = Buffer.alloc(0);
-      const read = (chunk: Buffer) => {
-        head = Buffer.concat([head, chunk]);
-        const end = head.indexOf(10);
-        if (end < 0) return;
-        socket.off('data', read);
-        socket.pause();
-        const answer = head.subarray(0, end).toString('latin1');
-        if (end + 1 < head.length) socket.unshift(head.subarray(end + 1));
-        if (answer === 'ok') resolve();
-        else reject(new DialError(answer, to));
+      // Read on demand, so that whoever gets the socket finds it as a new one: neither flowing nor paused.
+      const read = () => {
+        for (let chunk: Buffer | null; (chunk = socket.read() as Buffer | null) !== null; ) { // bytes, as no encoding was set
+          head = Buffer.concat([head, chunk]);
+          const end = head.indexOf(10);
+          if (end < 0) continue;
+          socket.off('readable', read);
+          const answer = head.subarray(0, end).toString('latin1');
+          if (end + 1 < head.length) socket.unshift(head.subarray(end + 1));
+          if (answer === 'ok') return resolve();
+          return reject(new DialError(answer, to));
+        }
       };
-      socket.on('data', read);
+      socket.on('readable', read);
       socket.once('error', reject);
       socket.once('close', () => reject(new DialError('ECONNRESET', to)));
     });
@@ -135,6 +137,8 @@ export class InnerLink {
     }
     socket.removeAllListeners('error');
     socket.removeAllListeners('close');
+    // An error in the meantime is the next listener's affair; without one it would end the process.
+    socket.on('error', () => undefined);
     return socket;
   }
 }
