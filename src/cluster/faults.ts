@@ -44,15 +44,23 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
-  for (const directory of leftoversOf(join(dataDir, node))) await removeEmptyTree(directory, clock);
+  const { cgroups, parents } = leftoversOf(join(dataDir, node));
+  for (const directory of cgroups) await removeEmptyTree(directory, clock);
+  for (const directory of parents) removeIfEmpty(directory);
   return killed.size;
 }
 
+interface Leftovers {
+  readonly cgroups: readonly string[];
+  /** Of all nodes of the machine: they go with the last one. */
+  readonly parents: readonly string[];
+}
+
 /** Cgroups of the node's pods: directories of the kernel that stay when the processes in them have ended. */
-function leftoversOf(nodeDirectory: string): readonly string[] {
+function leftoversOf(nodeDirectory: string): Leftovers {
   const path = join(nodeDirectory, 'leftovers.json');
-  if (!existsSync(path)) return [];
-  return (JSON.parse(readFileSync(path, 'utf8')) as { cgroups: readonly string[] }).cgroups; // written by the node's agent
+  if (!existsSync(path)) return { cgroups: [], parents: [] };
+  return JSON.parse(readFileSync(path, 'utf8')) as Leftovers; // written by the node's agent
 }
 
 /** What ended just now may still be in it for a moment; whatever stays is no reason to fail. */
@@ -66,9 +74,17 @@ async function removeEmptyTree(directory: string, clock: Clock): Promise<void> {
 function removeEmptyBelow(directory: string): void {
   try {
     for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) removeEmptyBelow(join(directory, entry.name));
+  } catch {
+    // gone meanwhile
+  }
+  removeIfEmpty(directory);
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
     rmdirSync(directory);
   } catch {
-    // gone meanwhile, or not empty yet
+    // gone meanwhile, or not empty
   }
 }
 

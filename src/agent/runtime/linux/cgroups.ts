@@ -112,7 +112,7 @@ export class Cgroups {
       }
     }
     if (path !== '') return;
-    for (const directory of this.#directories('..')) {
+    for (const directory of this.parents) {
       try {
         rmdirSync(directory);
       } catch {
@@ -136,6 +136,11 @@ export class Cgroups {
   /** All directories of this node: what is to be removed when nobody is left who knows. */
   get directories(): readonly string[] {
     return this.#directories('');
+  }
+
+  /** What all nodes of the machine share: to be removed by the last one. */
+  get parents(): readonly string[] {
+    return this.#directories('..');
   }
 
   /** In version 2 a cgroup's children have the controllers that it gives them. */

@@ -191,6 +191,7 @@ export class LinuxContainer {
       pausePid: this.#pod.pausePid,
       root: this.#plannedRoot(),
       isRootReadOnly: this.#config.security?.readOnlyRoot ?? false,
+      privileged: this.#config.security?.privileged ?? false,
       process: this.#process(command),
       cgroupProcs,
     };

@@ -19,6 +19,7 @@ export interface Launch {
   readonly pausePid: number;
   readonly root: PlannedRoot;
   readonly isRootReadOnly: boolean;
+  readonly privileged: boolean;
   readonly process: ProcessPlan;
   readonly cgroupProcs: readonly string[];
 }

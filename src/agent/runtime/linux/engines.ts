@@ -1,10 +1,26 @@
-/** Which of this machine's ways to start a container is taken: the first that does it when it is tried. */
+/** Which of this machine's ways to start a container is taken: the first that there is. */
 import { spawnSync } from 'node:child_process';
 import { UserError } from '../../../base/errors.ts';
+import { findTool } from '../../../cluster/isolation.ts';
 import { UtilLinuxEngine, type Engine, type EngineWorld } from './engine.ts';
+import { OciEngine } from './oci-engine.ts';
 
+const RUNTIMES = ['crun', 'runc'] as const;
+
+/** `wanted`: no other will do. */
 export function chooseEngine(world: EngineWorld, wanted: string | undefined): Engine {
-  if (wanted !== undefined && wanted !== 'util-linux') throw new UserError(`there is no ${wanted} here that starts containers`);
-  const { stdout } = spawnSync(world.machine.tools.unshare, ['--version'], { encoding: 'utf8' });
-  return new UtilLinuxEngine(world, /\d[\d.]*/.exec(stdout)?.[0] ?? '');
+  for (const name of RUNTIMES) {
+    if (wanted !== undefined && wanted !== name) continue;
+    const program = findTool(name);
+    const version = program === undefined ? undefined : versionOf(program);
+    if (program !== undefined && version !== undefined) return new OciEngine(world, program, version);
+  }
+  if (wanted !== undefined && wanted !== 'util-linux') throw new UserError(`there is no ${wanted} here to start containers with`);
+  return new UtilLinuxEngine(world, versionOf(world.machine.tools.unshare) ?? '');
+}
+
+/** Undefined: it does not run. */
+function versionOf(program: string): string | undefined {
+  const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  return status === 0 ? /\d[\w.]*/.exec(stdout)?.[0] : undefined;
 }

@@ -168,7 +168,7 @@ export class LinuxRuntime implements Runtime {
     await writeFile(join(root, 'supervisor.sh'), SUPERVISOR_SCRIPT, { mode: 0o700 });
     await writeFile(join(root, 'reaper.sh'), REAPER_SCRIPT, { mode: 0o700 });
     // Whoever ends the node without its agent finds here what is left in the kernel.
-    await writeJson(join(root, 'leftovers.json'), { cgroups: this.#cgroups?.directories ?? [] });
+    await writeJson(join(root, 'leftovers.json'), { cgroups: this.#cgroups?.directories ?? [], parents: this.#cgroups?.parents ?? [] });
     this.#position = readJson<{ position: number }>(join(root, 'addresses.json'))?.position ?? 0;
     const isNew = (await this.#space.open()) === 'made';
     for (const uid of listDirectory(join(root, 'pods'))) await this.#adoptSandbox(uid, isNew);

@@ -1,0 +1,88 @@
+/**
+ * Containers by crun or runc. The runtime stays in the foreground under the container's supervisor, as only so it tells
+ * how the container ended, and stands in a mount namespace of its own:
+ *
+ *   supervisor ─► nsenter (the pod's net, ipc, uts) ═► unshare --mount ═► sh: joins the cgroup, hides the cgroups ═► crun run
+ */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ociProcess, ociSpec } from './core/oci-spec.ts';
+import type { ProcessPlan } from './core/init-script.ts';
+import { quote, quoteAll } from './core/shell-words.ts';
+import type { Engine, EngineWorld, Launch } from './engine.ts';
+import { readText } from './files.ts';
+
+export class OciEngine implements Engine {
+  readonly name: string;
+  readonly version: string;
+  readonly #program: string;
+  readonly #world: EngineWorld;
+
+  /** `program`: the absolute path of crun or runc. */
+  constructor(world: EngineWorld, program: string, version: string) {
+    this.#world = world;
+    this.#program = program;
+    this.name = basename(program);
+    this.version = version;
+  }
+
+  get #state(): string {
+    return join(this.#world.root, 'oci');
+  }
+
+  async prepare(launch: Launch): Promise<readonly string[]> {
+    const { machine, space } = this.#world;
+    const { directory, pausePid, root, isRootReadOnly, process, privileged, key } = launch;
+    const { facts, inUserNamespace, tools } = machine;
+    const spec = ociSpec({ root, isRootReadOnly, process, facts, privileged, inUserNamespace });
+    await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
+    await mkdir(this.#state, { recursive: true, mode: 0o700 });
+    const log = ['--log', join(directory, 'complaint')];
+    const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
+    const script = [...launch.cgroupProcs.map((file) => `echo 0 >${quote(file)}`), ...this.#hideCgroups(), 'exec 3>&- 4>&-', `exec ${quoteAll(run)}`];
+    return space.enter(pausePid, ['--net', '--ipc', '--uts'], [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
+  }
+
+  /** Global flags. Cgroups are ours. */
+  #command(): readonly string[] {
+    const own = this.name === 'crun' ? ['--cgroup-manager=disabled'] : ['--rootless=true'];
+    return [this.#program, '--root', this.#state, ...own];
+  }
+
+  /** What it sees of cgroups it would want to manage, or not understand; in its own mount namespace they are not there. */
+  #hideCgroups(): readonly string[] {
+    const { mount } = this.#world.machine.tools;
+    return [`${mount} -t tmpfs -o ro,size=0 tmpfs /sys/fs/cgroup`];
+  }
+
+  /** The runtime's own process becomes the program; until then it is the runtime that the pid names. */
+  hasBegun(directory: string): boolean {
+    const pid = Number(readText(join(directory, 'runtime.pid')));
+    if (!(pid > 1)) return false;
+    try {
+      return !/\/(?:crun|runc)(?: \(deleted\))?$|^\/memfd:/.test(readlinkSync(`/proc/${pid}/exe`));
+    } catch {
+      return true; // it has run, and has ended
+    }
+  }
+
+  async exec({ directory, cgroupProcs, key }: Launch, pid: number, process: ProcessPlan): Promise<readonly string[]> {
+    const { machine, space } = this.#world;
+    const { tools, inUserNamespace } = machine;
+    const file = join(directory, `exec-${++this.#execs}.json`);
+    await writeFile(file, JSON.stringify(ociProcess(process, { inUserNamespace })), { mode: 0o600 });
+    const run = [...this.#command(), 'exec', '--process', file, key];
+    const script = [...cgroupProcs.map((procs) => `echo 0 >${quote(procs)}`), ...this.#hideCgroups(), `${quoteAll(run)} || code=$?`, `rm -f ${quote(file)}`, 'exit ${code:-0}'];
+    const holder = space.holder.pid;
+    const own = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')];
+    return machine.inUserNamespace ? space.enter(holder, [], own) : own;
+  }
+
+  #execs = 0;
+
+  /** A runtime that ended with its container keeps nothing; one that was killed does. */
+  async forget(key: string): Promise<void> {
+    await rm(join(this.#state, key), { recursive: true, force: true });
+  }
+}
