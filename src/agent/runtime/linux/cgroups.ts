@@ -60,7 +60,7 @@ export class Cgroups {
   }
 
   get controllers(): readonly string[] {
-    return this.#layout.version === 2 ? ['memory', 'cpu', 'pids'] : Object.keys(this.#layout.roots).filter((name) => name !== 'cpuacct');
+    return this.#layout.version === 2 ? ['memory', 'cpu', 'pids'] : Object.keys(this.#layout.roots).filter((name) => ['memory', 'cpu', 'pids'].includes(name));
   }
 
   /** Makes a container's cgroup with its limits; answers the files by which a process joins. */
@@ -77,6 +77,11 @@ export class Cgroups {
       }
     }
     return this.procs(path);
+  }
+
+  /** Below the mounts of the controllers. */
+  pathOf(path: string): string {
+    return `${this.#node}/${path}`;
   }
 
   /** The files by which a process joins. */
@@ -105,7 +110,7 @@ export class Cgroups {
 
   /** Ends what is left in it, and removes it with all below. Idempotent. `''` stands for the whole node. */
   async remove(path: string): Promise<void> {
-    for (const directory of this.#directories(path)) {
+    for (const directory of this.#allDirectories(path)) {
       for (let attempt = 0; !removeTree(directory); attempt++) {
         if (attempt >= REMOVE_ATTEMPTS) throw new RuntimeError('invalid-state', `the cgroup ${directory} cannot be removed`);
         await sleep(this.#clock, REMOVE_PAUSE_MS);
@@ -135,17 +140,24 @@ export class Cgroups {
 
   /** All directories of this node: what is to be removed when nobody is left who knows. */
   get directories(): readonly string[] {
-    return this.#directories('');
+    return this.#allDirectories('');
   }
 
   /** What all nodes of the machine share: to be removed by the last one. */
   get parents(): readonly string[] {
-    return this.#directories('..');
+    return this.#allDirectories('..');
   }
 
   /** In version 2 a cgroup's children have the controllers that it gives them. */
   #delegate(path: string): void {
     if (this.#layout.version === 2) writeFileSync(join(this.#layout.root, this.#node, path, 'cgroup.subtree_control'), '+memory +cpu +pids');
+  }
+
+  /** Also of those that others make for us (runc's of devices). */
+  #allDirectories(path: string): string[] {
+    const layout = this.#layout;
+    const devices = layout.version === 1 && layout.roots['devices'] !== undefined ? [join(layout.roots['devices'], this.#node, path)] : [];
+    return [...this.#directories(path), ...devices];
   }
 
   #directories(path: string): string[] {

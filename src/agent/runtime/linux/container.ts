@@ -22,6 +22,7 @@ import type { Cgroups } from './cgroups.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import type { ProcessPlan } from './core/init-script.ts';
 import { planHostRoot, relative, type PlannedRoot } from './core/root-layout.ts';
+import { readComplaint } from './core/complaint.ts';
 import type { Engine, Launch } from './engine.ts';
 import { readExit, readJson, readPids, readSupervisor, readText, UNKNOWN_EXIT_CODE, writeJson } from './files.ts';
 import { kindOf, type Machine } from './machine.ts';
@@ -194,6 +195,7 @@ export class LinuxContainer {
       privileged: this.#config.security?.privileged ?? false,
       process: this.#process(command),
       cgroupProcs,
+      cgroup: this.#world.cgroups?.pathOf(this.cgroup) ?? '',
     };
   }
 
@@ -252,7 +254,7 @@ export class LinuxContainer {
   }
 
   #complaint(): string {
-    return readText(join(this.#directory, 'complaint')).trim().slice(0, COMPLAINT_SHOWN_MAX);
+    return readComplaint(readText(join(this.#directory, 'complaint'))).slice(0, COMPLAINT_SHOWN_MAX);
   }
 
   async #failToStart(message: string): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Cgroups } from './cgroups.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
 import { fstabOf, initScript, privileges, type ProcessPlan } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
@@ -22,6 +23,8 @@ export interface Launch {
   readonly privileged: boolean;
   readonly process: ProcessPlan;
   readonly cgroupProcs: readonly string[];
+  /** Below the mounts of the controllers. */
+  readonly cgroup: string;
 }
 
 export interface Engine {
@@ -40,6 +43,7 @@ export interface Engine {
 export interface EngineWorld {
   readonly machine: Machine;
   readonly space: NodeSpace;
+  readonly cgroups: Cgroups | undefined;
   /** Where the node's scripts are. */
   readonly root: string;
 }

@@ -9,13 +9,21 @@ const RUNTIMES = ['crun', 'runc'] as const;
 
 /** `wanted`: no other will do. */
 export function chooseEngine(world: EngineWorld, wanted: string | undefined): Engine {
+  // Of the one user that an ordinary user has, only our own start makes another number (core/init-script.ts).
+  if (world.machine.inUserNamespace && wanted === undefined) return utilLinux(world);
   for (const name of RUNTIMES) {
     if (wanted !== undefined && wanted !== name) continue;
+    // runc manages cgroups itself; that it leaves ours alone is proven with version 1 alone.
+    if (name === 'runc' && world.cgroups?.version !== 1) continue;
     const program = findTool(name);
     const version = program === undefined ? undefined : versionOf(program);
     if (program !== undefined && version !== undefined) return new OciEngine(world, program, version);
   }
   if (wanted !== undefined && wanted !== 'util-linux') throw new UserError(`there is no ${wanted} here to start containers with`);
+  return utilLinux(world);
+}
+
+function utilLinux(world: EngineWorld): Engine {
   return new UtilLinuxEngine(world, versionOf(world.machine.tools.unshare) ?? '');
 }
 

@@ -131,7 +131,7 @@ export class LinuxRuntime implements Runtime {
     this.#cgroups = withoutCgroups ? undefined : Cgroups.open(createHash('sha256').update(root).digest('hex').slice(0, 12), clock);
     const inside = (command: readonly string[]) => this.#space.inside(command);
     this.#inner = new InnerLink({ entry: innerEntry, path: join(root, 'inner.sock'), inside, env: this.#space.environment, clock, log });
-    this.#engine = chooseEngine({ machine, space: this.#space, root }, options.engine);
+    this.#engine = chooseEngine({ machine, space: this.#space, cgroups: this.#cgroups, root }, options.engine);
     this.#world = {
       clock,
       log,

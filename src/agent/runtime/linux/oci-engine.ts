@@ -35,7 +35,8 @@ export class OciEngine implements Engine {
     const { machine, space } = this.#world;
     const { directory, pausePid, root, isRootReadOnly, process, privileged, key } = launch;
     const { facts, inUserNamespace, tools } = machine;
-    const spec = ociSpec({ root, isRootReadOnly, process, facts, privileged, inUserNamespace });
+    const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
+    const spec = ociSpec({ root, isRootReadOnly, process, facts, privileged, inUserNamespace, cgroupsPath });
     await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
     await mkdir(this.#state, { recursive: true, mode: 0o700 });
     const log = ['--log', join(directory, 'complaint')];
@@ -44,16 +45,19 @@ export class OciEngine implements Engine {
     return space.enter(pausePid, ['--net', '--ipc', '--uts'], [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
   }
 
-  /** Global flags. Cgroups are ours. */
+  /** With its global flags. */
   #command(): readonly string[] {
-    const own = this.name === 'crun' ? ['--cgroup-manager=disabled'] : ['--rootless=true'];
-    return [this.#program, '--root', this.#state, ...own];
+    return [this.#program, '--root', this.#state, ...(this.name === 'crun' ? ['--cgroup-manager=disabled'] : [])];
   }
 
-  /** What it sees of cgroups it would want to manage, or not understand; in its own mount namespace they are not there. */
+  /**
+   * Cgroups are ours, so in the mount namespace of a container runtime they are not there. crun is content with that; runc
+   * insists on a cgroup of devices, and has that.
+   */
   #hideCgroups(): readonly string[] {
-    const { mount } = this.#world.machine.tools;
-    return [`${mount} -t tmpfs -o ro,size=0 tmpfs /sys/fs/cgroup`];
+    const { mount, umount } = this.#world.machine.tools;
+    if (this.name === 'crun') return [`${mount} -t tmpfs -o ro,size=0 tmpfs /sys/fs/cgroup`];
+    return [`for one in /sys/fs/cgroup/*; do case $one in */devices) ;; *) ${umount} -l "$one" 2>/dev/null || : ;; esac; done`];
   }
 
   /** The runtime's own process becomes the program; until then it is the runtime that the pid names. */
@@ -67,16 +71,15 @@ export class OciEngine implements Engine {
     }
   }
 
-  async exec({ directory, cgroupProcs, key }: Launch, pid: number, process: ProcessPlan): Promise<readonly string[]> {
+  async exec({ directory, cgroupProcs, key, pausePid }: Launch, _pid: number, process: ProcessPlan): Promise<readonly string[]> {
     const { machine, space } = this.#world;
     const { tools, inUserNamespace } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);
     await writeFile(file, JSON.stringify(ociProcess(process, { inUserNamespace })), { mode: 0o600 });
     const run = [...this.#command(), 'exec', '--process', file, key];
     const script = [...cgroupProcs.map((procs) => `echo 0 >${quote(procs)}`), ...this.#hideCgroups(), `${quoteAll(run)} || code=$?`, `rm -f ${quote(file)}`, 'exit ${code:-0}'];
-    const holder = space.holder.pid;
-    const own = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')];
-    return machine.inUserNamespace ? space.enter(holder, [], own) : own;
+    // The runtime takes the command into the namespaces that it made; those of the pod it must stand in itself.
+    return space.enter(pausePid, ['--net', '--ipc', '--uts'], [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
   }
 
   #execs = 0;

@@ -75,7 +75,7 @@ export function readLayout(mountinfo: string): CgroupLayout | undefined {
     const [type = '', , options = ''] = after.split(' ');
     if (type === 'cgroup2') unified ??= path;
     if (type !== 'cgroup') continue;
-    for (const option of options.split(',')) if (CONTROLLERS.some((controller) => controller === option)) roots[option] ??= path;
+    for (const option of options.split(',')) if (option === 'devices' || CONTROLLERS.some((controller) => controller === option)) roots[option] ??= path;
   }
   if (Object.keys(roots).length > 0) return { version: 1, roots };
   return unified === undefined ? undefined : { version: 2, root: unified };

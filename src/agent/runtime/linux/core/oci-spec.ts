@@ -13,6 +13,8 @@ export interface OciInput {
   readonly facts: HostFacts;
   readonly privileged: boolean;
   readonly inUserNamespace: boolean;
+  /** For a runtime that will not do without. */
+  readonly cgroupsPath?: string | undefined;
 }
 
 interface OciMount {
@@ -32,6 +34,7 @@ export function ociSpec(input: OciInput): string {
     mounts: root.mounts.filter((mount) => !isBelowProc(mount)).map(ociMount),
     linux: {
       namespaces: [{ type: 'pid' }, { type: 'mount' }],
+      cgroupsPath: input.cgroupsPath,
       rootfsPropagation: 'private',
       maskedPaths: privileged ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
       readonlyPaths: privileged ? [] : facts.procReadOnly.map((path) => `/proc/${path}`),
