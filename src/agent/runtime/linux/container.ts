@@ -68,6 +68,7 @@ interface Ending {
 
 const START_DEADLINE_MS = 20_000;
 const START_POLL_MS = 1;
+const END_POLL_MS = 10;
 /** A killed process is gone at once, unless the kernel holds it. */
 const KILL_DEADLINE_MS = 10_000;
 /** What CRI runtimes answer for a program that cannot be run. */
@@ -315,9 +316,16 @@ export class LinuxContainer {
     throw new RuntimeError('invalid-state', `container ${this.id} did not end within ${KILL_DEADLINE_MS} ms of SIGKILL`);
   }
 
-  #endsWithin(deadlineMs: Millis): Promise<boolean> {
-    const ended = this.#ended.promise.then(() => true);
-    return withDeadline(ended, { clock: this.#world.clock, deadlineMs, what: `end of ${this.id}` }).catch(() => false);
+  async #endsWithin(deadlineMs: Millis): Promise<boolean> {
+    const { clock } = this.#world;
+    const ended = withDeadline(this.#ended.promise, { clock, deadlineMs, what: `end of ${this.id}` }).catch(() => undefined); // seen below
+    // Nobody tells of the end of one that an earlier agent started.
+    for (const untilMs = clock.monotonic() + deadlineMs; this.#child === undefined && this.#record.state === 'running' && clock.monotonic() < untilMs; ) {
+      this.checkEnd(false);
+      await sleep(clock, END_POLL_MS);
+    }
+    await ended;
+    return this.#record.state === 'exited';
   }
 
   /** With the first process of a pid namespace all others end. The supervisor stays, to write down how it ended. */
