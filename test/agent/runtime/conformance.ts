@@ -388,7 +388,8 @@ export const CASES: readonly Case[] = [
     run: async (world) => {
       const id = await world.run('exec sleep 1000', { env: { COLOUR: 'red' } });
       deepEqual(await world.runtime.exec(id, ['sh', '-c', 'echo $COLOUR; exit 2'], 5_000), { exitCode: 2, output: 'red\n', timedOut: false });
-      equal((await world.runtime.exec(id, ['sleep', '1000'], 300)).timedOut, true);
+      equal((await world.runtime.exec(id, ['sh', '-c', 'sleep 2222 & wait'], 300)).timedOut, true);
+      await world.until('the end of what took too long', () => !world.subject.census().some((line) => line.includes('sleep 2222')) || undefined);
       ok((await world.runtime.exec(id, ['no-such-program'], 5_000)).exitCode !== 0);
     },
   },
@@ -531,7 +532,7 @@ export const CASES: readonly Case[] = [
     name: 'what a container uses is measured',
     needs: [],
     run: async (world) => {
-      const id = await world.run(`exec node -e 'const a=Buffer.alloc(40<<20,1);const end=Date.now()+300;while(Date.now()<end);console.log("done",a.length);setInterval(()=>0,1000)'`);
+      const id = await world.run(`exec node -e 'const a=Buffer.alloc(40<<20,1);while(process.cpuUsage().user<200000);console.log("done",a.length);setInterval(()=>0,1000)'`);
       await world.said(id, 'done');
       const usage = (await world.runtime.listContainerUsages()).find((one) => one.id === id);
       ok(usage !== undefined && usage.cpuMs > 150 && usage.memoryBytes > 40 * 1024 * 1024, JSON.stringify(usage));

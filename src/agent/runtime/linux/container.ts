@@ -353,9 +353,21 @@ export class LinuxContainer {
     const { engine, cgroups, clock, environment } = this.#world;
     if (this.#record.state !== 'running' || this.#pids === undefined) throw new RuntimeError('invalid-state', `container ${this.id} is not running`);
     const launch = this.#launch(cgroups?.procs(this.cgroup) ?? [], command);
-    const { exitCode, output, timedOut } = await runCommand(await engine.exec(launch, this.#pids.child.pid, launch.process), { clock, env: environment, timeoutMs });
+    const { command: program, pidFile, files } = await engine.exec(launch, this.#pids.child.pid, launch.process);
+    const { exitCode, output, timedOut } = await runCommand(program, { clock, env: environment, timeoutMs });
+    const pid = pidFile === undefined ? 0 : Number(readText(pidFile));
+    if (timedOut && pid > 1) endGroupOf(pid);
+    for (const file of files) await rm(file, { force: true });
     return { exitCode: exitCode < 0 ? UNKNOWN_EXIT_CODE : exitCode, output, timedOut };
   }
+}
+
+/** The runtime has put it into a group of its own, in which is also what it started. */
+function endGroupOf(pid: number): void {
+  const stat = readText(`/proc/${pid}/stat`);
+  const [, , group = 0] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
+  if (group > 1) sendSignal(-group, 'SIGKILL');
+  sendSignal(pid, 'SIGKILL');
 }
 
 function makeRoot(directory: string, { entries }: PlannedRoot): void {

@@ -27,6 +27,15 @@ export interface Launch {
   readonly cgroup: string;
 }
 
+/** A command beside a container's program. */
+export interface ExecPlan {
+  readonly command: readonly string[];
+  /** Where its pid is, if it is no descendant of that command: who ends the one must end the other. */
+  readonly pidFile?: string | undefined;
+  /** To be removed after it. */
+  readonly files: readonly string[];
+}
+
 export interface Engine {
   readonly name: string;
   readonly version: string;
@@ -35,7 +44,7 @@ export interface Engine {
   /** Does the program run, or has it run? Asked again and again while it starts. */
   hasBegun(directory: string): boolean;
   /** A command beside the program: with its namespaces, its cgroup, and no more rights. */
-  exec(launch: Launch, pid: number, process: ProcessPlan): Promise<readonly string[]>;
+  exec(launch: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan>;
   /** What is left of a container that has ended. Idempotent. */
   forget(key: string): Promise<void>;
 }
@@ -74,7 +83,7 @@ export class UtilLinuxEngine implements Engine {
     return readText(join(directory, 'progress')) !== '';
   }
 
-  exec({ cgroupProcs }: Launch, pid: number, process: ProcessPlan): Promise<readonly string[]> {
+  exec({ cgroupProcs }: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan> {
     const { machine, space } = this.#world;
     const { tools, inUserNamespace } = machine;
     const words = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
@@ -82,7 +91,7 @@ export class UtilLinuxEngine implements Engine {
     const namespaces = ['--mount', '--net', '--ipc', '--uts', '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
     const entered = space.enter(pid, namespaces, inside);
     const joins = cgroupProcs.map((file) => `echo 0 >${quote(file)}`);
-    return Promise.resolve([tools.sh, '-c', [...joins, `exec ${quoteAll(entered)}`].join('\n')]);
+    return Promise.resolve({ command: [tools.sh, '-c', [...joins, `exec ${quoteAll(entered)}`].join('\n')], files: [] });
   }
 
   forget(): Promise<void> {

@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
 import type { ProcessPlan } from './core/init-script.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
-import type { Engine, EngineWorld, Launch } from './engine.ts';
+import type { Engine, EngineWorld, ExecPlan, Launch } from './engine.ts';
 import { readText } from './files.ts';
 
 export class OciEngine implements Engine {
@@ -38,6 +38,8 @@ export class OciEngine implements Engine {
     const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
     const spec = ociSpec({ root, isRootReadOnly, process, facts, privileged, inUserNamespace, cgroupsPath });
     await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
+    // One of the same name may have been lost with its sandbox.
+    await this.forget(key);
     await mkdir(this.#state, { recursive: true, mode: 0o700 });
     const log = ['--log', join(directory, 'complaint')];
     const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
@@ -71,15 +73,17 @@ export class OciEngine implements Engine {
     }
   }
 
-  async exec({ directory, cgroupProcs, key, pausePid }: Launch, _pid: number, process: ProcessPlan): Promise<readonly string[]> {
+  async exec({ directory, cgroupProcs, key, pausePid }: Launch, _pid: number, process: ProcessPlan): Promise<ExecPlan> {
     const { machine, space } = this.#world;
     const { tools, inUserNamespace } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);
+    const pidFile = join(directory, `exec-${this.#execs}.pid`);
     await writeFile(file, JSON.stringify(ociProcess(process, { inUserNamespace })), { mode: 0o600 });
-    const run = [...this.#command(), 'exec', '--process', file, key];
-    const script = [...cgroupProcs.map((procs) => `echo 0 >${quote(procs)}`), ...this.#hideCgroups(), `${quoteAll(run)} || code=$?`, `rm -f ${quote(file)}`, 'exit ${code:-0}'];
+    const run = [...this.#command(), 'exec', '--process', file, '--pid-file', pidFile, key];
+    const script = [...cgroupProcs.map((procs) => `echo 0 >${quote(procs)}`), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];
     // The runtime takes the command into the namespaces that it made; those of the pod it must stand in itself.
-    return space.enter(pausePid, ['--net', '--ipc', '--uts'], [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
+    const own = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')];
+    return { command: space.enter(pausePid, ['--net', '--ipc', '--uts'], own), pidFile, files: [file, pidFile] };
   }
 
   #execs = 0;
