@@ -2,13 +2,14 @@
  * What every runtime owes, as a list of cases, and who they are tried on. It runs in namespaces that the test makes
  * (conformance-main.ts): nothing of it touches the machine's network, and nothing survives it.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
+import { missing } from './census.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
 export type Ability = 'isolation' | 'limits' | 'many-users' | 'sandbox-process';
@@ -406,6 +407,31 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'an image that is not here is refused, and the machine\'s programs need a command',
+    needs: ['isolation'],
+    run: async (world) => {
+      for (const [extra, what] of [[{ image: 'busybox:1.35' }, 'busybox'], [{ command: [] }, 'command']] as const) {
+        await world.run('true', extra).then(
+          () => ok(false, `${what}: it was made`),
+          (error: Error) => ok(error.message.includes(what), error.message),
+        );
+      }
+    },
+  },
+  {
+    name: 'the inner half of the node dies, and comes back',
+    needs: ['sandbox-process'],
+    run: async (world) => {
+      await world.run('', { command: server(18_085) });
+      const [{ ip } = { ip: '' }] = await world.runtime.listPodSandboxes();
+      equal(await world.ask(ip, 18_085), 'pod-a');
+      const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('inner-main.js'));
+      equal(pids.length, 1);
+      sendSignal(Number(pids[0]), 'SIGKILL');
+      equal(await world.ask(ip, 18_085), 'pod-a');
+    },
+  },
+  {
     name: 'logs() follows until the container ends',
     needs: [],
     run: async (world) => {
@@ -472,7 +498,7 @@ export const CASES: readonly Case[] = [
         const [{ ip } = { ip: '' }] = await world.runtime.listPodSandboxes();
         await other.runtime.runPodSandbox({ uid: 'far', namespace: 'default', name: 'far', hostname: 'far', hostNetwork: false, annotations: {} });
         const script = `until node -e "require('net').connect(18084,'${ip}').on('data',(d)=>process.exit(String(d)==='pod-a'?0:1)).on('error',()=>process.exit(1))"; do sleep 0.05; done; exit 0`;
-        const id = await other.runtime.createContainer('far', { name: 'main', attempt: 0, backoffSteps: 0, init: false, image: '', command: ['sh', '-c', script], workingDir: '', env: {}, mounts: [] });
+        const id = await other.runtime.createContainer('far', { name: 'main', attempt: 0, backoffSteps: 0, init: false, image: 'podium.dev/host', command: ['sh', '-c', script], workingDir: '', env: {}, mounts: [] });
         await other.runtime.startContainer(id);
         await world.until('the pods met', async () => (await other.runtime.listContainers())[0]?.exitCode === 0 || undefined);
       } finally {
@@ -539,11 +565,6 @@ export const CASES: readonly Case[] = [
     },
   },
 ];
-
-/** What `before` lacks of `now`. */
-export function missing(now: readonly string[], before: readonly string[]): readonly string[] {
-  return now.filter((one) => !before.includes(one));
-}
 
 /** All processes that watch over the container: its supervisor and what stands between it and the program. */
 function supervisorsOf(world: World): readonly number[] {

@@ -14,6 +14,7 @@ import { sleep, withDeadline, type Clock, type Millis } from '../../../base/cloc
 import { deferred, type Deferred } from '../../../base/deferred.ts';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
+import { isHostImage } from '../../core/pod-spec.ts';
 import { LOG_BYTES_MAX, ProcessLog } from '../process-log.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, sendSignal } from '../process-table.ts';
@@ -118,6 +119,9 @@ export class LinuxContainer {
 
   /** Makes its files. Refuses what cannot be mounted. */
   static async create(world: ContainerWorld, pod: ContainerPod, directory: string, config: ContainerConfig): Promise<LinuxContainer> {
+    // Other images come with whoever keeps them.
+    if (!isHostImage(config.image)) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
+    if (config.command.length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
     await rm(directory, { recursive: true, force: true });
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
     const container = new LinuxContainer(world, pod, directory, config, world.clock.wall());

@@ -103,7 +103,7 @@ export class NodeSpace {
   async hold(prefix: readonly string[], prepare: string): Promise<ProcessIdentity> {
     const { machine, clock, root } = this.#options;
     const script = `${prepare}\necho held\nexec sleep infinity >/dev/null 2>&1`;
-    const [program = '', ...args] = [...prefix, machine.tools.sh, '-ec', script];
+    const [program, ...args] = [...prefix, machine.tools.sh, '-ec', script];
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: this.environment, cwd: root });
     let said = '';
     const held = new Promise<void>((resolve, reject) => {
