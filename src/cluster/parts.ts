@@ -51,6 +51,8 @@ export interface PartConfig {
     readonly podCidr: string;
     /** Shared by the cluster's nodes on this machine. */
     readonly networkDirectory: string;
+    /** Kubernetes' API, as pods find it behind the Service `kubernetes`. */
+    readonly apiServerRestAddresses: readonly string[];
   };
 }
 
@@ -196,7 +198,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     const podCidr = runtime === 'linux' ? `10.244.${i}.0/24` : shared;
     const networkDirectory = networkDir(dataDir);
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
-    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, networkDirectory } });
+    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, networkDirectory, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
   });
   // In plain text only the REST face needs what the others have no use for.
   const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || isApiServer({ name })) : identities;

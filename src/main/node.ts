@@ -77,14 +77,14 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
 
 function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
   assert(node !== undefined, 'the configuration of a node says what the node has');
-  const { runtime, runtimeWhy: why, podCidr, networkDirectory } = node;
+  const { runtime, runtimeWhy: why, podCidr, networkDirectory, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
     case 'linux': {
       const probed = probeMachine();
       if (!probed.ok) throw new UserError(`the linux runtime cannot work here: ${probed.why}`);
       const { machine } = probed;
       const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
-      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, outerAddresses, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });

@@ -17,7 +17,7 @@ import { probeMachine } from '../../../src/agent/runtime/linux/machine.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
 import { processesWith, sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { census, missing } from './census.ts';
-import { CASES, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
+import { CASES, OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
 
 export interface Outcome {
   readonly name: string;
@@ -65,6 +65,7 @@ function linuxSubject(directory: string, engine: string): Subject {
         networkDirectory: join(directory, 'network'),
         podCidr,
         serviceCidr: '10.96.0.0/16',
+        outerAddresses: [`127.0.0.1:${OUTER_PORT}`],
         machine,
         why: 'test',
         innerEntry: fileURLToPath(new URL('../../../src/agent/runtime/linux/inner-main.js', import.meta.url)),

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
@@ -44,6 +44,8 @@ export interface Case {
 }
 
 const DEADLINE_MS = 15_000;
+/** Of the machine's own network, which is the test's. */
+export const OUTER_PORT = 16_443;
 
 /** One case's runtime and what its pods are. */
 export class World {
@@ -425,10 +427,24 @@ export const CASES: readonly Case[] = [
       await world.run('', { command: server(18_085) });
       const [{ ip } = { ip: '' }] = await world.runtime.listPodSandboxes();
       equal(await world.ask(ip, 18_085), 'pod-a');
-      const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('inner-main.js'));
-      equal(pids.length, 1);
-      sendSignal(Number(pids[0]), 'SIGKILL');
+      killInner();
       equal(await world.ask(ip, 18_085), 'pod-a');
+    },
+  },
+  {
+    name: 'what listens on the machine is reached from the network of the node, also after its inner half came back',
+    needs: ['sandbox-process'],
+    run: async (world) => {
+      const outside = createServer((socket) => socket.end('outside')).listen(OUTER_PORT, '127.0.0.1');
+      try {
+        await world.pod('pod-a', { hostNetwork: true });
+        const client = `require('net').connect(${OUTER_PORT},'127.0.0.1').on('data',(d)=>process.exit(String(d)==='outside'?0:1)).on('error',()=>process.exit(1))`;
+        equal(await world.output(`until node -e "${client}"; do sleep 0.05; done; echo met`), 'met\n');
+        killInner();
+        equal(await world.output(`until node -e "${client}"; do sleep 0.05; done; echo met`, { attempt: 1 }), 'met\n');
+      } finally {
+        outside.close();
+      }
     },
   },
   {
@@ -565,6 +581,13 @@ export const CASES: readonly Case[] = [
     },
   },
 ];
+
+function killInner(): void {
+  const isInner = (name: string) => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('inner-main.js');
+  const pids = readdirSync('/proc').filter(isInner);
+  equal(pids.length, 1);
+  sendSignal(Number(pids[0]), 'SIGKILL');
+}
 
 /** All processes that watch over the container: its supervisor and what stands between it and the program. */
 function supervisorsOf(world: World): readonly number[] {

@@ -90,6 +90,7 @@ export class LinuxContainer {
   #child: ChildProcess | undefined;
   #isTermSent = false;
   #isReleased = false;
+  #storing: Promise<void> = Promise.resolve();
   /** Removal of what the container leaves in the kernel. */
   #cleaning: Promise<void> = Promise.resolve();
 
@@ -204,7 +205,14 @@ export class LinuxContainer {
     };
   }
 
+  /** Writes what is true now. One after the other, so that nothing older overtakes. */
   #store(): Promise<void> {
+    const stored = this.#storing.then(() => this.#write());
+    this.#storing = stored.catch(() => undefined); // its caller hears of it
+    return stored;
+  }
+
+  #write(): Promise<void> {
     const { state, createdAtMs, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
     const end = state === 'exited' ? { exitCode: exitCode ?? UNKNOWN_EXIT_CODE, finishedAtMs: finishedAtMs ?? 0, reason, message } : undefined;
     const stored: StoredContainer = { config: this.#config, createdAtMs, startedAtMs, end };
@@ -267,7 +275,7 @@ export class LinuxContainer {
     const now = this.#world.clock.wall();
     this.#record = { ...this.#record, state: 'exited', startedAtMs: now, finishedAtMs: now, exitCode: CANNOT_RUN_EXIT_CODE, reason: 'StartError', message };
     await this.#store();
-    this.#clean();
+    this.#cleaning = this.#clean();
     this.#ended.resolve();
     this.#world.tell(this.#record.sandboxId);
   }
@@ -292,17 +300,17 @@ export class LinuxContainer {
     this.#record = { ...this.#record, ...ended, ...(isOutOfMemory ? { reason: 'OOMKilled', message: undefined } : {}), state: 'exited', pid: undefined };
     const stored = this.#store().catch((error: unknown) => this.#world.log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: an end was not noted'));
     // What is left in the kernel tells how it ended, until that is on disk.
-    void stored.then(() => this.#clean());
+    this.#cleaning = stored.then(() => this.#clean());
     this.#ended.resolve();
     // A last note of the log's length, so that its last lines have a time. The log may be gone with its pod.
     this.log.observe(this.#world.clock.wall()).catch(() => undefined);
     this.#world.tell(this.#record.sandboxId);
   }
 
-  #clean(): void {
+  #clean(): Promise<void> {
     const { cgroups, engine, log } = this.#world;
     const key = `${this.#pod.uid}-${this.#config.name}-${this.#config.attempt}`;
-    this.#cleaning = Promise.all([cgroups?.remove(this.cgroup), engine.forget(key)]).then(
+    return Promise.all([cgroups?.remove(this.cgroup), engine.forget(key)]).then(
       () => undefined,
       (error: unknown) => log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: something of a container is left in the kernel'),
     );

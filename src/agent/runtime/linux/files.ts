@@ -15,9 +15,13 @@ export function readJson<T>(path: string): T | undefined {
   }
 }
 
+let written = 0;
+
+/** Two that write one file at a time each bring a whole one; which is the last, is theirs to order. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeFile(`${path}.tmp`, JSON.stringify(value), { mode: 0o600 });
-  await rename(`${path}.tmp`, path);
+  const temporary = `${path}.${++written}.tmp`;
+  await writeFile(temporary, JSON.stringify(value), { mode: 0o600 });
+  await rename(temporary, path);
 }
 
 export function listDirectory(path: string): string[] {

@@ -21,6 +21,15 @@ export interface InnerLinkOptions {
   readonly log: Log;
 }
 
+export interface InnerListener {
+  readonly host: string;
+  readonly port: number;
+  /** Of a Unix socket: what comes is joined to a connection to it. */
+  readonly path: string;
+  /** It listens no more, and nobody asked it to stop. */
+  readonly onClosed: () => void;
+}
+
 export class DialError extends Error {
   override readonly name = 'DialError';
   /** `ECONNREFUSED`, … */
@@ -97,11 +106,15 @@ export class InnerLink {
   }
 
   /** Listens in the node's network and joins what comes to the socket at `path`, until the answer is called. */
-  async listen({ host, port, path }: { readonly host: string; readonly port: number; readonly path: string }): Promise<() => void> {
+  async listen({ host, port, path, onClosed }: InnerListener): Promise<() => void> {
     const control = await this.#ask({ listen: { host, port, path } }, `${host}:${port}`, DIAL_TIMEOUT_MS);
     control.on('error', () => undefined);
+    control.once('close', onClosed);
     control.resume();
-    return () => control.destroy();
+    return () => {
+      control.off('close', onClosed);
+      control.destroy();
+    };
   }
 
   async #ask(request: object, to: string, timeoutMs: Millis): Promise<Socket> {

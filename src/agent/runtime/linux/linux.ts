@@ -56,6 +56,7 @@ import { listDirectory, readJson, readText, writeJson } from './files.ts';
 import { InnerLink } from './inner-link.ts';
 import type { Machine } from './machine.ts';
 import { NodeSpace } from './node-space.ts';
+import { OuterRelay } from './outer-relay.ts';
 import { strayProcesses } from './strays.ts';
 
 export interface LinuxRuntimeOptions {
@@ -66,6 +67,8 @@ export interface LinuxRuntimeOptions {
   /** Of this node alone: its first address is the node's, the others are the pods'. */
   readonly podCidr: string;
   readonly serviceCidr?: string | undefined;
+  /** `host:port` on the machine that pods shall reach at the same address. */
+  readonly outerAddresses?: readonly string[] | undefined;
   /** For pods that do not say how they find names; absent: as the machine does. */
   readonly dns?: DnsConfig | undefined;
   readonly machine: Machine;
@@ -106,6 +109,7 @@ export class LinuxRuntime implements Runtime {
   readonly #space: NodeSpace;
   readonly #cgroups: Cgroups | undefined;
   readonly #inner: InnerLink;
+  readonly #relays: readonly OuterRelay[];
   readonly #engine: Engine;
   readonly #world: ContainerWorld;
   readonly #sandboxes = new Map<SandboxId, SandboxEntry>();
@@ -131,6 +135,10 @@ export class LinuxRuntime implements Runtime {
     this.#cgroups = withoutCgroups ? undefined : Cgroups.open(createHash('sha256').update(root).digest('hex').slice(0, 12), clock);
     const inside = (command: readonly string[]) => this.#space.inside(command);
     this.#inner = new InnerLink({ entry: innerEntry, path: join(root, 'inner.sock'), inside, env: this.#space.environment, clock, log });
+    this.#relays = (options.outerAddresses ?? []).map((address, index) => {
+      const [host = '', port = ''] = address.split(':');
+      return new OuterRelay({ host, port: Number(port), path: join(root, `outer-${index}.sock`), inner: this.#inner, clock, log });
+    });
     this.#engine = chooseEngine({ machine, space: this.#space, cgroups: this.#cgroups, root }, options.engine);
     this.#world = {
       clock,
@@ -175,6 +183,7 @@ export class LinuxRuntime implements Runtime {
     this.#reapStrays();
     for (const uid of this.#cgroups?.list() ?? []) if (!this.#sandboxes.has(uid)) await this.#cgroups?.remove(uid);
     await this.#inner.start();
+    await Promise.all(this.#relays.map((relay) => relay.start()));
     log.info({ engine: this.#engine.name, cgroups: this.#cgroups?.version, isNew }, 'linux runtime: the network of the node is there');
     this.#armTick();
   }
@@ -183,6 +192,7 @@ export class LinuxRuntime implements Runtime {
     this.#isClosed = true;
     this.#timer?.cancel();
     for (const container of this.#containers()) container.release();
+    for (const relay of this.#relays) relay.close();
     this.#inner.close();
     this.#listeners.clear();
     return Promise.resolve();
