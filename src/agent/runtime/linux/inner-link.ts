@@ -110,6 +110,7 @@ export class InnerLink {
     const control = await this.#ask({ listen: { host, port, path } }, `${host}:${port}`, DIAL_TIMEOUT_MS);
     control.on('error', () => undefined);
     control.once('close', onClosed);
+    control.once('end', () => control.destroy());
     control.resume();
     return () => {
       control.off('close', onClosed);
