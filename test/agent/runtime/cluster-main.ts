@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describeError } from '../../../src/base/errors.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import { readCluster } from '../../../src/cluster/data-dir.ts';
@@ -174,4 +175,4 @@ async function run(directory: string): Promise<void> {
   });
 }
 
-await run(process.argv[2] ?? '');
+if (process.argv[1] === fileURLToPath(import.meta.url)) await run(process.argv[2] ?? '');
