@@ -91,16 +91,17 @@ async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Ou
   const lacked = needs.map((ability) => subject.lacks.get(ability)).find((why) => why !== undefined);
   if (lacked !== undefined) return { name, outcome: 'skipped', message: lacked };
   const start = systemClock.monotonic();
-  const world = new World(subject, await subject.open());
+  let world: World | undefined;
   try {
+    world = new World(subject, await subject.open());
     await withDeadline(run(world), { clock: systemClock, deadlineMs: CASE_DEADLINE_MS, what: name });
     return { name, outcome: 'passed', ms: Math.round(systemClock.monotonic() - start) };
   } catch (error) {
     const stack = error instanceof Error ? (error.stack ?? '') : '';
     return { name, outcome: 'failed', message: `${describeError(error)}\n${stack}` };
   } finally {
-    for (const { id } of await world.runtime.listPodSandboxes()) await world.runtime.removePodSandbox(id);
-    await world.runtime.close();
+    for (const { id } of (await world?.runtime.listPodSandboxes()) ?? []) await world?.runtime.removePodSandbox(id);
+    await world?.runtime.close();
     rmSync(join(subject.root, 'signals'), { recursive: true, force: true });
   }
 }

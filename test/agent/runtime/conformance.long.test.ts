@@ -1,6 +1,7 @@
 /**
  * Runtimes as the agent meets them (conformance.ts), each subject a process in namespaces of its own, and a whole cluster
- * on the linux runtime (cluster-main.ts). All at once: each waits for other processes most of the time.
+ * on the linux runtime (cluster-main.ts). Two lanes, one of subjects and one of clusters: each waits for other processes
+ * half of the time.
  */
 import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -46,16 +47,18 @@ const clusters: Promise<Namespaced<Step>>[] = [];
 
 beforeAll(() => {
   if (!existsSync('dist/test/agent/runtime/conformance-main.js')) throw new Error('dist is missing: npm run setup');
-  SUBJECTS.forEach(({ subject, asUser }, index) => {
-    if (skippedSubjects[index] !== undefined) return;
-    subjects[index] = runNamespaced({ asUser, program: 'test/agent/runtime/conformance-main.js', args: [subject] });
-  });
-  CLUSTERS.forEach(({ asUser }, index) => {
-    if (skippedClusters[index] !== undefined) return;
-    clusters[index] = runNamespaced({ asUser, program: 'test/agent/runtime/cluster-main.js', args: [] });
-  });
-  // A failure is each test's own to tell.
-  for (const running of [...subjects, ...clusters]) running?.catch(() => undefined);
+  let lane: Promise<unknown> = Promise.resolve();
+  for (const [index, { subject, asUser }] of SUBJECTS.entries()) {
+    if (skippedSubjects[index] !== undefined) continue;
+    subjects[index] = lane.then(() => runNamespaced<Outcome>({ asUser, program: 'test/agent/runtime/conformance-main.js', args: [subject] }));
+    lane = subjects[index].catch(() => undefined); // its tests tell
+  }
+  lane = Promise.resolve();
+  for (const [index, { asUser }] of CLUSTERS.entries()) {
+    if (skippedClusters[index] !== undefined) continue;
+    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: 'test/agent/runtime/cluster-main.js', args: [] }));
+    lane = clusters[index].catch(() => undefined); // its tests tell
+  }
 });
 
 describe.each(SUBJECTS.map(({ title }, index) => ({ title, index })))('$title', ({ index }) => {
