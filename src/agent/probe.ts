@@ -5,7 +5,8 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Clock, Millis } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
-import type { AgentContainer, ExecAction, HttpGetAction, TcpSocketAction } from './core/pod-spec.ts';
+import type { AgentContainer, ExecAction, GrpcAction, HttpGetAction, TcpSocketAction } from './core/pod-spec.ts';
+import { checkGrpcHealth } from './grpc-probe.ts';
 import type { Dial } from './proxy.ts';
 import type { ContainerId, Runtime } from './runtime/runtime.ts';
 
@@ -13,6 +14,7 @@ export interface ProbeAction {
   readonly exec?: ExecAction;
   readonly httpGet?: HttpGetAction;
   readonly tcpSocket?: TcpSocketAction;
+  readonly grpc?: GrpcAction;
 }
 
 export interface ProbeTarget {
@@ -56,6 +58,7 @@ export class NetworkProber implements Prober {
       if (action.exec !== undefined) return await this.#exec(action.exec, target, timeoutMs);
       if (action.httpGet !== undefined) return await this.#http(action.httpGet, target, timeoutMs);
       if (action.tcpSocket !== undefined) return await this.#tcp(action.tcpSocket, target, timeoutMs);
+      if (action.grpc !== undefined) return await this.#grpc(action.grpc, target, timeoutMs);
       return { isSuccess: false, message: 'the probe names no action' };
     } catch (error) {
       return { isSuccess: false, message: describeError(error) };
@@ -101,6 +104,12 @@ export class NetworkProber implements Prober {
       });
       call.end();
     });
+  }
+
+  async #grpc({ port, service = '' }: GrpcAction, { ip }: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
+    const socket = await this.#socket(ip, port, timeoutMs);
+    await checkGrpcHealth({ authority: `${ip}:${port}`, service, socket, clock: this.#clock, timeoutMs });
+    return { isSuccess: true, message: '' };
   }
 
   async #tcp({ port, host }: TcpSocketAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {

@@ -21,10 +21,16 @@ export interface TcpSocketAction {
   readonly host?: string;
 }
 
+export interface GrpcAction {
+  readonly port: number;
+  readonly service?: string;
+}
+
 export interface ProbeSpec {
   readonly exec?: ExecAction;
   readonly httpGet?: HttpGetAction;
   readonly tcpSocket?: TcpSocketAction;
+  readonly grpc?: GrpcAction;
   readonly initialDelaySeconds?: number;
   readonly periodSeconds?: number;
   readonly timeoutSeconds?: number;

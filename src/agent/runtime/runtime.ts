@@ -65,6 +65,8 @@ export interface ContainerConfig {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly image: string;
+  /** Where a runtime that keeps no images finds this one; absent: it is built in. */
+  readonly imageRoot?: ImageRoot | undefined;
   /** Program and arguments, all references resolved. */
   readonly command: readonly string[];
   /** Empty: the container's own root. */
@@ -75,6 +77,14 @@ export interface ContainerConfig {
   readonly security?: ContainerSecurity | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
+}
+
+/** A root made of directories that nobody writes to. */
+export interface ImageRoot {
+  /** For an overlay, topmost first. */
+  readonly lowerDirs: readonly string[];
+  /** The machine's own programs lie below them, as in podium.dev/host. */
+  readonly hasHostPrograms: boolean;
 }
 
 /** Absent: not limited. In CRI `LinuxContainerResources`. */

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../../../src/base/clock.ts';
 import { describeError } from '../../../src/base/errors.ts';
+import { findTool } from '../../../src/cluster/isolation.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import { LinuxRuntime } from '../../../src/agent/runtime/linux/linux.ts';
@@ -32,7 +33,7 @@ const CASE_DEADLINE_MS = 30_000;
 export const LEFT_BEHIND = 'nothing is left behind: processes, namespaces, mounts, links, cgroups';
 
 function processSubject(directory: string): Subject {
-  const isolated: Ability[] = ['isolation', 'limits', 'many-users', 'sandbox-process'];
+  const isolated: Ability[] = ['isolation', 'images', 'limits', 'many-users', 'sandbox-process'];
   return {
     name: 'process',
     root: join(directory, 'node-1'),
@@ -51,6 +52,7 @@ function linuxSubject(directory: string, engine: string): Subject {
   if (!probed.ok) throw new Error(probed.why);
   const { machine } = probed;
   const lacks = new Map<Ability, string>();
+  if (engine === 'util-linux' && findTool('crun') === undefined) lacks.set('images', 'neither crun nor runc is here');
   if (machine.inUserNamespace) {
     lacks.set('limits', 'an ordinary user has no cgroups of his own here');
     lacks.set('many-users', 'an ordinary user has one user to give');

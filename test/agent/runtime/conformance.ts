@@ -2,8 +2,9 @@
  * What every runtime owes, as a list of cases, and who they are tried on. It runs in namespaces that the test makes
  * (conformance-main.ts): nothing of it touches the machine's network, and nothing survives it.
  */
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createServer, type Socket } from 'node:net';
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
@@ -12,7 +13,7 @@ import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { missing } from './census.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
-export type Ability = 'isolation' | 'limits' | 'many-users' | 'sandbox-process';
+export type Ability = 'isolation' | 'images' | 'limits' | 'many-users' | 'sandbox-process';
 
 export interface OpenOptions {
   readonly podCidr?: string;
@@ -350,18 +351,22 @@ export const CASES: readonly Case[] = [
     },
   },
   {
-    name: 'when the holder of the network dies, the next agent has a new network, and the pods have ended',
+    name: 'when the holder of the network dies there is a new network, and the pods of the old one end',
     needs: ['sandbox-process'],
     run: async (world) => {
-      const id = await world.run('exec sleep 1000');
-      await world.reopen({}, () => {
+      const killHolder = () => {
         const { holder } = JSON.parse(readFileSync(join(world.subject.root, 'node.json'), 'utf8')) as { holder: { pid: number } };
         sendSignal(holder.pid, 'SIGKILL');
-      });
-      equal((await world.exited(id)).exitCode, 137);
-      await world.run('', { uid: 'pod-b', command: server(18_082) });
-      const [ip = ''] = (await world.runtime.listPodSandboxes()).filter((one) => one.id === 'pod-b').map((one) => one.ip);
-      equal(await world.ask(ip, 18_082), 'pod-b');
+      };
+      const early = await world.run('exec sleep 1000');
+      await world.reopen({}, killHolder);
+      equal((await world.exited(early)).exitCode, 137);
+      const late = await world.run('exec sleep 1000', { uid: 'pod-b' });
+      killHolder();
+      equal((await world.exited(late)).exitCode, 137);
+      await world.run('', { uid: 'pod-c', command: server(18_082) });
+      const [ip = ''] = (await world.runtime.listPodSandboxes()).filter((one) => one.id === 'pod-c').map((one) => one.ip);
+      equal(await world.ask(ip, 18_082), 'pod-c');
     },
   },
   {
@@ -418,6 +423,28 @@ export const CASES: readonly Case[] = [
           (error: Error) => ok(error.message.includes(what), error.message),
         );
       }
+    },
+  },
+  {
+    name: "an image's files are the root, and what is written to them is the container's own",
+    needs: ['images'],
+    run: async (world) => {
+      const lower = join(world.subject.root, 'an-image');
+      makeImage(lower);
+      const imageRoot = { lowerDirs: [lower], hasHostPrograms: false };
+      const volume = join(world.subject.root, 'a-volume');
+      mkdirSync(volume, { recursive: true });
+      writeFileSync(join(volume, 'key'), 'value\n');
+      const mounts = [{ containerPath: '/srv/data', hostPath: volume, readOnly: true }];
+      // With what the shell can do by itself: there is no other program in it.
+      const script = 'echo /*; read motd </etc/motd; echo "$motd"; read key <data/key; echo "$key"; echo other >/etc/motd; read motd </etc/motd; echo "$motd"; read host </etc/hostname; echo "$host"';
+      const config = { image: 'example/shell', imageRoot, mounts, workingDir: '/srv', command: ['/bin/sh', '-c', script] };
+      const [all = '', ...lines] = (await world.output('', config)).trim().split('\n');
+      deepEqual(all.split(' ').filter((one) => !/^\/lib/.test(one)), ['/bin', '/dev', '/etc', '/proc', '/srv', '/sys']);
+      deepEqual(lines, ['the image', 'value', 'other', 'pod-a']);
+      equal(readFileSync(join(lower, 'etc/motd'), 'utf8'), 'the image\n');
+      const readOnly = { ...config, name: 'sealed', command: ['/bin/sh', '-c', 'echo x >/etc/motd'], security: { readOnlyRoot: true } };
+      ok((await world.exited(await world.run('', readOnly))).exitCode !== 0, 'a read-only root is not written');
     },
   },
   {
@@ -581,6 +608,18 @@ export const CASES: readonly Case[] = [
     },
   },
 ];
+
+/** A root with a shell in it, and nothing else of the machine. */
+function makeImage(directory: string): void {
+  const { stdout } = spawnSync('ldd', ['/bin/sh'], { encoding: 'utf8' });
+  const libraries = stdout.split('\n').flatMap((line) => /(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+  for (const path of ['/bin/sh', ...libraries]) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    copyFileSync(path, join(directory, path));
+  }
+  mkdirSync(join(directory, 'etc'), { recursive: true });
+  writeFileSync(join(directory, 'etc/motd'), 'the image\n');
+}
 
 function killInner(): void {
   const isInner = (name: string) => /^\d+$/.test(name) && existsSync(`/proc/${name}/cmdline`) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('inner-main.js');

@@ -7,7 +7,7 @@
  *   DIR/log…             what it wrote (process-log.ts)
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, closeSync, mkdirSync, openSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, lstatSync, mkdirSync, openSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sleep, withDeadline, type Clock, type Millis } from '../../../base/clock.ts';
@@ -22,7 +22,7 @@ import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, ty
 import type { Cgroups } from './cgroups.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import type { ProcessPlan } from './core/init-script.ts';
-import { planHostRoot, relative, type PlannedRoot } from './core/root-layout.ts';
+import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
 import { readComplaint } from './core/complaint.ts';
 import type { Engine, Launch } from './engine.ts';
 import { readExit, readJson, readPids, readSupervisor, readText, UNKNOWN_EXIT_CODE, writeJson } from './files.ts';
@@ -35,6 +35,8 @@ export interface ContainerWorld {
   readonly log: Log;
   readonly machine: Machine;
   readonly engine: Engine;
+  /** For images without the machine's programs, which lack the tools of a start of our own; undefined: there is none. */
+  readonly imageEngine: Engine | undefined;
   readonly cgroups: Cgroups | undefined;
   readonly supervisorPath: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -109,6 +111,11 @@ export class LinuxContainer {
     return this.#record;
   }
 
+  get #engine(): Engine {
+    const { engine, imageEngine } = this.#world;
+    return this.#config.imageRoot?.hasHostPrograms === false ? (imageEngine ?? engine) : engine;
+  }
+
   get pids(): SupervisorPids | undefined {
     return this.#pids;
   }
@@ -121,7 +128,9 @@ export class LinuxContainer {
   /** Makes its files. Refuses what cannot be mounted. */
   static async create(world: ContainerWorld, pod: ContainerPod, directory: string, config: ContainerConfig): Promise<LinuxContainer> {
     // Other images come with whoever keeps them.
-    if (!isHostImage(config.image)) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
+    const { imageRoot } = config;
+    if (!isHostImage(config.image) && imageRoot === undefined) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
+    if (imageRoot?.hasHostPrograms === false && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
     if (config.command.length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
     await rm(directory, { recursive: true, force: true });
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
@@ -130,7 +139,7 @@ export class LinuxContainer {
     if (world.machine.inUserNamespace && (config.security?.supplementalGroups ?? []).some((one) => one !== group)) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
     }
-    makeRoot(directory, container.#plannedRoot());
+    makeRoot(directory, container.#plannedRoot(), world.machine.inUserNamespace);
     await container.#store();
     return container;
   }
@@ -161,9 +170,10 @@ export class LinuxContainer {
 
   #plannedRoot(): PlannedRoot {
     const { machine } = this.#world;
-    const { mounts, workingDir, security } = this.#config;
+    const { mounts, workingDir, security, imageRoot } = this.#config;
     const { etc } = this.#pod;
-    const planned = planHostRoot({
+    const planned = planRoot({
+      image: imageRoot,
       facts: machine.facts,
       podFiles: { hosts: join(etc, 'hosts'), resolvConf: join(etc, 'resolv.conf'), hostname: join(etc, 'hostname') },
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(mount.hostPath) })),
@@ -222,7 +232,8 @@ export class LinuxContainer {
   // --- its start
 
   async start(): Promise<void> {
-    const { engine, cgroups, clock } = this.#world;
+    const { cgroups, clock } = this.#world;
+    const engine = this.#engine;
     if (this.#record.state !== 'created') throw new RuntimeError('invalid-state', `container ${this.id} has been started`);
     try {
       const cgroupProcs = cgroups?.make(this.cgroup, this.#config.resources ?? {}) ?? [];
@@ -253,7 +264,8 @@ export class LinuxContainer {
     let failure: string | undefined;
     child.once('error', (error) => (failure = describeError(error)));
     child.once('exit', () => this.checkEnd(true));
-    const { clock, engine } = this.#world;
+    const { clock } = this.#world;
+    const engine = this.#engine;
     for (const startMs = clock.monotonic(); ; await sleep(clock, START_POLL_MS)) {
       if (failure !== undefined) return failure;
       const hasEnded = child.exitCode !== null || child.signalCode !== null;
@@ -308,7 +320,8 @@ export class LinuxContainer {
   }
 
   #clean(): Promise<void> {
-    const { cgroups, engine, log } = this.#world;
+    const { cgroups, log } = this.#world;
+    const engine = this.#engine;
     const key = `${this.#pod.uid}-${this.#config.name}-${this.#config.attempt}`;
     return Promise.all([cgroups?.remove(this.cgroup), engine.forget(key)]).then(
       () => undefined,
@@ -362,7 +375,8 @@ export class LinuxContainer {
   // --- beside it
 
   async exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {
-    const { engine, cgroups, clock, environment } = this.#world;
+    const { cgroups, clock, environment } = this.#world;
+    const engine = this.#engine;
     if (this.#record.state !== 'running' || this.#pids === undefined) throw new RuntimeError('invalid-state', `container ${this.id} is not running`);
     const launch = this.#launch(cgroups?.procs(this.cgroup) ?? [], command);
     const { command: program, pidFile, files } = await engine.exec(launch, this.#pids.child.pid, launch.process);
@@ -382,17 +396,28 @@ function endGroupOf(pid: number): void {
   sendSignal(pid, 'SIGKILL');
 }
 
-function makeRoot(directory: string, { entries }: PlannedRoot): void {
-  const root = join(directory, 'root');
+function makeRoot(directory: string, { entries, lowerDirs }: PlannedRoot, inUserNamespace: boolean): void {
+  const isOverlay = lowerDirs.length > 0;
+  const root = join(directory, isOverlay ? 'upper' : 'root');
+  if (isOverlay) for (const path of [root, join(directory, 'work')]) mkdirSync(path, { mode: 0o700 });
   // Programs of any user of the container pass through it; nobody else reaches it.
   chmodSync(root, 0o755);
   for (const entry of entries) {
     const path = join(root, entry.path);
     if (entry.kind === 'directory') mkdirSync(path);
     if (entry.kind === 'directory') chmodSync(path, entry.mode);
+    if (entry.kind === 'directory' && isOverlay) copyOwner(path, lowerDirs.map((lower) => join(lower, entry.path)), inUserNamespace);
     if (entry.kind === 'file') writeFileSync(path, entry.content, { mode: 0o644 });
     if (entry.kind === 'link') symlinkSync(entry.target, path);
   }
+}
+
+/** A directory of an upper layer hides the owner and the mode of the one below. */
+function copyOwner(path: string, below: readonly string[], inUserNamespace: boolean): void {
+  const stat = below.map((lower) => lstatSync(lower, { throwIfNoEntry: false })).find((one) => one !== undefined);
+  if (stat?.isDirectory() !== true) return;
+  if (!inUserNamespace) chownSync(path, stat.uid, stat.gid);
+  chmodSync(path, stat.mode & 0o7777);
 }
 
 /** A volume within another one: its place is made in that other, if that may be written. */

@@ -72,7 +72,7 @@ export class UtilLinuxEngine implements Engine {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
     const script = initScript({ tools, directory, process, cgroupProcs, inUserNamespace });
-    await writeFile(join(directory, 'fstab'), fstabOf(directory, root.mounts, isRootReadOnly), { mode: 0o600 });
+    await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
     const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
     const reaper = [tools.unshare, '--pid', tools.sh, join(nodeRoot, 'reaper.sh'), directory, ...init];

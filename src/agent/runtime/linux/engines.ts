@@ -23,6 +23,14 @@ export function chooseEngine(world: EngineWorld, wanted: string | undefined): En
   return utilLinux(world);
 }
 
+/** For images that have no tools of ours in them; undefined: this machine has no container runtime. */
+export function chooseImageEngine(world: EngineWorld, engine: Engine): Engine | undefined {
+  if (engine instanceof OciEngine) return engine;
+  const program = findTool('crun');
+  const version = program === undefined ? undefined : versionOf(program);
+  return program === undefined || version === undefined ? undefined : new OciEngine(world, program, version);
+}
+
 function utilLinux(world: EngineWorld): Engine {
   return new UtilLinuxEngine(world, versionOf(world.machine.tools.unshare) ?? '');
 }

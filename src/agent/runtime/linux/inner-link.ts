@@ -73,6 +73,11 @@ export class InnerLink {
     return this.#child?.pid;
   }
 
+  /** Its network is another one now. */
+  restart(): void {
+    this.#child?.kill('SIGKILL');
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();

@@ -51,7 +51,7 @@ import { hostsFile, resolvConf } from './core/pod-files.ts';
 import { quote } from './core/shell-words.ts';
 import { REAPER_SCRIPT, SUPERVISOR_SCRIPT } from './core/supervisor-script.ts';
 import type { Engine } from './engine.ts';
-import { chooseEngine } from './engines.ts';
+import { chooseEngine, chooseImageEngine } from './engines.ts';
 import { listDirectory, readJson, readText, writeJson } from './files.ts';
 import { InnerLink } from './inner-link.ts';
 import type { Machine } from './machine.ts';
@@ -119,6 +119,7 @@ export class LinuxRuntime implements Runtime {
   #position = 0;
   #allocating: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
+  #isRecovering = false;
   #isClosed = false;
 
   constructor(options: LinuxRuntimeOptions) {
@@ -139,12 +140,14 @@ export class LinuxRuntime implements Runtime {
       const [host = '', port = ''] = address.split(':');
       return new OuterRelay({ host, port: Number(port), path: join(root, `outer-${index}.sock`), inner: this.#inner, clock, log });
     });
-    this.#engine = chooseEngine({ machine, space: this.#space, cgroups: this.#cgroups, root }, options.engine);
+    const engineWorld = { machine, space: this.#space, cgroups: this.#cgroups, root };
+    this.#engine = chooseEngine(engineWorld, options.engine);
     this.#world = {
       clock,
       log,
       machine,
       engine: this.#engine,
+      imageEngine: chooseImageEngine(engineWorld, this.#engine),
       cgroups: this.#cgroups,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
@@ -398,6 +401,11 @@ export class LinuxRuntime implements Runtime {
   #tick(): void {
     const { clock, log } = this.#options;
     const now = clock.wall();
+    if (!this.#space.isHeld && !this.#isRecovering) {
+      this.#isRecovering = true;
+      const recovered = this.#recover().finally(() => (this.#isRecovering = false));
+      recovered.catch((error: unknown) => log.error({ error: describeError(error) }, 'linux runtime: the network of the node cannot be made again'));
+    }
     for (const { sandbox, pause } of this.#sandboxes.values()) {
       if (sandbox.state !== 'ready' || isAlive(pause)) continue;
       log.warn({ uid: sandbox.id, pod: sandbox.name }, 'linux runtime: the sandbox of a pod has died');
@@ -411,6 +419,16 @@ export class LinuxRuntime implements Runtime {
         log.debug({ container: container.id, error: describeError(error) }, 'linux runtime: log not noted');
       });
     }
+  }
+
+  /** Somebody killed the holder of the node's network: there is another one, and the pods of the old one end. */
+  async #recover(): Promise<void> {
+    this.#options.log.warn({}, 'linux runtime: the network of the node is lost, making another');
+    await this.#space.open();
+    for (const { sandbox, pause } of this.#sandboxes.values()) {
+      if (sandbox.state === 'ready' && isAlive(pause)) sendSignal(pause.pid, 'SIGKILL');
+    }
+    this.#inner.restart();
   }
 
   #tell(sandboxId: SandboxId): void {

@@ -8,7 +8,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
-import type { ProcessPlan } from './core/init-script.ts';
+import { overlayOptions, type ProcessPlan } from './core/init-script.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
 import type { Engine, EngineWorld, ExecPlan, Launch } from './engine.ts';
 import { readText } from './files.ts';
@@ -43,7 +43,9 @@ export class OciEngine implements Engine {
     await mkdir(this.#state, { recursive: true, mode: 0o700 });
     const log = ['--log', join(directory, 'complaint')];
     const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
-    const script = [...launch.cgroupProcs.map((file) => `echo 0 >${quote(file)}`), ...this.#hideCgroups(), 'exec 3>&- 4>&-', `exec ${quoteAll(run)}`];
+    const overlay = overlayOptions(directory, root, inUserNamespace);
+    const mountRoot = overlay.length === 0 ? [] : [quoteAll([tools.mount, '-t', 'overlay', 'overlay', '-o', overlay.join(','), join(directory, 'root')])];
+    const script = ['exec 5>&2 2>&3', ...launch.cgroupProcs.map((file) => `echo 0 >${quote(file)}`), ...mountRoot, ...this.#hideCgroups(), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
     return space.enter(pausePid, ['--net', '--ipc', '--uts'], [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
   }
 

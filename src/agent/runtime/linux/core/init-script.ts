@@ -7,7 +7,7 @@
  * be read by a process that can still do everything.
  */
 import { fstabField, quote, quoteAll } from './shell-words.ts';
-import type { RootMount } from './root-layout.ts';
+import type { PlannedRoot } from './root-layout.ts';
 
 /** Absolute paths of this machine's tools. */
 export interface Tools {
@@ -43,17 +43,26 @@ export interface InitInput {
 }
 
 /** The mounts of a container as one `mount --all` does them: a process for each would take longer than all the rest. */
-export function fstabOf(directory: string, mounts: readonly RootMount[], isRootReadOnly: boolean): string {
+export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly isReadOnly: boolean; readonly inUserNamespace: boolean }): string {
   const root = `${directory}/root`;
+  const access = how.isReadOnly ? 'ro' : 'rw';
   const line = (source: string, target: string, type: string, options: readonly string[]) =>
     `${[source, target, type, options.join(',')].map(fstabField).join(' ')} 0 0\n`;
-  const lines = [line(root, root, 'none', ['bind', isRootReadOnly ? 'ro' : 'rw'])];
-  for (const { type, source, target, options } of mounts) {
+  const overlay = overlayOptions(directory, planned, how.inUserNamespace);
+  const lines = [overlay.length === 0 ? line(root, root, 'none', ['bind', access]) : line('overlay', root, 'overlay', [...overlay, access])];
+  for (const { type, source, target, options } of planned.mounts) {
     // What is bound from /proc is the container's own, mounted a few lines before.
     const from = type === 'bind' && source.startsWith('/proc/') ? `${root}${source}` : source;
     lines.push(line(from, `${root}${target}`, type === 'bind' ? 'none' : type, options));
   }
   return lines.join('');
+}
+
+/** Of an image's root; none: it is no overlay. */
+export function overlayOptions(directory: string, { lowerDirs }: PlannedRoot, inUserNamespace: boolean): readonly string[] {
+  if (lowerDirs.length === 0) return [];
+  const lower = lowerDirs.map((path) => path.replace(/[\\:,]/g, '\\$&')).join(':');
+  return [`lowerdir=${lower}`, `upperdir=${directory}/upper`, `workdir=${directory}/work`, ...(inUserNamespace ? ['userxattr'] : [])];
 }
 
 /**

@@ -8,10 +8,12 @@
  *     dev proc sys        of the container's namespaces
  *     …                   the pod's volumes
  *
+ * An image is an overlay on DIR/root instead, whose upper directory holds the entries.
+ *
  * The machine's /home, /root, /var and everything else are not there, and after the root is changed there is no path that
  * leads to them.
  */
-import type { Mount } from '../../runtime.ts';
+import type { ImageRoot, Mount } from '../../runtime.ts';
 
 export type EntryKind = 'directory' | 'file';
 
@@ -41,6 +43,8 @@ export interface HostFacts {
 }
 
 export interface RootInput {
+  /** Absent: podium.dev/host. */
+  readonly image?: ImageRoot | undefined;
   readonly facts: HostFacts;
   /** Absolute paths of the pod's own files, bound below /etc. */
   readonly podFiles: { readonly hosts: string; readonly resolvConf: string; readonly hostname: string };
@@ -53,6 +57,8 @@ export interface RootInput {
 }
 
 export interface PlannedRoot {
+  /** Of the overlay, topmost first; none: the root is a directory of its own. */
+  readonly lowerDirs: readonly string[];
   readonly entries: readonly RootEntry[];
   readonly mounts: readonly RootMount[];
 }
@@ -78,24 +84,12 @@ const SHM_SIZE = '64m';
 /** Undefined: the volume cannot be mounted there, for the reason given. */
 export type Planned<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
 
-export function planHostRoot(input: RootInput): Planned<PlannedRoot> {
-  const { facts, podFiles, mounts, workingDir, inUserNamespace } = input;
-  const bind = inUserNamespace ? 'rbind' : 'bind';
+export function planRoot(whole: RootInput): Planned<PlannedRoot> {
+  const hasHostPrograms = whole.image?.hasHostPrograms ?? true;
+  const input = hasHostPrograms ? whole : { ...whole, facts: { ...whole.facts, programs: [] } };
+  const { podFiles, mounts, workingDir, image } = input;
   const entries = new Entries();
-  const planned: RootMount[] = [];
-  for (const { name, link } of facts.programs) {
-    if (link !== undefined) entries.link(name, link);
-    else planned.push(bound({ source: `/${name}`, target: `/${name}`, options: [bind, 'ro', 'nosuid'] }));
-    if (link === undefined) entries.directory(name);
-  }
-  for (const { path, kind } of facts.etc) {
-    entries.add(kind, `etc/${path}`);
-    planned.push(bound({ source: `/etc/${path}`, target: `/etc/${path}`, options: [bind, 'ro', 'nosuid', 'nodev'] }));
-  }
-  entries.file('etc/passwd', PASSWD);
-  entries.file('etc/group', GROUP);
-  entries.directory('tmp', 0o1777);
-  entries.directory('run');
+  const planned: RootMount[] = hasHostPrograms ? planHostPrograms(input, entries) : [];
   planned.push(...planKernelMounts(input, entries));
   for (const [name, source] of [['hosts', podFiles.hosts], ['resolv.conf', podFiles.resolvConf], ['hostname', podFiles.hostname]] as const) {
     if (mounts.some(({ containerPath }) => containerPath === `/etc/${name}`)) continue;
@@ -107,7 +101,26 @@ export function planHostRoot(input: RootInput): Planned<PlannedRoot> {
   planned.push(...volumes.value);
   const inside = relative(workingDir);
   if (inside !== '' && !isBelowMount(inside, input)) entries.directory(inside);
-  return { ok: true, value: { entries: entries.all, mounts: planned } };
+  return { ok: true, value: { lowerDirs: image?.lowerDirs ?? [], entries: entries.all, mounts: planned } };
+}
+
+function planHostPrograms({ facts, inUserNamespace }: RootInput, entries: Entries): RootMount[] {
+  const bind = inUserNamespace ? 'rbind' : 'bind';
+  const planned: RootMount[] = [];
+  for (const { name, link } of facts.programs) {
+    if (link === undefined) entries.directory(name);
+    else entries.link(name, link);
+    if (link === undefined) planned.push(bound({ source: `/${name}`, target: `/${name}`, options: [bind, 'ro', 'nosuid'] }));
+  }
+  for (const { path, kind } of facts.etc) {
+    entries.add(kind, `etc/${path}`);
+    planned.push(bound({ source: `/etc/${path}`, target: `/etc/${path}`, options: [bind, 'ro', 'nosuid', 'nodev'] }));
+  }
+  entries.file('etc/passwd', PASSWD);
+  entries.file('etc/group', GROUP);
+  entries.directory('tmp', 0o1777);
+  entries.directory('run');
+  return planned;
 }
 
 /** /dev, /proc and /sys. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { planHostRoot, relative, type HostFacts, type RootInput } from '../../../../../src/agent/runtime/linux/core/root-layout.ts';
+import { planRoot, relative, type HostFacts, type RootInput } from '../../../../../src/agent/runtime/linux/core/root-layout.ts';
 
 const facts: HostFacts = {
   programs: [{ name: 'usr' }, { name: 'bin', link: 'usr/bin' }],
@@ -16,13 +16,13 @@ const input: RootInput = {
   inUserNamespace: false,
 };
 const plan = (extra: Partial<RootInput> = {}) => {
-  const planned = planHostRoot({ ...input, ...extra });
+  const planned = planRoot({ ...input, ...extra });
   if (!planned.ok) throw new Error(planned.message);
   return planned.value;
 };
 const volume = (containerPath: string, hostPath = '/volumes/v') => ({ containerPath, hostPath, readOnly: false, kind: 'directory' as const });
 
-test('planHostRoot() has places for all that it mounts, parents first, and nothing twice', () => {
+test('planRoot() has places for all that it mounts, parents first, and nothing twice', () => {
   const { entries, mounts } = plan({ mounts: [volume('/data/deep'), volume('/data/deep/inner')], workingDir: '/work' });
   const paths = entries.map(({ path }) => path);
   expect(new Set(paths).size).toBe(paths.length);
@@ -35,13 +35,13 @@ test('planHostRoot() has places for all that it mounts, parents first, and nothi
   expect(paths).toContain('work');
 });
 
-test('planHostRoot() shows nothing of the machine but its programs and the short list of /etc', () => {
+test('planRoot() shows nothing of the machine but its programs and the short list of /etc', () => {
   const sources = plan().mounts.filter(({ type }) => type === 'bind').map(({ source }) => source);
   const isKnown = (source: string) => /^\/(usr|etc\/ssl\/certs|etc\/ld\.so\.cache|pod\/.*|dev\/(null|zero|full|random|urandom|tty)|proc\/sys)$/.test(source);
   expect(sources.filter((source) => !isKnown(source))).toEqual([]);
 });
 
-test('planHostRoot() binds the programs read-only, and hides what /proc tells of the machine unless the pod is privileged', () => {
+test('planRoot() binds the programs read-only, and hides what /proc tells of the machine unless the pod is privileged', () => {
   const usr = plan().mounts.find(({ target }) => target === '/usr');
   expect(usr?.options).toEqual(['bind', 'ro', 'nosuid']);
   const below = (mounts: ReturnType<typeof plan>['mounts']) => mounts.filter(({ target }) => target.startsWith('/proc/')).map(({ type, source, target }) => `${type} ${source} ${target}`);
@@ -49,14 +49,14 @@ test('planHostRoot() binds the programs read-only, and hides what /proc tells of
   expect(below(plan({ privileged: true }).mounts)).toEqual([]);
 });
 
-test('planHostRoot() lets a volume take the place of what it would put there', () => {
+test('planRoot() lets a volume take the place of what it would put there', () => {
   const { mounts } = plan({ mounts: [volume('/dev/shm'), { ...volume('/etc/hosts', '/own'), kind: 'file' }] });
   expect(mounts.filter(({ target }) => target === '/dev/shm').map(({ source }) => source)).toEqual(['/volumes/v']);
   expect(mounts.filter(({ target }) => target === '/etc/hosts').map(({ source }) => source)).toEqual(['/own']);
 });
 
-test.each(['/', '/proc/x', '/sys', '/usr/local', '/bin', '/x/../usr/lib', '/..'])('planHostRoot() refuses a volume at %s', (path) => {
-  expect(planHostRoot({ ...input, mounts: [volume(path)] }).ok).toBe(false);
+test.each(['/', '/proc/x', '/sys', '/usr/local', '/bin', '/x/../usr/lib', '/..'])('planRoot() refuses a volume at %s', (path) => {
+  expect(planRoot({ ...input, mounts: [volume(path)] }).ok).toBe(false);
 });
 
 test('relative() does not lead out', () => {

@@ -59,9 +59,14 @@ test('fstabOf() mounts the root first, and what is of /proc from the container',
     { type: 'bind' as const, source: '/proc/sys', target: '/proc/sys', options: ['bind', 'ro'] },
     { type: 'tmpfs' as const, source: 'shm', target: '/dev/shm', options: ['size=1m'] },
   ];
-  expect(fstabOf('/c d', mounts, true)).toBe(
+  expect(fstabOf('/c d', { lowerDirs: [], entries: [], mounts }, { isReadOnly: true, inUserNamespace: false })).toBe(
     '/c\\040d/root /c\\040d/root none bind,ro 0 0\n/c\\040d/root/proc/sys /c\\040d/root/proc/sys none bind,ro 0 0\nshm /c\\040d/root/dev/shm tmpfs size=1m 0 0\n',
   );
+});
+
+test('fstabOf() makes the root of an image an overlay', () => {
+  const image = { lowerDirs: ['/i/a:b', '/i/c'], entries: [], mounts: [] };
+  expect(fstabOf('/c', image, { isReadOnly: false, inUserNamespace: true })).toBe('overlay /c/root overlay lowerdir=/i/a\\134:b:/i/c,upperdir=/c/upper,workdir=/c/work,userxattr,rw 0 0\n');
 });
 
 test('capabilitiesOf() drops, adds, and never has what the machine has not', () => {
