@@ -26,16 +26,28 @@ export function census(): readonly string[] {
   }
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n')) found.push(`mount ${line.split(' ')[4]}`);
   for (const line of spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.trim().split('\n')) found.push(`link ${line.split(':')[1]?.trim()}`);
-  found.push(...cgroupsBelow('/sys/fs/cgroup', 0));
+  found.push(...runtimeCgroups());
   return [...new Set(found)];
 }
 
-/** Of this runtime, on all hierarchies. */
-function cgroupsBelow(directory: string, depth: number): string[] {
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(directory, entry.name);
-    if (!entry.isDirectory() || (depth <= 1 && path.split('/').length > 4 && !path.includes('/podium'))) return [];
-    return [...(path.includes('/podium') ? [`cgroup ${path}`] : []), ...(depth < 5 ? cgroupsBelow(path, depth + 1) : [])];
+/** Those of the linux runtime: below `podium` of each hierarchy, or of the only one. */
+function runtimeCgroups(): string[] {
+  const mounted = '/sys/fs/cgroup';
+  if (!existsSync(mounted)) return [];
+  return [mounted, ...directoriesIn(mounted)].flatMap((hierarchy) => {
+    const parent = join(hierarchy, 'podium');
+    return existsSync(parent) ? treeOf(parent) : [];
   });
+}
+
+function treeOf(directory: string): string[] {
+  return [`cgroup ${directory}`, ...directoriesIn(directory).flatMap(treeOf)];
+}
+
+function directoriesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name));
+  } catch {
+    return []; // gone meanwhile
+  }
 }

@@ -424,10 +424,10 @@ export class LinuxRuntime implements Runtime {
   /** Somebody killed the holder of the node's network: there is another one, and the pods of the old one end. */
   async #recover(): Promise<void> {
     this.#options.log.warn({}, 'linux runtime: the network of the node is lost, making another');
-    await this.#space.open();
     for (const { sandbox, pause } of this.#sandboxes.values()) {
       if (sandbox.state === 'ready' && isAlive(pause)) sendSignal(pause.pid, 'SIGKILL');
     }
+    await this.#space.open();
     this.#inner.restart();
   }
 

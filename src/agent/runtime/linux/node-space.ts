@@ -152,6 +152,8 @@ export class NodeSpace {
       const refused = await runCommand(this.inside([machine.tools.sh, '-c', settings.join('\n')]), { clock, env: this.environment });
       if (refused.output !== '') log.debug({ settings: refused.output.trim() }, 'linux runtime: settings that this machine does not have');
       for (const { record, network: other } of neighbours) {
+        // A namespace that was lost may live on for a while, by whoever still stands in it, and so does its link.
+        await runCommand(this.enter(record.holder.pid, ['--net'], [machine.tools.ip, 'link', 'del', network.linkName]), { clock, env: this.environment });
         await this.batch(holder.pid, neighbourLinkBatch(network, other, record.holder.pid), 'the link to another node');
         await this.batch(holder.pid, neighbourRouteBatch(network, other), 'the route to another node');
         await this.batch(record.holder.pid, neighbourRouteBatch(other, network), 'the route from another node');
