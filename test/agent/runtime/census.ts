@@ -1,5 +1,6 @@
 /** What a node could leave behind on its machine: told before and after. */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -9,7 +10,7 @@ export function missing(now: readonly string[], before: readonly string[]): read
 }
 
 /** What is in these namespaces that could be left behind. The suite's own process is none of it. */
-export function census(): readonly string[] {
+export function census(roots: readonly string[]): readonly string[] {
   const found: string[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid || Number(name) === 1) continue;
@@ -26,17 +27,17 @@ export function census(): readonly string[] {
   }
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n')) found.push(`mount ${line.split(' ')[4]}`);
   for (const line of spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.trim().split('\n')) found.push(`link ${line.split(':')[1]?.trim()}`);
-  found.push(...runtimeCgroups());
+  found.push(...runtimeCgroups(roots));
   return [...new Set(found)];
 }
 
-/** Those of the linux runtime: below `podium` of each hierarchy, or of the only one. */
-function runtimeCgroups(): string[] {
+/** Cgroups have no namespace that would hide those of another suite: only those of the nodes in `roots` are ours. */
+function runtimeCgroups(roots: readonly string[]): string[] {
   const mounted = '/sys/fs/cgroup';
   if (!existsSync(mounted)) return [];
   return [mounted, ...directoriesIn(mounted)].flatMap((hierarchy) => {
-    const parent = join(hierarchy, 'podium');
-    return existsSync(parent) ? treeOf(parent) : [];
+    const own = roots.map((root) => join(hierarchy, 'podium', createHash('sha256').update(root).digest('hex').slice(0, 12)));
+    return own.flatMap((node) => (existsSync(node) ? treeOf(node) : []));
   });
 }
 

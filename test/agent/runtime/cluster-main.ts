@@ -124,7 +124,8 @@ function must(condition: boolean, what: string): void {
 
 async function run(directory: string): Promise<void> {
   const cluster = new Cluster(directory);
-  const before = census();
+  const nodes = ['node-1', 'node-2'].map((name) => join(cluster.dataDir, name));
+  const before = census(nodes);
   const step = async (index: number, work: () => void | Promise<void>): Promise<void> => {
     const start = systemClock.monotonic();
     const failure = await Promise.resolve()
@@ -171,7 +172,7 @@ async function run(directory: string): Promise<void> {
   await step(6, async () => {
     cluster.podium('down', '--purge');
     let left: readonly string[] = [];
-    await until('nothing is left', () => (left = missing(census(), before)).length === 0).catch((error: unknown) => {
+    await until('nothing is left', () => (left = missing(census(nodes), before)).length === 0).catch((error: unknown) => {
       throw new Error(`${describeError(error)}: ${left.join('\n')}`);
     });
   });

@@ -43,7 +43,7 @@ function processSubject(directory: string): Subject {
       await runtime.start();
       return { runtime, dial: (host, port) => dialHere(host, port) };
     },
-    census,
+    census: () => census(nodesOf(directory)),
   };
 }
 
@@ -79,7 +79,7 @@ function linuxSubject(directory: string, engine: string): Subject {
       await runtime.start();
       return { runtime, dial: (host, port) => runtime.inner.dial({ host, port }) };
     },
-    census,
+    census: () => census(nodesOf(directory)),
   };
 }
 
@@ -87,6 +87,11 @@ function dialHere(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port }, () => resolve(socket)).on('error', reject);
   });
+}
+
+/** All that cases open. */
+function nodesOf(directory: string): readonly string[] {
+  return ['node-1', 'node-2', 'small'].map((name) => join(directory, name));
 }
 
 async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Outcome> {
@@ -121,13 +126,13 @@ function endNodes(directory: string): void {
 
 async function main([subjectName = '', directory = '', only = '']: readonly string[]): Promise<void> {
   const say = (outcome: Outcome) => process.stdout.write(`${JSON.stringify(outcome)}\n`);
-  const before = census();
+  const before = census(nodesOf(directory));
   const subject = subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', ''));
   for (const one of CASES) if (one.name.includes(only)) say(await runCase(subject, one));
   endNodes(directory);
   let left: readonly string[] = [];
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
-    left = missing(census(), before);
+    left = missing(census(nodesOf(directory)), before);
     if (left.length === 0) break;
   }
   say(left.length === 0 ? { name: LEFT_BEHIND, outcome: 'passed' } : { name: LEFT_BEHIND, outcome: 'failed', message: left.join('\n') });
