@@ -10,7 +10,8 @@ export interface NodeFacts {
   readonly labels: StringMap;
   readonly podCidr: string;
   readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
-  readonly runtime: { readonly name: string; readonly version: string };
+  /** `detail`: what it can do here and why it is this one. */
+  readonly runtime: { readonly name: string; readonly version: string; readonly detail?: string | undefined };
   readonly machine: MachineFacts;
 }
 
@@ -55,7 +56,7 @@ export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs:
     ...before,
     capacity: amounts,
     allocatable: amounts,
-    conditions: conditionsOf(before?.conditions ?? [], nowMs),
+    conditions: conditionsOf(before?.conditions ?? [], runtime, nowMs),
     addresses: [
       { type: 'InternalIP', address },
       { type: 'Hostname', address: name },
@@ -81,13 +82,14 @@ export function saysReady(node: AgentNode | undefined): boolean {
   return node?.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
 }
 
-function conditionsOf(before: readonly Condition[], nowMs: Millis): Condition[] {
+function conditionsOf(before: readonly Condition[], { name, detail }: NodeFacts['runtime'], nowMs: Millis): Condition[] {
   const now = formatTime(nowMs);
   const own = [
     { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'node has sufficient memory available' },
     { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'node has no disk pressure' },
     { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'node has sufficient PID available' },
     { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'the node agent is posting ready status' },
+    ...(detail === undefined ? [] : [{ type: 'ContainersIsolated', status: name === 'process' ? 'False' : 'True', reason: `Runtime${name[0]!.toUpperCase()}${name.slice(1)}`, message: detail }]),
   ].map((condition) => {
     const known = before.find(({ type }) => type === condition.type);
     const since = known?.status === condition.status ? known.lastTransitionTime : undefined;

@@ -11,6 +11,7 @@ import { inNamespace, resources, type ApiClient } from '../client/api-client.ts'
 import { isConflict, isNotFound } from '../client/api-error.ts';
 import { controllerOf } from '../client/objects.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
+import { containerResources, containerSecurity, sandboxDemands } from './core/container-demands.ts';
 import { resolveInvocation, environmentSources, type Sources } from './core/environment.ts';
 import { planPod, isEnded, type ContainerHealth, type PodAction, type PodPlan } from './core/pod-lifecycle.ts';
 import {
@@ -244,6 +245,7 @@ export class PodWorker {
       hostname: spec.hostname ?? metadata.name,
       hostNetwork: spec.hostNetwork ?? false,
       annotations: metadata.annotations ?? {},
+      ...sandboxDemands(this.#pod),
     });
     return true;
   }
@@ -284,6 +286,8 @@ export class PodWorker {
     const input = { pod, container, podIp: sandbox.ip, hostIp: nodeIp, allocatable, sources, ignoresImages };
     const invocation = resolveInvocation(input);
     if (!invocation.ok) throw new ConfigError('CreateContainerConfigError', invocation.message);
+    const security = containerSecurity(pod, container);
+    if (!security.ok) throw new ConfigError('CreateContainerConfigError', security.message);
     const mounts = await this.#mounts(input);
     const { env, command } = invocation.value;
     const id = await runtime.createContainer(this.#uid, {
@@ -296,6 +300,8 @@ export class PodWorker {
       workingDir: container.workingDir ?? '',
       env,
       mounts,
+      resources: containerResources(container),
+      security: security.value,
     });
     if (runtime.ignoresImages && !isHostImage(container.image)) {
       const message = `the ${runtime.name} runtime has no images: ${container.name} runs this machine's programs, not those of ${container.image}`;

@@ -1,16 +1,20 @@
 /** Asks one probe of a container, over the network of the machine or beside the container. */
 import { request } from 'node:http';
 import { request as secureRequest } from 'node:https';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Clock, Millis } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
-import type { AgentContainer, ExecAction, HttpGetAction, TcpSocketAction } from './core/pod-spec.ts';
+import type { AgentContainer, ExecAction, GrpcAction, HttpGetAction, TcpSocketAction } from './core/pod-spec.ts';
+import { checkGrpcHealth } from './grpc-probe.ts';
+import type { Dial } from './proxy.ts';
 import type { ContainerId, Runtime } from './runtime/runtime.ts';
 
 export interface ProbeAction {
   readonly exec?: ExecAction;
   readonly httpGet?: HttpGetAction;
   readonly tcpSocket?: TcpSocketAction;
+  readonly grpc?: GrpcAction;
 }
 
 export interface ProbeTarget {
@@ -40,10 +44,13 @@ const OUTPUT_SHOWN_MAX = 256;
 export class NetworkProber implements Prober {
   readonly #runtime: Runtime;
   readonly #clock: Clock;
+  readonly #dial: Dial | undefined;
 
-  constructor(runtime: Runtime, clock: Clock) {
+  /** `dial`: how a pod's address is reached, where that is not this machine's network. */
+  constructor(runtime: Runtime, clock: Clock, dial?: Dial) {
     this.#runtime = runtime;
     this.#clock = clock;
+    this.#dial = dial;
   }
 
   async probe(action: ProbeAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
@@ -51,6 +58,7 @@ export class NetworkProber implements Prober {
       if (action.exec !== undefined) return await this.#exec(action.exec, target, timeoutMs);
       if (action.httpGet !== undefined) return await this.#http(action.httpGet, target, timeoutMs);
       if (action.tcpSocket !== undefined) return await this.#tcp(action.tcpSocket, target, timeoutMs);
+      if (action.grpc !== undefined) return await this.#grpc(action.grpc, target, timeoutMs);
       return { isSuccess: false, message: 'the probe names no action' };
     } catch (error) {
       return { isSuccess: false, message: describeError(error) };
@@ -63,12 +71,20 @@ export class NetworkProber implements Prober {
     return { isSuccess: exitCode === 0, message: output.slice(0, OUTPUT_SHOWN_MAX).trim() };
   }
 
-  #http({ path = '/', port, host, scheme, httpHeaders = [] }: HttpGetAction, target: ProbeTarget, timeoutMs: Millis) {
+  /** Undefined: the connection is made by whoever needs one. */
+  async #socket(host: string, port: number, timeoutMs: Millis): Promise<Socket | undefined> {
+    return this.#dial?.({ host, port, timeoutMs });
+  }
+
+  async #http({ path = '/', port, host, scheme, httpHeaders = [] }: HttpGetAction, target: ProbeTarget, timeoutMs: Millis) {
     const number = portOf(port, target.container);
-    if (number === undefined) return Promise.resolve(unknownPort(port));
+    if (number === undefined) return unknownPort(port);
     const headers: Record<string, string> = { 'User-Agent': 'kube-probe/podium', Connection: 'close' };
     for (const { name, value } of httpHeaders) headers[name] = value;
-    const options = { host: host ?? target.ip, port: number, path: path.startsWith('/') ? path : `/${path}`, headers, agent: false };
+    const socket = await this.#socket(host ?? target.ip, number, timeoutMs);
+    const shared = { host: host ?? target.ip, port: number, path: path.startsWith('/') ? path : `/${path}`, headers };
+    // An agent would make a connection of its own, in this machine's network.
+    const options = socket === undefined ? { ...shared, agent: false } : { ...shared, createConnection: () => (scheme === 'HTTPS' ? secure(socket) : socket) };
     return new Promise<ProbeResult>((done) => {
       // A probe does not check certificates, as the kubelet does not.
       const call = scheme === 'HTTPS' ? secureRequest({ ...options, rejectUnauthorized: false }) : request(options);
@@ -90,9 +106,18 @@ export class NetworkProber implements Prober {
     });
   }
 
-  #tcp({ port, host }: TcpSocketAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
+  async #grpc({ port, service = '' }: GrpcAction, { ip }: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
+    const socket = await this.#socket(ip, port, timeoutMs);
+    await checkGrpcHealth({ authority: `${ip}:${port}`, service, socket, clock: this.#clock, timeoutMs });
+    return { isSuccess: true, message: '' };
+  }
+
+  async #tcp({ port, host }: TcpSocketAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
     const number = portOf(port, target.container);
-    if (number === undefined) return Promise.resolve(unknownPort(port));
+    if (number === undefined) return unknownPort(port);
+    const dialled = await this.#socket(host ?? target.ip, number, timeoutMs);
+    dialled?.destroy();
+    if (dialled !== undefined) return { isSuccess: true, message: '' };
     return new Promise((done) => {
       const socket = connect({ host: host ?? target.ip, port: number });
       const finish = (result: ProbeResult) => {
@@ -107,6 +132,10 @@ export class NetworkProber implements Prober {
       socket.on('connect', () => finish({ isSuccess: true, message: '' }));
     });
   }
+}
+
+function secure(socket: Socket): Socket {
+  return connectTls({ socket, rejectUnauthorized: false });
 }
 
 function portOf(port: number | string, container: AgentContainer): number | undefined {

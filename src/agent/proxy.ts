@@ -13,6 +13,8 @@ import { systemErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ProxyRule, Target } from './core/proxy-rules.ts';
 
+export type Dial = (to: { readonly host: string; readonly port: number; readonly timeoutMs: Millis }) => Promise<Socket>;
+
 /** What the agent drives; the simulator and other runtimes have none. */
 export interface ServiceProxy {
   /** All rules there are, from now on. */
@@ -24,6 +26,8 @@ export interface UserspaceProxyOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly connectTimeoutMs?: Millis;
+  /** How a target is reached, where that is not this machine's network; paused, and rejects when it is not. */
+  readonly dial?: Dial | undefined;
   readonly connectionsMax?: number;
 }
 
@@ -103,8 +107,13 @@ export class UserspaceProxy implements ServiceProxy {
     client.resetAndDestroy();
   }
 
-  #connect({ address, port }: Target): Promise<Socket | undefined> {
-    const { clock, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
+  async #connect({ address, port }: Target): Promise<Socket | undefined> {
+    const { clock, dial, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
+    if (dial !== undefined) {
+      const dialled = await dial({ host: address, port, timeoutMs: connectTimeoutMs }).catch(() => undefined); // the next target is tried
+      if (dialled !== undefined) this.#track(dialled);
+      return dialled;
+    }
     return new Promise((done) => {
       const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true });
       this.#track(socket);

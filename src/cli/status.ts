@@ -3,7 +3,7 @@ import { sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import { readCluster, requireCluster } from '../cluster/data-dir.ts';
-import { type PartStatus, readStatus } from '../cluster/launcher.ts';
+import { type PartStatus, readRuntime, readStatus } from '../cluster/launcher.ts';
 import { isAlive } from '../cluster/processes.ts';
 import { EXIT_FAILED, EXIT_OK } from './context.ts';
 import { parseDuration } from './core/duration.ts';
@@ -29,7 +29,7 @@ export async function status({ dataDir, wait, output }: StatusOptions): Promise<
     if (isReady || systemClock.monotonic() >= deadlineMs) {
       if (record === undefined) throw new UserError(`no cluster in ${dataDir}`);
       if (output === 'json') process.stdout.write(`${JSON.stringify({ ...record, parts }, null, 2)}\n`);
-      else process.stdout.write(statusTable(parts));
+      else process.stdout.write(statusTable(parts, (name) => readRuntime(dataDir, name)));
       if (!isAlive(record.supervisor) && parts.some(({ pid }) => pid !== 0)) {
         process.stderr.write('no supervisor runs: `podium up` adopts the parts and restarts those that end\n');
       }
@@ -39,10 +39,13 @@ export async function status({ dataDir, wait, output }: StatusOptions): Promise<
   }
 }
 
-export function statusTable(parts: readonly PartStatus[]): string {
+/** `runtimeOf`: what runs the containers of a part that is a node. */
+export function statusTable(parts: readonly PartStatus[], runtimeOf: (name: string) => string | undefined = () => undefined): string {
   const rows = parts.map(({ name, state, pid, restarts, addresses }) => {
     const isDown = state === 'Down' || state === 'Killed';
-    return [name, state, isDown ? '-' : String(pid), String(restarts), addresses.join(', ')];
+    const runtime = runtimeOf(name);
+    const where = runtime === undefined ? addresses.join(', ') : `${addresses.join(', ')} runtime=${runtime}`;
+    return [name, state, isDown ? '-' : String(pid), String(restarts), where];
   });
   return renderRows([['PART', 'STATUS', 'PID', 'RESTARTS', 'ADDRESSES'], ...rows]);
 }

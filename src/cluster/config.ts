@@ -13,7 +13,8 @@ export interface MemberConfig {
   readonly peerPort: number;
 }
 
-export type RuntimeChoice = 'process' | 'simulated';
+/** `auto`: linux where this machine can isolate containers, else process (isolation.ts). */
+export type RuntimeChoice = 'auto' | 'linux' | 'process' | 'simulated';
 
 export interface NodeConfig {
   readonly name: string;
@@ -85,7 +86,7 @@ const nodeShape: Shape = {
   fields: {
     name: { shape: name },
     port: { shape: port },
-    runtime: { shape: { kind: 'choice', of: ['process', 'simulated'] }, fallback: 'process' },
+    runtime: { shape: { kind: 'choice', of: ['auto', 'linux', 'process', 'simulated'] }, fallback: 'process' },
     cpu: { shape: { kind: 'quantity' }, fallback: '4' },
     memory: { shape: { kind: 'quantity' }, fallback: '4Gi' },
     pods: { shape: { kind: 'number', min: 1, max: 5_000, whole: true }, fallback: 110 },
@@ -298,7 +299,7 @@ class Reader {
       if (other === undefined) seen.set(key, path);
       else this.#wrong(this.#offsets.get(path) ?? 0, path, `${what} ${String(key)} is already that of ${other}`);
     };
-    for (const reserved of ['apiserver', 'scheduler', 'controllers', 'supervisor', 'pki', 'logs', 'parts']) {
+    for (const reserved of ['apiserver', 'scheduler', 'controllers', 'supervisor', 'pki', 'logs', 'network', 'parts']) {
       names.set(reserved, `the part ${reserved}`);
     }
     config.store.members.forEach((member, i) => {

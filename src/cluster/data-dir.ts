@@ -44,6 +44,8 @@ export interface Fault {
 
 export const clusterFile = (dataDir: string) => join(dataDir, 'cluster.json');
 export const faultsFile = (dataDir: string) => join(dataDir, 'faults.json');
+/** What the nodes of this machine tell each other of their networks. */
+export const networkDir = (dataDir: string) => join(dataDir, 'network');
 export const pkiDir = (dataDir: string) => join(dataDir, 'pki');
 export const adminTokenFile = (dataDir: string) => join(pkiDir(dataDir), 'admin.token');
 /** The same token, as --token-auth-file reads it. */

@@ -2,6 +2,7 @@
  * Faults on purpose: a part is killed, frozen, thawed or restarted. The fault is recorded before the signal goes, so
  * that the supervisor knows a wanted death from an accident whenever it looks.
  */
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
@@ -43,7 +44,48 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
+  const { cgroups, parents } = leftoversOf(join(dataDir, node));
+  for (const directory of cgroups) await removeEmptyTree(directory, clock);
+  for (const directory of parents) removeIfEmpty(directory);
   return killed.size;
+}
+
+interface Leftovers {
+  readonly cgroups: readonly string[];
+  /** Of all nodes of the machine: they go with the last one. */
+  readonly parents: readonly string[];
+}
+
+/** Cgroups of the node's pods: directories of the kernel that stay when the processes in them have ended. */
+function leftoversOf(nodeDirectory: string): Leftovers {
+  const path = join(nodeDirectory, 'leftovers.json');
+  if (!existsSync(path)) return { cgroups: [], parents: [] };
+  return JSON.parse(readFileSync(path, 'utf8')) as Leftovers; // written by the node's agent
+}
+
+/** What ended just now may still be in it for a moment; whatever stays is no reason to fail. */
+async function removeEmptyTree(directory: string, clock: Clock): Promise<void> {
+  for (let attempt = 0; attempt < KILL_ROUNDS_MAX && existsSync(directory); attempt++) {
+    if (attempt > 0) await sleep(clock, POLL_MS);
+    removeEmptyBelow(directory);
+  }
+}
+
+function removeEmptyBelow(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) removeEmptyBelow(join(directory, entry.name));
+  } catch {
+    // gone meanwhile
+  }
+  removeIfEmpty(directory);
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // gone meanwhile, or not empty
+  }
 }
 
 export function pausePart({ dataDir, clock }: FaultContext, name: string): string {

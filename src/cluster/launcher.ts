@@ -24,7 +24,7 @@ import {
 } from './data-dir.ts';
 import { killPods } from './faults.ts';
 import { type Health, HealthProbe, probeHealth, type ProbeTls, probeTls } from './health-probe.ts';
-import { ADMIN, apiServersOf, type ClusterPlan, planCluster } from './parts.ts';
+import { ADMIN, apiServersOf, type ClusterPlan, type PartConfig, planCluster } from './parts.ts';
 import { ensurePki, tlsFiles } from '../base/pki.ts';
 import { requireFreePorts } from './ports.ts';
 import { identify, isAlive, isPaused, type ProcessId, signalGroup, signalProcess } from './processes.ts';
@@ -201,6 +201,13 @@ export interface PartStatus extends PartRecord {
   readonly state: PartState;
 }
 
+/** What runs the containers of a part that is a node, as its configuration says; undefined for other parts. */
+export function readRuntime(dataDir: string, part: string): string | undefined {
+  const path = join(dataDir, 'parts', `${part}.json`);
+  if (!existsSync(path)) return undefined;
+  return (JSON.parse(readFileSync(path, 'utf8')) as PartConfig).node?.runtime; // written by this module
+}
+
 /** What every part of the cluster is doing now. */
 export function readStatus(dataDir: string, record: ClusterRecord): Promise<PartStatus[]> {
   const tls = adminTls(dataDir, record.insecure);
@@ -255,7 +262,7 @@ export function purge(dataDir: string): void {
   const isCluster = existsSync(clusterFile(dataDir)) || existsSync(idFile(dataDir));
   if (!isCluster) throw new UserError(`${dataDir} holds no cluster: nothing is removed`);
   const parts = readCluster(dataDir)?.parts.map(({ name }) => join(dataDir, name)) ?? [];
-  const own = ['pki', 'logs', 'parts', 'images', 'kubeconfig', 'supervisor.lock'].map((name) => join(dataDir, name));
+  const own = ['pki', 'logs', 'network', 'parts', 'images', 'kubeconfig', 'supervisor.lock'].map((name) => join(dataDir, name));
   for (const path of [...parts, ...own, idFile(dataDir), faultsFile(dataDir)]) removeTree(path);
   // Last, so that an interrupted purge can be repeated.
   rmSync(clusterFile(dataDir), { force: true });

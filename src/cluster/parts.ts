@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { API_SERVER_PORT_STEP, type ClusterConfig, type Timings } from './config.ts';
-import { isApiServer, logFile, pkiDir, serviceAccountKeyFile, tokensFile } from './data-dir.ts';
+import { isApiServer, logFile, networkDir, pkiDir, serviceAccountKeyFile, tokensFile } from './data-dir.ts';
+import { chooseRuntime } from './isolation.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
 import type { WantedPort } from './ports.ts';
 import type { PartSpec } from './supervisor.ts';
@@ -26,7 +27,7 @@ export interface PartConfig {
   readonly apiServerAddresses: readonly string[];
   /** Added to a NodePort's number to get its listener's. */
   readonly portBase: number;
-  /** Service addresses are drawn from here, as `127.x.0.0/16`. */
+  /** Service addresses are drawn from here: `10.96.0.0/16`, or `127.x.0.0/16` where pods share the machine's network. */
   readonly serviceCidr: string;
   readonly timings: Timings;
   readonly onContainerFailure: 'restart' | 'replace-pod';
@@ -40,12 +41,18 @@ export interface PartConfig {
   /** Only for a node agent. */
   readonly node?: {
     readonly runtime: string;
+    /** Why it is this one, for people. */
+    readonly runtimeWhy: string;
     readonly cpu: string;
     readonly memory: string;
     readonly pods: number;
     readonly labels: Readonly<Record<string, string>>;
-    /** Pod addresses are drawn from here, as `127.x.y.0/20`. */
+    /** Pod addresses are drawn from here: `10.244.n.0/24`, or `127.x.y.0/20` where pods share the machine's network. */
     readonly podCidr: string;
+    /** Shared by the cluster's nodes on this machine. */
+    readonly networkDirectory: string;
+    /** Kubernetes' API, as pods find it behind the Service `kubernetes`. */
+    readonly apiServerRestAddresses: readonly string[];
   };
 }
 
@@ -94,6 +101,10 @@ export function planCluster(options: PlanOptions): ClusterPlan {
   const initialCluster = members.map(({ name, peerPort }) => `${name}=${scheme}://${at(peerPort)}`).join(',');
   const addressSpace = addressSpaceOf(clusterId);
   const apiServers = apiServersOf(config);
+  const choices = config.nodes.map(({ runtime }) => chooseRuntime(runtime));
+  // Services have addresses that the pods can reach: one kind of them for all nodes.
+  const isIsolated = choices.every(({ runtime }) => runtime === 'linux');
+  const services = isIsolated ? '10.96' : `127.${addressSpace.services}`;
 
   for (const member of members) {
     identities.push({ name: member.name, commonName: member.name, organization: 'podium:store' });
@@ -151,7 +162,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
       storeAddresses: members.map(({ clientPort }) => at(clientPort)),
       apiServerAddresses: apiServers.map((server) => at(server.grpcPort)),
       portBase,
-      serviceCidr: `127.${addressSpace.services}.0.0/16`,
+      serviceCidr: `${services}.0.0/16`,
       timings: config.timings,
       onContainerFailure: config.controllers.onContainerFailure,
       ...extra,
@@ -171,7 +182,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     ]);
   };
   // The address of the Service `kubernetes`: the first of its range.
-  const hosts = [...API_SERVER_HOSTS, `127.${addressSpace.services}.0.1`];
+  const hosts = [...API_SERVER_HOSTS, `${services}.0.1`];
   const apiServerIdentity = { commonName: 'podium-apiserver', organization: 'system:masters', hosts };
   for (const { name, grpcPort, restPort } of apiServers) {
     const rest = {
@@ -185,9 +196,12 @@ export function planCluster(options: PlanOptions): ClusterPlan {
   add('scheduler', 'scheduler', config.scheduler.port, { commonName: 'system:kube-scheduler' });
   add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' });
   config.nodes.forEach(({ name, port, ...own }, i) => {
-    const podCidr = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;
+    const { runtime, why: runtimeWhy } = choices[i]!;
+    const shared = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;
+    const podCidr = runtime === 'linux' ? `10.244.${i}.0/24` : shared;
+    const networkDirectory = networkDir(dataDir);
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
-    add(name, 'node', port, identity, { node: { ...own, podCidr } });
+    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, networkDirectory, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
   });
   // In plain text only the REST face needs what the others have no use for.
   const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || isApiServer({ name })) : identities;

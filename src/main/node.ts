@@ -1,8 +1,12 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { NodeAgent } from '../agent/agent.ts';
 import { NetworkProber } from '../agent/probe.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
+import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
+import { LinuxRuntime } from '../agent/runtime/linux/linux.ts';
+import { probeMachine } from '../agent/runtime/linux/machine.ts';
 import { readMachineFacts, readOwnUsage } from '../agent/runtime/process-machine.ts';
 import { ProcessRuntime } from '../agent/runtime/process.ts';
 import type { Runtime } from '../agent/runtime/runtime.ts';
@@ -12,7 +16,11 @@ import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import type { PartConfig } from '../cluster/parts.ts';
+import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
+
+/** Of the machine's own network. */
+const NODE_PORT_ADDRESS = '127.0.0.1';
 
 export function run(argv: readonly string[]): Promise<number> {
   const config = readPartConfig('node', argv);
@@ -39,7 +47,9 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
   const runtime = makeRuntime(config, { log });
-  const isReal = node.runtime === 'process';
+  const isReal = node.runtime !== 'simulated';
+  const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
+  const proxy = new UserspaceProxy({ clock: systemClock, log, dial });
   return new NodeAgent({
     name,
     address,
@@ -53,27 +63,34 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     leaseDurationMs: timings.nodeGraceSeconds * 1000,
     onContainerFailure,
     portBase,
-    nodePortAddress: '127.0.0.1',
+    nodePortAddress: NODE_PORT_ADDRESS,
     api: client,
     clock: systemClock,
     random,
     log,
     runtime,
-    prober: new NetworkProber(runtime, systemClock),
+    prober: new NetworkProber(runtime, systemClock, dial),
     volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
-    proxy: isReal ? new UserspaceProxy({ clock: systemClock, log }) : undefined,
+    proxy: !isReal ? undefined : runtime instanceof LinuxRuntime ? new ServiceRelay({ proxy, address: NODE_PORT_ADDRESS }) : proxy,
   });
 }
 
-function makeRuntime({ node, dataDir }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
+function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
   assert(node !== undefined, 'the configuration of a node says what the node has');
-  const { runtime, podCidr } = node;
+  const { runtime, runtimeWhy: why, podCidr, networkDirectory, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
+    case 'linux': {
+      const probed = probeMachine();
+      if (!probed.ok) throw new UserError(`the linux runtime cannot work here: ${probed.why}`);
+      const { machine } = probed;
+      const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
+      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, outerAddresses, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+    }
     case 'process':
-      return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, pinNodeListeners: true });
+      return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });
     case 'simulated':
       return new SimulatedRuntime({ clock: systemClock, podCidr });
     default:
-      throw new UserError(`there is no runtime ${runtime}: process and simulated are known`);
+      throw new UserError(`there is no runtime ${runtime}: linux, process and simulated are known`);
   }
 }

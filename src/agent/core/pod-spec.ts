@@ -21,10 +21,16 @@ export interface TcpSocketAction {
   readonly host?: string;
 }
 
+export interface GrpcAction {
+  readonly port: number;
+  readonly service?: string;
+}
+
 export interface ProbeSpec {
   readonly exec?: ExecAction;
   readonly httpGet?: HttpGetAction;
   readonly tcpSocket?: TcpSocketAction;
+  readonly grpc?: GrpcAction;
   readonly initialDelaySeconds?: number;
   readonly periodSeconds?: number;
   readonly timeoutSeconds?: number;
@@ -63,6 +69,26 @@ export interface VolumeMount {
   readonly readOnly?: boolean;
 }
 
+/** Of a pod. */
+export interface PodSecurityContext {
+  readonly runAsUser?: number;
+  readonly runAsGroup?: number;
+  readonly runAsNonRoot?: boolean;
+  readonly fsGroup?: number;
+  readonly supplementalGroups?: readonly number[];
+  readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
+}
+
+export interface SecurityContext {
+  readonly runAsUser?: number;
+  readonly runAsGroup?: number;
+  readonly runAsNonRoot?: boolean;
+  readonly privileged?: boolean;
+  readonly allowPrivilegeEscalation?: boolean;
+  readonly readOnlyRootFilesystem?: boolean;
+  readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
+}
+
 export interface AgentContainer {
   readonly name: string;
   readonly image: string;
@@ -73,6 +99,7 @@ export interface AgentContainer {
   readonly envFrom?: readonly EnvFromSource[];
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number; readonly protocol?: string }[];
   readonly resources?: { readonly requests?: StringMap; readonly limits?: StringMap };
+  readonly securityContext?: SecurityContext;
   readonly restartPolicy?: string;
   readonly volumeMounts?: readonly VolumeMount[];
   readonly startupProbe?: ProbeSpec;
@@ -132,6 +159,8 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly containers: readonly AgentContainer[];
   readonly initContainers?: readonly AgentContainer[];
   readonly volumes?: readonly Volume[];
+  readonly securityContext?: PodSecurityContext;
+  readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
   readonly activeDeadlineSeconds?: number;
   readonly serviceAccountName?: string;
   readonly readinessGates?: readonly { readonly conditionType: string }[];

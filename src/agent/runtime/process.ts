@@ -46,6 +46,8 @@ export interface ProcessRuntimeOptions {
   readonly podCidr: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Why this runtime and no other, for people. */
+  readonly why?: string | undefined;
   readonly logBytesMax?: number;
   /** Make Node programs that listen on all addresses listen on their pod's. */
   readonly pinNodeListeners?: boolean;
@@ -110,6 +112,11 @@ export class ProcessRuntime implements Runtime {
       throw new UserError(`podCidr ${options.podCidr}: the process runtime needs a block of 127.0.0.0/8, such as 127.34.0.0/20`);
     }
     this.#range = range;
+  }
+
+  get detail(): string | undefined {
+    const { why } = this.#options;
+    return why === undefined ? undefined : `${why}; containers are processes of this machine, without isolation or limits`;
   }
 
   async start(): Promise<void> {

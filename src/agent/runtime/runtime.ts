@@ -1,7 +1,10 @@
 /**
  * The seam to what runs containers, in the shape of CRI (`runtime.v1`): sandboxes, containers in them, exit codes. The
- * agent keeps no list of its own of what runs: after a restart it asks the runtime, which remembers. Bindings: process
- * (child processes), simulated (states played on a clock); linux and cri come later.
+ * agent keeps no list of its own of what runs: after a restart it asks the runtime, which remembers. Bindings: linux
+ * (namespaces), process (child processes), simulated (states played on a clock); cri comes later.
+ *
+ * What a runtime cannot do of the optional fields (limits, users, names), it leaves undone, and says so of itself once
+ * (`detail`): a runtime without isolation has no use for most of them.
  */
 import type { Millis } from '../../base/clock.ts';
 
@@ -17,6 +20,24 @@ export interface SandboxConfig {
   readonly hostname: string;
   readonly hostNetwork: boolean;
   readonly annotations: Readonly<Record<string, string>>;
+  /** How the pod's programs find names; absent: as the runtime's node does. */
+  readonly dns?: DnsConfig | undefined;
+  /** Lines added to /etc/hosts. */
+  readonly hostAliases?: readonly HostAlias[] | undefined;
+  /** Of the pod's network and ipc namespaces, by dotted name. */
+  readonly sysctls?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface DnsConfig {
+  readonly servers: readonly string[];
+  readonly searches: readonly string[];
+  /** As resolv.conf writes them: `ndots:5`. */
+  readonly options: readonly string[];
+}
+
+export interface HostAlias {
+  readonly ip: string;
+  readonly hostnames: readonly string[];
 }
 
 export interface Sandbox {
@@ -44,12 +65,48 @@ export interface ContainerConfig {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly image: string;
+  /** Where a runtime that keeps no images finds this one; absent: it is built in. */
+  readonly imageRoot?: ImageRoot | undefined;
   /** Program and arguments, all references resolved. */
   readonly command: readonly string[];
   /** Empty: the container's own root. */
   readonly workingDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
+  readonly resources?: ContainerResources | undefined;
+  readonly security?: ContainerSecurity | undefined;
+  /** A terminal instead of a log file's descriptors. */
+  readonly tty?: boolean | undefined;
+}
+
+/** A root made of directories that nobody writes to. */
+export interface ImageRoot {
+  /** For an overlay, topmost first. */
+  readonly lowerDirs: readonly string[];
+  /** The machine's own programs lie below them, as in podium.dev/host. */
+  readonly hasHostPrograms: boolean;
+}
+
+/** Absent: not limited. In CRI `LinuxContainerResources`. */
+export interface ContainerResources {
+  /** The share when cores are scarce, of a request. */
+  readonly cpuRequestMilli?: number | undefined;
+  readonly cpuLimitMilli?: number | undefined;
+  readonly memoryLimitBytes?: number | undefined;
+  readonly processesMax?: number | undefined;
+}
+
+/** Of the pod and the container together; absent: as the runtime starts containers. In CRI `LinuxContainerSecurityContext`. */
+export interface ContainerSecurity {
+  readonly user?: number | undefined;
+  readonly group?: number | undefined;
+  readonly supplementalGroups?: readonly number[] | undefined;
+  /** Names without `CAP_`; `ALL` stands for all of them. Dropped first, then added. */
+  readonly addCapabilities?: readonly string[] | undefined;
+  readonly dropCapabilities?: readonly string[] | undefined;
+  readonly privileged?: boolean | undefined;
+  readonly readOnlyRoot?: boolean | undefined;
+  readonly noNewPrivileges?: boolean | undefined;
 }
 
 export interface ContainerRecord {
@@ -65,7 +122,7 @@ export interface ContainerRecord {
   readonly startedAtMs?: Millis | undefined;
   readonly finishedAtMs?: Millis | undefined;
   readonly exitCode?: number | undefined;
-  /** Why it ended, where the exit code alone does not tell: `ContainerCannotRun`, `ContainerStatusUnknown`. */
+  /** Why it ended, where the exit code alone does not tell: `StartError`, `OOMKilled`, `ContainerStatusUnknown`. */
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
   readonly pid?: number | undefined;
@@ -112,6 +169,8 @@ export interface Runtime {
   /** `process`, `simulated`, …: part of container ids and of the node's status. */
   readonly name: string;
   readonly version: string;
+  /** What it can do on this machine and why it is this one, in a sentence: part of the node's status. */
+  readonly detail?: string | undefined;
   /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
   readonly ignoresImages: boolean;
 

@@ -1,0 +1,109 @@
+/**
+ * How a container begins where there is no container runtime: a shell script, made for this one container, that runs as
+ * the first process of its pid and mount namespaces. It joins the cgroup, mounts, changes the root, gives up what the
+ * container must not have, and becomes the program.
+ *
+ * Its own tools are the machine's, run before the container's environment is in force: an LD_PRELOAD of a pod must never
+ * be read by a process that can still do everything.
+ */
+import { fstabField, quote, quoteAll } from './shell-words.ts';
+import type { PlannedRoot } from './root-layout.ts';
+
+/** Absolute paths of this machine's tools. */
+export interface Tools {
+  readonly sh: string;
+  readonly mount: string;
+  readonly umount: string;
+  readonly pivotRoot: string;
+  readonly setpriv: string;
+  readonly unshare: string;
+  readonly nsenter: string;
+  readonly env: string;
+  readonly ip: string;
+}
+
+export interface ProcessPlan {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDir: string;
+  readonly user: number;
+  readonly group: number;
+  readonly supplementalGroups: readonly number[];
+  readonly capabilities: readonly string[];
+  readonly noNewPrivileges: boolean;
+}
+
+export interface InitInput {
+  readonly tools: Tools;
+  /** The container's own directory, absolute; its root is `root` in it. */
+  readonly directory: string;
+  readonly process: ProcessPlan;
+  readonly cgroupProcs: readonly string[];
+  readonly inUserNamespace: boolean;
+}
+
+/** The mounts of a container as one `mount --all` does them: a process for each would take longer than all the rest. */
+export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly isReadOnly: boolean; readonly inUserNamespace: boolean }): string {
+  const root = `${directory}/root`;
+  const access = how.isReadOnly ? 'ro' : 'rw';
+  const line = (source: string, target: string, type: string, options: readonly string[]) =>
+    `${[source, target, type, options.join(',')].map(fstabField).join(' ')} 0 0\n`;
+  const overlay = overlayOptions(directory, planned, how.inUserNamespace);
+  const lines = [overlay.length === 0 ? line(root, root, 'none', ['bind', access]) : line('overlay', root, 'overlay', [...overlay, access])];
+  for (const { type, source, target, options } of planned.mounts) {
+    // What is bound from /proc is the container's own, mounted a few lines before.
+    const from = type === 'bind' && source.startsWith('/proc/') ? `${root}${source}` : source;
+    lines.push(line(from, `${root}${target}`, type === 'bind' ? 'none' : type, options));
+  }
+  return lines.join('');
+}
+
+/** Of an image's root; none: it is no overlay. */
+export function overlayOptions(directory: string, { lowerDirs }: PlannedRoot, inUserNamespace: boolean): readonly string[] {
+  if (lowerDirs.length === 0) return [];
+  const lower = lowerDirs.map((path) => path.replace(/[\\:,]/g, '\\$&')).join(':');
+  return [`lowerdir=${lower}`, `upperdir=${directory}/upper`, `workdir=${directory}/work`, ...(inUserNamespace ? ['userxattr'] : [])];
+}
+
+/**
+ * Descriptor 3 is a file for complaints and 4 one that says how far it has come: the agent reads both, and the program
+ * has neither.
+ */
+export function initScript({ tools, directory, process, cgroupProcs, inUserNamespace }: InitInput): string {
+  const { command, env, workingDir } = process;
+  const path = env['PATH'] ?? '';
+  const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const missing = `exec: "${command[0] ?? ''}": executable file not found in $PATH`;
+  return [
+    '#!/bin/sh',
+    'set -e',
+    'exec 5>&2 2>&3',
+    // 0 is whoever writes it.
+    ...cgroupProcs.map((file) => `echo 0 >${quote(file)}`),
+    `${tools.mount} --all --fstab ${quote(`${directory}/fstab`)}`,
+    `cd ${quote(`${directory}/root`)}`,
+    `${tools.pivotRoot} . tmp`,
+    `${tools.umount} -l /tmp`,
+    `cd ${quote(workingDir === '' ? '/' : workingDir)}`,
+    `(PATH=${quote(path)}; command -v -- ${quote(command[0] ?? '')}) >/dev/null || { echo ${quote(missing)} >&2; exit 127; }`,
+    'echo started >&4',
+    'exec 2>&5 3>&- 4>&- 5>&-',
+    `exec ${quoteAll([...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...command])}`,
+    '',
+  ].join('\n');
+}
+
+/** The prefix of a command that gives up what its container must not have. */
+export function privileges(tools: Tools, process: ProcessPlan, inUserNamespace: boolean): readonly string[] {
+  const { user, group, supplementalGroups, capabilities, noNewPrivileges } = process;
+  const bounding = ['-all', ...capabilities.map((name) => `+${name.toLowerCase()}`)].join(',');
+  const limits = ['--inh-caps=-all', `--bounding-set=${bounding}`, ...(noNewPrivileges ? ['--no-new-privs'] : [])];
+  if (inUserNamespace) {
+    // One user is all that an ordinary user has: who wants to be another is given that number in a namespace within.
+    const other = user === 0 && group === 0 ? [] : [tools.unshare, '--user', `--map-user=${user}`, `--map-group=${group}`, '--'];
+    const own = user === 0 ? [] : ['--ambient-caps=-all'];
+    return [...other, tools.setpriv, ...limits, ...own, '--'];
+  }
+  const groups = supplementalGroups.length === 0 ? '--clear-groups' : `--groups=${supplementalGroups.join(',')}`;
+  return [tools.setpriv, `--reuid=${user}`, `--regid=${group}`, groups, ...limits, '--'];
+}

@@ -1,0 +1,88 @@
+/**
+ * The network of a node, as batches for `ip`. Every node has a network namespace of its own:
+ *
+ *   node-1                                            node-2
+ *   ┌──────────────────────────────┐                  ┌───────────
+ *   │ podium0 10.244.0.1/24        │ n1 ═ veth ═ n0   │ podium0 10.244.1.1/24
+ *   │  ├ pod5 ═ eth0 10.244.0.5    │──────────────────│  ├ …
+ *   │  └ pod6 ═ eth0 10.244.0.6    │ route 10.244.1.0/24 via 10.244.1.1
+ *   └──────────────────────────────┘                  └───────────
+ *
+ * Nodes of one machine are joined one to one: a pair of links goes when either namespace goes, and there is nothing in the
+ * middle that could be lost or left behind.
+ */
+import { formatAddress, parseCidr } from '../../../core/address-pool.ts';
+import { assert } from '../../../../base/assert.ts';
+
+export const BRIDGE = 'podium0';
+
+export interface NodeNetwork {
+  readonly podCidr: string;
+  /** The node's own address in its pods' network: their gateway. */
+  readonly gateway: string;
+  readonly prefixBits: number;
+  /** Names the links to this node in other nodes' namespaces. */
+  readonly linkName: string;
+}
+
+/** Undefined: not an IPv4 block that has room for a gateway and pods. */
+export function nodeNetworkOf(podCidr: string): NodeNetwork | undefined {
+  const range = parseCidr(podCidr);
+  if (range === undefined || range.size < 2) return undefined;
+  const gateway = formatAddress(range.first);
+  const bytes = gateway.split('.');
+  return { podCidr, gateway, prefixBits: Number(podCidr.split('/')[1]), linkName: `n${bytes[1]}.${bytes[2]}.${bytes[3]}` };
+}
+
+/** Once, in the node's new namespace. `serviceCidr`: where packets for services find a route, before any rule takes them. */
+export function nodeBatch({ gateway, prefixBits }: NodeNetwork, serviceCidr: string | undefined): string {
+  return lines([
+    'link set lo up',
+    `link add ${BRIDGE} type bridge`,
+    `addr add ${gateway}/${prefixBits} dev ${BRIDGE}`,
+    `link set ${BRIDGE} up`,
+    ...(serviceCidr === undefined ? [] : [`route add ${serviceCidr} dev lo`]),
+  ]);
+}
+
+/** In the node's namespace: its end of a pod's link. */
+export function podLinkBatch(link: string, pausePid: number): string {
+  return lines([
+    `link add ${link} type veth peer name eth0 netns ${pausePid}`,
+    `link set ${link} master ${BRIDGE}`,
+    // A pod that calls itself by its service is answered through the bridge port that it called by.
+    `link set ${link} type bridge_slave hairpin on`,
+    `link set ${link} up`,
+  ]);
+}
+
+/** In the pod's namespace. */
+export function podBatch(address: string, { gateway, prefixBits }: NodeNetwork): string {
+  return lines(['link set lo up', `addr add ${address}/${prefixBits} dev eth0`, 'link set eth0 up', `route add default via ${gateway}`]);
+}
+
+/** The name of a pod's link: by its place in the node's block, so that no two living pods share one. */
+export function podLinkName(address: string, podCidr: string): string {
+  const range = parseCidr(podCidr);
+  assert(range !== undefined, `${podCidr} is a block of addresses`);
+  const number = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  return `pod${number - range.first}`;
+}
+
+/** In `own`'s namespace: a pair of links to a neighbour, which is known by the pid of its holder. */
+export function neighbourLinkBatch(own: NodeNetwork, neighbour: NodeNetwork, holderPid: number): string {
+  return lines([`link add ${neighbour.linkName} type veth peer name ${own.linkName} netns ${holderPid}`]);
+}
+
+/** In either namespace, once the pair is there. */
+export function neighbourRouteBatch(own: NodeNetwork, neighbour: NodeNetwork): string {
+  return lines([
+    `link set ${neighbour.linkName} up`,
+    `route replace ${neighbour.gateway}/32 dev ${neighbour.linkName} scope link src ${own.gateway}`,
+    `route replace ${neighbour.podCidr} via ${neighbour.gateway} dev ${neighbour.linkName} src ${own.gateway}`,
+  ]);
+}
+
+function lines(commands: readonly string[]): string {
+  return commands.map((command) => `${command}\n`).join('');
+}

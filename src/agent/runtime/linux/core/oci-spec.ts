@@ -1,0 +1,71 @@
+/**
+ * A container as the OCI runtime specification writes it, for crun and runc. Its network, ipc and uts namespaces are
+ * those that the runtime is started in, the pod's; its cgroup is joined before, since a runtime that removes it would take
+ * with it how the container ended.
+ */
+import type { ProcessPlan } from './init-script.ts';
+import type { HostFacts, PlannedRoot, RootMount } from './root-layout.ts';
+
+export interface OciInput {
+  readonly root: PlannedRoot;
+  readonly isRootReadOnly: boolean;
+  readonly process: ProcessPlan;
+  readonly facts: HostFacts;
+  readonly privileged: boolean;
+  readonly inUserNamespace: boolean;
+  /** For a runtime that will not do without. */
+  readonly cgroupsPath?: string | undefined;
+}
+
+interface OciMount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+/** The text of `config.json`; the root is the directory `root` beside it. */
+export function ociSpec(input: OciInput): string {
+  const { root, isRootReadOnly, process, facts, privileged } = input;
+  const spec = {
+    ociVersion: '1.0.2',
+    process: ociProcess(process, input),
+    root: { path: 'root', readonly: isRootReadOnly },
+    mounts: root.mounts.filter((mount) => !isBelowProc(mount)).map(ociMount),
+    linux: {
+      namespaces: [{ type: 'pid' }, { type: 'mount' }],
+      cgroupsPath: input.cgroupsPath,
+      rootfsPropagation: 'private',
+      maskedPaths: privileged ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
+      readonlyPaths: privileged ? [] : facts.procReadOnly.map((path) => `/proc/${path}`),
+    },
+  };
+  return JSON.stringify(spec);
+}
+
+/** Also the text that `exec --process` reads. */
+export function ociProcess(process: ProcessPlan, { inUserNamespace }: Pick<OciInput, 'inUserNamespace'>) {
+  const { command, env, workingDir, user, group, supplementalGroups, capabilities, noNewPrivileges } = process;
+  const names = capabilities.map((name) => `CAP_${name}`);
+  const isRoot = user === 0;
+  return {
+    terminal: false,
+    // One user and one group are all that an ordinary user has to give.
+    user: { uid: user, gid: group, ...(inUserNamespace ? {} : { additionalGids: supplementalGroups }) },
+    args: command,
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    cwd: workingDir === '' ? '/' : workingDir,
+    // A program of another user has what it may have only through a file's rights, as with every container runtime.
+    capabilities: { bounding: names, effective: isRoot ? names : [], permitted: isRoot ? names : [], inheritable: [], ambient: [] },
+    noNewPrivileges,
+  };
+}
+
+function ociMount({ type, source, target, options }: RootMount): OciMount {
+  return { destination: target, type: type === 'bind' ? 'none' : type, source, options };
+}
+
+/** The runtime has words of its own for what is hidden there. */
+function isBelowProc({ target }: RootMount): boolean {
+  return target.startsWith('/proc/');
+}

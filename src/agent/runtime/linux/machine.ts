@@ -1,0 +1,57 @@
+/**
+ * What this machine lets the runtime do: namespaces as root or in a user namespace, which tools there are, which
+ * capabilities it has to give.
+ */
+import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
+import { findTool, probeIsolation } from '../../../cluster/isolation.ts';
+import { parseCapabilities } from './core/capabilities.ts';
+import type { Tools as InitTools } from './core/init-script.ts';
+import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, type EntryKind, type HostFacts } from './core/root-layout.ts';
+import { readText } from './files.ts';
+
+export interface Tools extends InitTools {
+  readonly flock: string;
+}
+
+export interface Machine {
+  readonly tools: Tools;
+  /** Everything is done in a user namespace: this is an ordinary user. */
+  readonly inUserNamespace: boolean;
+  readonly capabilities: readonly string[];
+  readonly facts: HostFacts;
+}
+
+export type ProbedMachine = { readonly ok: true; readonly machine: Machine } | { readonly ok: false; readonly why: string };
+
+const NAMES = { sh: 'sh', mount: 'mount', umount: 'umount', pivotRoot: 'pivot_root', setpriv: 'setpriv', unshare: 'unshare', nsenter: 'nsenter', env: 'env', ip: 'ip', flock: 'flock' } as const;
+
+export function probeMachine(): ProbedMachine {
+  const isolation = probeIsolation();
+  if (!isolation.ok) return isolation;
+  const found = Object.entries(NAMES).map(([key, name]) => [key, findTool(name)] as const);
+  const tools = Object.fromEntries(found) as unknown as Tools; // isolation was tried with all of them
+  return { ok: true, machine: machineWith(tools, isolation.inUserNamespace) };
+}
+
+function machineWith(tools: Tools, inUserNamespace: boolean): Machine {
+  const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status'))?.[1] ?? '0';
+  return { tools, inUserNamespace, capabilities: parseCapabilities(mask), facts: readHostFacts() };
+}
+
+function readHostFacts(): HostFacts {
+  const programs = HOST_PROGRAMS.flatMap((name) => {
+    const stat = lstatSync(`/${name}`, { throwIfNoEntry: false });
+    if (stat === undefined) return [];
+    return [stat.isSymbolicLink() ? { name, link: readlinkSync(`/${name}`) } : { name }];
+  });
+  return {
+    programs,
+    etc: HOST_ETC.filter((path) => existsSync(`/etc/${path}`)).map((path) => ({ path, kind: kindOf(`/etc/${path}`) })),
+    procReadOnly: PROC_READ_ONLY.filter((path) => existsSync(`/proc/${path}`)),
+    procHidden: PROC_HIDDEN.filter((path) => existsSync(`/proc/${path}`)).map((path) => ({ path, kind: kindOf(`/proc/${path}`) })),
+  };
+}
+
+export function kindOf(path: string): EntryKind {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? 'directory' : 'file';
+}

@@ -1,0 +1,97 @@
+/**
+ * Containers by crun or runc. The runtime stays in the foreground under the container's supervisor, as only so it tells
+ * how the container ended, and stands in a mount namespace of its own:
+ *
+ *   supervisor ─► nsenter (the pod's net, ipc, uts) ═► unshare --mount ═► sh: joins the cgroup, hides the cgroups ═► crun run
+ */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ociProcess, ociSpec } from './core/oci-spec.ts';
+import { overlayOptions, type ProcessPlan } from './core/init-script.ts';
+import { quote, quoteAll } from './core/shell-words.ts';
+import type { Engine, EngineWorld, ExecPlan, Launch } from './engine.ts';
+import { readText } from './files.ts';
+
+export class OciEngine implements Engine {
+  readonly name: string;
+  readonly version: string;
+  readonly #program: string;
+  readonly #world: EngineWorld;
+
+  /** `program`: the absolute path of crun or runc. */
+  constructor(world: EngineWorld, program: string, version: string) {
+    this.#world = world;
+    this.#program = program;
+    this.name = basename(program);
+    this.version = version;
+  }
+
+  get #state(): string {
+    return join(this.#world.root, 'oci');
+  }
+
+  async prepare(launch: Launch): Promise<readonly string[]> {
+    const { machine, space } = this.#world;
+    const { directory, pausePid, root, isRootReadOnly, process, privileged, key } = launch;
+    const { facts, inUserNamespace, tools } = machine;
+    const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
+    const spec = ociSpec({ root, isRootReadOnly, process, facts, privileged, inUserNamespace, cgroupsPath });
+    await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
+    // One of the same name may have been lost with its sandbox.
+    await this.forget(key);
+    await mkdir(this.#state, { recursive: true, mode: 0o700 });
+    const log = ['--log', join(directory, 'complaint')];
+    const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
+    const overlay = overlayOptions(directory, root, inUserNamespace);
+    const mountRoot = overlay.length === 0 ? [] : [quoteAll([tools.mount, '-t', 'overlay', 'overlay', '-o', overlay.join(','), join(directory, 'root')])];
+    const script = ['exec 5>&2 2>&3', ...launch.cgroupProcs.map((file) => `echo 0 >${quote(file)}`), ...mountRoot, ...this.#hideCgroups(), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
+    return space.enter(pausePid, ['--net', '--ipc', '--uts'], [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
+  }
+
+  /** With its global flags. */
+  #command(): readonly string[] {
+    return [this.#program, '--root', this.#state, ...(this.name === 'crun' ? ['--cgroup-manager=disabled'] : [])];
+  }
+
+  /**
+   * Cgroups are ours, so in the mount namespace of a container runtime they are not there. crun is content with that; runc
+   * insists on a cgroup of devices, and has that.
+   */
+  #hideCgroups(): readonly string[] {
+    const { mount, umount } = this.#world.machine.tools;
+    if (this.name === 'crun') return [`${mount} -t tmpfs -o ro,size=0 tmpfs /sys/fs/cgroup`];
+    return [`for one in /sys/fs/cgroup/*; do case $one in */devices) ;; *) ${umount} -l "$one" 2>/dev/null || : ;; esac; done`];
+  }
+
+  /** The runtime's own process becomes the program; until then it is the runtime that the pid names. */
+  hasBegun(directory: string): boolean {
+    const pid = Number(readText(join(directory, 'runtime.pid')));
+    if (!(pid > 1)) return false;
+    try {
+      return !/\/(?:crun|runc)(?: \(deleted\))?$|^\/memfd:/.test(readlinkSync(`/proc/${pid}/exe`));
+    } catch {
+      return true; // it has run, and has ended
+    }
+  }
+
+  async exec({ directory, cgroupProcs, key, pausePid }: Launch, _pid: number, process: ProcessPlan): Promise<ExecPlan> {
+    const { machine, space } = this.#world;
+    const { tools, inUserNamespace } = machine;
+    const file = join(directory, `exec-${++this.#execs}.json`);
+    const pidFile = join(directory, `exec-${this.#execs}.pid`);
+    await writeFile(file, JSON.stringify(ociProcess(process, { inUserNamespace })), { mode: 0o600 });
+    const run = [...this.#command(), 'exec', '--process', file, '--pid-file', pidFile, key];
+    const script = [...cgroupProcs.map((procs) => `echo 0 >${quote(procs)}`), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];
+    // The runtime takes the command into the namespaces that it made; those of the pod it must stand in itself.
+    const own = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')];
+    return { command: space.enter(pausePid, ['--net', '--ipc', '--uts'], own), pidFile, files: [file, pidFile] };
+  }
+
+  #execs = 0;
+
+  /** A runtime that ended with its container keeps nothing; one that was killed does. */
+  async forget(key: string): Promise<void> {
+    await rm(join(this.#state, key), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,54 @@
+/** What a node could leave behind on its machine: told before and after. */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What `before` lacks of `now`. */
+export function missing(now: readonly string[], before: readonly string[]): readonly string[] {
+  return now.filter((one) => !before.includes(one));
+}
+
+/** What is in these namespaces that could be left behind. The suite's own process is none of it. */
+export function census(roots: readonly string[]): readonly string[] {
+  const found: string[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid || Number(name) === 1) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      // The inner half is part of the agent, and comes and goes with it.
+      if (/\) [ZX] /.test(stat) || command.includes('inner-main.js')) continue;
+      found.push(`process ${name} ${command}`);
+      for (const kind of ['net', 'mnt', 'pid', 'user', 'ipc', 'uts']) found.push(`namespace ${readlinkSync(`/proc/${name}/ns/${kind}`)}`);
+    } catch {
+      // gone meanwhile
+    }
+  }
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n')) found.push(`mount ${line.split(' ')[4]}`);
+  for (const line of spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.trim().split('\n')) found.push(`link ${line.split(':')[1]?.trim()}`);
+  found.push(...runtimeCgroups(roots));
+  return [...new Set(found)];
+}
+
+/** Cgroups have no namespace that would hide those of another suite: only those of the nodes in `roots` are ours. */
+function runtimeCgroups(roots: readonly string[]): string[] {
+  const mounted = '/sys/fs/cgroup';
+  if (!existsSync(mounted)) return [];
+  return [mounted, ...directoriesIn(mounted)].flatMap((hierarchy) => {
+    const own = roots.map((root) => join(hierarchy, 'podium', createHash('sha256').update(root).digest('hex').slice(0, 12)));
+    return own.flatMap((node) => (existsSync(node) ? treeOf(node) : []));
+  });
+}
+
+function treeOf(directory: string): string[] {
+  return [`cgroup ${directory}`, ...directoriesIn(directory).flatMap(treeOf)];
+}
+
+function directoriesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name));
+  } catch {
+    return []; // gone meanwhile
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Runs the conformance suite on one subject, as a process of its own in namespaces of its own:
+ *   node dist/test/agent/runtime/conformance-main.js SUBJECT DIRECTORY
+ * One line of JSON a case. At the end the machine must be as it was: processes, namespaces, mounts, links, cgroups.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { withDeadline } from '../../../src/base/clock.ts';
+import { describeError } from '../../../src/base/errors.ts';
+import { findTool } from '../../../src/cluster/isolation.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { systemClock } from '../../../src/base/system-clock.ts';
+import { LinuxRuntime } from '../../../src/agent/runtime/linux/linux.ts';
+import { probeMachine } from '../../../src/agent/runtime/linux/machine.ts';
+import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
+import { processesWith, sendSignal } from '../../../src/agent/runtime/process-table.ts';
+import { census, missing } from './census.ts';
+import { CASES, OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
+
+export interface Outcome {
+  readonly name: string;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
+  readonly message?: string;
+  readonly ms?: number;
+}
+
+const CASE_DEADLINE_MS = 30_000;
+
+/** The last case of every subject. */
+export const LEFT_BEHIND = 'nothing is left behind: processes, namespaces, mounts, links, cgroups';
+
+function processSubject(directory: string): Subject {
+  const isolated: Ability[] = ['isolation', 'images', 'limits', 'many-users', 'sandbox-process'];
+  return {
+    name: 'process',
+    root: join(directory, 'node-1'),
+    lacks: new Map(isolated.map((ability) => [ability, 'the process runtime does not isolate'])),
+    open: async ({ podCidr = '127.251.0.0/20', node = 'node-1' }: OpenOptions = {}) => {
+      const runtime = new ProcessRuntime({ root: join(directory, node), podCidr, clock: systemClock, log: silentLog });
+      await runtime.start();
+      return { runtime, dial: (host, port) => dialHere(host, port) };
+    },
+    census: () => census(nodesOf(directory)),
+  };
+}
+
+function linuxSubject(directory: string, engine: string): Subject {
+  const probed = probeMachine();
+  if (!probed.ok) throw new Error(probed.why);
+  const { machine } = probed;
+  const lacks = new Map<Ability, string>();
+  if (engine === 'util-linux' && findTool('crun') === undefined) lacks.set('images', 'neither crun nor runc is here');
+  if (machine.inUserNamespace) {
+    lacks.set('limits', 'an ordinary user has no cgroups of his own here');
+    lacks.set('many-users', 'an ordinary user has one user to give');
+  }
+  return {
+    name: `linux-${engine}`,
+    root: join(directory, 'node-1'),
+    lacks,
+    open: async ({ podCidr = '10.244.1.0/24', node = 'node-1' }: OpenOptions = {}): Promise<OpenRuntime> => {
+      const runtime = new LinuxRuntime({
+        root: join(directory, node),
+        networkDirectory: join(directory, 'network'),
+        podCidr,
+        serviceCidr: '10.96.0.0/16',
+        outerAddresses: [`127.0.0.1:${OUTER_PORT}`],
+        machine,
+        why: 'test',
+        innerEntry: fileURLToPath(new URL('../../../src/agent/runtime/linux/inner-main.js', import.meta.url)),
+        version: '0',
+        clock: systemClock,
+        log: silentLog,
+        engine,
+      });
+      await runtime.start();
+      return { runtime, dial: (host, port) => runtime.inner.dial({ host, port }) };
+    },
+    census: () => census(nodesOf(directory)),
+  };
+}
+
+function dialHere(host: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port }, () => resolve(socket)).on('error', reject);
+  });
+}
+
+/** All that cases open. */
+function nodesOf(directory: string): readonly string[] {
+  return ['node-1', 'node-2', 'small'].map((name) => join(directory, name));
+}
+
+async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Outcome> {
+  const lacked = needs.map((ability) => subject.lacks.get(ability)).find((why) => why !== undefined);
+  if (lacked !== undefined) return { name, outcome: 'skipped', message: lacked };
+  const start = systemClock.monotonic();
+  let world: World | undefined;
+  try {
+    world = new World(subject, await subject.open());
+    await withDeadline(run(world), { clock: systemClock, deadlineMs: CASE_DEADLINE_MS, what: name });
+    return { name, outcome: 'passed', ms: Math.round(systemClock.monotonic() - start) };
+  } catch (error) {
+    const stack = error instanceof Error ? (error.stack ?? '') : '';
+    return { name, outcome: 'failed', message: `${describeError(error)}\n${stack}` };
+  } finally {
+    for (const { id } of (await world?.runtime.listPodSandboxes()) ?? []) await world?.runtime.removePodSandbox(id);
+    await world?.runtime.close();
+    rmSync(join(subject.root, 'signals'), { recursive: true, force: true });
+  }
+}
+
+/** As `podium down` does it: the holder of the network has no other end. */
+function endNodes(directory: string): void {
+  for (const node of readdirSync(directory)) {
+    for (const { pid } of processesWith(`PODIUM_NODE=${join(directory, node)}`)) sendSignal(pid, 'SIGKILL');
+    const leftovers = join(directory, node, 'leftovers.json');
+    if (!existsSync(leftovers)) continue;
+    const { cgroups, parents } = JSON.parse(readFileSync(leftovers, 'utf8')) as { cgroups: string[]; parents: string[] };
+    for (const path of [...cgroups, ...parents]) if (existsSync(path)) spawnSync('rmdir', [path]);
+  }
+}
+
+async function main([subjectName = '', directory = '', only = '']: readonly string[]): Promise<void> {
+  const say = (outcome: Outcome) => process.stdout.write(`${JSON.stringify(outcome)}\n`);
+  const before = census(nodesOf(directory));
+  const subject = subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', ''));
+  for (const one of CASES) if (one.name.includes(only)) say(await runCase(subject, one));
+  endNodes(directory);
+  let left: readonly string[] = [];
+  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
+    left = missing(census(nodesOf(directory)), before);
+    if (left.length === 0) break;
+  }
+  say(left.length === 0 ? { name: LEFT_BEHIND, outcome: 'passed' } : { name: LEFT_BEHIND, outcome: 'failed', message: left.join('\n') });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

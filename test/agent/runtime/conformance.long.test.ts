@@ -1,0 +1,88 @@
+/**
+ * Runtimes as the agent meets them (conformance.ts), each subject a process in namespaces of its own, and a whole cluster
+ * on the linux runtime (cluster-main.ts). Two lanes, one of subjects and one of clusters: each waits for other processes
+ * half of the time.
+ */
+import { existsSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { findTool } from '../../../src/cluster/isolation.ts';
+import { STEPS, type Step } from './cluster-main.ts';
+import { CASES } from './conformance.ts';
+import { LEFT_BEHIND, type Outcome } from './conformance-main.ts';
+import { runNamespaced, whyNotNamespaced, type Namespaced } from './namespaced.ts';
+
+interface TriedOn {
+  readonly title: string;
+  readonly subject: string;
+  readonly asUser: boolean;
+  /** A tool of this machine that it is about. */
+  readonly tool?: string;
+}
+
+const SUBJECTS: readonly TriedOn[] = [
+  { title: 'process', subject: 'process', asUser: false },
+  { title: 'linux by util-linux', subject: 'linux-util-linux', asUser: false },
+  { title: 'linux by util-linux, as an ordinary user', subject: 'linux-util-linux', asUser: true },
+  { title: 'linux by crun', subject: 'linux-crun', asUser: false, tool: 'crun' },
+  { title: 'linux by runc', subject: 'linux-runc', asUser: false, tool: 'runc' },
+];
+const CLUSTERS: readonly { readonly title: string; readonly asUser: boolean }[] = [
+  { title: 'a cluster on linux', asUser: false },
+  { title: 'a cluster on linux, as an ordinary user', asUser: true },
+];
+
+function whyNot({ title, asUser, tool }: TriedOn): string | undefined {
+  const why = whyNotNamespaced({ asUser });
+  if (why !== undefined) return why;
+  if (tool !== undefined && process.getuid?.() !== 0) return `${tool} is tried as root`;
+  if (tool === undefined || findTool(tool) !== undefined) return undefined;
+  if (process.env['CI'] !== undefined) throw new Error(`${title}: ${tool} is missing: CI installs it`);
+  return `${tool} is missing`;
+}
+
+const skippedSubjects = SUBJECTS.map(whyNot);
+const skippedClusters = CLUSTERS.map(whyNotNamespaced);
+const subjects: Promise<Namespaced<Outcome>>[] = [];
+const clusters: Promise<Namespaced<Step>>[] = [];
+
+beforeAll(() => {
+  if (!existsSync('dist/test/agent/runtime/conformance-main.js')) throw new Error('dist is missing: npm run setup');
+  let lane: Promise<unknown> = Promise.resolve();
+  for (const [index, { subject, asUser }] of SUBJECTS.entries()) {
+    if (skippedSubjects[index] !== undefined) continue;
+    subjects[index] = lane.then(() => runNamespaced<Outcome>({ asUser, program: 'test/agent/runtime/conformance-main.js', args: [subject] }));
+    lane = subjects[index].catch(() => undefined); // its tests tell
+  }
+  lane = Promise.resolve();
+  for (const [index, { asUser }] of CLUSTERS.entries()) {
+    if (skippedClusters[index] !== undefined) continue;
+    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: 'test/agent/runtime/cluster-main.js', args: [] }));
+    lane = clusters[index].catch(() => undefined); // its tests tell
+  }
+});
+
+describe.each(SUBJECTS.map(({ title }, index) => ({ title, index })))('$title', ({ index }) => {
+  for (const name of [...CASES.map((one) => one.name), LEFT_BEHIND]) {
+    test(name, async ({ skip }) => {
+      const why = skippedSubjects[index];
+      if (why !== undefined) skip(why);
+      const { lines, said } = await subjects[index]!;
+      const outcome = lines.find((line) => line.name === name);
+      if (outcome?.outcome === 'skipped') skip(outcome.message);
+      expect(outcome?.message ?? (outcome === undefined ? `not tried: ${said}` : '')).toBe('');
+      expect(outcome?.outcome).toBe('passed');
+    });
+  }
+});
+
+describe.each(CLUSTERS.map(({ title }, index) => ({ title, index })))('$title', ({ index }) => {
+  for (const step of STEPS) {
+    test(step, async ({ skip }) => {
+      const why = skippedClusters[index];
+      if (why !== undefined) skip(why);
+      const { lines, said } = await clusters[index]!;
+      const done = lines.find((line) => line.step === step);
+      expect(done?.failure ?? (done === undefined ? `not tried: ${said}` : '')).toBe('');
+    });
+  }
+});

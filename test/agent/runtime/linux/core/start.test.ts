@@ -1,0 +1,134 @@
+/** How a container is started: scripts, specifications, rights, limits, networks. What they do is tried in the conformance suite. */
+import { spawnSync } from 'node:child_process';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { capabilitiesOf, parseCapabilities } from '../../../../../src/agent/runtime/linux/core/capabilities.ts';
+import { parseOomKills, parseStat, planCgroup, readLayout, sharesOf, weightOf } from '../../../../../src/agent/runtime/linux/core/cgroup-plan.ts';
+import { readComplaint } from '../../../../../src/agent/runtime/linux/core/complaint.ts';
+import { fstabOf, initScript, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
+import { neighbourRouteBatch, nodeBatch, nodeNetworkOf, podBatch, podLinkName } from '../../../../../src/agent/runtime/linux/core/node-network.ts';
+import { ociProcess } from '../../../../../src/agent/runtime/linux/core/oci-spec.ts';
+import { hostsFile, resolvConf } from '../../../../../src/agent/runtime/linux/core/pod-files.ts';
+import { fstabField, quote, quoteAll } from '../../../../../src/agent/runtime/linux/core/shell-words.ts';
+
+const tools: Tools = {
+  sh: '/bin/sh', mount: '/bin/mount', umount: '/bin/umount', pivotRoot: '/sbin/pivot_root', setpriv: '/bin/setpriv', unshare: '/bin/unshare', nsenter: '/bin/nsenter', env: '/bin/env', ip: '/sbin/ip',
+};
+const plan: ProcessPlan = {
+  command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false,
+};
+const script = (extra: Partial<ProcessPlan> = {}, inUserNamespace = false) =>
+  initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, cgroupProcs: ['/cg/cgroup.procs'], inUserNamespace });
+
+test('quote() is one word of a shell, whatever it holds', () => {
+  const word = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 5 }), (words) => {
+      const { stdout } = spawnSync('sh', ['-c', `for word in ${quoteAll(words)}; do printf '%s\\0' "$word"; done`], { encoding: 'utf8' });
+      expect(stdout).toBe(words.map((one) => `${one}\0`).join(''));
+    }),
+    { numRuns: 50 },
+  );
+  expect(quote('')).toBe("''");
+});
+
+test('fstabField() has no blank, comment or escape of its own', () => {
+  expect(fstabField('/a b\tc\\d#e')).toBe('/a\\040b\\011c\\134d\\043e');
+});
+
+test('initScript() changes the root before it gives up rights, and gives them up before the container has a say', () => {
+  const lines = script().trim().split('\n');
+  const at = (text: string) => lines.findIndex((line) => line.includes(text));
+  expect(at('cgroup.procs')).toBeLessThan(at('mount --all'));
+  expect(at('mount --all')).toBeLessThan(at('pivot_root'));
+  expect(at('pivot_root')).toBeLessThan(at('umount -l'));
+  expect(at('umount -l')).toBeLessThan(at('setpriv'));
+  // Nothing of the container's environment is read by a tool that can still do everything.
+  expect(lines.filter((line) => line.includes('LD_PRELOAD'))).toEqual([lines.at(-1)]);
+  expect(lines.at(-1)).toMatch(/^exec \/bin\/setpriv .*--bounding-set=-all,\+chown,\+kill -- \/bin\/env -i PATH=\/bin LD_PRELOAD=\/evil.so node 'it'\\''s' '\$HOME'$/);
+});
+
+test('initScript() gives an ordinary user another number in a namespace within', () => {
+  expect(script({ user: 7, group: 8, supplementalGroups: [9] }, true)).toContain('exec /bin/unshare --user --map-user=7 --map-group=8 -- /bin/setpriv --inh-caps=-all');
+  expect(script({}, true)).not.toContain('--map-user');
+  expect(script({ user: 7, group: 8, supplementalGroups: [9, 10] })).toContain('--reuid=7 --regid=8 --groups=9,10');
+});
+
+test('fstabOf() mounts the root first, and what is of /proc from the container', () => {
+  const mounts = [
+    { type: 'bind' as const, source: '/proc/sys', target: '/proc/sys', options: ['bind', 'ro'] },
+    { type: 'tmpfs' as const, source: 'shm', target: '/dev/shm', options: ['size=1m'] },
+  ];
+  expect(fstabOf('/c d', { lowerDirs: [], entries: [], mounts }, { isReadOnly: true, inUserNamespace: false })).toBe(
+    '/c\\040d/root /c\\040d/root none bind,ro 0 0\n/c\\040d/root/proc/sys /c\\040d/root/proc/sys none bind,ro 0 0\nshm /c\\040d/root/dev/shm tmpfs size=1m 0 0\n',
+  );
+});
+
+test('fstabOf() makes the root of an image an overlay', () => {
+  const image = { lowerDirs: ['/i/a:b', '/i/c'], entries: [], mounts: [] };
+  expect(fstabOf('/c', image, { isReadOnly: false, inUserNamespace: true })).toBe('overlay /c/root overlay lowerdir=/i/a\\134:b:/i/c,upperdir=/c/upper,workdir=/c/work,userxattr,rw 0 0\n');
+});
+
+test('capabilitiesOf() drops, adds, and never has what the machine has not', () => {
+  const all = parseCapabilities('1ffffffffff');
+  expect(all.length).toBe(41);
+  expect(parseCapabilities('5')).toEqual(['CHOWN', 'DAC_READ_SEARCH']);
+  expect(capabilitiesOf({}, all)).toContain('NET_BIND_SERVICE');
+  expect(capabilitiesOf({}, all)).not.toContain('SYS_ADMIN');
+  expect(capabilitiesOf({ dropCapabilities: ['ALL'], addCapabilities: ['net_admin', 'CAP_KILL'] }, all)).toEqual(['KILL', 'NET_ADMIN']);
+  expect(capabilitiesOf({ dropCapabilities: ['CHOWN'] }, all)).not.toContain('CHOWN');
+  expect(capabilitiesOf({ addCapabilities: ['ALL'] }, ['CHOWN', 'BPF'])).toEqual(['CHOWN', 'BPF']);
+  expect(capabilitiesOf({ privileged: true, dropCapabilities: ['ALL'] }, ['CHOWN', 'BPF'])).toEqual(['CHOWN', 'BPF']);
+});
+
+test('planCgroup() writes limits for both of the kernel\'s interfaces', () => {
+  const resources = { cpuRequestMilli: 250, cpuLimitMilli: 500, memoryLimitBytes: 64 << 20, processesMax: 9 };
+  const text = (version: 1 | 2, given = resources) => planCgroup(version, given).map(({ file, value }) => `${file}=${value}`);
+  expect(text(1)).toEqual(['memory.limit_in_bytes=67108864', 'cpu.shares=256', 'cpu.cfs_period_us=100000', 'cpu.cfs_quota_us=50000', 'pids.max=9']);
+  expect(text(2)).toEqual(['memory.max=67108864', 'cpu.weight=10', 'cpu.max=50000 100000', 'pids.max=9']);
+  // The kernel refuses a quota below a thousandth of a second.
+  expect(planCgroup(1, { cpuLimitMilli: 1 }).at(-1)).toEqual({ controller: 'cpu', file: 'cpu.cfs_quota_us', value: '1000' });
+  expect([sharesOf(0), sharesOf(1_000_000)]).toEqual([2, 262_144]);
+  expect([weightOf(2), weightOf(1_024), weightOf(262_144)]).toEqual([1, 39, 10_000]);
+});
+
+test('what the kernel says of cgroups is read', () => {
+  const v1 = '26 25 0:23 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n27 25 0:24 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n30 25 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n';
+  expect(readLayout(v1)).toEqual({ version: 1, roots: { memory: '/sys/fs/cgroup/memory', cpu: '/sys/fs/cgroup/cpu,cpuacct', cpuacct: '/sys/fs/cgroup/cpu,cpuacct' } });
+  expect(readLayout('30 25 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n')).toEqual({ version: 2, root: '/sys/fs/cgroup' });
+  expect(readLayout('25 24 0:5 / /dev rw - devtmpfs devtmpfs rw\n')).toBeUndefined();
+  expect(parseOomKills('oom_kill_disable 0\nunder_oom 0\noom_kill 3\n')).toBe(3);
+  expect(parseOomKills('low 0\noom 2\noom_kill 1\noom_group_kill 0\n')).toBe(1);
+  expect(parseStat('cache 5\ntotal_inactive_file 7\n', 'total_inactive_file')).toBe(7);
+});
+
+test('readComplaint() takes the last word, and the message out of a log', () => {
+  expect(readComplaint('mount: first\nexec: "x": executable file not found in $PATH\n')).toBe('exec: "x": executable file not found in $PATH');
+  expect(readComplaint('time="2026" level=warning msg="no"\ntime="2026" level=error msg="runc run failed: exec: \\"x\\": not found"\n')).toBe('runc run failed: exec: "x": not found');
+  expect(readComplaint('')).toBe('');
+});
+
+test('the network of a node begins with its own address', () => {
+  const network = nodeNetworkOf('10.244.3.0/24')!;
+  expect(network).toEqual({ podCidr: '10.244.3.0/24', gateway: '10.244.3.1', prefixBits: 24, linkName: 'n244.3.1' });
+  expect(nodeNetworkOf('10.244.3.0')).toBeUndefined();
+  expect(nodeBatch(network, '10.96.0.0/16')).toContain('route add 10.96.0.0/16 dev lo\n');
+  expect(podBatch('10.244.3.9', network)).toBe('link set lo up\naddr add 10.244.3.9/24 dev eth0\nlink set eth0 up\nroute add default via 10.244.3.1\n');
+  expect(podLinkName('10.244.3.9', '10.244.3.0/24')).toBe('pod8');
+  // The kernel's limit for the name of a link is 15.
+  expect(nodeNetworkOf('10.255.255.0/24')!.linkName.length).toBeLessThan(16);
+  const other = nodeNetworkOf('10.244.4.0/24')!;
+  expect(neighbourRouteBatch(network, other)).toContain('route replace 10.244.4.0/24 via 10.244.4.1 dev n244.4.1 src 10.244.3.1\n');
+});
+
+test('ociProcess() leaves a program of another user nothing of its rights but their bounds', () => {
+  const { capabilities, user } = ociProcess({ ...plan, user: 5, group: 6, supplementalGroups: [7] }, { inUserNamespace: false });
+  expect(capabilities).toEqual({ bounding: ['CAP_CHOWN', 'CAP_KILL'], effective: [], permitted: [], inheritable: [], ambient: [] });
+  expect(user).toEqual({ uid: 5, gid: 6, additionalGids: [7] });
+});
+
+test('the files of a pod below /etc', () => {
+  expect(resolvConf({ servers: ['10.96.0.10'], searches: ['a', 'b'], options: ['ndots:5'] })).toBe('nameserver 10.96.0.10\nsearch a b\noptions ndots:5\n');
+  expect(resolvConf({ servers: [], searches: [], options: [] })).toBe('');
+  expect(hostsFile({ ip: '10.1.1.1', hostname: 'p', aliases: [{ ip: '1.2.3.4', hostnames: ['x', 'y'] }] })).toContain('10.1.1.1\tp\n1.2.3.4\tx\ty\n');
+});
