@@ -15,7 +15,7 @@ import type { ServerAddress } from './core/kubernetes-service.ts';
 import { isReason } from '../kube/errors.ts';
 import { findKind } from '../kube/resources.ts';
 import type { KubeObject } from '../kube/types.ts';
-import type { BoundService } from '../proto/rpc.ts';
+import type { BoundService, CallOptions, Channel } from '../proto/rpc.ts';
 import { systemAuthorizer, type Authorizer } from './access.ts';
 import { Authenticator, type TokenAuthenticator } from './access/authenticator.ts';
 import { Guard } from './access/guard.ts';
@@ -29,6 +29,7 @@ import { firstObjects } from './first-objects.ts';
 import { builtInKinds } from './kinds/kinds.ts';
 import { KubernetesService, SERVER_LEASE_SECONDS } from './kubernetes-service.ts';
 import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
+import { podStreams, type PodStreams } from './pod-streams.ts';
 import { Registry } from './registry.ts';
 import type { Ref } from './requests.ts';
 import { Reviews } from './reviews.ts';
@@ -58,6 +59,8 @@ export interface ApiServerOptions {
   readonly storeClient: StoreClient;
   /** For logs and for what nodes use. */
   readonly connectToNode: ConnectToNode;
+  /** For connections into pods: a channel for each, which is closed with it. The same if absent. */
+  readonly connectAnew?: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
   readonly watchLimits?: WatchLimits;
@@ -79,6 +82,7 @@ const RETRY_MS = 200;
 export class ApiServer {
   readonly registry: Registry;
   readonly logs: PodLogs;
+  readonly streams: PodStreams;
   readonly guard: Guard;
   readonly reviews: Reviews;
   readonly usages: Usages;
@@ -94,14 +98,16 @@ export class ApiServer {
   readonly #kubernetes: KubernetesService | undefined;
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, connectToNode, config, access = {}, watchLimits, advertised }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, connectToNode, connectAnew, config, access = {}, watchLimits, advertised }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
     const kinds = builtInKinds({ evictionTolerationSeconds });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient, log), clock, random, log, allocation, watchLimits });
-    this.logs = podLogs(this.registry, connectToNode);
+    const anew = connectAnew ?? ((address: string) => unclosed(connectToNode(address)));
+    this.logs = podLogs(this.registry, { connectToNode, connectAnew: anew });
+    this.streams = podStreams({ registry: this.registry, connectToNode: anew });
     this.usages = new Usages({ registry: this.registry, connectToNode, clock, log });
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
@@ -112,7 +118,7 @@ export class ApiServer {
     this.reviews = new Reviews({ clock, authenticator, authorizer, tokens: this.tokens });
     const admission = new Admission(this.guard);
     const { registry, reviews, usages } = this;
-    this.services = [resourcesService({ registry, reviews, usages, admission }), podsService(this.logs, admission)];
+    this.services = [resourcesService({ registry, reviews, usages, admission }), podsService({ logs: this.logs, streams: this.streams, admission })];
     this.#kubernetes =
       advertised === undefined
         ? undefined
@@ -189,4 +195,17 @@ export class ApiServer {
       });
     }
   }
+}
+
+/** Others call over it, too. */
+function unclosed(channel: Channel): Channel {
+  const calls = new AbortController();
+  const within = <T extends CallOptions>(options: T | undefined) => ({ ...options, signal: AbortSignal.any([calls.signal, ...(options?.signal === undefined ? [] : [options.signal])]) });
+  return {
+    unary: (method, init, options) => channel.unary(method, init, within(options)),
+    serverStream: (method, init, options) => channel.serverStream(method, init, within(options)),
+    clientStream: (method, requests, options) => channel.clientStream(method, requests, within(options)),
+    bidi: (method, options) => channel.bidi(method, within(options)),
+    close: () => calls.abort(),
+  };
 }

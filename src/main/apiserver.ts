@@ -47,6 +47,7 @@ function runWith(settings: ApiServerSettings): Promise<number> {
       log,
       storeClient,
       connectToNode: (address) => nodes.get(address),
+      connectAnew: (address) => connectLean({ addresses: [address], tls: nodeTls }),
       config: settings.config,
       advertised: settings.advertised,
       access: { ...accessOf(settings), ...(audit === undefined ? {} : { writeAudit: (line: string) => audit.write(line) }) },

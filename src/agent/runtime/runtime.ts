@@ -4,6 +4,7 @@
  * (child processes), simulated (states played on a clock); linux and cri come later.
  */
 import type { Millis } from '../../base/clock.ts';
+import type { AttachOptions, CommandOptions, CommandStream, PortStream } from './streams.ts';
 
 /** Names a sandbox: the uid of its pod. */
 export type SandboxId = string;
@@ -50,6 +51,10 @@ export interface ContainerConfig {
   readonly workingDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
+  /** It can be written to by whoever is attached; once: its input ends with the first of them. */
+  readonly stdin?: boolean | undefined;
+  readonly stdinOnce?: boolean | undefined;
+  readonly tty?: boolean | undefined;
 }
 
 export interface ContainerRecord {
@@ -142,6 +147,12 @@ export interface Runtime {
 
   /** Runs a command beside the container, with its environment and directory. */
   exec(id: ContainerId, command: readonly string[], timeoutMs: Millis): Promise<ExecResult>;
+  /** As `exec`, for somebody who is connected to it. `cannot-start`: there is no such program, or no terminal. */
+  execStream(id: ContainerId, options: CommandOptions): Promise<CommandStream>;
+  /** What a running container writes from now on, and what it reads. */
+  attachStream(id: ContainerId, options: AttachOptions): Promise<CommandStream>;
+  /** A connection to what listens in the sandbox; `cannot-start`: nobody does. */
+  portForward(id: SandboxId, port: number): Promise<PortStream>;
   /** What the container wrote, whole lines; follows until it ends when asked to. */
   logs(id: ContainerId, options: LogOptions): AsyncIterable<Uint8Array>;
 

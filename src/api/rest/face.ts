@@ -54,11 +54,12 @@ export class RestFace {
       caches: () => apiServer.registry.caches,
       version,
     });
-    const { registry, logs, reviews, usages, guard, tokens } = apiServer;
+    const { registry, logs, streams, reviews, usages, guard, tokens } = apiServer;
     const ticks = new Ticks(clock, () => counts.longRunning);
     const resources = new ResourceFace({
       registry,
       logs,
+      streams,
       reviews,
       usages,
       world: { clock, limits, ticks },

@@ -6,6 +6,7 @@ import { ApiError, badRequest, forbiddenField, invalidObject, methodNotAllowed, 
 import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PodLogs } from '../pod-logs.ts';
+import type { PodStreams } from '../pod-streams.ts';
 import type { Registry } from '../registry.ts';
 import type { Ref, WriteOptions } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
@@ -14,6 +15,7 @@ import { jsonBytes } from '../watch-cache.ts';
 import { podOfBinding } from '../core/subresource.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
 import { parseBody, type ParsedBody } from './body.ts';
+import { ConnectFace, connectKind } from './connect.ts';
 import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
 import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, writeOptions } from './core/query.ts';
 import type { Route, Verb } from './core/routes.ts';
@@ -23,8 +25,8 @@ import { EventEncoders, writeExpired, writeWatch, type WatchEnd, type WatchWorld
 
 export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
 
-/** What is not an answer but a connection of its own: they have their place here, and are not served yet. */
-const CONNECTS: ReadonlySet<string> = new Set(['pods/exec', 'pods/attach', 'pods/portforward', 'pods/proxy', 'services/proxy', 'nodes/proxy']);
+/** They have their place here, and are not served yet. */
+const PROXIES: ReadonlySet<string> = new Set(['pods/proxy', 'services/proxy', 'nodes/proxy']);
 
 /** A deletion of these answers the object even where nothing of it is left; of others, a Status. As in Kubernetes. */
 const ANSWER_DELETED: ReadonlySet<string> = new Set([
@@ -34,6 +36,7 @@ const ANSWER_DELETED: ReadonlySet<string> = new Set([
 export interface ResourceFaceOptions {
   readonly registry: Registry;
   readonly logs: PodLogs;
+  readonly streams: PodStreams;
   readonly reviews: Reviews;
   readonly usages: Usages;
   readonly world: WatchWorld;
@@ -44,16 +47,20 @@ export interface ResourceFaceOptions {
 export class ResourceFace {
   readonly #options: ResourceFaceOptions;
   readonly #encoders: EventEncoders;
+  readonly #connect: ConnectFace;
 
   constructor(options: ResourceFaceOptions) {
     this.#options = options;
+    this.#connect = new ConnectFace(options.streams);
     this.#encoders = new EventEncoders(options.world.clock);
   }
 
   async serve(exchange: Exchange, { ref, isWatchPath }: ResourceRoute, verb: Verb): Promise<void> {
     const { registry, reviews, usages } = this.#options;
     const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
-    if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
+    if (ref.group === '' && PROXIES.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
+    const connection = connectKind(ref);
+    if (connection !== undefined) return this.#connect.serve(exchange, ref, { kind: connection, verb });
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);
     if (usages.has(ref)) return this.#usage(exchange, ref, verb);
     if (podOfBinding(ref) !== undefined) return this.#bind(exchange, { ref, isWatchPath }, verb);
