@@ -19,6 +19,9 @@ export interface PodStreamsOptions {
 /** A terminal's size comes right behind the start: a command that asks for it at once shall find it. */
 const FIRST_SIZE_MS = 500;
 
+/** Somebody may have typed before it comes. */
+const EARLY_INPUTS_MAX = 16;
+
 type Inputs<T> = AsyncIterator<T>;
 
 export class PodStreams {
@@ -99,9 +102,17 @@ export class PodStreams {
 
   async #firstSize(inputs: Early<CommandInput>): Promise<TerminalSize | undefined> {
     const late = new AbortController();
-    const first = await Promise.race([inputs.peek(), sleep(this.#options.clock, FIRST_SIZE_MS, late.signal).catch(() => undefined)]);
+    const deadline = sleep(this.#options.clock, FIRST_SIZE_MS, late.signal).then(() => undefined, () => undefined);
+    const find = async () => {
+      for (let at = 0; at < EARLY_INPUTS_MAX; at++) {
+        const input = (await inputs.peek(at))?.input;
+        if (input === undefined || input.case === 'size') return input?.value;
+      }
+      return undefined;
+    };
+    const size = await Promise.race([find(), deadline]);
     late.abort();
-    return first?.input?.case === 'size' ? first.input.value : undefined;
+    return size;
   }
 
   #pod({ namespace, pod: name, uid }: { readonly namespace: string; readonly pod: string; readonly uid: string }): AgentPod {
@@ -120,26 +131,24 @@ export class PodStreams {
   }
 }
 
-/** Inputs of which the first may be looked at before it is taken. */
+/** Inputs of which the first may be looked at before they are taken. */
 class Early<T> {
   readonly #iterator: Inputs<T>;
-  #first: Promise<IteratorResult<T>> | undefined;
+  readonly #ahead: Promise<IteratorResult<T>>[] = [];
 
   constructor(iterator: Inputs<T>) {
     this.#iterator = iterator;
   }
 
-  /** undefined: there is none. */
-  async peek(): Promise<T | undefined> {
-    this.#first ??= this.#iterator.next();
-    const first = await this.#first.catch(() => undefined); // whoever takes it is told
-    return first === undefined || first.done === true ? undefined : first.value;
+  /** undefined: there are not so many. */
+  async peek(at: number): Promise<T | undefined> {
+    const next = (this.#ahead[at] ??= this.#iterator.next());
+    const result = await next.catch(() => undefined); // whoever takes it is told
+    return result === undefined || result.done === true ? undefined : result.value;
   }
 
   next(): Promise<IteratorResult<T>> {
-    const first = this.#first;
-    this.#first = undefined;
-    return first ?? this.#iterator.next();
+    return this.#ahead.shift() ?? this.#iterator.next();
   }
 }
 
