@@ -27,6 +27,12 @@ const ATTACHED_POLL_MS = 20;
 const MARKS_MAX = 10_000;
 const NEWLINE = 10;
 
+export interface FollowOptions {
+  readonly clock: Clock;
+  readonly isEnded: () => boolean;
+  readonly signal: AbortSignal;
+}
+
 interface Mark {
   /** Everything before this logical offset was written by `atMs`. */
   readonly offset: number;
@@ -143,10 +149,15 @@ export class ProcessLog {
     }
   }
 
-  /** What is written from now on, byte for byte as it comes. */
-  async *follow(clock: Clock, isEnded: () => boolean, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  /** How far it is now. */
+  async end(clock: Clock): Promise<number> {
     await this.observe(clock.wall());
-    let position = this.#base + (await sizeOf(this.#path));
+    return this.#base + (await sizeOf(this.#path));
+  }
+
+  /** What is written from there on, byte for byte as it comes. */
+  async *follow(from: number, { clock, isEnded, signal }: FollowOptions): AsyncGenerator<Uint8Array> {
+    let position = from;
     while (!signal.aborted) {
       const ended = isEnded();
       const chunk = await this.#readAt(position);

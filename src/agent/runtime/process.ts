@@ -518,21 +518,21 @@ export class ProcessRuntime implements Runtime {
     return new ChildCommand({ child, clock, kill, ...(sizes === undefined ? {} : { resize: (size) => sizes.set(size) }) });
   }
 
-  attachStream(id: ContainerId, options: AttachOptions): Promise<CommandStream> {
+  async attachStream(id: ContainerId, options: AttachOptions): Promise<CommandStream> {
     const container = this.#running(id);
     const { clock } = this.#options;
     const { config, directory, pids } = container;
     const sizes = config.tty === true && pids !== undefined ? new TerminalSizes(pids.child.pid, clock) : undefined;
     const isEnded = () => container.record.state === 'exited' || this.#find(id) === undefined || this.#isClosed;
-    const attached = new AttachedContainer({
-      follow: (signal) => container.log.follow(clock, isEnded, signal),
+    const from = await container.log.end(clock);
+    return new AttachedContainer({
+      follow: (signal) => container.log.follow(from, { clock, isEnded, signal }),
       stdin: options.stdin && config.stdin === true ? join(directory, 'stdin') : undefined,
       onInputEnd: () => {
         if (config.stdinOnce === true) endInputFor(directory);
       },
       resize: (size) => sizes?.set(size),
     });
-    return Promise.resolve(attached);
   }
 
   portForward(id: SandboxId, port: number): Promise<PortStream> {

@@ -183,7 +183,7 @@ interface Codes {
 }
 
 function codeOf(lengths: readonly number[]): Code {
-  const counts = new Array<number>(CODE_BITS_MAX + 1).fill(0);
+  const counts = run(CODE_BITS_MAX + 1, 0);
   for (const length of lengths) counts[length]!++;
   counts[0] = 0;
   let room = 1;
@@ -217,7 +217,7 @@ const FIXED: Codes = {
 };
 
 function run(count: number, value: number): number[] {
-  return new Array<number>(count).fill(value);
+  return Array.from({ length: count }, () => value);
 }
 
 function readCodes(bits: Bits): Codes {
