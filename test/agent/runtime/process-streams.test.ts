@@ -253,7 +253,7 @@ async function readLog(id: string): Promise<string> {
 // --- ports
 
 async function listening(onConnection: (socket: Socket) => void): Promise<Server & { readonly port: number }> {
-  const [{ ip }] = (await runtime.listPodSandboxes()) as [{ ip: string }];
+  const ip = (await runtime.listPodSandboxes())[0]?.ip;
   const server = createServer({ allowHalfOpen: true }, onConnection);
   await new Promise<void>((resolve) => server.listen(0, ip, resolve));
   const address = server.address();

@@ -30,13 +30,19 @@ const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const KEEPALIVE_MS = 30_000;
 const NORMAL_CLOSURE = 1000;
 
-const sockets = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX, handleProtocols: (protocols) => [...protocols][0] ?? false });
+const sockets = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX });
+/** The library refuses a subprotocol with a slash, which Kubernetes' have: it is not shown any, and the answer is added. */
+const chosen = new WeakMap<IncomingMessage, string>();
+sockets.on('headers', (headers, message) => {
+  const protocol = chosen.get(message);
+  if (protocol !== undefined) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+});
 
 /** Answers 101 with this one subprotocol; what the client got wrong in its handshake is answered, and undefined. */
 export function acceptWebSocket(upgrade: Upgrade, protocol: string): Promise<Transport | undefined> {
   const { message, socket, head } = upgrade.take();
-  // It has been chosen already.
-  message.headers['sec-websocket-protocol'] = protocol;
+  delete message.headers['sec-websocket-protocol'];
+  chosen.set(message, protocol);
   return new Promise((resolve) => {
     const onClose = () => resolve(undefined);
     socket.once('close', onClose);
