@@ -27,6 +27,7 @@ import { messageFromWire, messageToWire } from '../../src/store/raft/message-cod
 import { StateMachine } from '../../src/store/state-machine.ts';
 import { API_TARGETS } from './api-targets.ts';
 import { GRPC_TARGETS } from './grpc-targets.ts';
+import { STREAM_TARGETS } from './stream-targets.ts';
 import { OBJECT_TARGETS } from './object-targets.ts';
 import { refuses, type FuzzTarget } from './target.ts';
 
@@ -292,4 +293,4 @@ function openBackend(): Promise<Backend> {
   return memoryBackends().open('fuzz');
 }
 
-export const TARGETS: readonly FuzzTarget[] = [proto, message, proposal, confChange, wal, snapshot, ...API_TARGETS, ...OBJECT_TARGETS, ...GRPC_TARGETS];
+export const TARGETS: readonly FuzzTarget[] = [proto, message, proposal, confChange, wal, snapshot, ...API_TARGETS, ...OBJECT_TARGETS, ...GRPC_TARGETS, ...STREAM_TARGETS];

@@ -53,11 +53,13 @@ export class SpdyParser {
         at += HEAD_BYTES;
         continue;
       }
+      const version = (word >>> 16) & 0x7fff;
+      if (version !== VERSION) throw new SpdyError(`SPDY of version ${version}`);
       if (length > HEADER_BYTES_MAX) throw new SpdyError('a frame that is too large');
       if (all.length - at < HEAD_BYTES + length) break;
       const payload = all.subarray(at + HEAD_BYTES, at + HEAD_BYTES + length);
       at += HEAD_BYTES + length;
-      const frame = this.#control({ version: (word >>> 16) & 0x7fff, type: word & 0xffff, flags, payload });
+      const frame = this.#control({ type: word & 0xffff, flags, payload });
       if (frame !== undefined) onFrame(frame);
     }
     // A copy: a view would keep all that came with it.
@@ -80,8 +82,7 @@ export class SpdyParser {
   }
 
   /** undefined: nothing that is acted on. */
-  #control({ version, type, flags, payload }: { readonly version: number; readonly type: number; readonly flags: number; readonly payload: Uint8Array }): SpdyFrame | undefined {
-    if (version !== VERSION) throw new SpdyError(`SPDY of version ${version}`);
+  #control({ type, flags, payload }: { readonly type: number; readonly flags: number; readonly payload: Uint8Array }): SpdyFrame | undefined {
     const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
     const need = (length: number) => {
       if (payload.length < length) throw new SpdyError('a frame that is too short');
