@@ -508,7 +508,7 @@ export class ProcessRuntime implements Runtime {
     const wanted = (flag: boolean) => (flag ? 'pipe' : 'ignore');
     // A terminal's input stays open: its end would be typed as one.
     const stdio = tty ? (['pipe', 'pipe', 'ignore'] as const) : ([wanted(options.stdin), wanted(options.stdout), wanted(options.stderr)] as const);
-    const child = spawn(program, args, { cwd, env: found.env, detached: true, stdio: [...stdio] });
+    const child = spawn(program, args, { cwd, env: found.env, detached: true, stdio: [...stdio], ...(tty ? {} : { argv0: options.command[0] }) });
     await begun(child);
     const kill = () => {
       sendSignal(-child.pid!, 'SIGKILL');
