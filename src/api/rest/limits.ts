@@ -9,7 +9,7 @@ export interface RestLimits {
   /** Requests at work at a time; past it 429 with Retry-After. kube-apiserver's numbers. Long-running ones do not count. */
   readonly mutatingInFlightMax: number;
   readonly readOnlyInFlightMax: number;
-  /** Open watches and followed logs; past it 429. Each costs some 20 kB. */
+  /** Open watches, followed logs and connections into pods; past it 429. Each costs some 20 kB. */
   readonly watchesMax: number;
   /** A request that is not done by then is answered 504; a write may be done all the same. */
   readonly requestTimeoutMs: number;
