@@ -161,7 +161,7 @@ const withTerminal = (context: TestContext) => {
 
 test('a terminal has the size that it is given, at first and later, and all output is one', async (context) => {
   withTerminal(context);
-  const script = `stty size; tty >/dev/null && echo terminal >&2; trap 'stty size' WINCH; read line; echo "<$line>"; read end; exit 3`;
+  const script = `stty size; tty >/dev/null && echo terminal >&2; read -r line; echo "<$line>"; until [ "$(stty size)" = "40 120" ]; do sleep 0.05; done; echo resized; exit 3`;
   const stream = await exec(await run('sleep 100'), script, { stdin: true, tty: true, size: { width: 99, height: 22 } });
   const output = stream.output[Symbol.asyncIterator]();
   let text = '';
@@ -173,11 +173,10 @@ test('a terminal has the size that it is given, at first and later, and all outp
     }
   };
   await seen(/22 99\r\nterminal\r\n/);
-  stream.resize({ width: 120, height: 40 });
   await stream.write(Buffer.from('it\'s "typed"\n'));
   await seen(/<it's "typed">/);
-  await seen(/40 120/);
-  await stream.write(Buffer.from('end\n'));
+  stream.resize({ width: 120, height: 40 });
+  await seen(/resized/);
   while ((await output.next()).done !== true);
   expect(await stream.ended).toEqual({ exitCode: 3 });
 });
