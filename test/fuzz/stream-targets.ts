@@ -82,7 +82,7 @@ const inflate: FuzzTarget = {
 const channels: FuzzTarget = {
   name: 'command-channels',
   async seeds() {
-    return ['\0typed', '\x04{"Width":80,"Height":24}', '\xff\0', '\x01', ''].map((text) => Buffer.from(text, 'latin1'));
+    return ['\0typed', '\x04{"Width":80,"Height":24}', '\xff\0'].map((text) => Buffer.from(text, 'latin1'));
   },
   run(bytes) {
     return readCommandMessage(bytes, 'v5.channel.k8s.io').kind !== 'none';
