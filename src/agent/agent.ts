@@ -19,10 +19,11 @@ import { RpcCode, RpcError, bind, type BoundService, type CallContext } from '..
 import { admit, type Refusal } from './core/admission.ts';
 import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
-import type { AgentPod } from './core/pod-spec.ts';
+import { containersOf, type AgentPod } from './core/pod-spec.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
 import { nodeLabels, nodeStatus, saysReady, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
+import { PodStreams } from './pod-streams.ts';
 import type { Prober } from './probe.ts';
 import type { ServiceProxy } from './proxy.ts';
 import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
@@ -82,6 +83,7 @@ export class NodeAgent {
   readonly #services: Informer<Service>;
   readonly #slices: Informer<EndpointSlice>;
   readonly #stats: NodeStats;
+  readonly #streams: PodStreams;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isRegistered = false;
@@ -109,6 +111,8 @@ export class NodeAgent {
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
     };
     this.#stats = new NodeStats({ runtime, clock, ownUsage: options.ownUsage, signal: this.#abort.signal });
+    const podOf = (namespace: string, pod: string) => this.#pods.cache.get(`${namespace}/${pod}`);
+    this.#streams = new PodStreams({ runtime, clock, podOf, signal: this.#abort.signal });
     const shared = { client: api, clock, log };
     this.#pods = new Informer({ ...shared, ref: resources.pods, fieldSelector: `spec.nodeName=${name}` });
     this.#node = new Informer({ ...shared, ref: resources.nodes, fieldSelector: `metadata.name=${name}` });
@@ -306,6 +310,9 @@ export class NodeAgent {
       logs: (request, context) => this.#logs(request, context),
       listPods: async () => ({ pods: await this.#podStates() }),
       stats: () => this.#stats.answer(),
+      exec: (inputs, context) => this.#streams.exec(inputs, context),
+      attach: (inputs, context) => this.#streams.attach(inputs, context),
+      portForward: (inputs, context) => this.#streams.portForward(inputs, context),
     });
   }
 
@@ -333,7 +340,7 @@ export class NodeAgent {
     if (pod === undefined || (uid !== '' && pod.metadata.uid !== uid)) {
       throw new RpcError(RpcCode.NOT_FOUND, `pod ${namespace}/${name} is not on node ${this.#options.name}`);
     }
-    const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
+    const all = containersOf(pod);
     const byDefault = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'] ?? all[0]?.name ?? '';
     const wanted = container === '' ? byDefault : container;
     if (!all.some((one) => one.name === wanted)) {

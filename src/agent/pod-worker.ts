@@ -16,6 +16,7 @@ import { resolveInvocation, environmentSources, type Sources } from './core/envi
 import { planPod, isEnded, type ContainerHealth, type PodAction, type PodPlan } from './core/pod-lifecycle.ts';
 import {
   ON_FAILURE_ANNOTATION,
+  containersOf,
   describePod,
   graceSecondsOf,
   isHostImage,
@@ -255,7 +256,7 @@ export class PodWorker {
     const known = this.#waiting.get(action.name);
     if (known !== undefined && known.retryAtMs > this.#now()) return false;
     const init = spec.initContainers?.find(({ name }) => name === action.name);
-    const container = init ?? spec.containers.find(({ name }) => name === action.name)!;
+    const container = containersOf(this.#pod).find(({ name }) => name === action.name)!;
     try {
       await this.#createAndStart(action, container, init !== undefined, sandbox);
       this.#waiting.delete(action.name);
@@ -302,6 +303,9 @@ export class PodWorker {
       mounts,
       resources: containerResources(container),
       security: security.value,
+      stdin: container.stdin,
+      stdinOnce: container.stdinOnce,
+      tty: container.tty,
     });
     if (runtime.ignoresImages && !isHostImage(container.image)) {
       const message = `the ${runtime.name} runtime has no images: ${container.name} runs this machine's programs, not those of ${container.image}`;
@@ -376,7 +380,7 @@ export class PodWorker {
     this.#stops.set(id, stop);
     this.#say('Normal', 'Killing', why);
     const wasReady = this.#probes.get(id)?.isReady ?? false;
-    const container = [...this.#pod.spec.containers, ...(this.#pod.spec.initContainers ?? [])].find((one) => one.name === name);
+    const container = containersOf(this.#pod).find((one) => one.name === name);
     const work = this.#stopGracefully(id, stop, { container, ip: sandbox?.ip ?? '', wasReady }).finally(() => {
       this.#stops.delete(id);
       this.wake();
@@ -452,7 +456,7 @@ export class PodWorker {
     for (const id of [...this.#probes.keys()]) if (!running.some((record) => record.id === id)) this.#probes.delete(id);
     for (const record of running) {
       if (this.#probes.has(record.id)) continue;
-      const container = [...this.#pod.spec.containers, ...(this.#pod.spec.initContainers ?? [])].find(({ name }) => name === record.name);
+      const container = containersOf(this.#pod).find(({ name }) => name === record.name);
       if (container === undefined) continue;
       const ageMs = Math.max(0, clock.wall() - (record.startedAtMs ?? clock.wall()));
       const statuses = [...(this.#pod.status?.containerStatuses ?? []), ...(this.#pod.status?.initContainerStatuses ?? [])];
@@ -473,7 +477,7 @@ export class PodWorker {
   async #probe(id: string, probes: ContainerProbes, { kind, spec }: ProbeDue): Promise<void> {
     const { prober } = this.#context;
     const name = id.split('/')[1]!;
-    const container = [...this.#pod.spec.containers, ...(this.#pod.spec.initContainers ?? [])].find((one) => one.name === name);
+    const container = containersOf(this.#pod).find((one) => one.name === name);
     const sandbox = await this.#sandbox();
     if (container === undefined || sandbox === undefined) return;
     const target = { ip: sandbox.ip, container, containerId: id };

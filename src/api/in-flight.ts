@@ -11,7 +11,7 @@ export interface InFlightLimits {
   /** Requests at work at a time; past it 429 with Retry-After. kube-apiserver's numbers. Long-running ones do not count. */
   readonly mutatingInFlightMax: number;
   readonly readOnlyInFlightMax: number;
-  /** Open watches and followed logs; past it 429. Each costs some 20 kB. */
+  /** Open watches, followed logs and connections into pods; past it 429. Each costs some 20 kB. */
   readonly watchesMax: number;
 }
 

@@ -20,16 +20,17 @@ export interface PodLogs {
   open(request: PodLogRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 }
 
-export function podLogs(registry: Registry, connectToNode: ConnectToNode): PodLogs {
+/** `connectAnew`: for one log that is followed, which closes it. On a common channel its slow reader would hold up all. */
+export function podLogs(registry: Registry, { connectToNode, connectAnew }: { readonly connectToNode: ConnectToNode; readonly connectAnew: ConnectToNode }): PodLogs {
   return {
     open: async (request, signal) => {
       const { namespace, name, ...options } = request;
       const object = await registry.get({ group: '', version: 'v1', resource: 'pods', namespace, name, subresource: '' });
       const { spec } = typed<Pod>(object);
-      const names = (list: readonly { readonly name: string }[] | undefined) => list?.map((one) => one.name) ?? [];
-      const container = containerOf(request, names(spec?.containers), names(spec?.initContainers));
+      const container = chooseContainer(request, spec);
       if (!spec?.nodeName) throw badRequest(`pod ${name} does not have a host assigned`);
-      const channel = connectToNode(await agentAddress(registry, spec.nodeName));
+      const address = await agentAddress(registry, spec.nodeName);
+      const channel = request.follow ? connectAnew(address) : connectToNode(address);
       const forwarded = { ...options, namespace, pod: name, uid: object.metadata.uid ?? '', container };
       return read(channel, spec.nodeName, forwarded, signal);
     },
@@ -45,11 +46,16 @@ async function* read(channel: Channel, nodeName: string, request: Forwarded, sig
     if (!(error instanceof RpcError) || error.code !== RpcCode.UNAVAILABLE) throw error;
     const message = `the agent of node ${nodeName} cannot be reached: ${error.message}`;
     throw new ApiError('ServiceUnavailable', message, { cause: error });
+  } finally {
+    if (request.follow) channel.close();
   }
 }
 
-function containerOf({ container, name }: PodLogRequest, containers: readonly string[], initContainers: readonly string[]): string {
-  const all = [...containers, ...initContainers];
+/** The container that is meant: by name, or the pod's only one. */
+export function chooseContainer({ container, name }: { readonly container: string; readonly name: string }, spec: Pod['spec']): string {
+  const names = (list: readonly { readonly name: string }[] | undefined) => list?.map((one) => one.name) ?? [];
+  const containers = names(spec?.containers);
+  const all = [...containers, ...names(spec?.initContainers), ...names(spec?.ephemeralContainers)];
   if (container !== '') {
     if (all.includes(container)) return container;
     throw badRequest(`container ${container} is not valid for pod ${name}`);

@@ -15,7 +15,7 @@ import type { ServerAddress } from './core/kubernetes-service.ts';
 import { isReason } from '../kube/errors.ts';
 import { findKind } from '../kube/resources.ts';
 import type { KubeObject } from '../kube/types.ts';
-import type { BoundService } from '../proto/rpc.ts';
+import type { BoundService, CallOptions, Channel } from '../proto/rpc.ts';
 import { systemAuthorizer, type Authorizer } from './access.ts';
 import { Authenticator, type TokenAuthenticator } from './access/authenticator.ts';
 import { Guard } from './access/guard.ts';
@@ -30,6 +30,7 @@ import { builtInKinds } from './kinds/kinds.ts';
 import { KubernetesService, SERVER_LEASE_SECONDS } from './kubernetes-service.ts';
 import { podLogs, type ConnectToNode, type PodLogs } from './pod-logs.ts';
 import { InFlight, type InFlightLimits } from './in-flight.ts';
+import { podStreams, type PodStreams } from './pod-streams.ts';
 import { Registry } from './registry.ts';
 import type { Ref } from './requests.ts';
 import { Reviews } from './reviews.ts';
@@ -63,6 +64,8 @@ export interface ApiServerOptions {
   readonly stores?: readonly StoreClient[];
   /** For logs and for what nodes use. */
   readonly connectToNode: ConnectToNode;
+  /** For connections into pods: a channel for each, which is closed with it. The same if absent. */
+  readonly connectAnew?: ConnectToNode;
   readonly config?: Partial<ApiServerConfig>;
   readonly access?: AccessOptions;
   readonly watchLimits?: WatchLimits;
@@ -85,6 +88,7 @@ const RETRY_MS = 200;
 export class ApiServer {
   readonly registry: Registry;
   readonly logs: PodLogs;
+  readonly streams: PodStreams;
   readonly guard: Guard;
   /** Of both faces. */
   readonly inFlight: InFlight;
@@ -103,16 +107,18 @@ export class ApiServer {
   readonly #kubernetes: KubernetesService | undefined;
   #isReady = false;
 
-  constructor({ clock, random, log, storeClient, stores = [storeClient], connectToNode, config, access = {}, watchLimits, inFlightLimits, advertised }: ApiServerOptions) {
+  constructor({ clock, random, log, storeClient, stores = [storeClient], connectToNode, connectAnew, config, access = {}, watchLimits, inFlightLimits, advertised }: ApiServerOptions) {
     const { evictionTolerationSeconds, ...allocation } = { ...DEFAULT_API_SERVER_CONFIG, ...config };
     this.#clock = clock;
     this.#log = log;
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
     const kinds = builtInKinds({ evictionTolerationSeconds });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient, log), clock, random, log, allocation, watchLimits });
-    this.logs = podLogs(this.registry, connectToNode);
     const { registry } = this;
     this.computed = allComputed([new Usages({ registry, connectToNode, clock, log }), new ComponentStatuses({ registry, stores, clock })]);
+    const anew = connectAnew ?? ((address: string) => unclosed(connectToNode(address)));
+    this.logs = podLogs(registry, { connectToNode, connectAnew: anew });
+    this.streams = podStreams({ registry, connectToNode: anew });
     const { tokens = [], serviceAccounts, authorizer = systemAuthorizer, writeAudit } = access;
     const get = (ref: Ref, resourceVersion: string) => this.registry.get(ref, resourceVersion);
     this.tokens = serviceAccounts === undefined ? undefined : new ServiceAccountTokens({ ...serviceAccounts, clock, random: random.fork('tokens'), get });
@@ -123,7 +129,7 @@ export class ApiServer {
     this.inFlight = new InFlight(inFlightLimits);
     const admission = new Admission(this.guard, this.inFlight);
     const { reviews, computed } = this;
-    this.services = [resourcesService({ registry, reviews, computed, admission }), podsService(this.logs, admission)];
+    this.services = [resourcesService({ registry, reviews, computed, admission }), podsService({ logs: this.logs, streams: this.streams, admission })];
     this.#kubernetes =
       advertised === undefined
         ? undefined
@@ -200,4 +206,17 @@ export class ApiServer {
       });
     }
   }
+}
+
+/** Others call over it, too. */
+function unclosed(channel: Channel): Channel {
+  const calls = new AbortController();
+  const within = <T extends CallOptions>(options: T | undefined) => ({ ...options, signal: AbortSignal.any([calls.signal, ...(options?.signal === undefined ? [] : [options.signal])]) });
+  return {
+    unary: (method, init, options) => channel.unary(method, init, within(options)),
+    serverStream: (method, init, options) => channel.serverStream(method, init, within(options)),
+    clientStream: (method, requests, options) => channel.clientStream(method, requests, within(options)),
+    bidi: (method, options) => channel.bidi(method, within(options)),
+    close: () => calls.abort(),
+  };
 }

@@ -1,6 +1,7 @@
 /** What a verb works with, handed in so that a test can run a verb without a process, a terminal or a cluster. */
 import type { Clock } from '../base/clock.ts';
 import type { ApiClient } from '../client/api-client.ts';
+import type { PodCalls } from './pod-calls.ts';
 
 export interface LogRequest {
   readonly namespace: string;
@@ -19,6 +20,8 @@ export interface CliContext {
   /** The API server of the cluster in `dataDir`. */
   readonly api: ApiClient;
   readonly logs: (request: LogRequest, signal?: AbortSignal) => AsyncIterable<Uint8Array>;
+  /** Commands in pods and connections to their ports. */
+  readonly pods: PodCalls;
   readonly write: (text: string | Uint8Array) => void;
   readonly warn: (line: string) => void;
   readonly readStdin: () => Promise<string>;

@@ -320,6 +320,26 @@ function addObjects(program: Command, remote: Remote): void {
     .action(remote(async (context, _, flags) => (await import('./events.ts')).events(context, flags)));
 }
 
+function addConnections(program: Command, remote: Remote): void {
+  const interactive = (command: Command) =>
+    namespaced(command)
+      .option('-c, --container <name>', 'which container')
+      .option('-i, --stdin', 'pass standard input on')
+      .option('-t, --tty', 'standard input is a terminal');
+  interactive(verb(program, 'exec <words...>', 'run a command in a container', ['podium exec hello-5d8f7c-abcde -- ls -l', 'podium exec -it hello-5d8f7c-abcde -- sh']).usage('POD [-c CONTAINER] [-it] -- COMMAND [args...]'))
+    .action(remote(async (context, words, flags) => (await import('./exec.ts')).exec(context, words, flags)));
+  interactive(verb(program, 'attach <words...>', 'what a container writes from now on, and what it reads', ['podium attach -it shell']).usage('POD [-c CONTAINER] [-it]'))
+    .action(remote(async (context, words, flags) => (await import('./exec.ts')).attach(context, words, flags)));
+  const copy = verb(program, 'cp <words...>', 'copy files and folders into a pod, or out of it', ['podium cp ./site hello-5d8f7c-abcde:site', 'podium cp hello-5d8f7c-abcde:log.txt .']).usage('SOURCE DESTINATION');
+  namespaced(copy)
+    .option('-c, --container <name>', 'which container')
+    .action(remote(async (context, words, flags) => (await import('./copy.ts')).copy(context, words, flags)));
+  const forward = verb(program, 'port-forward <words...>', "a pod's ports on this machine, until Ctrl-C", ['podium port-forward hello-5d8f7c-abcde 8080:80']).usage('POD [LOCAL_PORT:]REMOTE_PORT...');
+  namespaced(forward)
+    .option('--address <ip>', 'where to listen (default: 127.0.0.1)')
+    .action(remote(async (context, words, flags) => (await import('./port-forward.ts')).portForward(context, words, flags)));
+}
+
 function addWorkloads(program: Command, remote: Remote): void {
   const logs = verb(program, 'logs [words...]', 'what a container wrote', [
     'podium logs hello-5d8f7c-abcde',
@@ -346,6 +366,8 @@ function addWorkloads(program: Command, remote: Remote): void {
         return (await import('./logs.ts')).logs(context, pod === undefined ? [] : [pod], chosen);
       }),
     );
+
+  addConnections(program, remote);
 
   const scale = verb(program, 'scale <words...>', 'set how many replicas there shall be', ['podium scale --replicas=5 deployment/hello', 'podium scale deploy hello --replicas 0']);
   namespaced(scale)

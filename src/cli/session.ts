@@ -5,12 +5,10 @@ import { isApiServer, requireCluster } from '../cluster/data-dir.ts';
 import type { GrpcChannel } from '../grpc/connect-options.ts';
 import { connectLean } from '../grpc/lean/lean-channel.ts';
 import { Pods } from '../proto/api.ts';
-import { RpcCode, RpcError } from '../proto/rpc.ts';
-import { decodeStatusDetails } from '../proto/struct.ts';
-import { type ReceivedStatus, statusError } from '../client/api-error.ts';
 import { UserError } from '../base/errors.ts';
 import { adminTls } from './admin.ts';
 import type { CliContext, LogRequest } from './context.ts';
+import { callError, podCalls } from './pod-calls.ts';
 
 export interface SessionOptions {
   readonly dataDir: string;
@@ -41,6 +39,7 @@ export async function withSession(options: SessionOptions, run: (context: CliCon
       dataDir,
       api: new ChannelApiClient({ channel, fieldManager: 'podium' }),
       logs: (request, logSignal) => readLogs(channel, request, logSignal),
+      pods: podCalls(channel),
       write: (text) => void process.stdout.write(text),
       warn: (line) => {
         if (line !== '') process.stderr.write(`${line}\n`);
@@ -59,12 +58,7 @@ async function* readLogs(channel: GrpcChannel, request: LogRequest, signal?: Abo
     for await (const { data } of channel.serverStream(Pods.methods.logs, request, { signal })) yield data;
   } catch (error) {
     if (signal?.aborted === true) return;
-    if (!(error instanceof RpcError)) throw error;
-    const status = error.details === undefined ? undefined : decodeStatusDetails(error.details);
-    // The details of an answer of podium.api.v1 hold a metav1.Status.
-    if (status !== undefined) throw statusError(status as ReceivedStatus, error);
-    const isGone = error.code === RpcCode.UNAVAILABLE;
-    throw new UserError(`error: ${isGone ? 'the node of the pod cannot be reached' : 'the log cannot be read'}: ${error.message}`);
+    throw callError(error, 'the log cannot be read');
   }
 }
 

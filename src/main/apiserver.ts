@@ -49,6 +49,7 @@ function runWith(settings: ApiServerSettings): Promise<number> {
       storeClient,
       stores: storeChannels.map((channel) => channelStoreClient({ channels: [channel] })),
       connectToNode: (address) => nodes.get(address),
+      connectAnew: (address) => connectLean({ addresses: [address], tls: nodeTls }),
       config: settings.config,
       advertised: settings.advertised,
       access: { ...accessOf(settings), ...(audit === undefined ? {} : { writeAudit: (line: string) => audit.write(line) }) },

@@ -1,5 +1,6 @@
 // Written by scripts/generate.ts from proto/podium/api.proto. Do not edit.
 import { codec, type MessageCodec } from './wire.ts';
+import { CommandInput, CommandOutput, PortInput, PortOutput } from './streams.ts';
 import { Struct, Value } from './google.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -1546,6 +1547,27 @@ export const Pods = {
       request: LogsRequest,
       response: LogsChunk,
       requestStream: false,
+      responseStream: true,
+    },
+    exec: {
+      path: '/podium.api.v1.Pods/Exec',
+      request: CommandInput,
+      response: CommandOutput,
+      requestStream: true,
+      responseStream: true,
+    },
+    attach: {
+      path: '/podium.api.v1.Pods/Attach',
+      request: CommandInput,
+      response: CommandOutput,
+      requestStream: true,
+      responseStream: true,
+    },
+    portForward: {
+      path: '/podium.api.v1.Pods/PortForward',
+      request: PortInput,
+      response: PortOutput,
+      requestStream: true,
       responseStream: true,
     },
   },

@@ -1,5 +1,6 @@
 // Written by scripts/generate.ts from proto/podium/node.proto. Do not edit.
 import { codec, type MessageCodec } from './wire.ts';
+import { CommandInput, CommandOutput, PortInput, PortOutput } from './streams.ts';
 
 const EMPTY = new Uint8Array(0);
 
@@ -622,6 +623,27 @@ export const Node = {
       response: StatsResponse,
       requestStream: false,
       responseStream: false,
+    },
+    exec: {
+      path: '/podium.node.v1.Node/Exec',
+      request: CommandInput,
+      response: CommandOutput,
+      requestStream: true,
+      responseStream: true,
+    },
+    attach: {
+      path: '/podium.node.v1.Node/Attach',
+      request: CommandInput,
+      response: CommandOutput,
+      requestStream: true,
+      responseStream: true,
+    },
+    portForward: {
+      path: '/podium.node.v1.Node/PortForward',
+      request: PortInput,
+      response: PortOutput,
+      requestStream: true,
+      responseStream: true,
     },
   },
 } as const;

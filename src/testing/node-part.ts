@@ -96,6 +96,9 @@ function runtimeOf(runtime: SimulatedRuntime, process: TestProcess): Runtime {
     listContainers: (id) => ask(() => runtime.listContainers(id)),
     listContainerUsages: () => ask(() => runtime.listContainerUsages()),
     exec: () => ask(() => runtime.exec()),
+    execStream: (id, options) => ask(() => runtime.execStream(id, options)),
+    attachStream: (id, options) => ask(() => runtime.attachStream(id, options)),
+    portForward: (id) => ask(() => runtime.portForward(id)),
     logs: (id, options) => runtime.logs(id, options),
     subscribe: (listener) => runtime.subscribe((id) => process.isDead || listener(id)),
   };

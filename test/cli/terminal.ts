@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { ChannelApiClient } from '../../src/client/channel-api-client.ts';
 import { explain } from '../../src/cli/errors.ts';
+import { podCalls } from '../../src/cli/pod-calls.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import type { DrivenClock } from '../../src/base/driven-clock.ts';
 import { directChannel } from '../../src/proto/direct-channel.ts';
@@ -43,6 +44,7 @@ export async function openTerminal(): Promise<Terminal> {
             yield Buffer.from(`${name}/${container}: one\n${name}/${container}: tw`);
             yield Buffer.from(follow ? 'o, followed\n' : 'o\n');
           },
+          pods: podCalls(channel),
           write: (text) => out.push(typeof text === 'string' ? text : Buffer.from(text).toString()),
           warn: (text) => out.push(text === '' ? '' : `${text}\n`),
           readStdin: () => Promise.resolve(stdin),

@@ -29,6 +29,7 @@ import { API_TARGETS } from './api-targets.ts';
 import { DNS_TARGETS } from './dns-targets.ts';
 import { GRPC_TARGETS } from './grpc-targets.ts';
 import { IMAGE_TARGETS } from './image-targets.ts';
+import { STREAM_TARGETS } from './stream-targets.ts';
 import { OBJECT_TARGETS } from './object-targets.ts';
 import { refuses, type FuzzTarget } from './target.ts';
 
@@ -294,4 +295,4 @@ function openBackend(): Promise<Backend> {
   return memoryBackends().open('fuzz');
 }
 
-export const TARGETS: readonly FuzzTarget[] = [proto, message, proposal, confChange, wal, snapshot, ...API_TARGETS, ...OBJECT_TARGETS, ...GRPC_TARGETS, ...DNS_TARGETS, ...IMAGE_TARGETS];
+export const TARGETS: readonly FuzzTarget[] = [proto, message, proposal, confChange, wal, snapshot, ...API_TARGETS, ...OBJECT_TARGETS, ...GRPC_TARGETS, ...DNS_TARGETS, ...IMAGE_TARGETS, ...STREAM_TARGETS];

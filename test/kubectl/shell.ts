@@ -18,7 +18,9 @@ const COMMAND_DEADLINE_MS = 60_000;
 /**
  * `eventually PATTERN COMMAND...` repeats a command until what it prints matches, and prints that. `stops N COMMAND...`
  * ends a command that would go on for ever as soon as it has printed N lines, and prints those. `watching N CHANGE ARGS...`
- * does so with a kubectl that watches: as soon as the watch stands, the change is made.
+ * does so with a kubectl that watches: as soon as the watch stands, the change is made. `typed TEXT COMMAND...` types it
+ * in a terminal of 33 rows and 111 columns; shown is what differs from what was typed. `forwarding POD PORT SCRIPT` and
+ * `proxied SCRIPT` have $port of this machine.
  */
 const FUNCTIONS = String.raw`
 eventually() {
@@ -48,6 +50,29 @@ watching() {
   while [ $lines -gt 0 ] && IFS= read -r -t 30 line <&$from; do echo "$line"; lines=$((lines - 1)); done
   if [ $lines -gt 0 ]; then wait $pid; echo "[ended with $?]"; fi
   kill $pid 2>/dev/null; wait $pid 2>/dev/null; true
+}
+typed() {
+  local text=$1 code holder; shift
+  rm -f .typing; mkfifo .typing; { echo "$text"; exec sleep 30; } > .typing & holder=$!
+  script -qec "stty rows 33 cols 111; exec $(printf '%q ' "$@")" /dev/null < .typing > .typed; code=$?
+  kill $holder
+  tr -d '\r\0\004' < .typed | grep -vF "$text" | sed 's/^[#$] //'
+  return $code
+}
+listens() {
+  local file=$1 script=$2 pid=$!; local got=()
+  eventually '127.0.0.1:[0-9]' cat $file > /dev/null
+  local port=$(sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' $file | head -1)
+  eval "$script"
+  kill $pid 2>/dev/null; wait $pid 2>/dev/null; true
+}
+forwarding() {
+  rm -f .forwarding; kubectl port-forward pod/$1 :$2 -v=6 > .forwarding 2> .forwarding.log &
+  listens .forwarding "$3"
+}
+proxied() {
+  rm -f .proxy; kubectl proxy --port=0 --disable-filter > .proxy 2>&1 &
+  listens .proxy "$1"
 }
 `;
 

@@ -3,7 +3,7 @@
  * and Secrets that it names are handed in. What cannot be resolved is a value, the pod waits with the message shown.
  */
 import { parseQuantity } from '../../kube/quantity.ts';
-import type { AgentContainer, AgentPod, ConfigMap, DownwardFile, EnvVar, Secret } from './pod-spec.ts';
+import { containersOf, type AgentContainer, type AgentPod, type ConfigMap, type DownwardFile, type EnvVar, type Secret } from './pod-spec.ts';
 
 export interface Sources {
   configMap(name: string): ConfigMap | undefined;
@@ -33,7 +33,7 @@ export interface Invocation {
 export function environmentSources(pod: AgentPod): { configMaps: readonly string[]; secrets: readonly string[] } {
   const configMaps = new Set<string>();
   const secrets = new Set<string>();
-  for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+  for (const container of containersOf(pod)) {
     for (const { configMapRef, secretRef } of container.envFrom ?? []) {
       if (configMapRef?.name !== undefined) configMaps.add(configMapRef.name);
       if (secretRef?.name !== undefined) secrets.add(secretRef.name);

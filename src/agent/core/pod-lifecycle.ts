@@ -188,6 +188,7 @@ interface Ending {
 function planContainers(planner: Planner): PodPlan {
   const { pod } = planner.input;
   const failedInit = planInit(planner);
+  if (failedInit !== 'failed') planEphemeral(planner);
   if (failedInit === 'failed') return finish(planner, { phase: 'Failed' });
   pruneAttempts(planner);
   if (failedInit === 'pending') return result(planner, { phase: 'Pending' });
@@ -229,6 +230,17 @@ function planInit(planner: Planner): 'done' | 'pending' | 'failed' {
     return 'pending';
   }
   return 'done';
+}
+
+/** Those for debugging are begun once, whatever comes of them, and count for nothing. */
+function planEphemeral({ input, latest, actions }: Planner): void {
+  const { pod } = input;
+  for (const { name } of pod.spec.ephemeralContainers ?? []) {
+    const last = latest.get(name);
+    const hasRun = pod.status?.ephemeralContainerStatuses?.some((known) => known.name === name && known.containerID !== undefined) === true;
+    if (last === undefined ? hasRun : last.state !== 'created') continue;
+    actions.push({ kind: 'start-container', name, attempt: last?.attempt ?? 0, backoffSteps: 0 });
+  }
 }
 
 function hasMainBegun({ input, latest }: Planner): boolean {
@@ -298,6 +310,7 @@ function result(planner: Planner, ending: Ending): PodPlan {
   const { phase, reason, message } = ending;
   const statuses = pod.spec.containers.map((container) => containerStatus(planner, container, false));
   const initStatuses = (pod.spec.initContainers ?? []).map((container) => containerStatus(planner, container, true));
+  const ephemeral = (pod.spec.ephemeralContainers ?? []).map((container) => ({ ...containerStatus(planner, container, false), ready: false }));
   const ip = sandbox?.ip ?? pod.status?.podIP;
   const status: AgentPodStatus = {
     phase,
@@ -311,6 +324,7 @@ function result(planner: Planner, ending: Ending): PodPlan {
     qosClass: pod.status?.qosClass ?? qosClassOf(pod),
     ...(initStatuses.length === 0 ? {} : { initContainerStatuses: initStatuses }),
     containerStatuses: statuses,
+    ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral }),
   };
   return { actions, status, wakeAtMs };
 }

@@ -102,6 +102,9 @@ export interface AgentContainer {
   readonly securityContext?: SecurityContext;
   readonly restartPolicy?: string;
   readonly volumeMounts?: readonly VolumeMount[];
+  readonly stdin?: boolean;
+  readonly stdinOnce?: boolean;
+  readonly tty?: boolean;
   readonly startupProbe?: ProbeSpec;
   readonly livenessProbe?: ProbeSpec;
   readonly readinessProbe?: ProbeSpec;
@@ -158,6 +161,7 @@ export interface Volume {
 export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContainers'> {
   readonly containers: readonly AgentContainer[];
   readonly initContainers?: readonly AgentContainer[];
+  readonly ephemeralContainers?: readonly AgentContainer[];
   readonly volumes?: readonly Volume[];
   readonly securityContext?: PodSecurityContext;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
@@ -206,6 +210,7 @@ export interface AgentPodStatus {
   readonly qosClass?: string;
   readonly containerStatuses?: readonly AgentContainerStatus[];
   readonly initContainerStatuses?: readonly AgentContainerStatus[];
+  readonly ephemeralContainerStatuses?: readonly AgentContainerStatus[];
 }
 
 export interface AgentPod extends Omit<Pod, 'spec' | 'status'> {
@@ -232,6 +237,11 @@ export const HOST_IMAGE = 'podium.dev/host';
 
 export function isHostImage(image: string): boolean {
   return image === HOST_IMAGE || image.startsWith(`${HOST_IMAGE}:`) || image.startsWith(`${HOST_IMAGE}@`);
+}
+
+/** Whatever may run in it, by their names one of a kind. */
+export function containersOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {
+  return [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
 }
 
 /** `web_default(uid)`: how the agent's messages call a pod, as the kubelet does. */

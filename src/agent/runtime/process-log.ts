@@ -21,9 +21,17 @@ const READ_BYTES = 64 * 1024;
 /** A longer line is handed out in pieces. */
 const LINE_BYTES_MAX = 1024 * 1024;
 const FOLLOW_POLL_MS = 100;
+/** Somebody types and waits for the echo. */
+const ATTACHED_POLL_MS = 20;
 /** Notes kept; past it every other one goes, and times become coarser. */
 const MARKS_MAX = 10_000;
 const NEWLINE = 10;
+
+export interface FollowOptions {
+  readonly clock: Clock;
+  readonly isEnded: () => boolean;
+  readonly signal: AbortSignal;
+}
 
 interface Mark {
   /** Everything before this logical offset was written by `atMs`. */
@@ -138,6 +146,25 @@ export class ProcessLog {
       const out = text.subarray(0, left);
       left -= out.length;
       yield out;
+    }
+  }
+
+  /** How far it is now. */
+  async end(clock: Clock): Promise<number> {
+    await this.observe(clock.wall());
+    return this.#base + (await sizeOf(this.#path));
+  }
+
+  /** What is written from there on, byte for byte as it comes. */
+  async *follow(from: number, { clock, isEnded, signal }: FollowOptions): AsyncGenerator<Uint8Array> {
+    let position = from;
+    while (!signal.aborted) {
+      const ended = isEnded();
+      const chunk = await this.#readAt(position);
+      position = chunk.next;
+      if (chunk.bytes.length > 0) yield chunk.bytes;
+      else if (ended) return;
+      else await sleep(clock, ATTACHED_POLL_MS, signal).catch(() => undefined); // an abort ends the loop
     }
   }
 

@@ -6,6 +6,9 @@
  *                               │ writes DIR/pid  : pid and start time of the program, then of itself
  *                               └ writes DIR/exit : the exit code; the file's time is the time of the end
  *
+ * A container that can be written to has the FIFOs DIR/stdin and DIR/stdin-end. A keeper holds the first open, so that
+ * the program reads no end between two writers; it goes when somebody opens the second.
+ *
  * Both files appear by rename, whole or not at all. The program's group is signalled by the agent directly; the
  * supervisor is in another session, so that it is there to see the end.
  */
@@ -22,7 +25,12 @@ started() {
   echo "\${20}"
 }
 cd "$cwd" || exit 1
-setsid "$@" &
+if [ -p "$dir/stdin" ]; then
+  (exec 3<>"$dir/stdin" >/dev/null 2>&1; read -r _ <"$dir/stdin-end") &
+  setsid "$@" <"$dir/stdin" &
+else
+  setsid "$@" &
+fi
 child=$!
 echo "$child $(started "$child") $$ $(started "$$")" >"$dir/pid.tmp"
 mv -f "$dir/pid.tmp" "$dir/pid"

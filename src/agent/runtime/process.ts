@@ -8,6 +8,8 @@
  *   ROOT/pods/UID/sandbox.json
  *   ROOT/pods/UID/containers/NAME/ATTEMPT/   container.json pid exit log log.1 log.idx root/ (working directory, mounts)
  *
+ * Terminals are made by util-linux' `script` (process-terminal.ts); without it a container that wants one cannot start.
+ *
  * What is true is on disk: an agent that starts reads it all again. Everything a container starts carries
  * PODIUM_CONTAINER_ID and PODIUM_NODE in its environment, by which strays that left the process group are found.
  */
@@ -20,9 +22,13 @@ import { deferred, type Deferred } from '../../base/deferred.ts';
 import { describeError, UserError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { nextAddress, parseCidr, type AddressRange } from '../core/address-pool.ts';
+import { AttachedContainer, endInputFor } from './process-attach.ts';
+import { begun, ChildCommand } from './process-command.ts';
 import { LOG_BYTES_MAX, ProcessLog } from './process-log.ts';
+import { connectPort } from './process-port.ts';
 import { PIN_SCRIPT, SUPERVISOR_SCRIPT, parsePids, type SupervisorPids } from './process-supervisor.ts';
 import { isAlive, processesWith, sendSignal } from './process-table.ts';
+import { TerminalSizes, terminalCommand } from './process-terminal.ts';
 import { ProcessUsages } from './process-usage.ts';
 import {
   RuntimeError,
@@ -38,6 +44,7 @@ import {
   type SandboxConfig,
   type SandboxId,
 } from './runtime.ts';
+import type { AttachOptions, CommandOptions, CommandStream, PortStream, TerminalSize } from './streams.ts';
 
 export interface ProcessRuntimeOptions {
   /** Absolute; of this node alone. */
@@ -91,6 +98,17 @@ interface StoredContainer {
   readonly failure?: { readonly finishedAtMs: Millis; readonly reason: string; readonly message: string };
 }
 
+interface InvocationOptions {
+  readonly tty: boolean;
+  readonly size?: TerminalSize | undefined;
+  readonly env: Record<string, string>;
+  readonly cwd: string;
+}
+
+type Invocation =
+  | { readonly ok: true; readonly command: readonly [string, ...string[]]; readonly env: Record<string, string> }
+  | { readonly ok: false; readonly message: string };
+
 export class ProcessRuntime implements Runtime {
   readonly name = 'process';
   readonly version = '1';
@@ -100,6 +118,7 @@ export class ProcessRuntime implements Runtime {
   readonly #sandboxes = new Map<SandboxId, SandboxEntry>();
   readonly #listeners = new Set<(sandboxId: SandboxId) => void>();
   readonly #usages = new ProcessUsages();
+  #commands = 0;
   #position = 0;
   #allocating: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
@@ -294,15 +313,14 @@ export class ProcessRuntime implements Runtime {
     const env = this.#environment(entry, container);
     const cwd = workingDirectory(directory, config.workingDir);
     mkdirSync(cwd, { recursive: true });
-    const program = findProgram(config.command[0] ?? '', env.PATH ?? '', cwd);
-    if (program === undefined) {
-      const message = `exec: "${config.command[0] ?? ''}": executable file not found in $PATH or the container's directory`;
-      return this.#failToStart(container, 'StartError', message);
-    }
+    const found = this.#invocation(config.command, { tty: config.tty === true, env, cwd });
+    if (!found.ok) return this.#failToStart(container, 'StartError', found.message);
+    const [program, ...rest] = found.command;
+    if (config.stdin === true) await makeFifos(directory);
     const output = openSync(container.log.path, 'a', 0o600);
     try {
-      const args = [this.#supervisorPath, directory, cwd, program, ...config.command.slice(1)];
-      container.child = spawn('/bin/sh', args, { detached: true, env, cwd: directory, stdio: ['ignore', output, output] });
+      const args = [this.#supervisorPath, directory, cwd, program, ...rest];
+      container.child = spawn('/bin/sh', args, { detached: true, env: found.env, cwd: directory, stdio: ['ignore', output, output] });
     } finally {
       closeSync(output);
     }
@@ -484,6 +502,74 @@ export class ProcessRuntime implements Runtime {
     });
   }
 
+  async execStream(id: ContainerId, options: CommandOptions): Promise<CommandStream> {
+    const container = this.#running(id);
+    const { clock } = this.#options;
+    const entry = this.#sandboxes.get(container.record.sandboxId)!;
+    const cwd = workingDirectory(container.directory, container.config.workingDir);
+    const mark = `PODIUM_EXEC_ID=${id}/${++this.#commands}`;
+    const { tty, size } = options;
+    const found = this.#invocation(options.command, { tty, size, env: { ...this.#environment(entry, container), ...entryOf(mark) }, cwd });
+    if (!found.ok) throw new RuntimeError('cannot-start', found.message);
+    const [program, ...args] = found.command;
+    const wanted = (flag: boolean) => (flag ? 'pipe' : 'ignore');
+    // A terminal's input stays open: its end would be typed as one.
+    const stdio = tty ? (['pipe', 'pipe', 'ignore'] as const) : ([wanted(options.stdin), wanted(options.stdout), wanted(options.stderr)] as const);
+    const child = spawn(program, args, { cwd, env: found.env, detached: true, stdio: [...stdio], ...(tty ? {} : { argv0: options.command[0] }) });
+    await begun(child);
+    const kill = () => {
+      sendSignal(-child.pid!, 'SIGKILL');
+      for (const { pid } of processesWith(mark)) sendSignal(pid, 'SIGKILL');
+    };
+    const sizes = tty ? new TerminalSizes(child.pid!, clock) : undefined;
+    return new ChildCommand({ child, clock, kill, ...(sizes === undefined ? {} : { resize: (size) => sizes.set(size) }) });
+  }
+
+  async attachStream(id: ContainerId, options: AttachOptions): Promise<CommandStream> {
+    const container = this.#running(id);
+    const { clock } = this.#options;
+    const { config, directory, pids } = container;
+    const sizes = config.tty === true && pids !== undefined ? new TerminalSizes(pids.child.pid, clock) : undefined;
+    const isEnded = () => container.record.state === 'exited' || this.#find(id) === undefined || this.#isClosed;
+    const from = await container.log.end(clock);
+    return new AttachedContainer({
+      follow: (signal) => container.log.follow(from, { clock, isEnded, signal }),
+      stdin: options.stdin && config.stdin === true ? join(directory, 'stdin') : undefined,
+      onInputEnd: () => {
+        if (config.stdinOnce === true) endInputFor(directory);
+      },
+      resize: (size) => sizes?.set(size),
+    });
+  }
+
+  portForward(id: SandboxId, port: number): Promise<PortStream> {
+    const sandbox = this.#sandboxes.get(id)?.sandbox;
+    if (sandbox === undefined) return Promise.reject(new RuntimeError('not-found', `there is no sandbox ${id}`));
+    if (sandbox.state !== 'ready') return Promise.reject(new RuntimeError('invalid-state', `sandbox ${id} is not running`));
+    return connectPort({ host: sandbox.ip, port, clock: this.#options.clock });
+  }
+
+  #running(id: ContainerId): Container {
+    const container = this.#get(id);
+    if (container.record.state !== 'running') throw new RuntimeError('invalid-state', `container ${id} is not running`);
+    return container;
+  }
+
+  /** What is really started for a command, and in which environment. */
+  #invocation(command: readonly string[], { tty, size, env, cwd }: InvocationOptions): Invocation {
+    const [name = ''] = command;
+    const program = findProgram(name, env['PATH'] ?? '', cwd);
+    if (program === undefined) {
+      return { ok: false, message: `exec: "${name}": executable file not found in $PATH or the container's directory` };
+    }
+    const own = [program, ...command.slice(1)] as const;
+    if (!tty) return { ok: true, command: own, env };
+    const script = findProgram('script', process.env['PATH'] ?? '', cwd);
+    if (script === undefined) return { ok: false, message: 'a terminal needs the program "script" (util-linux), which this machine does not have' };
+    const [first = script, ...rest] = terminalCommand({ script, command: own, shell: env['SHELL'], size });
+    return { ok: true, command: [first, ...rest], env: { TERM: 'xterm', ...env, SHELL: '/bin/sh' } };
+  }
+
   async *logs(id: ContainerId, options: LogOptions): AsyncGenerator<Uint8Array> {
     const container = this.#get(id);
     const isEnded = () => container.record.state === 'exited' || this.#find(id) === undefined || this.#isClosed;
@@ -590,6 +676,21 @@ async function linkMount(root: string, containerPath: string, hostPath: string):
   if (target === root || target === `${root}/`) throw new RuntimeError('cannot-start', 'a volume cannot be mounted at /');
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
   await symlink(hostPath, target);
+}
+
+function entryOf(mark: string): Record<string, string> {
+  const at = mark.indexOf('=');
+  return { [mark.slice(0, at)]: mark.slice(at + 1) };
+}
+
+/** Node.js makes none. */
+async function makeFifos(directory: string): Promise<void> {
+  const child = spawn('mkfifo', ['-m', '600', join(directory, 'stdin'), join(directory, 'stdin-end')], { stdio: 'ignore' });
+  const failure = await new Promise<Error | number | null>((resolve) => {
+    child.once('error', resolve);
+    child.once('exit', resolve);
+  });
+  if (failure !== 0) throw new RuntimeError('cannot-start', 'mkfifo failed: a container with stdin needs it');
 }
 
 function findProgram(command: string, path: string, cwd: string): string | undefined {

@@ -7,6 +7,7 @@
  * (`detail`): a runtime without isolation has no use for most of them.
  */
 import type { Millis } from '../../base/clock.ts';
+import type { AttachOptions, CommandOptions, CommandStream, PortStream } from './streams.ts';
 
 /** Names a sandbox: the uid of its pod. */
 export type SandboxId = string;
@@ -75,6 +76,9 @@ export interface ContainerConfig {
   readonly mounts: readonly Mount[];
   readonly resources?: ContainerResources | undefined;
   readonly security?: ContainerSecurity | undefined;
+  /** It can be written to by whoever is attached; once: its input ends with the first of them. */
+  readonly stdin?: boolean | undefined;
+  readonly stdinOnce?: boolean | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
 }
@@ -201,6 +205,12 @@ export interface Runtime {
 
   /** Runs a command beside the container, with its environment and directory. */
   exec(id: ContainerId, command: readonly string[], timeoutMs: Millis): Promise<ExecResult>;
+  /** As `exec`, for somebody who is connected to it. `cannot-start`: there is no such program, or no terminal. */
+  execStream(id: ContainerId, options: CommandOptions): Promise<CommandStream>;
+  /** What a running container writes from now on, and what it reads. */
+  attachStream(id: ContainerId, options: AttachOptions): Promise<CommandStream>;
+  /** A connection to what listens in the sandbox; `cannot-start`: nobody does. */
+  portForward(id: SandboxId, port: number): Promise<PortStream>;
   /** What the container wrote, whole lines; follows until it ends when asked to. */
   logs(id: ContainerId, options: LogOptions): AsyncIterable<Uint8Array>;
 

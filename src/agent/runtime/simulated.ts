@@ -8,6 +8,7 @@ import { deferred, type Deferred } from '../../base/deferred.ts';
 import { nextAddress, parseCidr, type AddressRange } from '../core/address-pool.ts';
 import { assert } from '../../base/assert.ts';
 import { fromUtf8 } from '../../base/bytes.ts';
+import { Pipe } from '../../base/pipe.ts';
 import {
   RuntimeError,
   containerIdOf,
@@ -22,6 +23,7 @@ import {
   type SandboxConfig,
   type SandboxId,
 } from './runtime.ts';
+import type { AttachOptions, CommandOptions, CommandStream, OutputChunk, PortStream } from './streams.ts';
 
 /** How a container behaves. */
 export interface Performance {
@@ -226,6 +228,25 @@ export class SimulatedRuntime implements Runtime {
     return Promise.resolve({ exitCode: 0, output: '', timedOut: false });
   }
 
+  /** It says nothing, and is done at once. */
+  execStream(id: ContainerId, _options: CommandOptions): Promise<CommandStream> {
+    const { record } = this.#get(id);
+    if (record.state !== 'running') return Promise.reject(new RuntimeError('invalid-state', `container ${id} is not running`));
+    return Promise.resolve(new SilentCommand(Promise.resolve()));
+  }
+
+  attachStream(id: ContainerId, _options: AttachOptions): Promise<CommandStream> {
+    const { record, ended } = this.#get(id);
+    if (record.state !== 'running') return Promise.reject(new RuntimeError('invalid-state', `container ${id} is not running`));
+    return Promise.resolve(new SilentCommand(ended.promise));
+  }
+
+  /** On every port somebody listens who says everything back. */
+  portForward(id: SandboxId): Promise<PortStream> {
+    if (this.#entries.get(id)?.sandbox.state === 'ready') return Promise.resolve(new Echo());
+    return Promise.reject(new RuntimeError('not-found', `sandbox ${id} is not running`));
+  }
+
   async *logs(id: ContainerId, _options: LogOptions): AsyncGenerator<Uint8Array> {
     this.#get(id);
     yield fromUtf8('a simulated container writes nothing\n');
@@ -244,5 +265,44 @@ export class SimulatedRuntime implements Runtime {
     const container = this.#find(id);
     if (container === undefined) throw new RuntimeError('not-found', `there is no container ${id}`);
     return container;
+  }
+}
+
+class SilentCommand implements CommandStream {
+  readonly output: Pipe<OutputChunk>;
+  readonly ended: Promise<{ readonly exitCode: number }>;
+
+  constructor(end: Promise<void>) {
+    this.output = new Pipe<OutputChunk>(1);
+    this.ended = end.then(() => ({ exitCode: 0 }));
+    void end.then(() => this.output.end());
+  }
+
+  write(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  endInput(): void {}
+
+  resize(): void {}
+
+  close(): void {
+    this.output.end();
+  }
+}
+
+class Echo implements PortStream {
+  readonly output = new Pipe<Uint8Array>(16);
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (!this.output.push(bytes)) await this.output.drained();
+  }
+
+  endInput(): void {
+    this.output.end();
+  }
+
+  close(): void {
+    this.output.end();
   }
 }

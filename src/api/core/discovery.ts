@@ -40,10 +40,13 @@ const SUBRESOURCES: Readonly<Record<string, { readonly body?: GroupVersionKind; 
   eviction: { body: { group: 'policy', version: 'v1', kind: 'Eviction' }, verbs: ['create'] },
   token: { body: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }, verbs: ['create'] },
   log: { verbs: ['get'] },
+  attach: { body: { group: '', version: 'v1', kind: 'PodAttachOptions' }, verbs: ['create', 'get'] },
+  exec: { body: { group: '', version: 'v1', kind: 'PodExecOptions' }, verbs: ['create', 'get'] },
+  portforward: { body: { group: '', version: 'v1', kind: 'PodPortForwardOptions' }, verbs: ['create', 'get'] },
 };
 
 /** Subresources that are not the registry's: others answer them. */
-const BESIDE_THE_REGISTRY: Readonly<Record<string, readonly string[]>> = { '/pods': ['log'], '/serviceaccounts': ['token'] };
+const BESIDE_THE_REGISTRY: Readonly<Record<string, readonly string[]>> = { '/pods': ['attach', 'exec', 'log', 'portforward'], '/serviceaccounts': ['token'] };
 
 export function servedResources(kinds: readonly Kind[], others: readonly ServedResource[]): readonly ServedResource[] {
   const ofKinds = kinds.map(({ info, subresources }): ServedResource => {

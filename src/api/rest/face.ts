@@ -53,11 +53,12 @@ export class RestFace {
       caches: () => apiServer.registry.caches,
       version,
     });
-    const { registry, logs, reviews, computed, guard, tokens } = apiServer;
+    const { registry, logs, streams, reviews, computed, guard, tokens } = apiServer;
     const ticks = new Ticks(clock, () => counts.longRunning);
     const resources = new ResourceFace({
       registry,
       logs,
+      streams,
       reviews,
       computed,
       world: { clock, limits, ticks },

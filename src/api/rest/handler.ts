@@ -15,6 +15,7 @@ import type { Guard } from '../access/guard.ts';
 import { impersonated } from '../access/impersonation.ts';
 import type { AuditEntry } from '../audit.ts';
 import { readBody } from './body.ts';
+import { connectKind } from './connect.ts';
 import { acceptsGzip, formatOrJson } from './core/negotiation.ts';
 import { durationMs, flag } from './core/query.ts';
 import { parsePath, verbOf, type Route, type Verb } from './core/routes.ts';
@@ -143,7 +144,7 @@ export class RestHandler {
       const exchange = this.#exchange(work);
       const done = this.#dispatch(exchange, understood);
       if (understood.isLongRunning) {
-        outcome.entry?.write('ResponseStarted', { code: 200 });
+        outcome.entry?.write('ResponseStarted', { code: request.upgrade === undefined ? 200 : 101 });
         return await this.#longRunning(exchange, done);
       }
       const deadlineMs = Math.min(durationMs(work.query, 'timeout') ?? Infinity, this.#options.limits.requestTimeoutMs);
@@ -163,6 +164,7 @@ export class RestHandler {
       user,
       reply,
       isLongRunning: understood.isLongRunning,
+      upgrade: request.upgrade,
       get signal() {
         return reply.signal;
       },
@@ -243,8 +245,9 @@ function understand(method: string, path: string, query: URLSearchParams): Under
   // Kubernetes counts a namespace as being in itself.
   const namespace = ref.group === '' && ref.resource === 'namespaces' ? ref.name : ref.namespace;
   const { group, version, resource, subresource, name } = ref;
+  const isConnection = connectKind(ref) !== undefined;
   const isLog = subresource === 'log' && flag(query, 'follow');
-  return { route, verb, attributes: { verb, group, version, resource, subresource, namespace, name }, isLongRunning: verb === 'watch' || isLog };
+  return { route, verb, attributes: { verb, group, version, resource, subresource, namespace, name }, isLongRunning: verb === 'watch' || isLog || isConnection };
 }
 
 /** Whoever looks whether the server lives, and which one it is, need not be known. */

@@ -2,7 +2,8 @@
  * A request and its answer as the handlers of this face see them, whichever version of HTTP carries them: http1.ts over
  * Node.js, http2.ts over frames of our own. Neither throws for what a client does.
  */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 export interface HttpRequest {
   readonly method: string;
@@ -11,10 +12,19 @@ export interface HttpRequest {
   /** By names in small letters; what came several times is joined. Connections may share one object: not to be changed. */
   readonly headers: Readonly<IncomingHttpHeaders>;
   readonly remoteAddress: string;
+  /** The client wants to speak another protocol on this connection; of HTTP/1.1 alone. */
+  readonly upgrade?: Upgrade | undefined;
   /** Tells of the body, of what is there already at once. To be called once. */
   receive(sink: BodySink): void;
   /** What still comes of the body is for nobody. */
   ignore(): void;
+}
+
+export interface Upgrade {
+  /** In small letters: `websocket`, `spdy/3.1`. */
+  readonly protocol: string;
+  /** Once: the connection is then the caller's, from the 101 on, and the response nobody's. */
+  take(): { readonly message: IncomingMessage; readonly socket: Duplex; readonly head: Buffer };
 }
 
 export interface BodySink {

@@ -1,13 +1,16 @@
 /** HTTP/1.1, which Node.js speaks: its requests and responses as the handlers want them. */
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { BodySink, HttpRequest, HttpResponse, ResponseEvents } from './http.ts';
+import { ServerResponse, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
+import type { BodySink, HttpRequest, HttpResponse, ResponseEvents, Upgrade } from './http.ts';
 
 export class Http1Request implements HttpRequest {
   readonly #message: IncomingMessage;
   readonly remoteAddress: string;
+  readonly upgrade: Upgrade | undefined;
 
-  constructor(message: IncomingMessage) {
+  constructor(message: IncomingMessage, upgrade?: Upgrade) {
     this.#message = message;
+    this.upgrade = upgrade;
     this.remoteAddress = message.socket.remoteAddress ?? '';
     // A client that leaves is no error of ours.
     message.on('error', () => {});
@@ -68,5 +71,54 @@ export class Http1Response implements HttpResponse {
 
   destroy(): void {
     this.#response.destroy();
+  }
+}
+
+/**
+ * The answer to a request that would have its connection speak something else. It is refused like any other, and the
+ * connection then closed; or the connection is taken, and this says nothing any more.
+ */
+export class UpgradeResponse implements HttpResponse {
+  readonly upgrade: Upgrade;
+  readonly #response: ServerResponse;
+  readonly #socket: Socket;
+  events: ResponseEvents | undefined;
+  #isTaken = false;
+
+  constructor(message: IncomingMessage, socket: Socket, head: Buffer) {
+    this.#socket = socket;
+    this.#response = new ServerResponse(message);
+    this.#response.shouldKeepAlive = false;
+    this.#response.assignSocket(socket);
+    this.#response.on('error', () => socket.destroy());
+    this.#response.on('finish', () => socket.end());
+    this.#response.on('drain', () => this.events?.onDrain());
+    socket.on('close', () => this.events?.onClose());
+    const take = () => {
+      this.#isTaken = true;
+      this.#response.detachSocket(socket);
+      return { message, socket, head };
+    };
+    this.upgrade = { protocol: (message.headers.upgrade ?? '').toLowerCase(), take };
+  }
+
+  head(code: number, headers: OutgoingHttpHeaders): void {
+    if (!this.#isTaken) this.#response.writeHead(code, headers);
+  }
+
+  flush(): void {
+    if (!this.#isTaken) this.#response.flushHeaders();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#isTaken || this.#response.write(bytes);
+  }
+
+  end(bytes?: Uint8Array): void {
+    if (!this.#isTaken) this.#response.end(bytes);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
   }
 }

@@ -109,6 +109,11 @@ export class Reply {
     this.#response.flush();
   }
 
+  /** The connection speaks another protocol now, and there is nothing more to answer. */
+  switched(): void {
+    this.code = 101;
+  }
+
   /** Resolves once the client wants more, or has gone. */
   write(chunk: Uint8Array): Promise<void> {
     return this.push(chunk) ? Promise.resolve() : this.drained();

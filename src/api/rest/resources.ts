@@ -7,6 +7,7 @@ import { isRecord, type KubeObject } from '../../kube/types.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { PodLogs } from '../pod-logs.ts';
 import type { ComputedKinds } from '../computed.ts';
+import type { PodStreams } from '../pod-streams.ts';
 import type { Registry } from '../registry.ts';
 import type { Ref, WriteOptions } from '../requests.ts';
 import type { Reviews } from '../reviews.ts';
@@ -15,6 +16,7 @@ import { answersDeleted } from '../core/answers.ts';
 import { podOfBinding } from '../core/subresource.ts';
 import { columnDefinitionsOf, columnsOfAnswer, partialOf, rowOf } from '../core/table.ts';
 import { parseBody, type ParsedBody } from './body.ts';
+import { ConnectFace, connectKind } from './connect.ts';
 import { MEDIA_TYPES, bodyFormat, negotiate, notAcceptable, patchFormat, type Negotiated } from './core/negotiation.ts';
 import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, writeOptions } from './core/query.ts';
 import type { Route, Verb } from './core/routes.ts';
@@ -24,8 +26,8 @@ import { EventEncoders, writeExpired, writeWatch, type WatchEnd, type WatchWorld
 
 export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
 
-/** What is not an answer but a connection of its own: they have their place here, and are not served yet. */
-const CONNECTS: ReadonlySet<string> = new Set(['pods/exec', 'pods/attach', 'pods/portforward', 'pods/proxy', 'services/proxy', 'nodes/proxy']);
+/** They have their place here, and are not served yet. */
+const PROXIES: ReadonlySet<string> = new Set(['pods/proxy', 'services/proxy', 'nodes/proxy']);
 
 /** Whoever asks for one of these is told, whatever comes of it; in Kubernetes' words. */
 const DEPRECATED: Readonly<Record<string, string>> = {
@@ -36,6 +38,7 @@ const DEPRECATED: Readonly<Record<string, string>> = {
 export interface ResourceFaceOptions {
   readonly registry: Registry;
   readonly logs: PodLogs;
+  readonly streams: PodStreams;
   readonly reviews: Reviews;
   readonly computed: ComputedKinds;
   readonly world: WatchWorld;
@@ -46,9 +49,11 @@ export interface ResourceFaceOptions {
 export class ResourceFace {
   readonly #options: ResourceFaceOptions;
   readonly #encoders: EventEncoders;
+  readonly #connect: ConnectFace;
 
   constructor(options: ResourceFaceOptions) {
     this.#options = options;
+    this.#connect = new ConnectFace(options.streams);
     this.#encoders = new EventEncoders(options.world.clock);
   }
 
@@ -57,7 +62,9 @@ export class ResourceFace {
     const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
     const deprecation = ref.group === '' && ref.version === 'v1' ? DEPRECATED[ref.resource] : undefined;
     if (deprecation !== undefined) exchange.reply.warnings.push(deprecation);
-    if (ref.group === '' && CONNECTS.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
+    if (ref.group === '' && PROXIES.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
+    const connection = connectKind(ref);
+    if (connection !== undefined) return this.#connect.serve(exchange, ref, { kind: connection, verb });
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);
     if (computed.has(ref)) return this.#computed(exchange, ref, verb);
     if (podOfBinding(ref) !== undefined) return this.#bind(exchange, { ref, isWatchPath }, verb);

@@ -9,13 +9,11 @@ import { fromUtf8 } from '../../base/bytes.ts';
 import { sleep, type Clock, type Timer } from '../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { ApiError } from '../../kube/errors.ts';
 import { SessionSettings } from '../../grpc/lean/core/settings.ts';
 import { subjectOf, type CertificateSubject } from '../access/authenticator.ts';
-import { parsePath } from './core/routes.ts';
 import type { RestHandler } from './handler.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
-import { Http1Request, Http1Response } from './http1.ts';
+import { Http1Request, Http1Response, UpgradeResponse } from './http1.ts';
 import { Http2Connection } from './http2.ts';
 import type { RestLimits } from './limits.ts';
 
@@ -63,7 +61,7 @@ export class RestServer {
     this.#http1 = createHttp1Server({ maxHeaderSize: limits.headerBytesMax, headersTimeout: HEADERS_MS, keepAliveTimeout: IDLE_MS }, (message, response) =>
       this.#answer(new Http1Request(message), new Http1Response(response), this.#subjectOf(message.socket as TLSSocket)), // every port is TLS
     );
-    this.#http1.on('upgrade', refuseUpgrade);
+    this.#http1.on('upgrade', (message: IncomingMessage, socket: Socket, head: Buffer) => this.#onUpgrade(message, socket, head));
     // Only then does it begin to look for slow callers.
     this.#http1.emit('listening');
     this.#server = createServer({
@@ -118,6 +116,11 @@ export class RestServer {
       this.#options.log.error({ error: describeError(error) }, 'rest: an answer could not be written');
       response.destroy();
     });
+  }
+
+  #onUpgrade(message: IncomingMessage, socket: Socket, head: Buffer): void {
+    const response = new UpgradeResponse(message, socket, head);
+    this.#answer(new Http1Request(message, response.upgrade), response, this.#subjectOf(socket as TLSSocket)); // every port is TLS
   }
 
   #onHttp2(socket: TLSSocket): void {
@@ -179,13 +182,4 @@ class Dates {
 function verifiedSubject(socket: TLSSocket): CertificateSubject | undefined {
   if (!socket.authorized) return undefined;
   return subjectOf(socket.getPeerCertificate().subject);
-}
-
-/** Connections of their own (exec, attach, port-forward, proxies) have their place here. Clients print what the Status says. */
-function refuseUpgrade({ url = '' }: IncomingMessage, socket: Socket): void {
-  const route = parsePath(url.split('?', 1)[0]!);
-  const what = route?.kind === 'resource' ? [route.ref.resource, route.ref.subresource].filter((part) => part !== '').join('/') : 'another protocol';
-  const body = fromUtf8(JSON.stringify(new ApiError('NotImplemented', `${what} is not served yet`).toStatus()));
-  socket.write(`HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`);
-  socket.end(body);
 }

@@ -209,3 +209,15 @@ test('a container that cannot start says why, in the fields of a status and no o
   const { reason, message } = kept;
   expect(status!.containerStatuses![0]!.state).toEqual({ waiting: { reason, message } });
 });
+
+test('a container for debugging is begun once, beside the others, and counts for nothing', () => {
+  const pod = podOf({ ephemeralContainers: [{ name: 'debugger', image: 'i' }] });
+  const first = plan({ pod, containers: [recordOf('a')] });
+  expect(first.actions).toEqual([{ kind: 'start-container', name: 'debugger', attempt: 0, backoffSteps: 0 }]);
+  const failed = plan({ pod, containers: [recordOf('a'), ended('debugger', 4)] });
+  expect(kinds(failed)).toEqual([]);
+  expect(failed.status).toMatchObject({ phase: 'Running', ephemeralContainerStatuses: [{ name: 'debugger', ready: false, state: { terminated: { exitCode: 4 } } }] });
+  // Of one that the machine has forgotten, only the status knows that it has run.
+  const forgotten = plan({ pod: { ...pod, status: failed.status }, containers: [recordOf('a')] });
+  expect(kinds(forgotten)).toEqual([]);
+});

@@ -101,3 +101,25 @@ test('a new agent on the same machine adopts, on a machine that was off it start
   expect(pod('web')!.status!.containerStatuses![0]!.restartCount).toBe(1);
   await third.stop();
 });
+
+test('connections: a command is done at once, an attached container ends with it, a port says everything back', async () => {
+  const { clock, runtime } = await world();
+  await runtime.runPodSandbox({ uid: 'u', namespace: 'default', name: 'p', hostname: 'p', hostNetwork: false, annotations: {} });
+  const id = await runtime.createContainer('u', { name: 'a', attempt: 0, backoffSteps: 0, init: false, image: 'i', command: [], workingDir: '', env: {}, mounts: [] });
+  const streams = { stdin: true, stdout: true, stderr: true, tty: false };
+  await expect(runtime.attachStream(id, streams)).rejects.toMatchObject({ code: 'invalid-state' });
+  const started = runtime.startContainer(id);
+  await clock.advance(100);
+  await started;
+  expect(await (await runtime.execStream(id, { ...streams, command: ['x'] })).ended).toEqual({ exitCode: 0 });
+  const attached = await runtime.attachStream(id, streams);
+  runtime.exit(id, 3);
+  expect(await attached.ended).toEqual({ exitCode: 0 });
+  const port = await runtime.portForward('u');
+  await port.write(Buffer.from('hello'));
+  port.endInput();
+  const heard: string[] = [];
+  for await (const bytes of port.output) heard.push(Buffer.from(bytes).toString());
+  expect(heard).toEqual(['hello']);
+  await expect(runtime.portForward('other')).rejects.toMatchObject({ code: 'not-found' });
+});

@@ -7,18 +7,22 @@
  *   DIR/log…             what it wrote (process-log.ts)
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, closeSync, lstatSync, mkdirSync, openSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, lstatSync, mkdirSync, openSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sleep, withDeadline, type Clock, type Millis } from '../../../base/clock.ts';
 import { deferred, type Deferred } from '../../../base/deferred.ts';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
+import { findTool } from '../../../cluster/isolation.ts';
 import { isHostImage } from '../../core/pod-spec.ts';
+import { begun, ChildCommand } from '../process-command.ts';
 import { LOG_BYTES_MAX, ProcessLog } from '../process-log.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
-import { isAlive, sendSignal } from '../process-table.ts';
+import { isAlive, processesWith, sendSignal } from '../process-table.ts';
+import { TerminalSizes, terminalCommand } from '../process-terminal.ts';
 import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ExecResult, type SandboxId } from '../runtime.ts';
+import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
 import type { Cgroups } from './cgroups.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import type { ProcessPlan } from './core/init-script.ts';
@@ -78,6 +82,8 @@ const KILL_DEADLINE_MS = 10_000;
 const CANNOT_RUN_EXIT_CODE = 128;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const COMPLAINT_SHOWN_MAX = 1_024;
+/** In the environment of commands beside it: what they have started is known by it. */
+const EXEC_MARK = 'PODIUM_EXEC_ID';
 
 export class LinuxContainer {
   readonly id: ContainerId;
@@ -90,6 +96,7 @@ export class LinuxContainer {
   #record: ContainerRecord;
   #pids: SupervisorPids | undefined;
   #child: ChildProcess | undefined;
+  #commands = 0;
   #isTermSent = false;
   #isReleased = false;
   #storing: Promise<void> = Promise.resolve();
@@ -386,6 +393,39 @@ export class LinuxContainer {
     for (const file of files) await rm(file, { force: true });
     return { exitCode: exitCode < 0 ? UNKNOWN_EXIT_CODE : exitCode, output, timedOut };
   }
+
+  /** With a terminal it is one of the machine's: the command has its descriptors, and no name for it. */
+  async execStream({ command, stdin, stdout, stderr, tty, size }: StreamedCommand): Promise<CommandStream> {
+    const { cgroups, clock, environment } = this.#world;
+    if (this.#record.state !== 'running' || this.#pids === undefined) throw new RuntimeError('invalid-state', `container ${this.id} is not running`);
+    const launch = this.#launch(cgroups?.procs(this.cgroup) ?? [], command);
+    const [mark, id] = [EXEC_MARK, `${this.id}/${++this.#commands}`];
+    const own = { ...launch.process, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env, [mark]: id } };
+    const plan = await this.#engine.exec(launch, this.#pids.child.pid, own);
+    const [program = '', ...args] = tty ? inTerminal(plan.command, size) : plan.command;
+    const wanted = (flag: boolean) => (flag ? 'pipe' : 'ignore');
+    // A terminal's input stays open: its end would be typed as one.
+    const stdio = tty ? (['pipe', 'pipe', 'ignore'] as const) : ([wanted(stdin), wanted(stdout), wanted(stderr)] as const);
+    const child = spawn(program, args, { detached: true, env: { ...environment, SHELL: '/bin/sh' }, stdio: [...stdio] });
+    await begun(child);
+    child.once('close', () => {
+      for (const file of plan.files) rmSync(file, { force: true });
+    });
+    const kill = () => {
+      const pid = plan.pidFile === undefined ? 0 : Number(readText(plan.pidFile));
+      if (pid > 1) endGroupOf(pid);
+      sendSignal(-child.pid!, 'SIGKILL');
+      for (const one of processesWith(`${mark}=${id}`)) sendSignal(one.pid, 'SIGKILL');
+    };
+    const sizes = tty ? new TerminalSizes(child.pid!, clock) : undefined;
+    return new ChildCommand({ child, clock, kill, ...(sizes === undefined ? {} : { resize: (wish) => sizes.set(wish) }) });
+  }
+}
+
+function inTerminal(command: readonly string[], size: TerminalSize | undefined): string[] {
+  const script = findTool('script');
+  if (script === undefined) throw new RuntimeError('cannot-start', 'a terminal needs the program "script" (util-linux), which this machine does not have');
+  return terminalCommand({ script, command, shell: undefined, size });
 }
 
 /** The runtime has put it into a group of its own, in which is also what it started. */

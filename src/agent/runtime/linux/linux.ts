@@ -27,6 +27,8 @@ import type { Clock, Timer } from '../../../base/clock.ts';
 import { describeError, UserError } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
 import { nextAddress, parseCidr, type AddressRange } from '../../core/address-pool.ts';
+import { AttachedContainer } from '../process-attach.ts';
+import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
 import {
@@ -44,6 +46,7 @@ import {
   type SandboxConfig,
   type SandboxId,
 } from '../runtime.ts';
+import type { CommandOptions as StreamedCommand, CommandStream, PortStream } from '../streams.ts';
 import { Cgroups } from './cgroups.ts';
 import { LinuxContainer, type ContainerPod, type ContainerWorld } from './container.ts';
 import { nodeNetworkOf, podBatch, podLinkBatch, podLinkName, type NodeNetwork } from './core/node-network.ts';
@@ -376,6 +379,28 @@ export class LinuxRuntime implements Runtime {
 
   exec(id: ContainerId, command: readonly string[], timeoutMs: number): Promise<ExecResult> {
     return this.#get(id).exec(command, timeoutMs);
+  }
+
+  execStream(id: ContainerId, options: StreamedCommand): Promise<CommandStream> {
+    return this.#get(id).execStream(options);
+  }
+
+  async attachStream(id: ContainerId): Promise<CommandStream> {
+    const container = this.#get(id);
+    const { clock } = this.#options;
+    if (container.record.state !== 'running') throw new RuntimeError('invalid-state', `container ${id} is not running`);
+    const isEnded = () => container.record.state === 'exited' || this.#find(id) === undefined || this.#isClosed;
+    const from = await container.log.end(clock);
+    // A program's input is nothing here yet: what is typed is for nobody.
+    return new AttachedContainer({ follow: (signal) => container.log.follow(from, { clock, isEnded, signal }), stdin: undefined, onInputEnd: () => undefined });
+  }
+
+  portForward(id: SandboxId, port: number): Promise<PortStream> {
+    const sandbox = this.#sandboxes.get(id)?.sandbox;
+    if (sandbox === undefined) return Promise.reject(new RuntimeError('not-found', `there is no sandbox ${id}`));
+    if (sandbox.state !== 'ready') return Promise.reject(new RuntimeError('invalid-state', `sandbox ${id} is not running`));
+    const to = { host: sandbox.ip, port };
+    return openPort(to, () => this.#inner.dial(to));
   }
 
   async *logs(id: ContainerId, options: LogOptions): AsyncGenerator<Uint8Array> {

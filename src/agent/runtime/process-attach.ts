@@ -1,0 +1,88 @@
+/**
+ * A container of the process runtime as whoever is attached to it sees it: what its log grows by, and its standard input,
+ * a FIFO in its directory (process-supervisor.ts), where it has one.
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { deferred } from '../../base/deferred.ts';
+import { Input } from './process-command.ts';
+import type { CommandStream, OutputChunk, TerminalSize } from './streams.ts';
+
+export interface AttachedOptions {
+  /** Ends with the container, or when `signal` fires. */
+  readonly follow: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
+  /** Of the FIFO; undefined: what is typed is for nobody. */
+  readonly stdin: string | undefined;
+  /** Nobody types any more: the first who is attached has had his say, and gone. */
+  readonly onInputEnd: () => void;
+  readonly resize?: ((size: TerminalSize) => void) | undefined;
+}
+
+export class AttachedContainer implements CommandStream {
+  readonly #options: AttachedOptions;
+  readonly #controller = new AbortController();
+  readonly #ended = deferred<{ readonly exitCode: number }>();
+  readonly #input: Input;
+  #isInputEnded = false;
+
+  constructor(options: AttachedOptions) {
+    this.#options = options;
+    this.#input = new Input(options.stdin === undefined ? null : openFifo(options.stdin));
+  }
+
+  get output(): AsyncIterable<OutputChunk> {
+    return this.#read();
+  }
+
+  get ended(): Promise<{ readonly exitCode: number }> {
+    return this.#ended.promise;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#input.write(bytes);
+  }
+
+  endInput(): void {
+    if (this.#isInputEnded) return;
+    this.#isInputEnded = true;
+    this.#input.end();
+    if (this.#options.stdin !== undefined) this.#options.onInputEnd();
+  }
+
+  resize(size: TerminalSize): void {
+    this.#options.resize?.(size);
+  }
+
+  close(): void {
+    this.endInput();
+    this.#input.destroy();
+    this.#controller.abort();
+    this.#ended.resolve({ exitCode: 0 });
+  }
+
+  /** A log does not tell its two streams apart. */
+  async *#read(): AsyncGenerator<OutputChunk> {
+    for await (const bytes of this.#options.follow(this.#controller.signal)) yield { stream: 'stdout', bytes };
+    this.#ended.resolve({ exitCode: 0 });
+  }
+}
+
+/** Never blocks, neither now nor in a write: a program that does not read holds up nobody's thread. null: nobody reads. */
+function openFifo(path: string): Socket | null {
+  try {
+    const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    return new Socket({ fd, readable: false, writable: true });
+  } catch {
+    return null; // its reader has gone
+  }
+}
+
+/** Lets the keeper of the supervisor go: when the last writer has gone too, the program reads an end. */
+export function endInputFor(containerDirectory: string): void {
+  try {
+    closeSync(openSync(join(containerDirectory, 'stdin-end'), constants.O_WRONLY | constants.O_NONBLOCK));
+  } catch {
+    // It has gone already.
+  }
+}

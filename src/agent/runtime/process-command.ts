@@ -1,0 +1,162 @@
+/**
+ * A child process as a {@link CommandStream}: its pipes, read as fast as they are taken. Knows nothing of containers;
+ * whoever makes the child says how it is ended.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { deferred } from '../../base/deferred.ts';
+import { describeError } from '../../base/errors.ts';
+import { Pipe } from '../../base/pipe.ts';
+import { RuntimeError } from './runtime.ts';
+import type { CommandStream, OutputChunk, TerminalSize } from './streams.ts';
+
+/** Of output that waits for its reader: so many chunks, a large one counting as several. */
+const CHUNKS_AHEAD_MAX = 16;
+const CHUNK_WEIGHT_BYTES = 16 * 1024;
+/** A descendant that left may hold the pipes for ever: what the command wrote is there within this of its end. */
+const SETTLE_MS = 200;
+
+export interface ChildCommandOptions {
+  readonly child: ChildProcess;
+  readonly clock: Clock;
+  /** Ends it with all that descends from it. Called only while it runs. */
+  readonly kill: () => void;
+  readonly resize?: (size: TerminalSize) => void;
+}
+
+export class ChildCommand implements CommandStream {
+  readonly #options: ChildCommandOptions;
+  readonly #sources: readonly Readable[];
+  readonly #pipe: Pipe<OutputChunk>;
+  readonly #ended = deferred<{ readonly exitCode: number }>();
+  readonly #input: Input;
+  #exitCode: number | undefined;
+  #isBehind = false;
+  #isOver = false;
+  #settling: Timer | undefined;
+
+  constructor(options: ChildCommandOptions) {
+    this.#options = options;
+    const { child } = options;
+    this.#pipe = new Pipe<OutputChunk>(CHUNKS_AHEAD_MAX, { drain: () => this.#resume(), return: () => this.close() });
+    this.#input = new Input(child.stdin);
+    const named = [['stdout', child.stdout], ['stderr', child.stderr]] as const;
+    this.#sources = named.flatMap(([, source]) => (source === null ? [] : [source]));
+    for (const [stream, source] of named) source?.on('data', (bytes: Buffer) => this.#onOutput({ stream, bytes }));
+    child.once('exit', (code, signal) => this.#onExit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+    child.once('close', () => this.#finish());
+    child.once('error', () => this.#onExit(126));
+  }
+
+  get output(): AsyncIterable<OutputChunk> {
+    return this.#pipe;
+  }
+
+  get ended(): Promise<{ readonly exitCode: number }> {
+    return this.#ended.promise;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#input.write(bytes);
+  }
+
+  endInput(): void {
+    this.#input.end();
+  }
+
+  resize(size: TerminalSize): void {
+    if (this.#exitCode === undefined) this.#options.resize?.(size);
+  }
+
+  close(): void {
+    if (this.#exitCode === undefined) this.#options.kill();
+    this.#finish();
+  }
+
+  #onOutput(chunk: OutputChunk): void {
+    if (this.#isOver) return;
+    if (this.#settling !== undefined) this.#settle();
+    if (this.#pipe.push(chunk, 1 + Math.floor(chunk.bytes.length / CHUNK_WEIGHT_BYTES))) return;
+    this.#isBehind = true;
+    for (const source of this.#sources) source.pause();
+  }
+
+  #resume(): void {
+    this.#isBehind = false;
+    for (const source of this.#sources) source.resume();
+  }
+
+  #onExit(exitCode: number): void {
+    this.#exitCode ??= exitCode;
+    if (!this.#isOver) this.#settle();
+  }
+
+  #settle(): void {
+    this.#settling?.cancel();
+    this.#settling = this.#options.clock.setTimer(SETTLE_MS, () => {
+      // Where the reader is behind, there may be more.
+      if (this.#isBehind) this.#settle();
+      else this.#finish();
+    });
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#settling?.cancel();
+    for (const source of this.#sources) source.destroy();
+    this.#input.destroy();
+    this.#pipe.end();
+    this.#ended.resolve({ exitCode: this.#exitCode ?? 137 });
+  }
+}
+
+/** Resolves once it runs; rejects with a RuntimeError where it could not be started. */
+export function begun(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (cause) => reject(new RuntimeError('cannot-start', describeError(cause), { cause })));
+  });
+}
+
+/** A pipe that is written to for as long as somebody reads it. */
+export class Input {
+  readonly #target: Writable | null;
+  #isGone: boolean;
+  #waiting: (() => void)[] = [];
+
+  constructor(target: Writable | null) {
+    this.#target = target;
+    this.#isGone = target === null;
+    target?.on('drain', () => this.#release());
+    // Whoever reads no more is no error: the rest is for nobody.
+    target?.on('error', () => this.#lose());
+    target?.on('close', () => this.#lose());
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#isGone || this.#target === null || this.#target.writableEnded) return Promise.resolve();
+    if (this.#target.write(bytes)) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  end(): void {
+    if (!this.#isGone) this.#target?.end();
+  }
+
+  destroy(): void {
+    this.#target?.destroy();
+    this.#lose();
+  }
+
+  #lose(): void {
+    this.#isGone = true;
+    this.#release();
+  }
+
+  #release(): void {
+    for (const goOn of this.#waiting.splice(0)) goOn();
+  }
+}
