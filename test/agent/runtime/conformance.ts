@@ -9,6 +9,7 @@ import { createServer, type Socket } from 'node:net';
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
+import type { CommandOptions, CommandStream } from '../../../src/agent/runtime/streams.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { missing } from './census.ts';
 
@@ -147,6 +148,15 @@ const signalFile = (world: World) => {
   mkdirSync(directory, { recursive: true });
   return { mounts: [{ containerPath: '/signals', hostPath: directory, readOnly: true }], give: () => writeFileSync(join(directory, 'go'), '') };
 };
+const command = (world: World, id: string, script: string, options: Partial<CommandOptions> = {}) =>
+  world.runtime.execStream(id, { command: ['sh', '-c', script], stdin: false, stdout: true, stderr: true, tty: false, ...options });
+
+async function saidBy(stream: CommandStream): Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number }> {
+  const texts = { stdout: '', stderr: '' };
+  for await (const { stream: name, bytes } of stream.output) texts[name] += Buffer.from(bytes).toString();
+  return { ...texts, ...(await stream.ended) };
+}
+
 const WAIT = 'while [ ! -e signals/go ]; do sleep 0.02; done';
 
 export const CASES: readonly Case[] = [
@@ -399,6 +409,85 @@ export const CASES: readonly Case[] = [
       equal((await world.runtime.exec(id, ['sh', '-c', 'sleep 2222 & wait'], 300)).timedOut, true);
       await world.until('the end of what took too long', () => !world.subject.census().some((line) => line.includes('sleep 2222')) || undefined);
       ok((await world.runtime.exec(id, ['no-such-program'], 5_000)).exitCode !== 0);
+    },
+  },
+  {
+    name: 'execStream() passes on what goes in and what comes out, apart, and how it ended',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000', { env: { COLOUR: 'red' } });
+      const stream = await command(world, id, 'echo $COLOUR; wc -c; echo oops >&2; exit 7', { stdin: true });
+      const said = saidBy(stream);
+      for (let part = 0; part < 40; part++) await stream.write(Buffer.alloc(25_000, 'x'));
+      stream.endInput();
+      deepEqual(await said, { stdout: 'red\n1000000\n', stderr: 'oops\n', exitCode: 7 });
+      await world.runtime.stopContainer(id, 0);
+      await command(world, id, 'true').then(
+        () => ok(false, 'a container that does not run takes a command'),
+        (error: Error) => ok(error.message.includes('is not running'), error.message),
+      );
+    },
+  },
+  {
+    name: 'execStream() has a terminal, of the size that is asked for, then and later',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000');
+      const script = 'test -t 1 && stty size; until [ "$(stty size)" = "33 77" ]; do sleep 0.02; done; read line; echo "has read $line"; exit 3';
+      const stream = await command(world, id, script, { stdin: true, tty: true, size: { width: 101, height: 41 } });
+      let text = '';
+      for await (const { bytes } of stream.output) {
+        text += Buffer.from(bytes).toString();
+        if (text !== '41 101\r\n') continue;
+        stream.resize({ width: 77, height: 33 });
+        await stream.write(Buffer.from('on\r'));
+      }
+      equal(text, '41 101\r\non\r\nhas read on\r\n');
+      equal((await stream.ended).exitCode, 3);
+    },
+  },
+  {
+    name: 'execStream() that is let go takes along all that it has started',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000');
+      const stream = await command(world, id, 'sleep 3333 & setsid sleep 3333 & echo begun; wait');
+      for await (const { bytes } of stream.output) if (Buffer.from(bytes).toString().includes('begun')) break;
+      stream.close();
+      await world.until('the end of what it has started', () => !world.subject.census().some((line) => line.includes('sleep 3333')) || undefined);
+      equal((await world.record(id)).state, 'running');
+    },
+  },
+  {
+    name: 'attachStream() shows what the container writes from then on, and ends with it',
+    needs: [],
+    run: async (world) => {
+      const signal = signalFile(world);
+      const id = await world.run(`echo before; ${WAIT}; echo after`, { mounts: signal.mounts });
+      await world.said(id, 'before');
+      const stream = await world.runtime.attachStream(id, { stdin: false, stdout: true, stderr: true, tty: false });
+      const said = saidBy(stream);
+      signal.give();
+      equal((await said).stdout, 'after\n');
+    },
+  },
+  {
+    name: 'portForward() reaches a port of the pod, and says where nobody listens',
+    needs: [],
+    run: async (world) => {
+      const echo = ['node', '-e', "require('net').createServer({allowHalfOpen:true},(s)=>{let n=0;s.on('data',(d)=>n+=d.length).on('end',()=>s.end(process.env.HOSTNAME+' '+n))}).listen(18085)"];
+      await world.run('', { command: echo });
+      const port = await world.until('a port that is forwarded', () => world.runtime.portForward('pod-a', 18_085).catch(() => undefined));
+      for (let part = 0; part < 40; part++) await port.write(Buffer.alloc(25_000));
+      port.endInput();
+      let text = '';
+      for await (const bytes of port.output) text += Buffer.from(bytes).toString();
+      equal(text, 'pod-a 1000000');
+      port.close();
+      await world.runtime.portForward('pod-a', 18_086).then(
+        () => ok(false, 'nobody listens there'),
+        (error: Error) => ok(error.message.includes('connection refused'), error.message),
+      );
     },
   },
   {

@@ -205,6 +205,7 @@ export class LinuxContainer {
       supplementalGroups,
       capabilities: capabilitiesOf(security, this.#world.machine.capabilities),
       noNewPrivileges,
+      terminal: false,
     };
   }
 
@@ -394,13 +395,13 @@ export class LinuxContainer {
     return { exitCode: exitCode < 0 ? UNKNOWN_EXIT_CODE : exitCode, output, timedOut };
   }
 
-  /** With a terminal it is one of the machine's: the command has its descriptors, and no name for it. */
+  /** Its terminal is one of the machine's: the command has its descriptors, and no name for it. */
   async execStream({ command, stdin, stdout, stderr, tty, size }: StreamedCommand): Promise<CommandStream> {
     const { cgroups, clock, environment } = this.#world;
     if (this.#record.state !== 'running' || this.#pids === undefined) throw new RuntimeError('invalid-state', `container ${this.id} is not running`);
     const launch = this.#launch(cgroups?.procs(this.cgroup) ?? [], command);
     const [mark, id] = [EXEC_MARK, `${this.id}/${++this.#commands}`];
-    const own = { ...launch.process, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env, [mark]: id } };
+    const own = { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env, [mark]: id } };
     const plan = await this.#engine.exec(launch, this.#pids.child.pid, own);
     const [program = '', ...args] = tty ? inTerminal(plan.command, size) : plan.command;
     const wanted = (flag: boolean) => (flag ? 'pipe' : 'ignore');

@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
 import { overlayOptions, type ProcessPlan } from './core/init-script.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
-import type { Engine, EngineWorld, ExecPlan, Launch } from './engine.ts';
+import { UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
 import { readText } from './files.ts';
 
 export class OciEngine implements Engine {
@@ -18,10 +18,12 @@ export class OciEngine implements Engine {
   readonly version: string;
   readonly #program: string;
   readonly #world: EngineWorld;
+  readonly #tools: UtilLinuxEngine;
 
   /** `program`: the absolute path of crun or runc. */
   constructor(world: EngineWorld, program: string, version: string) {
     this.#world = world;
+    this.#tools = new UtilLinuxEngine(world, version);
     this.#program = program;
     this.name = basename(program);
     this.version = version;
@@ -75,7 +77,10 @@ export class OciEngine implements Engine {
     }
   }
 
-  async exec({ directory, cgroupProcs, key, pausePid }: Launch, _pid: number, process: ProcessPlan): Promise<ExecPlan> {
+  async exec(launch: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan> {
+    // runc puts pipes of its own in the place of descriptors. Our own way needs the machine's tools within.
+    if (this.name === 'runc' && process.terminal) return this.#tools.exec(launch, pid, process);
+    const { directory, cgroupProcs, key, pausePid } = launch;
     const { machine, space } = this.#world;
     const { tools, inUserNamespace } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);

@@ -31,6 +31,8 @@ export interface ProcessPlan {
   readonly supplementalGroups: readonly number[];
   readonly capabilities: readonly string[];
   readonly noNewPrivileges: boolean;
+  /** Its descriptors are a terminal's. */
+  readonly terminal: boolean;
 }
 
 export interface InitInput {

@@ -15,7 +15,7 @@ const tools: Tools = {
   sh: '/bin/sh', mount: '/bin/mount', umount: '/bin/umount', pivotRoot: '/sbin/pivot_root', setpriv: '/bin/setpriv', unshare: '/bin/unshare', nsenter: '/bin/nsenter', env: '/bin/env', ip: '/sbin/ip',
 };
 const plan: ProcessPlan = {
-  command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false,
+  command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false, terminal: false,
 };
 const script = (extra: Partial<ProcessPlan> = {}, inUserNamespace = false) =>
   initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, cgroupProcs: ['/cg/cgroup.procs'], inUserNamespace });
