@@ -5,7 +5,6 @@
 import { createServer as createHttp1Server, type IncomingMessage, type Server as Http1Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { fromUtf8 } from '../../base/bytes.ts';
 import { sleep, type Clock, type Timer } from '../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
