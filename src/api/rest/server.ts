@@ -71,6 +71,8 @@ export class RestServer {
       // Who shows none may have a token; who shows a bad one is refused as nobody.
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
+      // A client knows what its processor is quick at; Go's ask for AES-128, which costs a seventh less a record than ours.
+      honorCipherOrder: false,
       handshakeTimeout: HANDSHAKE_MS,
       ALPNProtocols: ['h2', 'http/1.1'],
     });

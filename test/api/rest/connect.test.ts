@@ -297,14 +297,16 @@ test('an agent that does not read holds back the client', async () => {
 
 test('it counts as long-running: past the limit the next is refused, and what is written down tells both', async () => {
   const fixture = await world({ limits: { watchesMax: 1 } });
-  const first = await open(fixture, EXEC);
+  // An administrator is refused only past five times the limit.
+  const opened = [];
+  for (let n = 0; n < 5; n++) opened.push(await open(fixture, EXEC));
   expect(await refused(fixture, EXEC)).toContain('429 TooManyRequests');
-  first.socket.send(Buffer.from([255, 0]));
-  await first.closed();
+  opened[0]!.socket.send(Buffer.from([255, 0]));
+  await opened[0]!.closed();
   await until('all is written down', () => fixture.audit.filter(({ stage }) => stage === 'ResponseComplete').length > 0);
   const entries = fixture.audit.filter(({ objectRef }) => (objectRef as { subresource?: string } | undefined)?.subresource === 'exec');
   expect(entries.map(({ stage, verb, responseStatus }) => [stage, verb, (responseStatus as { code?: number } | undefined)?.code])).toEqual([
-    ['ResponseStarted', 'get', 101],
+    ...opened.map(() => ['ResponseStarted', 'get', 101]),
     ['ResponseComplete', 'get', 101],
   ]);
 });

@@ -204,9 +204,10 @@ test('another protocol is refused with a Status, which clients print', async () 
         response.on('end', () => resolve([response.statusCode, JSON.parse(text)]));
       }).on('error', reject).end();
     });
-  const refused = (message: string) => [501, expect.objectContaining({ kind: 'Status', reason: 'NotImplemented', message, code: 501 })];
-  expect(await ask('/api/v1/namespaces/default/pods/p/exec?command=ls')).toEqual(refused('pods/exec is not served yet'));
-  expect(await ask('/%zz')).toEqual(refused('another protocol is not served yet'));
+  const refused = (code: number, reason: string, message: string) => [code, expect.objectContaining({ kind: 'Status', reason, message, code })];
+  expect(await ask('/api/v1/nodes/n/proxy/stats')).toEqual(refused(501, 'NotImplemented', 'nodes/proxy is not served yet'));
+  expect(await ask('/api/v1/namespaces/default/pods/p/exec?command=ls')).toEqual(refused(404, 'NotFound', 'pods "p" not found'));
+  expect(await ask('/%zz')).toEqual(refused(404, 'NotFound', 'the server could not find the requested resource'));
 });
 
 test('logs pass through with every option, and what goes wrong first is a Status', async () => {
