@@ -75,13 +75,20 @@ export class RestApi implements Api {
     let status = 0;
     let rest = '';
     stream.on('error', () => {});
-    stream.on('response', (head) => (status = head[':status'] ?? 0));
-    stream.on('data', (chunk: Buffer) => {
-      rest += decoder.decode(chunk, { stream: true });
+    const take = () => {
       if (status !== 200) return;
       const lines = rest.split('\n');
       rest = lines.pop()!;
       for (const line of lines) watch.push(JSON.parse(line) as Frame);
+    };
+    // What comes together with the head may be told before it.
+    stream.on('response', (head) => {
+      status = head[':status'] ?? 0;
+      take();
+    });
+    stream.on('data', (chunk: Buffer) => {
+      rest += decoder.decode(chunk, { stream: true });
+      take();
     });
     stream.on('close', () => {
       // A refusal is a Status.
