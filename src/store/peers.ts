@@ -151,9 +151,10 @@ export class Peers {
       const { member: changed, members } = await channel.unary(Peer.methods.changeMember, request, { timeoutMs });
       return { changed, members };
     } catch (error) {
+      if (storeErrorCodeOf(error) !== undefined) throw error;
       // A leader that was asked to go: whoever has learnt that it is gone hangs up on it, maybe before its answer is here.
       if (isRemoved(member, request)) return { changed: undefined, members: member.machine.members.list() };
-      throw storeErrorCodeOf(error) === undefined ? failedOnTheWay(error) : error;
+      throw failedOnTheWay(error);
     }
   }
 

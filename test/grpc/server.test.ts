@@ -139,6 +139,26 @@ describe.each(TRANSPORTS)('$name', ({ name, Server, connect }) => {
       expect((await channel.unary(etcd.KV.methods.range, {})).count).toBe(3);
     });
 
+    test('who reads slowly gets the whole answer of a handler that did not wait for the end of the requests', async () => {
+      const channel = await channelTo([
+        bind(etcd.Lease, {
+          // Its answer does not depend on what it is asked.
+          async *leaseKeepAlive() {
+            for (let ttl = 1; ttl <= 2_000; ttl++) yield await Promise.resolve({ id: 1n, ttl });
+          },
+        }),
+      ]);
+      const call = channel.bidi(etcd.Lease.methods.leaseKeepAlive);
+      call.send({ id: 1n });
+      const seen: number[] = [];
+      for await (const { ttl } of call.responses) {
+        seen.push(ttl);
+        // The server gives up what is still to come of the requests a while after its answer.
+        if (ttl <= 40) await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      expect(seen).toEqual(Array.from({ length: 2_000 }, (_, at) => at + 1));
+    });
+
     test('a bidirectional stream answers while it is asked, and ends after its requests', async () => {
       const channel = await channelTo([
         bind(etcd.Lease, {

@@ -115,6 +115,8 @@ export class ClientCall implements StreamEvents {
   }
 
   onReset(code: ErrorCode): void {
+    // The answer is whole, and here; what is reset is what was still to be said (RFC 9113, 8.1).
+    if (this.#status !== undefined) return;
     if (this.#isConnectionLost()) return this.fail(new RpcError(RpcCode.UNAVAILABLE, 'the connection was lost'));
     const notSent = code === ErrorCode.REFUSED_STREAM;
     this.fail(new RpcError(codeOfReset(code), `the stream was reset by the server with code ${code}`, { notSent }));

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -263,8 +264,12 @@ func checkUntil(ctx context.Context, config *rest.Config, namespace string) erro
 	if err := <-changed; err != nil {
 		return err
 	}
-	go func() { changed <- maps.Delete(ctx, "until", metav1.DeleteOptions{}) }()
-	event, err = watchtools.UntilWithSync(ctx, source, &corev1.ConfigMap{}, nil, func(event kwatch.Event) (bool, error) { return event.Type == kwatch.Deleted, nil })
+	// Once it has been seen: of what was gone before the first list nobody is told.
+	var begin sync.Once
+	event, err = watchtools.UntilWithSync(ctx, source, &corev1.ConfigMap{}, nil, func(event kwatch.Event) (bool, error) {
+		begin.Do(func() { go func() { changed <- maps.Delete(ctx, "until", metav1.DeleteOptions{}) }() })
+		return event.Type == kwatch.Deleted, nil
+	})
 	if err != nil {
 		return fmt.Errorf("deleted, and not seen so: %v, %w", event, err)
 	}
