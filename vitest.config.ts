@@ -15,11 +15,22 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/**/*.short.test.ts', 'test/**/*.long.test.ts'],
           pool: 'forks',
+          // Vitest would leave a core for itself.
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
           testTimeout: 20_000,
         },
       },
-      { test: { name: 'short', include: ['test/**/*.short.test.ts'], ...serial } },
-      { test: { name: 'long', include: ['test/**/*.long.test.ts'], ...serial, testTimeout: 600_000 } },
+      { test: { name: 'short', include: ['test/**/*.short.test.ts'], sequence: { groupOrder: 1 }, ...serial } },
+      {
+        test: {
+          name: 'long',
+          include: ['test/**/*.long.test.ts'],
+          sequence: { groupOrder: 2 },
+          ...serial,
+          testTimeout: 600_000,
+        },
+      },
     ],
   },
 });
