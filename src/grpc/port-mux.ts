@@ -104,7 +104,8 @@ export class PortMux {
       ...contextOf(tls),
       requestCert: tls.requireClientCertificate,
       rejectUnauthorized: tls.requireClientCertificate,
-      ALPNProtocols: [...(grpc === undefined ? [] : ['h2']), ...(http === undefined ? [] : ['http/1.1'])],
+      // Who speaks both (curl, Prometheus, browsers) does not come for gRPC, whose clients offer h2 alone.
+      ALPNProtocols: [...(http === undefined ? [] : ['http/1.1']), ...(grpc === undefined ? [] : ['h2'])],
       handshakeTimeout,
     });
     if ('renewed' in tls) tls.renewed.onChange(() => server.setSecureContext(contextOf(tls)));

@@ -116,6 +116,11 @@ describe.each(KINDS)('$name: listen() with http, $kind', ({ name, Server, kind }
     expect(await ask(port, tls, { ALPNProtocols: [] })).toBe('GET / by alice: 0');
   });
 
+  test('a TLS client that speaks both does not come for gRPC', async () => {
+    if (tls === undefined) return;
+    expect(await ask(port, tls, { ALPNProtocols: ['h2', 'http/1.1'] })).toBe('GET / by alice: 0');
+  });
+
   test('who shows no certificate reaches neither', async () => {
     if (tls === undefined) return;
     expect(await handshake({ host, port, tls: { ca: tls.ca } })).toBe('tlsv13 alert certificate required');

@@ -394,7 +394,9 @@ export class ProcessRuntime implements Runtime {
     const unknown = { reason: 'ContainerStatusUnknown', message: 'the container ended while nobody watched over it' };
     const ended = exit ?? { exitCode: UNKNOWN_EXIT_CODE, finishedAtMs: this.#options.clock.wall(), ...unknown };
     this.#killAll(container);
-    container.record = { ...record, ...ended, state: 'exited', pid: undefined };
+    // The file's time is a few ms behind the clock's.
+    const finishedAtMs = Math.max(ended.finishedAtMs, record.createdAtMs);
+    container.record = { ...record, ...ended, finishedAtMs, state: 'exited', pid: undefined };
     container.ended.resolve();
     // A last note of the log's length, so that its last lines have a time. The log may be gone with its pod.
     container.log.observe(this.#options.clock.wall()).catch(() => undefined);

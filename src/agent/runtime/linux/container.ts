@@ -317,7 +317,9 @@ export class LinuxContainer {
     const ended = exit ?? { exitCode: UNKNOWN_EXIT_CODE, finishedAtMs: this.#world.clock.wall(), ...unknown };
     const isOutOfMemory = ended.exitCode !== 0 && (this.#world.cgroups?.oomKills(this.cgroup) ?? 0) > 0;
     this.#killAll();
-    this.#record = { ...this.#record, ...ended, ...(isOutOfMemory ? { reason: 'OOMKilled', message: undefined } : {}), state: 'exited', pid: undefined };
+    // The file's time is a few ms behind the clock's.
+    const finishedAtMs = Math.max(ended.finishedAtMs, this.#record.createdAtMs);
+    this.#record = { ...this.#record, ...ended, finishedAtMs, ...(isOutOfMemory ? { reason: 'OOMKilled', message: undefined } : {}), state: 'exited', pid: undefined };
     const stored = this.#store().catch((error: unknown) => this.#world.log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: an end was not noted'));
     // What is left in the kernel tells how it ended, until that is on disk.
     this.#cleaning = stored.then(() => this.#clean());
