@@ -1,7 +1,7 @@
 /** A connection that a request was upgraded to: messages of a WebSocket, or the bytes of a socket. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer, type RawData, type WebSocket } from 'ws';
+import type { RawData, WebSocket, WebSocketServer } from 'ws';
 import type { Upgrade } from '../http.ts';
 
 export interface TransportEvents {
@@ -30,23 +30,33 @@ const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const KEEPALIVE_MS = 30_000;
 const NORMAL_CLOSURE = 1000;
 
-const sockets = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX });
+let webSockets: Promise<WebSocketServer> | undefined;
 /** The library refuses a subprotocol with a slash, which Kubernetes' have: it is not shown any, and the answer is added. */
 const chosen = new WeakMap<IncomingMessage, string>();
-sockets.on('headers', (headers, message) => {
-  const protocol = chosen.get(message);
-  if (protocol !== undefined) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
-});
+
+/** Loaded for the first who wants it: the library is a quarter of what a server takes to load. */
+async function loadWebSockets(): Promise<WebSocketServer> {
+  const { WebSocketServer: Server } = await import('ws');
+  const server = new Server({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX });
+  server.on('headers', (headers, message) => {
+    const protocol = chosen.get(message);
+    if (protocol !== undefined) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+  });
+  return server;
+}
 
 /** Answers 101 with this one subprotocol; what the client got wrong in its handshake is answered, and undefined. */
-export function acceptWebSocket(upgrade: Upgrade, protocol: string): Promise<Transport | undefined> {
+export async function acceptWebSocket(upgrade: Upgrade, protocol: string): Promise<Transport | undefined> {
+  webSockets ??= loadWebSockets();
+  const server = await webSockets;
   const { message, socket, head } = upgrade.take();
+  if (socket.destroyed) return undefined;
   delete message.headers['sec-websocket-protocol'];
   chosen.set(message, protocol);
   return new Promise((resolve) => {
     const onClose = () => resolve(undefined);
     socket.once('close', onClose);
-    sockets.handleUpgrade(message, socket, head, (webSocket: WebSocket) => {
+    server.handleUpgrade(message, socket, head, (webSocket: WebSocket) => {
       socket.off('close', onClose);
       resolve(new WebSocketTransport(webSocket, socket));
     });
