@@ -45,8 +45,8 @@ export interface MarkedProcess {
   readonly environment: readonly string[];
 }
 
-/** The processes, but this one, whose environment at their start held `entry` (`NAME=value`). */
-export function processesWith(entry: string): MarkedProcess[] {
+/** The processes, but this one, whose environment at their start held all `entries` (`NAME=value`). */
+export function processesWith(...entries: readonly string[]): MarkedProcess[] {
   const found: MarkedProcess[] = [];
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
@@ -57,9 +57,9 @@ export function processesWith(entry: string): MarkedProcess[] {
     } catch {
       continue; // gone meanwhile, or another user's
     }
-    if (!text.includes(entry)) continue;
+    if (!entries.every((entry) => text.includes(entry))) continue;
     const environment = text.split('\0');
-    if (environment.includes(entry)) found.push({ pid, environment });
+    if (entries.every((entry) => environment.includes(entry))) found.push({ pid, environment });
   }
   return found;
 }

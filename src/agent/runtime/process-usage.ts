@@ -15,6 +15,12 @@ export class ProcessUsages {
   readonly #units = readUnits();
   /** By pid and start time: an environment is read once, for a program does not change what it was started with. */
   #marks = new Map<string, string | undefined>();
+  readonly #nodeMark: string;
+
+  /** `nodeMark` is in the environment of everything that the node started, as `NAME=value`. */
+  constructor(nodeMark: string) {
+    this.#nodeMark = nodeMark;
+  }
 
   of(roots: readonly ContainerRoot[]): readonly ContainerUsage[] {
     if (roots.length === 0) {
@@ -24,7 +30,7 @@ export class ProcessUsages {
     const seen = new Map<string, string | undefined>();
     const markOf = ({ pid, startTime }: ProcessRow) => {
       const key = `${pid} ${startTime}`;
-      const mark = this.#marks.has(key) ? this.#marks.get(key) : readMark(pid);
+      const mark = this.#marks.has(key) ? this.#marks.get(key) : readMark(pid, this.#nodeMark);
       seen.set(key, mark);
       return mark;
     };
@@ -66,10 +72,11 @@ function readRow(pid: number): ProcessRow | undefined {
   return { pid, parent: field(4), session: field(6), startTime: fields[19] ?? '', cpuTicks, memoryPages };
 }
 
-function readMark(pid: number): string | undefined {
+function readMark(pid: number, nodeMark: string): string | undefined {
   try {
-    const found = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').find((entry) => entry.startsWith(MARK));
-    return found?.slice(MARK.length);
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    if (!environment.includes(nodeMark)) return undefined;
+    return environment.find((entry) => entry.startsWith(MARK))?.slice(MARK.length);
   } catch {
     return undefined; // another user's, or gone meanwhile
   }

@@ -117,7 +117,9 @@ export class ProcessRuntime implements Runtime {
   readonly #range: AddressRange;
   readonly #sandboxes = new Map<SandboxId, SandboxEntry>();
   readonly #listeners = new Set<(sandboxId: SandboxId) => void>();
-  readonly #usages = new ProcessUsages();
+  /** In the environment of all that this node starts. A container's id alone does not tell: two nodes may run one pod's uid. */
+  readonly #mark: string;
+  readonly #usages: ProcessUsages;
   #commands = 0;
   #position = 0;
   #allocating: Promise<unknown> = Promise.resolve();
@@ -131,6 +133,8 @@ export class ProcessRuntime implements Runtime {
       throw new UserError(`podCidr ${options.podCidr}: the process runtime needs a block of 127.0.0.0/8, such as 127.34.0.0/20`);
     }
     this.#range = range;
+    this.#mark = `PODIUM_NODE=${options.root}`;
+    this.#usages = new ProcessUsages(this.#mark);
   }
 
   get detail(): string | undefined {
@@ -209,7 +213,7 @@ export class ProcessRuntime implements Runtime {
 
   /** Ends processes of this node that belong to no running container. */
   #reapStrays(): void {
-    for (const { pid, environment } of processesWith(`PODIUM_NODE=${this.#options.root}`)) {
+    for (const { pid, environment } of processesWith(this.#mark)) {
       const id = environment.find((entry) => entry.startsWith('PODIUM_CONTAINER_ID='))?.slice('PODIUM_CONTAINER_ID='.length);
       if (id !== undefined && this.#find(id)?.record.state === 'running') continue;
       this.#options.log.warn({ pid, container: id }, 'process runtime: ended a stray of an earlier agent');
@@ -432,7 +436,7 @@ export class ProcessRuntime implements Runtime {
   /** Ends the group and whatever left it; the supervisor stays, to write down how it ended. */
   #killAll(container: Container): void {
     this.#signalGroup(container, 'SIGKILL');
-    for (const { pid } of processesWith(`PODIUM_CONTAINER_ID=${container.id}`)) {
+    for (const { pid } of processesWith(this.#mark, `PODIUM_CONTAINER_ID=${container.id}`)) {
       if (pid !== container.pids?.supervisor.pid) sendSignal(pid, 'SIGKILL');
     }
   }
@@ -521,7 +525,7 @@ export class ProcessRuntime implements Runtime {
     await begun(child);
     const kill = () => {
       sendSignal(-child.pid!, 'SIGKILL');
-      for (const { pid } of processesWith(mark)) sendSignal(pid, 'SIGKILL');
+      for (const { pid } of processesWith(this.#mark, mark)) sendSignal(pid, 'SIGKILL');
     };
     const sizes = tty ? new TerminalSizes(child.pid!, clock) : undefined;
     return new ChildCommand({ child, clock, kill, ...(sizes === undefined ? {} : { resize: (size) => sizes.set(size) }) });

@@ -146,6 +146,7 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
     const all = [2, 3, 4];
     await apply([nodePort()], [slice('web', all.map((last) => here(last)))]);
     expect(await pods[2]!.do<string>({ do: 'hold', address: CLUSTER_IP, port: 80 })).toMatch(/^pod\d 10\.244\.7\.[14]$/);
+    const loads = [outside, pods[0]!, onNode];
     await Promise.all([
       outside.do({ do: 'load', address: NODE_ADDRESS, port: 30080, streams: 4 }),
       pods[0]!.do({ do: 'load', address: CLUSTER_IP, port: 80, streams: 4 }),
@@ -153,9 +154,10 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
     ]);
     for (let round = 0; round < (user === 'root' ? 12 : 4); round++) {
       const leaving = all[round % 3]!;
-      // As a pod goes: first it is not ready any more, then it is gone; and the server of it ends behind that.
+      // As a pod goes: first it is not ready any more; its server ends behind that, when all are served who came before.
       const without = all.filter((last) => last !== leaving).map((last) => here(last));
       await apply([nodePort()], [slice('web', [...without, here(leaving, TERMINATING)])]);
+      await Promise.all(loads.map((peer) => peer.do({ do: 'load-turn' })));
       await pods[leaving - 2]!.do({ do: 'stop', name: `pod${leaving - 2}` });
       await apply([nodePort()], [slice('web', without)]);
       await pods[leaving - 2]!.do({ do: 'serve', name: `pod${leaving - 2}`, port: 8080 });
@@ -166,7 +168,7 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
       proxy = new NftablesProxy({ node, run: network.node.run, clock: systemClock, log: silentLog });
     }
     expect(await pods[2]!.do<string>({ do: 'say', word: 'still' })).toBe('still');
-    const results = await Promise.all([outside, pods[0]!, onNode].map((peer) => peer.do<LoadResult>({ do: 'unload' })));
+    const results = await Promise.all(loads.map((peer) => peer.do<LoadResult>({ do: 'unload' })));
     for (const { answers, errors } of results) {
       expect(errors).toEqual({});
       expect(Object.keys(answers).sort()).toEqual(['pod0', 'pod1', 'pod2']);

@@ -21,12 +21,15 @@ export type Command =
   | { readonly do: 'dns'; readonly address: string; readonly port: number; readonly services: readonly Service[]; readonly slices: readonly EndpointSlice[] }
   /** A proxy as the agent has it where there is no packet filter. */
   | { readonly do: 'proxy'; readonly rules: readonly ProxyRule[] }
+  /** Nobody new; connections go on. */
   | { readonly do: 'stop'; readonly name: string }
   /** `count` connections one after the other: what the servers called themselves and the client, or the errors' codes. */
   | { readonly do: 'ask'; readonly address: string; readonly port: number; readonly count: number; readonly timeoutMs?: number }
   | { readonly do: 'ask-udp'; readonly address: string; readonly port: number; readonly fromPort?: number; readonly timeoutMs?: number }
   /** Connections without pause until `unload`: how many went well, by server, and all errors. */
   | { readonly do: 'load'; readonly address: string; readonly port: number; readonly streams: number }
+  /** Answers when every connection of the load that was under way is over. */
+  | { readonly do: 'load-turn' }
   | { readonly do: 'unload' }
   /** A connection that stays; each `say` sends a word and answers what came back. */
   | { readonly do: 'hold'; readonly address: string; readonly port: number }
@@ -38,9 +41,7 @@ export interface LoadResult {
 }
 
 const servers = new Map<string, Server | UdpSocket>();
-const lastConnectionMs = new Map<string, number>();
-/** Nobody came for so long: nobody is on the way any more. */
-const QUIET_MS = 40;
+const underWay = new Set<Promise<string>>();
 let held: Socket | undefined;
 let isLoading = false;
 let load: Promise<LoadResult> | undefined;
@@ -59,7 +60,8 @@ async function obey(command: Command): Promise<unknown> {
     case 'proxy':
       return proxy(command.rules);
     case 'stop':
-      return stop(command.name);
+      servers.get(command.name)?.close();
+      return undefined;
     case 'ask': {
       const answers: string[] = [];
       for (let i = 0; i < command.count; i++) answers.push(await ask(command.address, command.port, command.timeoutMs ?? 3_000));
@@ -71,6 +73,8 @@ async function obey(command: Command): Promise<unknown> {
       isLoading = true;
       load = run(command.address, command.port, command.streams);
       return undefined;
+    case 'load-turn':
+      return Promise.all(underWay).then(() => undefined);
     case 'unload':
       isLoading = false;
       return load;
@@ -87,22 +91,9 @@ async function proxy(rules: readonly ProxyRule[]): Promise<void> {
   while (made.held.length < rules.length) await new Promise((go) => setTimeout(go, 5));
 }
 
-/** As a server ends that is told to: who is in its queue is still served. Connections go on. */
-async function stop(name: string): Promise<void> {
-  // Looked at again only after a turn in which connections could be taken: who was kept from the processor for that long
-  // has seen nobody come because it did not look.
-  for (let quietTurns = 0; quietTurns < 3; ) {
-    await new Promise((go) => setTimeout(go, QUIET_MS / 2));
-    await new Promise((go) => setImmediate(go));
-    quietTurns = performance.now() - (lastConnectionMs.get(name) ?? 0) > QUIET_MS ? quietTurns + 1 : 0;
-  }
-  servers.get(name)?.close();
-}
-
 /** Says its name and who asks, then what it is told. */
 function serve({ name, port, address }: { readonly name: string; readonly port: number; readonly address?: string }): Promise<void> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    lastConnectionMs.set(name, performance.now());
     socket.on('error', () => undefined);
     socket.write(`${name} ${socket.remoteAddress ?? ''}\n`);
     socket.pipe(socket);
@@ -156,7 +147,10 @@ async function run(address: string, port: number, streams: number): Promise<Load
   const errors: Record<string, number> = {};
   const one = async () => {
     while (isLoading) {
-      const answer = await ask(address, port, 3_000);
+      const asked = ask(address, port, 3_000);
+      underWay.add(asked);
+      const answer = await asked;
+      underWay.delete(asked);
       const [name = ''] = answer.split(' ');
       const into = answer.includes(' ') ? answers : errors;
       into[name] = (into[name] ?? 0) + 1;

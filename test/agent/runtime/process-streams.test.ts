@@ -45,7 +45,7 @@ const exec = (id: string, script: string, options: Partial<CommandOptions> = {})
 
 /** Processes of commands, without the container's own. */
 function commandsOf(id: string): number {
-  return processesWith(`PODIUM_CONTAINER_ID=${id}`).filter(({ environment }) => environment.some((entry) => entry.startsWith('PODIUM_EXEC_ID='))).length;
+  return processesWith(`PODIUM_NODE=${root}`, `PODIUM_CONTAINER_ID=${id}`).filter(({ environment }) => environment.some((entry) => entry.startsWith('PODIUM_EXEC_ID='))).length;
 }
 
 interface Outcome {
@@ -152,7 +152,7 @@ test('what a command leaves behind goes on, and is not waited for', async () => 
   const id = await run('sleep 100');
   const found = await outcome(await exec(id, 'echo begun; sleep 4244 &'));
   expect(found).toEqual({ stdout: 'begun\n', stderr: '', exitCode: 0 });
-  expect(processesWith(`PODIUM_CONTAINER_ID=${id}`).length).toBeGreaterThanOrEqual(2);
+  expect(processesWith(`PODIUM_NODE=${root}`, `PODIUM_CONTAINER_ID=${id}`).length).toBeGreaterThanOrEqual(2);
 });
 
 const withTerminal = (context: TestContext) => {

@@ -151,7 +151,7 @@ test('stopContainer() ends what does not listen, and what left the process group
   await runtime.stopContainer(id, 100);
   expect(systemClock.monotonic() - start).toBeGreaterThanOrEqual(95);
   expect(await record(id)).toMatchObject({ state: 'exited', exitCode: 137 });
-  await until('no process left', () => processesWith(`PODIUM_CONTAINER_ID=${id}`).length === 0);
+  await until('no process left', () => processesWith(`PODIUM_NODE=${root}`, `PODIUM_CONTAINER_ID=${id}`).length === 0);
 });
 
 test('a later stop with a shorter grace shortens the first', async () => {
@@ -166,7 +166,26 @@ test('a later stop with a shorter grace shortens the first', async () => {
 test('when a container ends, what it left in the background ends too', async () => {
   const id = await run(shell(`sleep 1000 & setsid sleep 1000 & exit 0`));
   expect(await exited(id)).toMatchObject({ exitCode: 0 });
-  await until('no process left', () => processesWith(`PODIUM_CONTAINER_ID=${id}`).length === 0);
+  await until('no process left', () => processesWith(`PODIUM_NODE=${root}`, `PODIUM_CONTAINER_ID=${id}`).length === 0);
+});
+
+test('another node’s pod of the same uid is left alone', async () => {
+  const otherRoot = mkdtempSync(join(tmpdir(), 'podium-runtime-'));
+  const other = new ProcessRuntime({ root: otherRoot, podCidr: '127.251.32.0/20', clock: systemClock, log: silentLog });
+  await other.start();
+  try {
+    await other.runPodSandbox(pod('pod-a'));
+    const theirs = await other.createContainer('pod-a', shell('sleep 1000'));
+    await other.startContainer(theirs);
+    const ours = await run(shell('sleep 1000'));
+    await runtime.stopContainer(ours, 0);
+    expect(processesWith(`PODIUM_NODE=${otherRoot}`, `PODIUM_CONTAINER_ID=${theirs}`)).not.toEqual([]);
+    expect((await other.listContainers())[0]).toMatchObject({ state: 'running' });
+  } finally {
+    await other.removePodSandbox('pod-a');
+    await other.close();
+    await rm(otherRoot, { recursive: true, force: true });
+  }
 });
 
 test('a new runtime adopts what runs: same process, same log, its exit code', async () => {
@@ -214,7 +233,7 @@ test('start() ends strays whose pod is not known any more', async () => {
   runtime = await open();
   expect(await runtime.listPodSandboxes()).toEqual([]);
   expect(existsSync(join(root, 'pods/pod-a'))).toBe(false);
-  await until('no process left', () => processesWith(`PODIUM_CONTAINER_ID=${id}`).length === 0);
+  await until('no process left', () => processesWith(`PODIUM_NODE=${root}`, `PODIUM_CONTAINER_ID=${id}`).length === 0);
 });
 
 test('a volume appears below the working directory, and nothing leads out of it', async () => {

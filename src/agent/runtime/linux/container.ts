@@ -402,7 +402,7 @@ export class LinuxContainer {
     const { cgroups, clock, environment } = this.#world;
     if (this.#record.state !== 'running' || this.#pids === undefined) throw new RuntimeError('invalid-state', `container ${this.id} is not running`);
     const launch = this.#launch(cgroups?.procs(this.cgroup) ?? [], command);
-    const [mark, id] = [EXEC_MARK, `${this.id}/${++this.#commands}`];
+    const [mark, id] = [EXEC_MARK, `${this.id}/${process.pid}/${++this.#commands}`];
     const own = { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env, [mark]: id } };
     const plan = await this.#engine.exec(launch, this.#pids.child.pid, own);
     const [program = '', ...args] = tty ? inTerminal(plan.command, size) : plan.command;

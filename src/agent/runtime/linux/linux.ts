@@ -118,7 +118,7 @@ export class LinuxRuntime implements Runtime {
   readonly #sandboxes = new Map<SandboxId, SandboxEntry>();
   readonly #starting = new Map<SandboxId, Promise<Sandbox>>();
   readonly #listeners = new Set<(sandboxId: SandboxId) => void>();
-  readonly #usages = new ProcessUsages();
+  readonly #usages: ProcessUsages;
   #position = 0;
   #allocating: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
@@ -135,6 +135,7 @@ export class LinuxRuntime implements Runtime {
     this.#network = network;
     // The first address is the node's own.
     this.#range = { first: range.first + 1, size: range.size - 1 };
+    this.#usages = new ProcessUsages(`PODIUM_NODE=${root}`);
     this.#space = new NodeSpace({ root, networkDirectory, network, serviceCidr, machine, clock, log });
     this.#cgroups = withoutCgroups ? undefined : Cgroups.open(createHash('sha256').update(root).digest('hex').slice(0, 12), clock);
     const inside = (command: readonly string[]) => this.#space.inside(command);
