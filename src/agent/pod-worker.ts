@@ -7,44 +7,33 @@ import { AbortedError, describeError } from '../base/errors.ts';
 import { sleep, type Clock, type Millis, type Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Tasks } from '../base/tasks.ts';
-import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
-import { isConflict, isNotFound } from '../client/api-error.ts';
 import { controllerOf } from '../client/objects.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
-import { containerResources, containerSecurity, sandboxDemands } from './core/container-demands.ts';
-import { resolveInvocation, environmentSources, type Sources } from './core/environment.ts';
+import { ContainerStarter, ContainerStartError, type ContainerStart, type StarterContext } from './container-starter.ts';
+import { sandboxDemands } from './core/container-demands.ts';
 import { planPod, isEnded, type ContainerHealth, type PodAction, type PodPlan } from './core/pod-lifecycle.ts';
 import {
   ON_FAILURE_ANNOTATION,
   containersOf,
   describePod,
   graceSecondsOf,
-  isHostImage,
   type AgentContainer,
   type AgentPod,
   type AgentPodStatus,
-  type ConfigMap,
   type LifecycleHandler,
-  type Secret,
 } from './core/pod-spec.ts';
 import { ContainerProbes, type ProbeDue } from './core/probes.ts';
-import { planVolumes, volumeSources } from './core/volume-files.ts';
+import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
-import type { ContainerRecord, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
-import type { VolumeStore } from './volumes.ts';
+import type { ContainerRecord, Sandbox } from './runtime/runtime.ts';
 
 /** What all workers of a node share. */
-export interface WorkerContext {
-  readonly nodeIp: string;
-  readonly allocatable: { readonly cpu: string; readonly memory: string };
+export interface WorkerContext extends StarterContext {
   readonly onContainerFailure: 'restart' | 'replace-pod';
-  readonly api: ApiClient;
   readonly clock: Clock;
   readonly log: Log;
   readonly events: EventRecorder;
-  readonly runtime: Runtime;
   readonly prober: Prober;
-  readonly volumes: VolumeStore;
   /** Do endpoints that the agent knows of still send new connections to this address? */
   readonly isRouted: (address: string) => boolean;
 }
@@ -60,8 +49,6 @@ export interface WorkerOptions {
 /** A container that cannot be made (no such ConfigMap) is tried again after this, doubling. */
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 20_000;
-const WRITE_RETRY_FIRST_MS = 100;
-const WRITE_RETRY_MAX_MS = 5_000;
 /** New connections end this long after the last endpoint named the pod: other nodes' proxies hear of it a little later. */
 const DRAIN_SETTLE_MS = 500;
 /** Nobody takes the pod out of its endpoints (the controllers are away): go on. */
@@ -99,6 +86,8 @@ export class PodWorker {
   readonly #stops = new Map<string, Stop>();
   readonly #waiting = new Map<string, Waiting>();
   readonly #said = new Set<string>();
+  readonly #starter: ContainerStarter;
+  readonly #writer: PodStatusWriter;
   #pod: AgentPod;
   #isRemoved = false;
   #deletionSeenAtMs: Millis | undefined;
@@ -106,9 +95,6 @@ export class PodWorker {
   #isDirty = false;
   #timer: Timer | undefined;
   #plan: PodPlan | undefined;
-  #isWriting = false;
-  #lastWrite: { readonly sent: string; readonly answered: string } | undefined;
-  #writeFailures = 0;
   #isGone = false;
 
   constructor({ context, pod, refusal, onGone }: WorkerOptions) {
@@ -118,6 +104,20 @@ export class PodWorker {
     this.#refusal = refusal;
     this.#onGone = onGone;
     this.#tasks = new Tasks((error) => this.#failed(error));
+    this.#starter = new ContainerStarter(context);
+    this.#writer = new PodStatusWriter({
+      uid: this.#uid,
+      api: context.api,
+      clock: context.clock,
+      log: context.log,
+      tasks: this.#tasks,
+      signal: this.#abort.signal,
+      pod: () => this.#pod,
+      wanted: () => this.#wanted(),
+      onPod: (answered) => this.#adopt(answered),
+      onRemoved: () => this.remove(),
+      wake: () => this.wake(),
+    });
     if (refusal !== undefined) this.#say('Warning', refusal.reason, refusal.message);
   }
 
@@ -188,7 +188,7 @@ export class PodWorker {
     }
     this.#runProbes();
     this.#armTimer();
-    this.#publish();
+    this.#writer.publish();
   }
 
   async #sandbox(): Promise<Sandbox | undefined> {
@@ -233,7 +233,7 @@ export class PodWorker {
         await runtime.stopPodSandbox(this.#uid);
         return true;
       case 'delete-pod':
-        return false; // after its status is written: see #write
+        return false; // after its status is written: see the status writer
     }
   }
 
@@ -255,65 +255,26 @@ export class PodWorker {
     const { spec } = this.#pod;
     const known = this.#waiting.get(action.name);
     if (known !== undefined && known.retryAtMs > this.#now()) return false;
-    const init = spec.initContainers?.find(({ name }) => name === action.name);
+    const init = spec.initContainers?.some(({ name }) => name === action.name) ?? false;
     const container = containersOf(this.#pod).find(({ name }) => name === action.name)!;
+    const { attempt, backoffSteps } = action;
     try {
-      await this.#createAndStart(action, container, init !== undefined, sandbox);
+      const say: ContainerStart['say'] = (type, reason, message) => this.#say(type, reason, message);
+      const id = await this.#starter.start({ pod: this.#pod, container, attempt, backoffSteps, init, sandbox, say });
+      await this.#postStart(container, id, sandbox.ip);
       this.#waiting.delete(action.name);
       return true;
     } catch (error) {
       if (error instanceof AbortedError) throw error;
       const tries = (known?.tries ?? 0) + 1;
       const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
-      const reason = error instanceof ConfigError ? error.reason : 'CreateContainerError';
+      const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
       const message = describeError(error);
       this.#waiting.set(action.name, { reason, message, retryAtMs, tries });
       if (known?.message !== message) this.#say('Warning', 'Failed', `Error: ${message}`);
       // Plan once more, for the status; the retry time keeps it from trying again at once.
       return known?.message !== message;
     }
-  }
-
-  async #createAndStart(
-    { name, attempt, backoffSteps }: Extract<PodAction, { kind: 'start-container' }>,
-    container: AgentContainer,
-    init: boolean,
-    sandbox: Sandbox,
-  ): Promise<void> {
-    const { runtime, allocatable, nodeIp } = this.#context;
-    const pod = this.#pod;
-    const sources = await this.#sources();
-    const { ignoresImages } = runtime;
-    const input = { pod, container, podIp: sandbox.ip, hostIp: nodeIp, allocatable, sources, ignoresImages };
-    const invocation = resolveInvocation(input);
-    if (!invocation.ok) throw new ConfigError('CreateContainerConfigError', invocation.message);
-    const security = containerSecurity(pod, container);
-    if (!security.ok) throw new ConfigError('CreateContainerConfigError', security.message);
-    const mounts = await this.#mounts(input);
-    const { env, command } = invocation.value;
-    const id = await runtime.createContainer(this.#uid, {
-      name,
-      attempt,
-      backoffSteps,
-      init,
-      image: container.image,
-      command,
-      workingDir: container.workingDir ?? '',
-      env,
-      mounts,
-      resources: containerResources(container),
-      security: security.value,
-      stdin: container.stdin,
-      stdinOnce: container.stdinOnce,
-      tty: container.tty,
-    });
-    if (runtime.ignoresImages && !isHostImage(container.image)) {
-      const message = `the ${runtime.name} runtime has no images: ${container.name} runs this machine's programs, not those of ${container.image}`;
-      this.#say('Warning', 'ImageIgnored', message);
-    }
-    await runtime.startContainer(id);
-    this.#say('Normal', 'Started', `Started container ${name}`);
-    await this.#postStart(container, id, sandbox.ip);
   }
 
   async #postStart(container: AgentContainer, id: string, ip: string): Promise<void> {
@@ -323,43 +284,6 @@ export class PodWorker {
     if (failure === undefined) return;
     this.#say('Warning', 'FailedPostStartHook', `PostStartHook failed: ${failure}`);
     await this.#context.runtime.stopContainer(id, 1000 * graceSecondsOf(this.#pod));
-  }
-
-  /** The ConfigMaps and Secrets that the pod names, as they are now. */
-  async #sources(): Promise<Sources> {
-    const { api } = this.#context;
-    const wanted = [environmentSources(this.#pod), volumeSources(this.#pod)];
-    const configMaps = new Map<string, ConfigMap>();
-    const secrets = new Map<string, Secret>();
-    const namespace = this.#pod.metadata.namespace;
-    const absent = (error: unknown) => {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    };
-    for (const name of new Set(wanted.flatMap(({ configMaps: names }) => names))) {
-      const found = await api.get<ConfigMap>(inNamespace(resources.configMaps, namespace), name).catch(absent);
-      if (found !== undefined) configMaps.set(name, found);
-    }
-    for (const name of new Set(wanted.flatMap(({ secrets: names }) => names))) {
-      const found = await api.get<Secret>(inNamespace(resources.secrets, namespace), name).catch(absent);
-      if (found !== undefined) secrets.set(name, found);
-    }
-    return { configMap: (name) => configMaps.get(name), secret: (name) => secrets.get(name) };
-  }
-
-  async #mounts(input: Parameters<typeof resolveInvocation>[0]): Promise<Mount[]> {
-    const planned = planVolumes(input);
-    if (!planned.ok) throw new ConfigError('ContainerCreating', planned.message);
-    const paths = await this.#context.volumes.materialize(this.#uid, planned.value);
-    // Outer mounts first, so that an inner one appears within.
-    const wanted = [...(input.container.volumeMounts ?? [])].sort((a, b) => a.mountPath.length - b.mountPath.length);
-    return wanted.map(({ name, mountPath, subPath = '', readOnly = false }) => {
-      const path = paths.get(name);
-      if (path === undefined) throw new ConfigError('CreateContainerConfigError', `there is no volume ${name}`);
-      if (subPath.split('/').includes('..')) throw new ConfigError('CreateContainerConfigError', `subPath ${subPath} leads out of volume ${name}`);
-      const hostPath = subPath === '' ? path : `${path}/${subPath}`;
-      return { containerPath: mountPath, hostPath, readOnly };
-    });
   }
 
   // --- stopping
@@ -494,73 +418,10 @@ export class PodWorker {
 
   // --- saying
 
-  /** Writes what the last plan says, unless the API server has it; one write at a time, the latest counts. */
-  #publish(): void {
-    if (this.#isWriting || this.#isGone || this.#abort.signal.aborted || !this.#owesWrite()) return;
-    this.#isWriting = true;
-    const work = this.#write()
-      .then(() => {
-        this.#writeFailures = 0;
-      })
-      .catch((error: unknown) => this.#writeFailed(error))
-      .finally(() => {
-        this.#isWriting = false;
-      });
-    // What came up during the write is written next; nothing owed ends it.
-    this.#tasks.run(work.then(() => this.#publish()));
-  }
-
-  get #owesDelete(): boolean {
-    return this.#plan?.actions.some(({ kind }) => kind === 'delete-pod') ?? false;
-  }
-
-  #owesWrite(): boolean {
-    if (this.#plan === undefined || this.#isRemoved) return false;
-    return this.#owesDelete || this.#owesStatus(this.#plan.status);
-  }
-
-  #owesStatus(status: AgentPodStatus): boolean {
-    const sent = canonical(status);
-    const cached = canonical(this.#pod.status ?? {});
-    if (sent === cached) return false;
-    // What the server made of our write need not be what we sent.
-    return this.#lastWrite?.sent !== sent || this.#lastWrite.answered !== cached;
-  }
-
-  async #write(): Promise<void> {
-    const { api } = this.#context;
-    const { status } = this.#plan!;
-    const { namespace, name } = this.#pod.metadata;
-    const ref = inNamespace(resources.pods, namespace);
-    if (this.#owesStatus(status)) {
-      const answer = await api.updateStatus<AgentPod>(ref, { ...this.#pod, status });
-      this.#lastWrite = { sent: canonical(status), answered: canonical(answer.status ?? {}) };
-      this.#adopt(answer);
-    }
-    if (!this.#owesDelete) return;
-    await api.delete(ref, name, { gracePeriodSeconds: 0, preconditions: { uid: this.#uid } });
-    // The news of it may come late; the containers are gone already.
-    this.#isRemoved = true;
-    this.wake();
-  }
-
-  async #writeFailed(error: unknown): Promise<void> {
-    const { api, clock, log } = this.#context;
-    const { namespace, name } = this.#pod.metadata;
-    if (isConflict(error) || isNotFound(error)) {
-      try {
-        const fresh = await api.get<AgentPod>(inNamespace(resources.pods, namespace), name);
-        if (fresh.metadata.uid === this.#uid) {
-          this.#adopt(fresh);
-          if (++this.#writeFailures < 5) return this.wake();
-        } else return this.remove();
-      } catch (failure) {
-        if (isNotFound(failure)) return this.remove();
-      }
-    }
-    const delayMs = Math.min(WRITE_RETRY_MAX_MS, WRITE_RETRY_FIRST_MS * 2 ** Math.min(10, this.#writeFailures++));
-    log.debug({ namespace, pod: name, error: describeError(error) }, 'pod: status not written');
-    await sleep(clock, delayMs, this.#abort.signal);
+  #wanted(): { status: AgentPodStatus; isOver: boolean } | undefined {
+    if (this.#plan === undefined || this.#isRemoved || this.#isGone) return undefined;
+    const { status, actions } = this.#plan;
+    return { status, isOver: actions.some(({ kind }) => kind === 'delete-pod') };
   }
 
   /** Takes an answer of the API server for the news that it is, unless newer news came first. */
@@ -624,21 +485,4 @@ export class PodWorker {
     const { namespace, name: pod } = this.#pod.metadata;
     this.#context.log.warn({ namespace, pod, uid: this.#uid, error: describeError(error) }, 'pod: a pass failed, trying again');
   }
-}
-
-class ConfigError extends Error {
-  readonly reason: string;
-
-  constructor(reason: string, message: string) {
-    super(message);
-    this.reason = reason;
-  }
-}
-
-/** JSON with sorted keys and without undefined: equal for equal objects. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) => {
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
 }

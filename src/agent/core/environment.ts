@@ -26,7 +26,9 @@ export type Resolved<T> = { readonly ok: true; readonly value: T } | { readonly 
 
 export interface Invocation {
   readonly env: Readonly<Record<string, string>>;
+  /** Instead of the image's entrypoint, and its arguments: both as the pod writes them, none where it does not. */
   readonly command: readonly string[];
+  readonly args: readonly string[];
 }
 
 /** The ConfigMaps and Secrets that the environment of a pod's containers names. */
@@ -54,7 +56,8 @@ export function resolveInvocation(input: EnvironmentInput): Resolved<Invocation>
     const message = `container ${input.container.name}: command is required: the machine's own programs have no default one`;
     return { ok: false, message };
   }
-  return { ok: true, value: { env: env.value, command: [...command, ...args].map((text) => expand(text, env.value)) } };
+  const expanded = (texts: readonly string[]) => texts.map((text) => expand(text, env.value));
+  return { ok: true, value: { env: env.value, command: expanded(command), args: expanded(args) } };
 }
 
 function resolveEnvironment(input: EnvironmentInput): Resolved<Record<string, string>> {

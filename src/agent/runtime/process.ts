@@ -317,7 +317,7 @@ export class ProcessRuntime implements Runtime {
     const env = this.#environment(entry, container);
     const cwd = workingDirectory(directory, config.workingDir);
     mkdirSync(cwd, { recursive: true });
-    const found = this.#invocation(config.command, { tty: config.tty === true, env, cwd });
+    const found = this.#invocation([...config.command, ...(config.args ?? [])], { tty: config.tty === true, env, cwd });
     if (!found.ok) return this.#failToStart(container, 'StartError', found.message);
     const [program, ...rest] = found.command;
     if (config.stdin === true) await makeFifos(directory);

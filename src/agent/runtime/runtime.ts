@@ -7,6 +7,7 @@
  * (`detail`): a runtime without isolation has no use for most of them.
  */
 import type { Millis } from '../../base/clock.ts';
+import type { ImageService } from '../../image/image-service.ts';
 import type { AttachOptions, CommandOptions, CommandStream, PortStream } from './streams.ts';
 
 /** Names a sandbox: the uid of its pod. */
@@ -68,8 +69,11 @@ export interface ContainerConfig {
   readonly image: string;
   /** Where a runtime that keeps no images finds this one; absent: it is built in. */
   readonly imageRoot?: ImageRoot | undefined;
-  /** Program and arguments, all references resolved. */
+  /** What the runtime's images call it (`EnsuredImage.image.id`); absent: the runtime keeps no images. */
+  readonly imageId?: string | undefined;
+  /** As the pod writes them, all references resolved: instead of the image's entrypoint, and instead of its arguments. */
   readonly command: readonly string[];
+  readonly args?: readonly string[] | undefined;
   /** Empty: the container's own root. */
   readonly workingDir: string;
   readonly env: Readonly<Record<string, string>>;
@@ -82,6 +86,9 @@ export interface ContainerConfig {
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
 }
+
+/** What the agent asks of whoever keeps a node's images: src/image, or the runtime itself. */
+export type NodeImages = Pick<ImageService, 'ensure' | 'list' | 'remove' | 'collectGarbage'>;
 
 /** A root made of directories that nobody writes to. */
 export interface ImageRoot {
@@ -177,6 +184,8 @@ export interface Runtime {
   readonly detail?: string | undefined;
   /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
   readonly ignoresImages: boolean;
+  /** Where its images are kept; absent: it has none. */
+  readonly images?: NodeImages | undefined;
 
   /** Finds again what an earlier agent left running and ends what nobody knows. Called once, first. */
   start(): Promise<void>;

@@ -48,9 +48,9 @@ test('resolveInvocation() takes envFrom first, and later entries over earlier on
 
 test('resolveInvocation() asks for a command only where no image has one', () => {
   const input = inputOf({ command: [], args: ['now'] });
-  expect(resolveInvocation(input)).toMatchObject({ ok: true, value: { command: ['now'] } });
+  expect(resolveInvocation(input)).toMatchObject({ ok: true, value: { command: [], args: ['now'] } });
   expect(resolveInvocation(inputOf({ command: [], args: [] }))).toMatchObject({ ok: false, message: expect.stringContaining('command is required') });
-  expect(resolveInvocation({ ...input, ignoresImages: false })).toMatchObject({ ok: true, value: { command: ['now'] } });
+  expect(resolveInvocation({ ...input, ignoresImages: false })).toMatchObject({ ok: true, value: { command: [], args: ['now'] } });
 });
 
 test('resolveInvocation() reads fields and resources', () => {

@@ -138,11 +138,11 @@ export class LinuxContainer {
     const { imageRoot } = config;
     if (!isHostImage(config.image) && imageRoot === undefined) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
     if (imageRoot?.hasHostPrograms === false && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
-    if (config.command.length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
+    if (invocationOf(config).length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
     await rm(directory, { recursive: true, force: true });
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
     const container = new LinuxContainer(world, pod, directory, config, world.clock.wall());
-    const { user, group } = container.#process(config.command);
+    const { user, group } = container.#process(invocationOf(config));
     if (world.machine.inUserNamespace && (config.security?.supplementalGroups ?? []).some((one) => one !== group)) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
     }
@@ -245,7 +245,7 @@ export class LinuxContainer {
     if (this.#record.state !== 'created') throw new RuntimeError('invalid-state', `container ${this.id} has been started`);
     try {
       const cgroupProcs = cgroups?.make(this.cgroup, this.#config.resources ?? {}) ?? [];
-      const command = await engine.prepare(this.#launch(cgroupProcs, this.#config.command));
+      const command = await engine.prepare(this.#launch(cgroupProcs, invocationOf(this.#config)));
       const failure = await this.#spawn(command);
       if (failure !== undefined) return await this.#failToStart(failure);
     } catch (error) {
@@ -478,4 +478,8 @@ function makeInnerPlace(containerPath: string, mounts: ContainerConfig['mounts']
   } catch (error) {
     throw new RuntimeError('cannot-start', `there is no place for a volume at ${containerPath} (${systemErrorCode(error) ?? 'unknown'})`, { cause: error });
   }
+}
+
+function invocationOf({ command, args = [] }: ContainerConfig): readonly string[] {
+  return [...command, ...args];
 }
