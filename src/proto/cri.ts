@@ -188,6 +188,7 @@ export const StatusRequest: MessageCodec<StatusRequest> = codec<StatusRequest>(
 
 export interface StatusResponse {
   status: RuntimeStatus | undefined;
+  info: Map<string, string>;
 }
 
 export const StatusResponse: MessageCodec<StatusResponse> = codec<StatusResponse>(
@@ -198,9 +199,16 @@ export const StatusResponse: MessageCodec<StatusResponse> = codec<StatusResponse
       RuntimeStatus.write(w, m.status);
       w.close(start);
     }
+    if (m.info !== undefined)
+      for (const [key, item] of m.info) {
+        const entry = w.open(18);
+        w.uint32(10).string(key);
+        w.uint32(18).string(item);
+        w.close(entry);
+      }
   },
   (r, end) => {
-    const m: StatusResponse = { status: undefined };
+    const m: StatusResponse = { status: undefined, info: new Map() };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -210,13 +218,38 @@ export const StatusResponse: MessageCodec<StatusResponse> = codec<StatusResponse
           r.leave(to);
           break;
         }
+        case 18: {
+          const to = r.enter();
+          let key = '';
+          let item = '';
+          while (r.position < to) {
+            const inner = r.tag();
+            switch (inner) {
+              case 10:
+                key = r.string();
+                break;
+              case 18: {
+                item = r.string();
+                break;
+              }
+              default:
+                r.skip(inner);
+            }
+          }
+          m.info.set(key, item);
+          r.leave(to);
+          break;
+        }
         default:
           r.skip(tag);
       }
     }
     return m;
   },
-  (m) => ({ status: m.status === undefined ? undefined : RuntimeStatus.create(m.status) }),
+  (m) => ({
+    status: m.status === undefined ? undefined : RuntimeStatus.create(m.status),
+    info: new Map([...(m.info ?? [])].map(([key, item]) => [key, item])),
+  }),
 );
 
 export interface RuntimeStatus {
@@ -305,6 +338,89 @@ export const RuntimeCondition: MessageCodec<RuntimeCondition> = codec<RuntimeCon
   },
   (m) => ({ type: m.type ?? '', status: m.status ?? false, reason: m.reason ?? '', message: m.message ?? '' }),
 );
+
+export interface RuntimeConfigRequest {}
+
+export const RuntimeConfigRequest: MessageCodec<RuntimeConfigRequest> = codec<RuntimeConfigRequest>(
+  'runtime.v1.RuntimeConfigRequest',
+  () => {},
+  (r, end) => {
+    const m: RuntimeConfigRequest = {};
+    while (r.position < end) {
+      const tag = r.tag();
+      r.skip(tag);
+    }
+    return m;
+  },
+  () => ({}),
+);
+
+export interface RuntimeConfigResponse {
+  linux: LinuxRuntimeConfiguration | undefined;
+}
+
+export const RuntimeConfigResponse: MessageCodec<RuntimeConfigResponse> = codec<RuntimeConfigResponse>(
+  'runtime.v1.RuntimeConfigResponse',
+  (w, m) => {
+    if (m.linux !== undefined) {
+      const start = w.open(10);
+      LinuxRuntimeConfiguration.write(w, m.linux);
+      w.close(start);
+    }
+  },
+  (r, end) => {
+    const m: RuntimeConfigResponse = { linux: undefined };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          const to = r.enter();
+          m.linux = LinuxRuntimeConfiguration.read(r, to);
+          r.leave(to);
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ linux: m.linux === undefined ? undefined : LinuxRuntimeConfiguration.create(m.linux) }),
+);
+
+export interface LinuxRuntimeConfiguration {
+  cgroupDriver: number;
+}
+
+export const LinuxRuntimeConfiguration: MessageCodec<LinuxRuntimeConfiguration> = codec<LinuxRuntimeConfiguration>(
+  'runtime.v1.LinuxRuntimeConfiguration',
+  (w, m) => {
+    if (m.cgroupDriver) {
+      w.uint32(8).int32(m.cgroupDriver);
+    }
+  },
+  (r, end) => {
+    const m: LinuxRuntimeConfiguration = { cgroupDriver: 0 };
+    while (r.position < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 8: {
+          m.cgroupDriver = r.int32();
+          break;
+        }
+        default:
+          r.skip(tag);
+      }
+    }
+    return m;
+  },
+  (m) => ({ cgroupDriver: m.cgroupDriver ?? 0 }),
+);
+
+export const CgroupDriver = {
+  SYSTEMD: 0,
+  CGROUPFS: 1,
+} as const;
 
 export interface PodSandboxMetadata {
   name: string;
@@ -4982,6 +5098,13 @@ export const RuntimeService = {
       path: '/runtime.v1.RuntimeService/ListContainerStats',
       request: ListContainerStatsRequest,
       response: ListContainerStatsResponse,
+      requestStream: false,
+      responseStream: false,
+    },
+    runtimeConfig: {
+      path: '/runtime.v1.RuntimeService/RuntimeConfig',
+      request: RuntimeConfigRequest,
+      response: RuntimeConfigResponse,
       requestStream: false,
       responseStream: false,
     },
