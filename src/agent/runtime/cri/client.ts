@@ -43,19 +43,20 @@ export class CriClient {
 
   #explained(error: unknown, path: string): unknown {
     if (!(error instanceof RpcError)) return error;
-    const cause = error;
+    // The message of the error itself is all that it says.
+    const options = error.cause === undefined ? {} : { cause: error.cause };
     const name = path.slice(path.lastIndexOf('/') + 1);
     switch (error.code) {
       case RpcCode.NOT_FOUND:
-        return new RuntimeError('not-found', error.message, { cause });
+        return new RuntimeError('not-found', error.message, options);
       case RpcCode.UNAVAILABLE:
-        return new RuntimeError('unavailable', `${this.#endpoint} does not answer: ${describeError(error)}`, { cause });
+        return new RuntimeError('unavailable', `${this.#endpoint} does not answer: ${describeError(error)}`);
       case RpcCode.DEADLINE_EXCEEDED:
-        return new RuntimeError('unavailable', `${this.#endpoint} did not answer ${name} in time`, { cause });
+        return new RuntimeError('unavailable', `${this.#endpoint} did not answer ${name} in time`, options);
       case RpcCode.UNIMPLEMENTED:
         return error;
       default:
-        return new RuntimeError('cannot-start', error.message, { cause });
+        return new RuntimeError('cannot-start', error.message, options);
     }
   }
 }

@@ -78,7 +78,7 @@ export class CriImages implements NodeImages {
       }
     }
     const message = describeError(failure);
-    throw new ImageError(REGISTRY_UNAVAILABLE.test(message) ? 'RegistryUnavailable' : 'ErrImagePull', message, { cause: failure });
+    throw new ImageError(REGISTRY_UNAVAILABLE.test(message) ? 'RegistryUnavailable' : 'ErrImagePull', message);
   }
 
   async #find(name: string): Promise<Found | undefined> {
@@ -160,8 +160,9 @@ function referenceOf(image: string): ImageReference {
   throw new ImageError('InvalidImageName', `Failed to apply default image tag ${JSON.stringify(image)}: couldn't parse image name ${JSON.stringify(image)}: ${parsed.why}`);
 }
 
-function authOf({ registry, username, password, identityToken = '', registryToken = '' }: Credentials): Init<AuthConfig> {
-  return { username, password, identityToken, registryToken, serverAddress: registry };
+/** Without the address that they are for: they were chosen by it, and runtimes do not agree on how it is written. */
+function authOf({ username, password, identityToken = '', registryToken = '' }: Credentials): Init<AuthConfig> {
+  return { username, password, identityToken, registryToken };
 }
 
 interface Seen {

@@ -20,10 +20,11 @@ export function pauseImage(): TestImage {
   return imageOf([[file('busybox', readFileSync(BUSYBOX), { mode: 0o755 })]], { pack, architecture, config: { Entrypoint: ['/busybox', 'sleep', '2147483647'] } });
 }
 
-export function machineImage(): TestImage {
+/** `label`: so that it is not the same image as another one. */
+export function machineImage(label = ''): TestImage {
   const links = ['bin', 'sbin', 'lib', 'lib64'].map((name) => symlink(name, `usr/${name}`));
   const folders = ['usr', 'etc', 'tmp', 'proc', 'sys', 'dev', 'root'].map((name) => folder(name, name === 'tmp' ? { mode: 0o1777 } : {}));
-  return imageOf([[...folders, ...links, file('etc/passwd', PASSWD), file('etc/group', 'root:x:0:\nnogroup:x:65534:\n')]], { pack, architecture, config: { Env: ['PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'] } });
+  return imageOf([[...folders, ...links, file('etc/passwd', PASSWD), file('etc/group', 'root:x:0:\nnogroup:x:65534:\n')]], { pack, architecture, config: { Labels: { label }, Env: ['PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'] } });
 }
 
 export function busyboxImage(applets: readonly string[]): TestImage {

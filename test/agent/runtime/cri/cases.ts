@@ -45,21 +45,25 @@ export function criCases({ containerd }: Pick<CriSubject, 'containerd'>): readon
       needs: [],
       run: async (world) => {
         const signal = signalFile(world);
-        const id = await world.run(`echo before; ${WAIT}; echo after; exit 9`, { mounts: signal.mounts });
-        const stays = await world.run('while :; do sleep 0.1; done', { uid: 'pod-b' });
+        const id = await world.run(`echo before; ${WAIT}; exit 9`, { mounts: signal.mounts });
+        const stays = await world.run(`${WAIT}; echo meanwhile; while :; do sleep 0.1; done # stays`, { uid: 'pod-b', mounts: signal.mounts });
         await world.said(id, 'before');
         await containerd.kill();
-        await world.until('its end is noticed', () => /^container runtime is down: /.test(healthOf(world).message) || undefined);
-        equal((await world.record(id)).state, 'running', 'what is known of its pods stays');
-        const error = await refusal(world.run('true', { uid: 'pod-c' }));
-        ok(error instanceof RuntimeError && error.code === 'unavailable', String(error));
-        signal.give();
-        await world.said(id, 'after');
-        await containerd.run();
+        try {
+          await world.until('its end is noticed', () => /^container runtime is down: /.test(healthOf(world).message) || undefined);
+          equal((await world.record(id)).state, 'running', 'what is known of its pods stays');
+          const error = await refusal(world.run('true', { uid: 'pod-c' }));
+          ok(error instanceof RuntimeError && error.code === 'unavailable', String(error));
+          signal.give();
+          await world.until('its end', () => pidsOf('exit 9').length === 0 || undefined);
+        } finally {
+          await containerd.run();
+        }
         await isReady(world);
         equal((await world.exited(id)).exitCode, 9);
-        equal(await world.log(id), 'before\nafter\n');
+        equal(await world.log(id), 'before\n');
         equal((await world.record(stays)).state, 'running');
+        await world.said(stays, 'meanwhile\n');
         equal(await world.output('echo on', { uid: 'pod-c' }), 'on\n');
       },
     },
@@ -252,7 +256,7 @@ async function images(world: World): Promise<void> {
   const registry = await TestRegistry.start();
   try {
     registry.credentials = 'me:secret';
-    registry.push('team/app', '1', machineImage());
+    registry.push('team/app', '1', machineImage('pulled'));
     const image = `${registry.host}/team/app:1`;
     const reason = async (request: Parameters<typeof kept.ensure>[0]) => {
       const error = await refusal(kept.ensure(request));

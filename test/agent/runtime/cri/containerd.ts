@@ -81,7 +81,9 @@ export class Containerd {
     else command('rm', ['-f', path]);
   }
 
+  /** If it does not. */
   async run(): Promise<void> {
+    if (this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) return;
     const log = openSync(join(this.#directory, 'containerd.log'), 'a');
     this.#child = spawn('containerd', ['-c', this.#configPath], { stdio: ['ignore', log, log], detached: true });
     closeSync(log);
@@ -90,6 +92,7 @@ export class Containerd {
 
   async kill(): Promise<void> {
     const child = this.#child!;
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await ended;
