@@ -25,7 +25,7 @@ import {
 import { ContainerProbes, type ProbeDue } from './core/probes.ts';
 import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
-import type { ContainerRecord, Sandbox } from './runtime/runtime.ts';
+import { RuntimeError, type ContainerRecord, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
 
 /** What all workers of a node share. */
 export interface WorkerContext extends StarterContext {
@@ -239,7 +239,7 @@ export class PodWorker {
 
   async #runSandbox(): Promise<boolean> {
     const { metadata, spec } = this.#pod;
-    await this.#context.runtime.runPodSandbox({
+    const config: SandboxConfig = {
       uid: this.#uid,
       namespace: metadata.namespace ?? '',
       name: metadata.name,
@@ -247,7 +247,15 @@ export class PodWorker {
       hostNetwork: spec.hostNetwork ?? false,
       annotations: metadata.annotations ?? {},
       ...sandboxDemands(this.#pod),
-    });
+    };
+    try {
+      await this.#context.runtime.runPodSandbox(config);
+    } catch (error) {
+      const isNetwork = error instanceof RuntimeError && error.code === 'network-not-ready';
+      if (isNetwork) this.#say('Warning', 'NetworkNotReady', describeError(error));
+      else this.#say('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${describeError(error)}`);
+      throw error;
+    }
     return true;
   }
 

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
+import { endCriPods, type CriPods } from './cri-pods.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
 import { nearest } from '../base/nearest.ts';
 import { isAlive, isPaused, processesBelow, signalGroup, signalProcess } from './processes.ts';
@@ -44,7 +45,8 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
-  const { cgroups, parents } = leftoversOf(join(dataDir, node));
+  const { cgroups, parents, cri } = leftoversOf(join(dataDir, node));
+  if (cri !== undefined) await endCriPods(cri);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
   return killed.size;
@@ -54,6 +56,8 @@ interface Leftovers {
   readonly cgroups: readonly string[];
   /** Of all nodes of the machine: they go with the last one. */
   readonly parents: readonly string[];
+  /** Pods that a container runtime of the machine runs for the node. */
+  readonly cri?: CriPods;
 }
 
 /** Cgroups of the node's pods: directories of the kernel that stay when the processes in them have ended. */

@@ -16,18 +16,21 @@ import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import type { PartConfig } from '../cluster/parts.ts';
+import { hostOf } from '../grpc/addresses.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
 /** Of the machine's own network. */
 const NODE_PORT_ADDRESS = '127.0.0.1';
 
-export function run(argv: readonly string[]): Promise<number> {
-  const config = readPartConfig('node', argv);
+export async function run(argv: readonly string[]): Promise<number> {
+  // As `podium up` starts it; whoever starts one by hand pays for reading what else may be said.
+  const isByFile = (argv.length === 1 && argv[0]!.startsWith('--config=')) || (argv.length === 2 && argv[0] === '--config');
+  const config = isByFile ? readPartConfig('node', argv) : await (await import('./node-flags.ts')).nodeConfig(argv);
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
-    const agent = makeAgent(world, client);
+    const agent = makeAgent(world, client, await makeRuntime(config, world));
     const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
@@ -42,11 +45,10 @@ export function run(argv: readonly string[]): Promise<number> {
   });
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client']): NodeAgent {
+function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client'], runtime: Runtime): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
-  const runtime = makeRuntime(config, { log });
   const isReal = node.runtime !== 'simulated';
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
   const proxy = new UserspaceProxy({ clock: systemClock, log, dial });
@@ -71,11 +73,12 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     runtime,
     prober: new NetworkProber(runtime, systemClock, dial),
     volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
-    proxy: !isReal ? undefined : runtime instanceof LinuxRuntime ? new ServiceRelay({ proxy, address: NODE_PORT_ADDRESS }) : proxy,
+    // With cri pods are reached from the machine's own network, where NodePorts are listened on.
+    proxy: !isReal ? undefined : runtime instanceof LinuxRuntime || node.runtime === 'cri' ? new ServiceRelay({ proxy, address: NODE_PORT_ADDRESS }) : proxy,
   });
 }
 
-function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
+async function makeRuntime({ node, dataDir, serviceCidr, listenAddress }: PartConfig, { log }: Pick<PartWorld, 'log'>): Promise<Runtime> {
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { runtime, runtimeWhy: why, podCidr, networkDirectory, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
@@ -88,9 +91,16 @@ function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<P
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });
+    case 'cri': {
+      const [{ CriRuntime }, { connectLean }] = await Promise.all([import('../agent/runtime/cri/cri.ts'), import('../grpc/lean/lean-channel.ts')]);
+      const { runtimeEndpoint: endpoint = '' } = node;
+      // Go's servers hang up on who pings them unasked; every call has a deadline.
+      const channel = connectLean({ addresses: [endpoint], keepaliveTimeMs: Infinity });
+      return new CriRuntime({ root: dataDir, nodeIp: hostOf(listenAddress), endpoint, channel, clock: systemClock, log });
+    }
     case 'simulated':
       return new SimulatedRuntime({ clock: systemClock, podCidr });
     default:
-      throw new UserError(`there is no runtime ${runtime}: linux, process and simulated are known`);
+      throw new UserError(`there is no runtime ${runtime}: linux, process, cri and simulated are known`);
   }
 }

@@ -7,7 +7,11 @@ const MOUNTED = '/sys/fs/cgroup';
 
 /** Of each hierarchy there is; one that is not empty, or not ours to remove, stays. */
 export async function removeCgroups(path: string): Promise<void> {
-  await Promise.all(hierarchies().map((hierarchy) => rmdir(join(hierarchy, path)).catch(() => undefined))); // not there, or in use
+  await Promise.all(cgroupsOf(path).map((directory) => rmdir(directory).catch(() => undefined))); // not there, or in use
+}
+
+export function cgroupsOf(path: string): string[] {
+  return hierarchies().map((hierarchy) => join(hierarchy, path));
 }
 
 function hierarchies(): string[] {

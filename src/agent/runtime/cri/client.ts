@@ -3,7 +3,6 @@
  * nothing is repeated here.
  */
 import type { Millis } from '../../../base/clock.ts';
-import { describeError } from '../../../base/errors.ts';
 import { RpcCode, RpcError, type Channel } from '../../../proto/rpc.ts';
 import type { Init, MethodDescriptor } from '../../../proto/wire.ts';
 import { RuntimeError } from '../runtime.ts';
@@ -50,7 +49,7 @@ export class CriClient {
       case RpcCode.NOT_FOUND:
         return new RuntimeError('not-found', error.message, options);
       case RpcCode.UNAVAILABLE:
-        return new RuntimeError('unavailable', `${this.#endpoint} does not answer: ${describeError(error)}`);
+        return new RuntimeError('unavailable', `${this.#endpoint} does not answer: ${lowest(error).message}`);
       case RpcCode.DEADLINE_EXCEEDED:
         return new RuntimeError('unavailable', `${this.#endpoint} did not answer ${name} in time`, options);
       case RpcCode.UNIMPLEMENTED:
@@ -59,6 +58,11 @@ export class CriClient {
         return new RuntimeError('cannot-start', error.message, options);
     }
   }
+}
+
+/** What there was at first: the others only say where. */
+function lowest(error: Error): Error {
+  return error.cause instanceof Error ? lowest(error.cause) : error;
 }
 
 export function isUnimplemented(error: unknown): boolean {

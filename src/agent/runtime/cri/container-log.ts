@@ -18,7 +18,6 @@ const READ_BYTES = 64 * 1024;
 /** A line that is longer is handed out in pieces; runtimes write none above 16 KiB. */
 const LINE_BYTES_MAX = 1024 * 1024;
 const FOLLOW_POLL_MS = 100;
-const OPEN_TRIES = 5;
 const NEWLINE = 10;
 
 export interface ReadContext {
@@ -71,19 +70,19 @@ export class ContainerLog {
     }
   }
 
-  /** Oldest first. Where somebody renames while they are opened, again. */
+  /**
+   * Oldest first. They are opened from the newest on: files are renamed towards the older end, so that one that is renamed
+   * meanwhile is met twice, but never missed.
+   */
   async #open(): Promise<OpenFile[]> {
-    for (let tries = 1; ; tries++) {
-      const files: OpenFile[] = [];
-      for (let number = LOG_FILES_MAX - 1; number >= 0; number--) {
-        const file = await openFile(number === 0 ? this.#path : `${this.#path}.${number}`);
-        if (file !== undefined) files.push(file);
-      }
-      const inodes = files.map(({ inode }) => inode);
-      const isWhole = new Set(inodes).size === files.length && (files.length === 0 || inodes.at(-1) === (await inodeOf(this.#path)));
-      if (isWhole || tries === OPEN_TRIES) return files;
-      for (const { handle } of files) await handle.close();
+    const files: OpenFile[] = [];
+    for (let number = 0; number < LOG_FILES_MAX; number++) {
+      const file = await openFile(number === 0 ? this.#path : `${this.#path}.${number}`);
+      if (file === undefined) continue;
+      if (files.some(({ inode }) => inode === file.inode)) await file.handle.close();
+      else files.unshift(file);
     }
+    return files;
   }
 
   /** Goes on to the next file, if the first is at its end. */
@@ -96,19 +95,24 @@ export class ContainerLog {
       return file !== undefined;
     }
     if (following === undefined) {
-      const file = await openFile(this.#path);
-      if (file === undefined) return false;
-      if (file.inode === current.inode) {
-        await file.handle.close();
-        return false;
-      }
-      files.push(file);
+      const newest = await inodeOf(this.#path);
+      if (newest === undefined || newest === current.inode) return false;
+      files.push(...(await this.#openBehind(current)));
+      if (files.length === 1) return false;
       // What came between the last look at it and the renaming.
       if ((await current.handle.stat()).size > position) return false;
     }
     files.shift();
     await current.handle.close();
     return true;
+  }
+
+  /** More than one, where it was rotated more than once since somebody looked. */
+  async #openBehind(current: OpenFile): Promise<OpenFile[]> {
+    const all = await this.#open();
+    const at = all.findIndex(({ inode }) => inode === current.inode);
+    for (const { handle } of all.slice(0, at + 1)) await handle.close();
+    return all.slice(at + 1);
   }
 
   /** `reopen`: has the runtime write to a new file of the old name. */
@@ -146,17 +150,24 @@ async function startOf(files: OpenFile[], tailLines: number | undefined): Promis
   if (tailLines === undefined) return 0;
   let wanted = tailLines;
   for (let index = files.length - 1; index >= 0; index--) {
-    const found = await tailOf(files[index]!.handle, wanted);
+    const before = files[index - 1];
+    const found = await tailOf(files[index]!.handle, { wanted, isOpen: before !== undefined && (await endsWithin(before.handle)) });
     wanted -= found.lines;
-    if (found.start === 0 && wanted > 0) continue;
+    if (wanted > 0) continue;
     for (const { handle } of files.splice(0, index)) await handle.close();
     return found.start;
   }
   return 0;
 }
 
-/** The last `wanted` lines of a file, or as many as it has. A line that goes on from the file before is not told apart. */
-async function tailOf(handle: FileHandle, wanted: number): Promise<{ readonly start: number; readonly lines: number }> {
+interface Tail {
+  readonly wanted: number;
+  /** Its first line goes on from the file before. */
+  readonly isOpen: boolean;
+}
+
+/** The last `wanted` lines of a file, or as many as begin in it. */
+async function tailOf(handle: FileHandle, { wanted, isOpen }: Tail): Promise<{ readonly start: number; readonly lines: number }> {
   const { size } = await handle.stat();
   if (wanted <= 0) return { start: size, lines: 0 };
   for (let length = READ_BYTES; ; length *= 4) {
@@ -164,10 +175,19 @@ async function tailOf(handle: FileHandle, wanted: number): Promise<{ readonly st
     const bytes = await readAt(handle, from, size - from);
     // The first line of a piece may have begun before it.
     const first = from === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
-    const { starts } = lineStarts(bytes.subarray(first));
-    if (starts.length > wanted) return { start: from + first + starts[starts.length - wanted]!, lines: wanted };
+    const { starts } = lineStarts(bytes.subarray(first), from === 0 && isOpen);
+    // Within a file the first of a piece may go on from what is before it.
+    if (starts.length > wanted || (from === 0 && starts.length === wanted)) return { start: from + first + starts[starts.length - wanted]!, lines: wanted };
     if (from === 0) return { start: 0, lines: starts.length };
   }
+}
+
+/** Its last line goes on in the next file. */
+async function endsWithin(handle: FileHandle): Promise<boolean> {
+  const { size } = await handle.stat();
+  const from = Math.max(0, size - READ_BYTES);
+  const bytes = await readAt(handle, from, size - from);
+  return lineStarts(bytes.subarray(from === 0 ? 0 : bytes.indexOf(NEWLINE) + 1)).isOpen;
 }
 
 async function readAt(handle: FileHandle, position: number, length: number = READ_BYTES): Promise<Buffer> {

@@ -32,7 +32,7 @@ import {
   type SandboxId,
 } from '../runtime.ts';
 import type { AttachOptions, CommandOptions, CommandStream, PortStream } from '../streams.ts';
-import { removeCgroups } from './cgroup-directories.ts';
+import { cgroupsOf, removeCgroups } from './cgroup-directories.ts';
 import { CriClient, hasCode, isUnimplemented, unlessGone } from './client.ts';
 import { ContainerLog, LOG_BYTES_MAX } from './container-log.ts';
 import { cgroupParentOf, containerConfig, isSystemdByConfig, LABEL, linuxResources, sandboxConfig } from './core/pod-config.ts';
@@ -44,10 +44,8 @@ import { RemotePort } from './remote-port.ts';
 import { RuntimeWatch } from './watch.ts';
 
 export interface CriRuntimeOptions {
-  /** Absolute; of this node alone. */
+  /** Absolute; of this node alone: what the node's pods are marked by comes from it. */
   readonly root: string;
-  /** Its pods bear it: several nodes may share one runtime. */
-  readonly node: string;
   /** Of pods on the network of their node. */
   readonly nodeIp: string;
   /** `unix:///run/containerd/containerd.sock`, for messages. */
@@ -96,7 +94,7 @@ export class CriRuntime implements Runtime {
   readonly #listeners = new Set<(sandboxId: SandboxId) => void>();
   readonly #starting = new Map<SandboxId, Promise<Sandbox>>();
   readonly #ending = new Set<SandboxId>();
-  /** In the names of its pods' cgroups. */
+  /** What its pods bear, and in the names of their cgroups. */
   readonly #owner: string;
   #version: Version | undefined;
   #isSystemd = false;
@@ -106,11 +104,11 @@ export class CriRuntime implements Runtime {
 
   constructor(options: CriRuntimeOptions) {
     this.#options = options;
-    const { channel, endpoint, node, nodeIp, clock, log, root } = options;
+    const { channel, endpoint, nodeIp, clock, log, root } = options;
     this.#client = new CriClient({ channel, endpoint, lookDeadlineMs: options.lookDeadlineMs });
     this.#files = new PodFiles(root);
     this.#owner = createHash('sha256').update(root).digest('hex').slice(0, 12);
-    this.#table = new PodTable({ client: this.#client, node, nodeIp, onChange: (uid) => this.#tell(uid) });
+    this.#table = new PodTable({ client: this.#client, owner: this.#owner, nodeIp, onChange: (uid) => this.#tell(uid) });
     this.#watch = new RuntimeWatch({ client: this.#client, clock, log, look: () => this.#look(), signal: this.#abort.signal });
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'cri: a task failed'));
     this.images = new CriImages({ client: this.#client, clock });
@@ -143,6 +141,7 @@ export class CriRuntime implements Runtime {
   async start(): Promise<void> {
     const { clock, log, endpoint } = this.#options;
     this.#files.make();
+    await this.#files.writeLeftovers({ cgroups: cgroupsOf(`podium/${this.#owner}`), parents: cgroupsOf('podium'), cri: { endpoint, owner: this.#owner } });
     for (let tries = 0; ; tries++) {
       try {
         await this.#meet();
@@ -274,7 +273,7 @@ export class CriRuntime implements Runtime {
 
   #place(uid: SandboxId, attempt: number) {
     const cgroupParent = cgroupParentOf(uid, { owner: this.#owner, isSystemd: this.#isSystemd });
-    return { node: this.#options.node, attempt, logDirectory: this.#files.logDirectory(uid), cgroupParent };
+    return { owner: this.#owner, attempt, logDirectory: this.#files.logDirectory(uid), cgroupParent };
   }
 
   async stopPodSandbox(id: SandboxId): Promise<void> {
@@ -325,10 +324,10 @@ export class CriRuntime implements Runtime {
     if (sandbox === undefined || row === undefined || stored === undefined) throw new RuntimeError('not-found', `there is no sandbox ${sandboxId}`);
     if (sandbox.state !== 'ready') throw new RuntimeError('invalid-state', `sandbox ${sandboxId} is stopped`);
     await this.#files.makeLogDirectory(sandboxId, config.name);
-    const { node, clock } = this.#options;
+    const { clock } = this.#options;
     const request = {
       podSandboxId: row.criId,
-      config: containerConfig(config, { node, pod: stored.config, hostsFile: this.#files.hostsPath(sandboxId) }),
+      config: containerConfig(config, { owner: this.#owner, pod: stored.config, hostsFile: this.#files.hostsPath(sandboxId) }),
       sandboxConfig: sandboxConfig(stored.config, this.#place(sandboxId, row.attempt)),
     };
     try {
@@ -403,7 +402,7 @@ export class CriRuntime implements Runtime {
   }
 
   async listContainerUsages(): Promise<readonly ContainerUsage[]> {
-    const { stats } = await this.#client.call(calls.listContainerStats, { filter: { labelSelector: new Map([[LABEL.node, this.#options.node]]) } });
+    const { stats } = await this.#client.call(calls.listContainerStats, { filter: { labelSelector: new Map([[LABEL.owner, this.#owner]]) } });
     return stats.flatMap(({ attributes, cpu, memory }) => {
       const row = this.#table.containerByCriId(attributes?.id ?? '');
       const used = cpu?.usageCoreNanoSeconds?.value;

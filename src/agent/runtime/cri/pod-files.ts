@@ -1,6 +1,7 @@
 /**
  * What the agent keeps of a pod on this machine, beside what the runtime keeps:
  *
+ *   ROOT/leftovers.json           where whoever ends the node without its agent finds what it has left
  *   ROOT/pods/UID/sandbox.json    what the sandbox was asked for: CRI wants it again with every container
  *   ROOT/pods/UID/hosts           mounted at /etc/hosts
  *   ROOT/pods/UID/logs/NAME/ATTEMPT.log
@@ -17,11 +18,24 @@ export interface StoredSandbox {
   readonly attempt: number;
 }
 
+/** Read by src/cluster. */
+export interface Leftovers {
+  readonly cgroups: readonly string[];
+  readonly parents: readonly string[];
+  readonly cri: { readonly endpoint: string; readonly owner: string };
+}
+
 export class PodFiles {
   readonly #root: string;
+  readonly #leftoversPath: string;
 
   constructor(root: string) {
     this.#root = join(root, 'pods');
+    this.#leftoversPath = join(root, 'leftovers.json');
+  }
+
+  async writeLeftovers(leftovers: Leftovers): Promise<void> {
+    await writeWhole(this.#leftoversPath, JSON.stringify(leftovers), 0o600);
   }
 
   make(): void {

@@ -32,7 +32,7 @@ interface Touched<T> {
 
 export interface PodTableOptions {
   readonly client: CriClient;
-  readonly node: string;
+  readonly owner: string;
   /** Of pods that are on the network of their node: CRI has no word for it. */
   readonly nodeIp: string;
   /** Something of the pod is not as it was. */
@@ -142,9 +142,9 @@ export class PodTable {
   }
 
   async #refresh(): Promise<boolean> {
-    const { client, node, onChange } = this.#options;
+    const { client, owner, onChange } = this.#options;
     const since = ++this.#count;
-    const labelSelector = new Map([[LABEL.node, node]]);
+    const labelSelector = new Map([[LABEL.owner, owner]]);
     // Containers first: of a pod that comes meanwhile, the sandbox without its containers is seen, not the other way round.
     const { containers } = await client.call(listContainers, { filter: { labelSelector } });
     const { items } = await client.call(listPodSandbox, { filter: { labelSelector } });

@@ -40,7 +40,7 @@ export async function criSubject({ directory, runtime, census, dial }: CriSubjec
   spawnSync('ip', ['addr', 'add', `${NODE_IP}/32`, 'dev', 'lo']);
   const open = async ({ node = 'node-1', cri = {} }: OpenOptions = {}): Promise<OpenRuntime> => {
     const channel = connectLean({ addresses: [ENDPOINT], keepaliveTimeMs: Infinity });
-    const opened = new CriRuntime({ root: join(directory, node), node, nodeIp: NODE_IP, endpoint: ENDPOINT, channel, clock: systemClock, log: silentLog, ...cri });
+    const opened = new CriRuntime({ root: join(directory, node), nodeIp: NODE_IP, endpoint: ENDPOINT, channel, clock: systemClock, log: silentLog, ...cri });
     await opened.start();
     return { runtime: opened, dial };
   };

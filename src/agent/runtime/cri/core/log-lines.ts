@@ -31,10 +31,9 @@ export function parseLogLine(bytes: Buffer): LogLine {
   return { time: bytes.toString('latin1', 0, afterTime), isPartial, parts: isPartial ? [content] : [content, END_OF_LINE] };
 }
 
-/** Where each line begins that does not go on with another one, and whether the last of them is at its end. */
-export function lineStarts(bytes: Buffer): { readonly starts: readonly number[]; readonly isOpen: boolean } {
+/** Where each line begins that does not go on with another one (as the first does, if `isOpen`), and whether the last goes on. */
+export function lineStarts(bytes: Buffer, isOpen = false): { readonly starts: readonly number[]; readonly isOpen: boolean } {
   const starts: number[] = [];
-  let isOpen = false;
   for (let from = 0; from < bytes.length; ) {
     const newline = bytes.indexOf(NEWLINE, from);
     if (newline < 0) break;

@@ -10,8 +10,8 @@ export const LABEL = {
   podNamespace: 'io.kubernetes.pod.namespace',
   podUid: 'io.kubernetes.pod.uid',
   containerName: 'io.kubernetes.container.name',
-  /** Several nodes, or a kubelet, may share one runtime: what does not bear this node's name is somebody else's. */
-  node: 'podium.dev/node',
+  /** Several nodes, or a kubelet, may share one runtime: what does not bear this node's mark is somebody else's. */
+  owner: 'podium.dev/owner',
 } as const;
 
 export const ANNOTATION = { backoffSteps: 'podium.dev/backoff-steps', init: 'podium.dev/init' } as const;
@@ -30,14 +30,14 @@ const CPU_SHARES_MIN = 2;
 const CPU_SHARES_OF_CORE = 1_024;
 
 export interface SandboxPlace {
-  readonly node: string;
+  readonly owner: string;
   readonly attempt: number;
   /** Where the runtime writes the logs of the pod's containers. */
   readonly logDirectory: string;
   readonly cgroupParent: string;
 }
 
-export function sandboxConfig(config: SandboxConfig, { node, attempt, logDirectory, cgroupParent }: SandboxPlace): Init<PodSandboxConfig> {
+export function sandboxConfig(config: SandboxConfig, { owner, attempt, logDirectory, cgroupParent }: SandboxPlace): Init<PodSandboxConfig> {
   const { uid, namespace, name, hostname, hostNetwork, annotations, dns, sysctls = {} } = config;
   return {
     metadata: { name, uid, namespace, attempt },
@@ -45,7 +45,7 @@ export function sandboxConfig(config: SandboxConfig, { node, attempt, logDirecto
     hostname: hostNetwork ? '' : hostname,
     logDirectory,
     ...(dns === undefined ? {} : { dnsConfig: { servers: [...dns.servers], searches: [...dns.searches], options: [...dns.options] } }),
-    labels: new Map(Object.entries(podLabels(config, node))),
+    labels: new Map(Object.entries(podLabels(config, owner))),
     annotations: new Map(Object.entries(annotations)),
     linux: {
       cgroupParent,
@@ -55,8 +55,8 @@ export function sandboxConfig(config: SandboxConfig, { node, attempt, logDirecto
   };
 }
 
-function podLabels({ uid, namespace, name }: Pick<SandboxConfig, 'uid' | 'namespace' | 'name'>, node: string): Record<string, string> {
-  return { [LABEL.podName]: name, [LABEL.podNamespace]: namespace, [LABEL.podUid]: uid, [LABEL.node]: node };
+function podLabels({ uid, namespace, name }: Pick<SandboxConfig, 'uid' | 'namespace' | 'name'>, owner: string): Record<string, string> {
+  return { [LABEL.podName]: name, [LABEL.podNamespace]: namespace, [LABEL.podUid]: uid, [LABEL.owner]: owner };
 }
 
 function namespaces(hostNetwork: boolean) {
@@ -64,13 +64,13 @@ function namespaces(hostNetwork: boolean) {
 }
 
 export interface ContainerPlace {
-  readonly node: string;
+  readonly owner: string;
   readonly pod: Pick<SandboxConfig, 'uid' | 'namespace' | 'name' | 'hostNetwork'>;
   /** The pod's own, instead of the image's; undefined: as the runtime makes it. */
   readonly hostsFile: string | undefined;
 }
 
-export function containerConfig(config: ContainerConfig, { node, pod, hostsFile }: ContainerPlace): Init<CriContainerConfig> {
+export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile }: ContainerPlace): Init<CriContainerConfig> {
   const { name, attempt, backoffSteps, init, image, imageId, command, args = [], workingDir, env } = config;
   const mounts = config.mounts.map(({ containerPath, hostPath, readOnly }) => ({ containerPath: cleanPath(containerPath), hostPath, readonly: readOnly }));
   const hasHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
@@ -83,7 +83,7 @@ export function containerConfig(config: ContainerConfig, { node, pod, hostsFile 
     workingDir,
     envs: Object.entries(env).map(([key, value]) => ({ key, value })),
     mounts,
-    labels: new Map(Object.entries({ ...podLabels(pod, node), [LABEL.containerName]: name })),
+    labels: new Map(Object.entries({ ...podLabels(pod, owner), [LABEL.containerName]: name })),
     annotations: new Map([[ANNOTATION.backoffSteps, String(backoffSteps)], [ANNOTATION.init, String(init)]]),
     logPath: logPathOf(name, attempt),
     stdin: config.stdin ?? false,
