@@ -140,7 +140,7 @@ function upgraded(socket: Socket): Promise<Buffer> {
       return;
     }
     const [status = ''] = head.toString('latin1', 0, end).split('\r\n');
-    if (!/^HTTP\/1\.1 101 /.test(status)) return fail(new RuntimeError('cannot-start', `the runtime refused the connection: ${status}`));
+    if (!status.startsWith('HTTP/1.1 101 ')) return fail(new RuntimeError('cannot-start', `the runtime refused the connection: ${status}`));
     settle();
     answer.resolve(head.subarray(end + HEAD_END.length));
   };
