@@ -27,6 +27,18 @@ export interface NodeServicesOptions {
   readonly log: Log;
 }
 
+const SILENCE_TABLE = 'podium-silence';
+
+/**
+ * While an agent is exchanged nobody listens at the node's own addresses. Who asks a DNS then is better told nothing than
+ * that there is none: resolvers ask again after a silence, and give up at once after a refusal.
+ */
+function silenceOf(addresses: readonly string[]): string {
+  const rules = addresses.map((address) => `add rule ip ${SILENCE_TABLE} leaving ip saddr ${address} icmp type destination-unreachable drop`);
+  const chain = `add chain ip ${SILENCE_TABLE} leaving { type filter hook output priority 0; }`;
+  return [`add table ip ${SILENCE_TABLE}`, `delete table ip ${SILENCE_TABLE}`, `add table ip ${SILENCE_TABLE}`, chain, ...rules, ''].join('\n');
+}
+
 export class NodeServices implements ServiceFollower {
   readonly #options: NodeServicesOptions;
   readonly #run: RunTool;
@@ -56,6 +68,7 @@ export class NodeServices implements ServiceFollower {
     const { relay, dns, log } = this.#options;
     const missing = await missingForNftables(this.#run);
     await this.#run(['ip', '-batch', '-'], localServicesBatch(this.#options.serviceCidr, missing !== undefined));
+    if (missing === undefined) await this.#run(['nft', '-f', '-'], silenceOf(this.#options.node.ownAddresses));
     if (missing === undefined) this.#beginRules();
     else await this.#endRules();
     relay.serveInside(missing !== undefined);

@@ -56,7 +56,8 @@ export interface NodeSettings {
 /** At each start of an agent: what an earlier one, perhaps of another version, has left is brought to the same state. */
 export function nodeSettingsBatch({ clusterPodCidr, ownAddresses }: NodeSettings): string {
   return lines([
-    ...ownAddresses.map((address) => `addr replace ${address}/32 dev lo`),
+    // Of the host's scope: else it would become the source of what this node sends itself, which no other node could answer.
+    ...ownAddresses.map((address) => `addr replace ${address}/32 dev lo scope host`),
     ...(clusterPodCidr === undefined ? [] : [`route replace unreachable ${clusterPodCidr}`]),
   ]);
 }
