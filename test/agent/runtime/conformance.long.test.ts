@@ -60,7 +60,7 @@ beforeAll(() => {
   lane = Promise.resolve();
   for (const [index, { asUser }] of CLUSTERS.entries()) {
     if (skippedClusters[index] !== undefined) continue;
-    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: 'test/agent/runtime/cluster-main.js', args: [] }));
+    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: 'test/agent/runtime/cluster-main.js', args: [], hasOutside: true }));
     lane = clusters[index].catch(() => undefined); // its tests tell
   }
 });
