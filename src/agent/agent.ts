@@ -28,6 +28,7 @@ import type { Prober } from './probe.ts';
 import type { ServiceProxy } from './proxy.ts';
 import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
 import type { ServiceFollower } from './service-follower.ts';
+import { PodVolumes } from './pod-volumes.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface NodeAgentOptions {
@@ -84,6 +85,7 @@ export class NodeAgent {
   readonly #slices: Informer<EndpointSlice>;
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
+  readonly #volumes: PodVolumes;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isRegistered = false;
@@ -97,6 +99,16 @@ export class NodeAgent {
     this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
     const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
+    this.#volumes = new PodVolumes({
+      api,
+      clock,
+      log,
+      store: volumes,
+      nodeIp: address,
+      allocatable: capacity,
+      onProgress: (uid) => this.#workers.get(uid)?.retry(),
+      onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
+    });
     this.#context = {
       nodeIp: address,
       allocatable: capacity,
@@ -107,7 +119,8 @@ export class NodeAgent {
       events,
       runtime,
       prober,
-      volumes,
+      volumes: this.#volumes,
+      services: () => this.#services.cache.list(),
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
     };
     this.#stats = new NodeStats({ runtime, clock, ownUsage: options.ownUsage, signal: this.#abort.signal });
@@ -136,6 +149,8 @@ export class NodeAgent {
     }
     await this.#register();
     this.#tasks.run(this.#heartbeats());
+    // A container is told of the Services that are there when it starts.
+    if (proxy !== undefined || followers.length > 0) await this.#services.synced(signal);
     this.#tasks.run(this.#node.run(signal));
     this.#tasks.run(this.#pods.run(signal));
     await this.#pods.synced(signal);
@@ -147,6 +162,7 @@ export class NodeAgent {
     this.#abort.abort();
     this.#unsubscribe?.();
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+    await this.#volumes.close();
     await this.#options.proxy?.close();
     await Promise.all((this.#options.followers ?? []).map((follower) => follower.close()));
     await this.#options.runtime.close();
@@ -250,6 +266,7 @@ export class NodeAgent {
     // A name may come back with another uid: another pod.
     if (before !== undefined && before.metadata.uid !== after?.metadata.uid) this.#workers.get(before.metadata.uid ?? '')?.remove();
     if (after === undefined) return;
+    this.#volumes.update(after);
     const worker = this.#workers.get(after.metadata.uid ?? '');
     if (worker !== undefined) worker.update(after);
     else this.#addWorker(after);

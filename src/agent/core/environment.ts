@@ -20,6 +20,8 @@ export interface EnvironmentInput {
   readonly sources: Sources;
   /** The runtime has no image to take a program from. */
   readonly ignoresImages: boolean;
+  /** Variables of the Services that the pod may know; its own go before them. */
+  readonly services?: Readonly<Record<string, string>> | undefined;
 }
 
 export type Resolved<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
@@ -61,7 +63,7 @@ export function resolveInvocation(input: EnvironmentInput): Resolved<Invocation>
 }
 
 function resolveEnvironment(input: EnvironmentInput): Resolved<Record<string, string>> {
-  const env: Record<string, string> = {};
+  const env: Record<string, string> = { ...input.services };
   const from = addFrom(input, env);
   if (from !== undefined) return { ok: false, message: from };
   for (const variable of input.container.env ?? []) {

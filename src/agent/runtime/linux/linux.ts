@@ -251,10 +251,11 @@ export class LinuxRuntime implements Runtime {
     const ip = hostNetwork ? this.#network.gateway : await this.#allocateAddress();
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
-    const pause = await this.#space.hold(this.#sandboxPrefix(hostNetwork), preparation(config));
+    const pause = await this.#space.hold(this.#sandboxPrefix(config), [preparation(config), ...memoryMounts(config, this.#options.machine)].join('\n'));
     try {
       if (!hostNetwork) await this.#connect(ip, pause.pid);
-      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready' };
+      const memory = hasMemory(config) ? { memoryAt: `/proc/${pause.pid}/root` } : {};
+      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', ...memory };
       const entry: SandboxEntry = { sandbox, config, directory, pause, containers: new Map() };
       await writeJson(join(directory, 'sandbox.json'), { sandbox, config, pause } satisfies StoredSandbox);
       this.#sandboxes.set(uid, entry);
@@ -265,9 +266,12 @@ export class LinuxRuntime implements Runtime {
     }
   }
 
-  #sandboxPrefix(hostNetwork: boolean): readonly string[] {
+  #sandboxPrefix(config: SandboxConfig): readonly string[] {
     const { machine } = this.#options;
-    const make = [machine.tools.unshare, '--ipc', '--uts', ...(hostNetwork ? [] : ['--net'])];
+    const { hostNetwork } = config;
+    // Mounts of its own only where it has some; what the machine mounts later is still seen.
+    const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
+    const make = [machine.tools.unshare, '--ipc', '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
   }
@@ -340,7 +344,16 @@ export class LinuxRuntime implements Runtime {
   }
 
   #podOf({ sandbox, config, directory, pause }: SandboxEntry): ContainerPod {
-    return { uid: sandbox.id, hostname: config.hostname, pausePid: pause.pid, etc: join(directory, 'etc') };
+    const { memoryVolumes = [] } = config;
+    const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
+    return {
+      uid: sandbox.id,
+      hostname: config.hostname,
+      pausePid: pause.pid,
+      namespaces: ['--net', '--ipc', '--uts', ...(hasMemory(config) ? ['--mount'] : [])],
+      etc: join(directory, 'etc'),
+      seenAt: (path) => (isInMemory(path) ? `/proc/${pause.pid}/root${path}` : path),
+    };
   }
 
   async startContainer(id: ContainerId): Promise<void> {
@@ -482,6 +495,20 @@ function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
   const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
   // Not every machine has the command, and not every user may write the file.
   return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
+}
+
+function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
+  return memoryVolumes.length > 0;
+}
+
+/** In the sandbox's own mount namespace, in which its containers begin: they are shared by all of them, and end with it. */
+function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserNamespace }: Machine): readonly string[] {
+  return memoryVolumes.flatMap(({ path, sizeBytes, group }) => {
+    // An ordinary user has one group to give.
+    const owner = group === undefined || inUserNamespace ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
+    const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
+    return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
+  });
 }
 
 function byId(a: { readonly id: string }, b: { readonly id: string }): number {
