@@ -155,7 +155,7 @@ export class ContainerStarter {
       return found.slice(outside.length);
     } catch (error) {
       const why = error instanceof VolumeError ? error.message : describeError(error);
-      throw new ContainerStartError('CreateContainerConfigError', subPathFailed({ volume, container: container.name }, why), { cause: error });
+      throw new ContainerStartError('CreateContainerConfigError', subPathFailed({ volume, container: container.name }, why));
     }
   }
 }

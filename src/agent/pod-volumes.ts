@@ -230,8 +230,10 @@ export class PodVolumes {
   #changed(uids: readonly string[]): void {
     for (const uid of uids) {
       const entry = this.#entries.get(uid);
-      if (entry?.paths === undefined) this.#options.onProgress(uid);
-      else this.#refresh(entry);
+      if (entry === undefined) continue;
+      if (entry.paths === undefined) this.#options.onProgress(uid);
+      // Also of volumes that are just being made: of what was read before the change.
+      this.#refresh(entry);
     }
   }
 
@@ -251,7 +253,8 @@ export class PodVolumes {
 
   #failed(entry: Entry, error: unknown): void {
     entry.isStale = true;
-    this.#options.log.warn({ ...aboutPod(entry), error: describeError(error) }, 'volumes: not up to date, trying again');
+    const why = error instanceof VolumesError ? error.message : describeError(error);
+    this.#options.log.warn({ ...aboutPod(entry), error: why }, 'volumes: not up to date, trying again');
     this.#armTimer();
   }
 

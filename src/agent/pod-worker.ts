@@ -285,9 +285,9 @@ export class PodWorker {
       const tries = (known?.tries ?? 0) + 1;
       const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
       const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
-      const message = describeError(error);
-      this.#waiting.set(action.name, { reason, message, retryAtMs, tries });
       const isSaid = error instanceof ContainerStartError && error.isSaid;
+      const message = isSaid ? error.message : describeError(error);
+      this.#waiting.set(action.name, { reason, message, retryAtMs, tries });
       if (known?.message !== message && !isSaid) this.#say('Warning', 'Failed', `Error: ${message}`);
       // Plan once more, for the status; the retry time keeps it from trying again at once.
       return known?.message !== message;
