@@ -30,6 +30,7 @@ import type { Prober } from './probe.ts';
 import type { ServiceProxy } from './proxy.ts';
 import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
 import type { ServiceFollower } from './service-follower.ts';
+import { PodVolumes } from './pod-volumes.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface NodeAgentOptions {
@@ -88,6 +89,7 @@ export class NodeAgent {
   readonly #slices: Informer<EndpointSlice>;
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
+  readonly #volumes: PodVolumes;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isFed = false;
@@ -103,6 +105,16 @@ export class NodeAgent {
     this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
     const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
+    this.#volumes = new PodVolumes({
+      api,
+      clock,
+      log,
+      store: volumes,
+      nodeIp: address,
+      allocatable: capacity,
+      onProgress: (uid) => this.#workers.get(uid)?.retry(),
+      onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
+    });
     this.#context = {
       nodeIp: address,
       allocatable: capacity,
@@ -113,7 +125,7 @@ export class NodeAgent {
       events,
       runtime,
       prober,
-      volumes,
+      volumes: this.#volumes,
       naming: options.naming,
       services: () => this.#services.cache.list(),
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
@@ -157,6 +169,7 @@ export class NodeAgent {
     this.#abort.abort();
     this.#unsubscribe?.();
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+    await this.#volumes.close();
     await this.#options.proxy?.close();
     await Promise.all((this.#options.followers ?? []).map((follower) => follower.close()));
     await this.#options.runtime.close();
@@ -260,6 +273,7 @@ export class NodeAgent {
     // A name may come back with another uid: another pod.
     if (before !== undefined && before.metadata.uid !== after?.metadata.uid) this.#workers.get(before.metadata.uid ?? '')?.remove();
     if (after === undefined) return;
+    this.#volumes.update(after);
     const worker = this.#workers.get(after.metadata.uid ?? '');
     if (worker !== undefined) worker.update(after);
     else this.#addWorker(after);

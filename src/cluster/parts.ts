@@ -38,6 +38,8 @@ export interface PartConfig {
     readonly tokenFile: string;
     readonly serviceAccountKeyFile: string;
   };
+  /** Only for the controllers: what signed the certificate of the API's REST face. */
+  readonly rootCaFile?: string;
   /** Only for a node agent. */
   readonly node?: {
     readonly runtime: string;
@@ -198,7 +200,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     add(name, 'apiserver', grpcPort, apiServerIdentity, { rest });
   }
   add('scheduler', 'scheduler', config.scheduler.port, { commonName: 'system:kube-scheduler' });
-  add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' });
+  add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' }, { rootCaFile: tlsFiles(pkiDir(dataDir), ADMIN.name).caFile });
   config.nodes.forEach(({ name, port, ...own }, i) => {
     const { runtime, why: runtimeWhy } = choices[i]!;
     const shared = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;

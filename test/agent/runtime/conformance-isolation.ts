@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { deepEqual, equal, ok } from 'node:assert/strict';
-import type { Case, World } from './conformance.ts';
+import type { Case } from './conformance.ts';
 
 export const ISOLATION_CASES: readonly Case[] = [
   {
