@@ -16,7 +16,7 @@ import type { EndpointSlice, Service } from '../../../client/objects.ts';
 import { reachableFromPods } from '../../core/pod-names.ts';
 import { parseResolvConf, type ResolvConf } from '../../core/resolv-conf.ts';
 import { DnsServer } from '../../dns/dns-server.ts';
-import { readText } from './files.ts';
+import { readText } from '../state-files.ts';
 import type { InnerLink } from './inner-link.ts';
 
 export interface ClusterDnsOptions {

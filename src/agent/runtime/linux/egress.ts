@@ -31,10 +31,10 @@ import {
   type EgressKind,
   type EgressPair,
 } from './core/egress-plan.ts';
-import { readJson, readText, writeJson } from './files.ts';
+import { readJson, readText, writeJson } from '../state-files.ts';
 import type { Machine } from './machine.ts';
 import type { NodeSpace } from './node-space.ts';
-import { mustRun, runCommand } from './run-command.ts';
+import { mustRun, runCommand } from '../run-command.ts';
 
 export interface EgressOptions {
   readonly choice: EgressChoice;

@@ -13,9 +13,9 @@ import type { Log } from '../../../base/log.ts';
 import { isAlive, startTimeOf, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { RuntimeError } from '../runtime.ts';
 import { neighbourLinkBatch, neighbourRouteBatch, nodeBatch, nodeNetworkOf, nodeSettingsBatch, type NodeNetwork, type NodeSettings } from './core/node-network.ts';
-import { listDirectory, readJson, writeJson } from './files.ts';
+import { listDirectory, readJson, writeJson } from '../state-files.ts';
 import type { Machine } from './machine.ts';
-import { mustRun, runCommand } from './run-command.ts';
+import { mustRun, runCommand } from '../run-command.ts';
 
 export interface NodeSpaceOptions {
   /** The node's own directory, absolute. */
