@@ -64,6 +64,8 @@ export interface NodeAgentOptions {
   readonly proxy?: ServiceProxy | undefined;
   /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
   readonly followers?: readonly ServiceFollower[];
+  /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
+  readonly hostIp?: string | undefined;
   /** How pods find names; undefined: that is the runtime's affair. */
   readonly naming?: Naming | undefined;
 }
@@ -104,7 +106,7 @@ export class NodeAgent {
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
     const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
     this.#context = {
-      nodeIp: address,
+      nodeIp: options.hostIp ?? address,
       allocatable: capacity,
       onContainerFailure,
       api,
