@@ -65,6 +65,8 @@ export interface NodeAgentOptions {
   readonly proxy?: ServiceProxy | undefined;
   /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
   readonly followers?: readonly ServiceFollower[];
+  /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
+  readonly hostIp?: string | undefined;
   /** How pods find names; undefined: that is the runtime's affair. */
   readonly naming?: Naming | undefined;
 }
@@ -116,7 +118,7 @@ export class NodeAgent {
       onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
     });
     this.#context = {
-      nodeIp: address,
+      nodeIp: options.hostIp ?? address,
       allocatable: capacity,
       onContainerFailure,
       api,

@@ -6,7 +6,7 @@ import { NetworkProber } from '../agent/probe.ts';
 import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
 import { ClusterDns, machineNames } from '../agent/runtime/linux/cluster-dns.ts';
-import { clusterDnsAddress } from '../agent/runtime/linux/core/node-network.ts';
+import { clusterDnsAddress, nodeNetworkOf } from '../agent/runtime/linux/core/node-network.ts';
 import { NodeServices } from '../agent/runtime/linux/node-services.ts';
 import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
 import { LinuxRuntime } from '../agent/runtime/linux/linux.ts';
@@ -84,7 +84,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Client): NodeAgen
 }
 
 /** What serves Services and names where pods have a network of their own. */
-function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: Client, runtime: LinuxRuntime): Pick<NodeAgentOptions, 'proxy' | 'followers' | 'naming'> {
+function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: Client, runtime: LinuxRuntime): Pick<NodeAgentOptions, 'proxy' | 'followers' | 'naming' | 'hostIp'> {
   const { node, serviceCidr, name: nodeName } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { podCidr: nodePodCidr, clusterPodCidr: podCidr } = node;
@@ -102,11 +102,12 @@ function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: C
   const proxied = { tableName: SERVICE_TABLE, nodeName, podCidr, nodePodCidr, serviceCidr, nodePortAddresses: [], ownAddresses: clusterDns };
   const services = new NodeServices({ ...shared, runtime, node: proxied, relay, dns, serviceCidr });
   const naming: Naming = { clusterDomain: CLUSTER_DOMAIN, clusterDns, host: () => machineNames(clusterDns) };
-  return { proxy: relay, followers: [services], naming };
+  return { proxy: relay, followers: [services], naming, hostIp: nodeNetworkOf(nodePodCidr)?.gateway };
 }
 
 function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
-  const address = clusterDnsAddress(serviceCidr);
+  // A pod's own loopback leads nowhere: such services are those of a cluster whose nodes share the machine's network.
+  const address = serviceCidr.startsWith('127.') ? undefined : clusterDnsAddress(serviceCidr);
   return address === undefined ? [] : [address];
 }
 
