@@ -91,6 +91,9 @@ export async function nodeConfig(argv: readonly string[]): Promise<PartConfig> {
       pods: numberOf('--pods', flags.pods, 5_000),
       labels: labelsOf(flags.label ?? []),
       podCidr: '',
+      clusterPodCidr: '10.244.0.0/16',
+      // The plugins of CNI lead pods out, or do not.
+      egress: 'none',
       networkDirectory: join(nodeDir, 'network'),
       apiServerRestAddresses: [],
     },

@@ -1,9 +1,13 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NodeAgent } from '../agent/agent.ts';
+import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
 import { NetworkProber } from '../agent/probe.ts';
+import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
+import { ClusterDns, machineNames } from '../agent/runtime/linux/cluster-dns.ts';
+import { clusterDnsAddress, nodeNetworkOf } from '../agent/runtime/linux/core/node-network.ts';
+import { NodeServices } from '../agent/runtime/linux/node-services.ts';
 import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
 import { LinuxRuntime } from '../agent/runtime/linux/linux.ts';
 import { probeMachine } from '../agent/runtime/linux/machine.ts';
@@ -20,8 +24,12 @@ import { hostOf } from '../grpc/addresses.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
+type Client = Awaited<ReturnType<typeof connectToApi>>['client'];
+
 /** Of the machine's own network. */
 const NODE_PORT_ADDRESS = '127.0.0.1';
+const CLUSTER_DOMAIN = 'cluster.local';
+const SERVICE_TABLE = 'podium';
 
 export async function run(argv: readonly string[]): Promise<number> {
   // As `podium up` starts it; whoever starts one by hand pays for reading what else may be said.
@@ -45,13 +53,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   });
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client'], runtime: Runtime): NodeAgent {
+function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: Runtime): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
-  const isReal = node.runtime !== 'simulated';
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
-  const proxy = new UserspaceProxy({ clock: systemClock, log, dial });
+  const isReal = node.runtime !== 'simulated';
   return new NodeAgent({
     name,
     address,
@@ -73,21 +80,52 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     runtime,
     prober: new NetworkProber(runtime, systemClock, dial),
     volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
-    // With cri pods are reached from the machine's own network, where NodePorts are listened on.
-    proxy: !isReal ? undefined : runtime instanceof LinuxRuntime || node.runtime === 'cri' ? new ServiceRelay({ proxy, address: NODE_PORT_ADDRESS }) : proxy,
+    ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
+    ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
+    // TODO(issue 5): with cri what `ofOwnNetwork` makes, in the machine's own network, which is that of the pods' bridge.
   });
 }
 
-async function makeRuntime({ node, dataDir, serviceCidr, listenAddress }: PartConfig, { log }: Pick<PartWorld, 'log'>): Promise<Runtime> {
+/** What serves Services and names where pods have a network of their own. */
+function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: Client, runtime: LinuxRuntime): Pick<NodeAgentOptions, 'proxy' | 'followers' | 'naming' | 'hostIp'> {
+  const { node, serviceCidr, name: nodeName } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
-  const { runtime, runtimeWhy: why, podCidr, networkDirectory, apiServerRestAddresses: outerAddresses } = node;
+  const { podCidr: nodePodCidr, clusterPodCidr: podCidr } = node;
+  const { inner } = runtime;
+  const shared = { clock: systemClock, log };
+  const dial = inner.dial.bind(inner);
+  const outside = new UserspaceProxy({ ...shared, dial });
+  const inside = new UserspaceProxy({ ...shared, dial, listen: inner.openTcp.bind(inner) });
+  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS });
+  const clusterDns = clusterDnsAddresses(config);
+  const [address] = clusterDns;
+  const ownCidrs = [podCidr, serviceCidr];
+  const hasEgress = () => runtime.hasEgress;
+  const dns = address === undefined ? undefined : new ClusterDns({ ...shared, address, domain: CLUSTER_DOMAIN, ownCidrs, inner, api, hasEgress, random });
+  const proxied = { tableName: SERVICE_TABLE, nodeName, podCidr, nodePodCidr, serviceCidr, nodePortAddresses: [], ownAddresses: clusterDns };
+  const services = new NodeServices({ ...shared, runtime, node: proxied, relay, dns, serviceCidr });
+  const naming: Naming = { clusterDomain: CLUSTER_DOMAIN, clusterDns, host: () => machineNames(clusterDns) };
+  return { proxy: relay, followers: [services], naming, hostIp: nodeNetworkOf(nodePodCidr)?.gateway };
+}
+
+function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
+  // A pod's own loopback leads nowhere: such services are those of a cluster whose nodes share the machine's network.
+  const address = serviceCidr.startsWith('127.') ? undefined : clusterDnsAddress(serviceCidr);
+  return address === undefined ? [] : [address];
+}
+
+async function makeRuntime(config: PartConfig, { log }: Pick<PartWorld, 'log'>): Promise<Runtime> {
+  const { node, dataDir, serviceCidr, listenAddress } = config;
+  assert(node !== undefined, 'the configuration of a node says what the node has');
+  const { runtime, runtimeWhy: why, podCidr, clusterPodCidr, networkDirectory, egress, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
     case 'linux': {
       const probed = probeMachine();
       if (!probed.ok) throw new UserError(`the linux runtime cannot work here: ${probed.why}`);
       const { machine } = probed;
       const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
-      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, outerAddresses, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+      const network = { networkDirectory, podCidr, clusterPodCidr, serviceCidr, outerAddresses, ownAddresses: clusterDnsAddresses(config), egress };
+      return new LinuxRuntime({ root: dataDir, ...network, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });

@@ -37,6 +37,7 @@ import { CriClient, hasCode, isUnimplemented, unlessGone } from './client.ts';
 import { ContainerLog, LOG_BYTES_MAX } from './container-log.ts';
 import { cgroupParentOf, containerConfig, isSystemdByConfig, LABEL, linuxResources, sandboxConfig } from './core/pod-config.ts';
 import { CriImages } from './cri-images.ts';
+import { mountMemory, unmountMemory } from './memory-volumes.ts';
 import { PodFiles } from './pod-files.ts';
 import { LISTED_CREATED, PodTable, type ContainerRow, type SandboxRow } from './pod-table.ts';
 import { RemoteCommand } from './remote-command.ts';
@@ -248,6 +249,7 @@ export class CriRuntime implements Runtime {
     for (const row of before) await this.#removeSandbox(row);
     const attempt = 1 + Math.max(-1, ...before.map((row) => row.attempt));
     await this.#files.begin({ config, attempt });
+    await mountMemory(config.memoryVolumes ?? [], this.#options.clock);
     try {
       const request = { config: sandboxConfig(config, this.#place(uid, attempt)) };
       const { podSandboxId: criId } = await this.#client.call(calls.runPodSandbox, request, { deadlineMs: SANDBOX_DEADLINE_MS, signal: this.#abort.signal });
@@ -279,6 +281,7 @@ export class CriRuntime implements Runtime {
   async stopPodSandbox(id: SandboxId): Promise<void> {
     await this.#starting.get(id)?.catch(() => undefined); // it failed: nothing is there
     for (const row of this.#table.sandboxRows(id)) await this.#stopSandbox(row);
+    await this.#unmount(id);
     await this.#lookAt(this.#table.containerRows(id));
   }
 
@@ -300,7 +303,12 @@ export class CriRuntime implements Runtime {
     await this.#forget(id);
   }
 
+  async #unmount(uid: SandboxId): Promise<void> {
+    await unmountMemory(this.#files.read(uid)?.config.memoryVolumes ?? [], this.#options.clock);
+  }
+
   async #forget(uid: SandboxId): Promise<void> {
+    await this.#unmount(uid);
     await this.#files.remove(uid);
     if (!this.#isSystemd) await removeCgroups(cgroupParentOf(uid, { owner: this.#owner, isSystemd: false }));
     if (this.#table.uids.size > 0 || this.#starting.size > 0) return;

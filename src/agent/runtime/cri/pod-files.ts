@@ -66,8 +66,9 @@ export class PodFiles {
   }
 
   /** Once its address is known. A pod on the network of its node has the hosts of its node, and its own aliases. */
-  async writeHosts({ uid, hostname, hostNetwork, hostAliases = [] }: SandboxConfig, ip: string): Promise<void> {
-    const own = hostNetwork ? readIfThere('/etc/hosts') + hostsFile({ ip: '', hostname: '', aliases: hostAliases }).split('\n').slice(3).join('\n') : hostsFile({ ip, hostname, aliases: hostAliases });
+  async writeHosts({ uid, hostname, hostnames = [hostname], hostNetwork, hostAliases = [] }: SandboxConfig, ip: string): Promise<void> {
+    const aliases = hostAliases.map((alias) => `${alias.ip}\t${alias.hostnames.join('\t')}\n`).join('');
+    const own = hostNetwork ? readIfThere('/etc/hosts') + aliases : hostsFile({ ip, hostnames, aliases: hostAliases });
     await writeWhole(this.hostsPath(uid), own, 0o644);
   }
 

@@ -7,7 +7,8 @@ import { RuntimeError } from '../../../../src/agent/runtime/runtime.ts';
 import { systemClock } from '../../../../src/base/system-clock.ts';
 import { ImageError } from '../../../../src/image/image-service.ts';
 import { TestRegistry } from '../../../image/registry.ts';
-import { saidBy, signalFile, WAIT, type Case, type World } from '../conformance.ts';
+import { saidBy } from '../conformance-streams.ts';
+import { signalFile, WAIT, type Case, type World } from '../conformance.ts';
 import { BUSYBOX_IMAGE, MACHINE_IMAGE, machineImage } from './archive.ts';
 import type { CriSubject } from './subject.ts';
 

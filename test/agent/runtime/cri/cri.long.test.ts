@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Step } from '../cluster-main.ts';
-import { CASES } from '../conformance.ts';
+import { CASES } from '../conformance-cases.ts';
 import { LEFT_BEHIND, type Outcome } from '../conformance-main.ts';
 import { runNamespaced, whyNotNamespaced, type Namespaced } from '../namespaced.ts';
 import { BRIEFLY, criCases } from './cases.ts';
