@@ -109,7 +109,7 @@ export class CriRuntime implements Runtime {
     this.#client = new CriClient({ channel, endpoint, lookDeadlineMs: options.lookDeadlineMs });
     this.#files = new PodFiles(root);
     this.#owner = createHash('sha256').update(root).digest('hex').slice(0, 12);
-    this.#table = new PodTable({ client: this.#client, owner: this.#owner, nodeIp, onChange: (uid) => this.#tell(uid) });
+    this.#table = new PodTable({ client: this.#client, owner: this.#owner, clock, nodeIp, onChange: (uid) => this.#tell(uid) });
     this.#watch = new RuntimeWatch({ client: this.#client, clock, log, look: () => this.#look(), signal: this.#abort.signal });
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'cri: a task failed'));
     this.images = new CriImages({ client: this.#client, clock });

@@ -5,6 +5,7 @@
  * Two write to it: a look at everything (`refresh`), and whoever has just changed something. A look that began before such a
  * change does not undo it.
  */
+import { sleep, type Clock } from '../../../base/clock.ts';
 import { ContainerState, RuntimeService, type Container, type PodSandbox } from '../../../proto/cri.ts';
 import type { ContainerId, ContainerRecord, Sandbox, SandboxId } from '../runtime.ts';
 import { hasCode, type CriClient } from './client.ts';
@@ -12,6 +13,10 @@ import { LABEL } from './core/pod-config.ts';
 import { containerKeyOf, pidOf, recordOf, sandboxEntryOf, type SandboxEntry } from './core/records.ts';
 
 const { listPodSandbox, podSandboxStatus, listContainers, containerStatus } = RuntimeService.methods;
+
+const KILLED_EXIT_CODE = 137;
+const REASON_LATE_MS = 1_000;
+const REASON_WAIT_MS = 60;
 
 export interface SandboxRow extends SandboxEntry {
   readonly ip: string;
@@ -33,6 +38,7 @@ interface Touched<T> {
 export interface PodTableOptions {
   readonly client: CriClient;
   readonly owner: string;
+  readonly clock: Clock;
   /** Of pods that are on the network of their node: CRI has no word for it. */
   readonly nodeIp: string;
   /** Something of the pod is not as it was. */
@@ -108,8 +114,20 @@ export class PodTable {
     if (id !== undefined && this.#byId.get(id) === criId) this.#byId.delete(id);
   }
 
-  /** Asks for one container; undefined: it is gone. */
-  async look({ criId, listed }: Pick<ContainerRow, 'criId' | 'listed'>): Promise<ContainerRow | undefined> {
+  /**
+   * Asks for one container; undefined: it is gone. Why it was killed the runtime may hear a little after the end: then once
+   * more.
+   */
+  async look(row: Pick<ContainerRow, 'criId' | 'listed'>): Promise<ContainerRow | undefined> {
+    const found = await this.#ask(row);
+    const { exitCode, reason, finishedAtMs = 0 } = found?.record ?? {};
+    const { clock } = this.#options;
+    if (exitCode !== KILLED_EXIT_CODE || reason !== undefined || clock.wall() - finishedAtMs > REASON_LATE_MS) return found;
+    await sleep(clock, REASON_WAIT_MS);
+    return this.#ask(row);
+  }
+
+  async #ask({ criId, listed }: Pick<ContainerRow, 'criId' | 'listed'>): Promise<ContainerRow | undefined> {
     try {
       const { status, info } = await this.#options.client.call(containerStatus, { containerId: criId, verbose: true });
       const key = status === undefined ? undefined : containerKeyOf(status);

@@ -51,7 +51,7 @@ export async function criSubject({ directory, runtime, census, dial }: CriSubjec
     container: { image: MACHINE_IMAGE, mounts: [{ containerPath: '/usr', hostPath: '/usr', readOnly: true }] },
     lacks: new Map(LACKS),
     open,
-    census: () => census().filter((line) => !line.includes(UNIFIED) && !/process \d+ containerd /.test(line)),
+    census: () => census().filter((line) => !line.includes(UNIFIED) && !line.includes('dev cni0') && !/process \d+ containerd /.test(line)),
   };
   // The bridge comes with the first pod, and stays.
   const first = new World(subject, await open());

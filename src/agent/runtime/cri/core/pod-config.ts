@@ -1,7 +1,7 @@
 /** What a pod and its containers are in CRI's words, and by which marks they are found again. Pure. */
-import { NamespaceMode, ProfileType, type ContainerConfig as CriContainerConfig, type LinuxContainerResources, type PodSandboxConfig } from '../../../../proto/cri.ts';
+import { MountPropagation, NamespaceMode, ProfileType, type ContainerConfig as CriContainerConfig, type LinuxContainerResources, type PodSandboxConfig } from '../../../../proto/cri.ts';
 import type { Init } from '../../../../proto/wire.ts';
-import type { ContainerConfig, ContainerResources, ContainerSecurity, SandboxConfig } from '../../runtime.ts';
+import type { ContainerConfig, ContainerResources, ContainerSecurity, Mount, SandboxConfig } from '../../runtime.ts';
 import { cleanPath } from './posix-path.ts';
 
 /** As the kubelet labels them: tools that look at a runtime know these. */
@@ -72,9 +72,9 @@ export interface ContainerPlace {
 
 export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile }: ContainerPlace): Init<CriContainerConfig> {
   const { name, attempt, backoffSteps, init, image, imageId, command, args = [], workingDir, env } = config;
-  const mounts = config.mounts.map(({ containerPath, hostPath, readOnly }) => ({ containerPath: cleanPath(containerPath), hostPath, readonly: readOnly }));
+  const mounts = config.mounts.map(({ containerPath, hostPath, readOnly, propagation }) => ({ containerPath: cleanPath(containerPath), hostPath, readonly: readOnly, propagation: propagationOf(propagation) }));
   const hasHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
-  if (hostsFile !== undefined && !hasHosts) mounts.push({ containerPath: '/etc/hosts', hostPath: hostsFile, readonly: config.security?.readOnlyRoot ?? false });
+  if (hostsFile !== undefined && !hasHosts) mounts.push({ containerPath: '/etc/hosts', hostPath: hostsFile, readonly: config.security?.readOnlyRoot ?? false, propagation: propagationOf(undefined) });
   return {
     metadata: { name, attempt },
     image: { image: imageId ?? image, userSpecifiedImage: image },
@@ -91,6 +91,11 @@ export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile
     tty: config.tty ?? false,
     linux: { resources: linuxResources(config.resources), securityContext: linuxSecurity(config.security, pod.hostNetwork) },
   };
+}
+
+function propagationOf(propagation: Mount['propagation']): number {
+  if (propagation === undefined) return MountPropagation.PROPAGATION_PRIVATE;
+  return propagation === 'HostToContainer' ? MountPropagation.PROPAGATION_HOST_TO_CONTAINER : MountPropagation.PROPAGATION_BIDIRECTIONAL;
 }
 
 /** Below the pod's directory of logs. */
