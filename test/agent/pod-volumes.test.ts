@@ -156,14 +156,14 @@ test('a token is exchanged at 80 % of its life, and what it is for is said', asy
   expect([api.asked.length, read(uid, 'token/token')]).toEqual([2, 'token-1']);
   const before = realpathSync(file(uid, 'token/..data'));
   await pass(30_000);
-  expect(await until('the next token', () => (read(uid, 'token/token') === 'token-1' ? undefined : read(uid, 'token/token')))).toBe('token-3');
+  expect(await until('the next token', () => (read(uid, 'token/token') === 'token-1' ? undefined : read(uid, 'token/token')), 1_000)).toBe('token-3');
   // By a switch of the whole: the other one is there beside it, unchanged.
   expect([realpathSync(file(uid, 'token/..data')) === before, read(uid, 'token/vault')]).toEqual([false, 'token-2']);
   // One that is good for a week is a day old at most.
   await pass(86_400_000 - 2_900_000 - 60_000);
   expect(read(uid, 'token/vault')).toBe('token-2');
   await pass(90_000);
-  await until('the next of the other', () => read(uid, 'token/vault') !== 'token-2' || undefined);
+  await until('the next of the other', () => read(uid, 'token/vault') !== 'token-2' || undefined, 1_000);
 }, 30_000);
 
 test('a token that cannot be exchanged stays, and is asked for again', async () => {
