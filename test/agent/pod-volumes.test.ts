@@ -30,6 +30,8 @@ interface TokenAsked {
 /** Issues tokens, numbered. */
 class TokenApi extends FakeApi {
   readonly asked: TokenAsked[] = [];
+  /** Called when one is asked for. */
+  meanwhile: (() => void) | undefined;
   readonly #clock: DrivenClock;
 
   constructor(clock: DrivenClock) {
@@ -43,6 +45,7 @@ class TokenApi extends FakeApi {
     if (failure !== undefined) throw failure;
     const { spec } = JSON.parse(JSON.stringify(object)) as TokenAsked; // a TokenRequest
     this.asked.push({ account: options.name, spec });
+    this.meanwhile?.();
     const expirationTimestamp = new Date(this.#clock.wall() + 1_000 * spec.expirationSeconds).toISOString();
     return JSON.parse(JSON.stringify({ ...object, status: { token: `token-${this.asked.length}`, expirationTimestamp } })) as T;
   }
@@ -192,6 +195,15 @@ test('files follow their ConfigMap, all at once, and stay when it goes', async (
   await api.delete(configMaps, 'settings');
   await pass(30_000);
   expect(read(uid, 'config/a')).toBe('2');
+});
+
+test('a change that comes while the volumes are being made is not lost', async () => {
+  await api.create(configMaps, settings({ a: '1' }));
+  // The ConfigMap has been read then.
+  api.meanwhile = () => api.put(configMaps, settings({ a: '2' }));
+  const uid = await run('web', [config, { name: 'token', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }]);
+  await until('it runs', () => isRunning('web'));
+  await until('the change', () => read(uid, 'config/a') === '2');
 });
 
 test('an immutable object is not watched', async () => {
