@@ -94,8 +94,9 @@ export class ContainerStarter {
   async #input(pod: AgentPod, container: AgentContainer, podIp: string): Promise<EnvironmentInput> {
     const { allocatable, nodeIp: hostIp, runtime } = this.#context;
     const sources = await this.#sources(pod);
-    const services = serviceEnvironment(pod, this.#context.services());
-    return { pod, container, podIp, hostIp, allocatable, sources, ignoresImages: runtime.ignoresImages, services };
+    const { metadata: { namespace = '' }, spec: { enableServiceLinks = true } } = pod;
+    const serviceVariables = serviceEnvironment({ services: this.#context.services(), namespace, enableServiceLinks });
+    return { pod, container, podIp, hostIp, allocatable, sources, serviceVariables, ignoresImages: runtime.ignoresImages };
   }
 
   /** The ConfigMaps and Secrets that the environment names, as they are now. */

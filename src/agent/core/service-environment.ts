@@ -1,46 +1,53 @@
 /**
- * The variables by which a container's programs find Services that were there before it: those of its own namespace where
- * the pod wants links, and the API server always. Pure.
+ * The variables by which programs without DNS find services, as the kubelet sets them: those of the Service `kubernetes`
+ * always, those of the pod's namespace unless `enableServiceLinks` is false. What a container sets itself goes first.
  */
 import type { Service } from '../../client/objects.ts';
-import type { AgentPod } from './pod-spec.ts';
+import { clusterIpOf } from './service-endpoints.ts';
 
-const API_SERVER = { namespace: 'default', name: 'kubernetes' };
+export interface ServiceEnvironmentInput {
+  readonly services: readonly Service[];
+  readonly namespace: string;
+  readonly enableServiceLinks: boolean;
+}
 
-export function serviceEnvironment({ metadata, spec }: AgentPod, services: readonly Service[]): Record<string, string> {
+/** In `default`, and everybody's. */
+const API_SERVICE = 'kubernetes';
+const API_NAMESPACE = 'default';
+
+export function serviceEnvironment({ services, namespace, enableServiceLinks }: ServiceEnvironmentInput): Record<string, string> {
   const env: Record<string, string> = {};
-  const isApiServer = (service: Service) => service.metadata.namespace === API_SERVER.namespace && service.metadata.name === API_SERVER.name;
-  const isLinked = (service: Service) => spec.enableServiceLinks !== false && service.metadata.namespace === metadata.namespace;
-  const hasAddress = ({ spec: { clusterIP = '' } }: Service) => clusterIP !== '' && clusterIP !== 'None';
-  // A Service of that name in the pod's own namespace goes before the API server.
-  const wanted = services.filter((service) => hasAddress(service) && (isApiServer(service) || isLinked(service)));
-  const ordered = [...wanted.filter(isApiServer), ...wanted.filter((service) => !isApiServer(service)).sort(byName)];
-  for (const service of ordered) Object.assign(env, variablesOf(service));
+  const isApi = ({ metadata }: Service) => metadata.name === API_SERVICE && metadata.namespace === API_NAMESPACE;
+  const own = enableServiceLinks ? services.filter(({ metadata }) => metadata.namespace === namespace) : [];
+  // A Service `kubernetes` of the pod's own namespace counts more than that of the cluster.
+  for (const service of [...services.filter(isApi), ...own]) Object.assign(env, variablesOf(service));
   return env;
 }
 
-function byName(a: Service, b: Service): number {
-  return a.metadata.name < b.metadata.name ? -1 : 1;
-}
-
-function variablesOf({ metadata, spec }: Service): Record<string, string> {
-  const prefix = upper(metadata.name);
-  const host = spec.clusterIP ?? '';
-  const ports = spec.ports ?? [];
-  const [first] = ports;
-  if (first === undefined) return {};
-  const env: Record<string, string> = { [`${prefix}_SERVICE_HOST`]: host, [`${prefix}_SERVICE_PORT`]: String(first.port) };
-  for (const { name = '', port } of ports) if (name !== '') env[`${prefix}_SERVICE_PORT_${upper(name)}`] = String(port);
-  // As Docker's links wrote them, once.
-  ports.forEach(({ port, protocol = 'TCP' }, index) => {
-    const address = `${protocol.toLowerCase()}://${host}:${port}`;
-    const own = `${prefix}_PORT_${port}_${protocol}`;
-    if (index === 0) env[`${prefix}_PORT`] = address;
-    Object.assign(env, { [own]: address, [`${own}_PROTO`]: protocol.toLowerCase(), [`${own}_PORT`]: String(port), [`${own}_ADDR`]: host });
-  });
+function variablesOf(service: Service): Record<string, string> {
+  const address = clusterIpOf(service);
+  const ports = service.spec.ports ?? [];
+  const first = ports[0];
+  if (address === undefined || first === undefined) return {};
+  const prefix = variableName(service.metadata.name);
+  const url = ({ protocol = 'TCP', port }: (typeof ports)[number]) => `${protocol.toLowerCase()}://${address}:${port}`;
+  const env: Record<string, string> = {
+    [`${prefix}_SERVICE_HOST`]: address,
+    [`${prefix}_SERVICE_PORT`]: String(first.port),
+    [`${prefix}_PORT`]: url(first),
+  };
+  for (const port of ports) {
+    const { name = '', protocol = 'TCP', port: number } = port;
+    if (name !== '') env[`${prefix}_SERVICE_PORT_${variableName(name)}`] = String(number);
+    const link = `${prefix}_PORT_${number}_${protocol.toUpperCase()}`;
+    env[link] = url(port);
+    env[`${link}_PROTO`] = protocol.toLowerCase();
+    env[`${link}_PORT`] = String(number);
+    env[`${link}_ADDR`] = address;
+  }
   return env;
 }
 
-function upper(name: string): string {
+function variableName(name: string): string {
   return name.toUpperCase().replaceAll('-', '_');
 }

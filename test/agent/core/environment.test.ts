@@ -84,7 +84,7 @@ test('resolveInvocation() says what is missing, unless it is optional', () => {
 });
 
 test('resolveInvocation() tells of Services what the container itself does not say', () => {
-  const input = { ...inputOf({ env: [{ name: 'A_SERVICE_PORT', value: '1' }, { name: 'AT', value: '$(A_SERVICE_HOST)' }] }), services: { A_SERVICE_HOST: '10.96.0.7', A_SERVICE_PORT: '80' } };
+  const input = { ...inputOf({ env: [{ name: 'A_SERVICE_PORT', value: '1' }, { name: 'AT', value: '$(A_SERVICE_HOST)' }] }), serviceVariables: { A_SERVICE_HOST: '10.96.0.7', A_SERVICE_PORT: '80' } };
   expect(resolveInvocation(input)).toMatchObject({ value: { env: { A_SERVICE_HOST: '10.96.0.7', A_SERVICE_PORT: '1', AT: '10.96.0.7' } } });
 });
 

@@ -156,8 +156,8 @@ describe('serviceEnvironment()', () => {
       KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443', KUBERNETES_SERVICE_PORT_HTTPS: '443', KUBERNETES_PORT: 'tcp://10.96.0.1:443',
       KUBERNETES_PORT_443_TCP: 'tcp://10.96.0.1:443', KUBERNETES_PORT_443_TCP_PROTO: 'tcp', KUBERNETES_PORT_443_TCP_PORT: '443', KUBERNETES_PORT_443_TCP_ADDR: '10.96.0.1',
     };
-    expect(serviceEnvironment(podOf({ enableServiceLinks: false }), all)).toEqual(api);
-    const linked = serviceEnvironment(podOf({}), all);
+    expect(serviceEnvironment({ services: all, namespace: 'ns', enableServiceLinks: false })).toEqual(api);
+    const linked = serviceEnvironment({ services: all, namespace: 'ns', enableServiceLinks: true });
     expect(linked).toMatchObject({ ...api, MY_DB_SERVICE_HOST: '10.96.0.9', MY_DB_SERVICE_PORT: '5432', MY_DB_SERVICE_PORT_STATS: '53', MY_DB_PORT: 'tcp://10.96.0.9:5432', MY_DB_PORT_53_UDP: 'udp://10.96.0.9:53' });
     expect(Object.keys(linked).filter((name) => /^(FAR|HEADLESS)/.test(name))).toEqual([]);
   });
