@@ -77,7 +77,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Client): NodeAgen
     log,
     runtime,
     prober: new NetworkProber(runtime, systemClock, dial),
-    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
+    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
     ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
   });
