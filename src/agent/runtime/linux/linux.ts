@@ -361,13 +361,6 @@ function rootOf(pid: number): string {
   return `/proc/${pid}/root`;
 }
 
-/** What is done in a pod's new namespaces before anything runs in them. */
-function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
-  const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
-  // Not every machine has the command, and not every user may write the file.
-  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
-}
-
 function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
   return memoryVolumes.length > 0;
 }
@@ -380,4 +373,11 @@ function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserName
     const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
     return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
   });
+}
+
+/** What is done in a pod's new namespaces before anything runs in them. */
+function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
+  const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
+  // Not every machine has the command, and not every user may write the file.
+  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
 }
