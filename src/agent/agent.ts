@@ -20,6 +20,8 @@ import { admit, type Refusal } from './core/admission.ts';
 import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
+import { ImagePuller } from './image-puller.ts';
+import { IMAGE_GARBAGE, NodeImageKeeper, type ImageGarbageOptions } from './node-images.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
 import { nodeLabels, nodeStatus, saysReady, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
@@ -62,6 +64,8 @@ export interface NodeAgentOptions {
   readonly proxy?: ServiceProxy | undefined;
   /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
   readonly followers?: readonly ServiceFollower[];
+  /** When images go that nobody uses; absent: as the kubelet does it. */
+  readonly imageGarbage?: ImageGarbageOptions | undefined;
 }
 
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -84,6 +88,7 @@ export class NodeAgent {
   readonly #slices: Informer<EndpointSlice>;
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
+  readonly #images: NodeImageKeeper | undefined;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isRegistered = false;
@@ -97,7 +102,21 @@ export class NodeAgent {
     this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
     const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
+    const { images } = runtime;
+    if (images !== undefined) {
+      this.#images = new NodeImageKeeper({
+        images,
+        garbage: options.imageGarbage ?? IMAGE_GARBAGE,
+        clock,
+        log,
+        signal: this.#abort.signal,
+        say: (event) => events.record(this.#node.cache.get(name) ?? { apiVersion: 'v1', kind: 'Node', metadata: { name } }, event),
+        onChanged: () => this.#isRegistered && this.#tasks.run(this.#repeatStatus()),
+      });
+    }
+    const onPulled = () => this.#tasks.run(this.#images?.refresh() ?? Promise.resolve());
     this.#context = {
+      puller: images === undefined ? undefined : new ImagePuller({ images, api, clock, onPulled }),
       nodeIp: address,
       allocatable: capacity,
       onContainerFailure,
@@ -134,8 +153,10 @@ export class NodeAgent {
         this.#tasks.run(informer.run(signal));
       }
     }
+    await this.#images?.refresh();
     await this.#register();
     this.#tasks.run(this.#heartbeats());
+    if (this.#images !== undefined) this.#tasks.run(this.#images.run());
     this.#tasks.run(this.#node.run(signal));
     this.#tasks.run(this.#pods.run(signal));
     await this.#pods.synced(signal);
@@ -192,7 +213,7 @@ export class NodeAgent {
       const metadata = { ...node.metadata, labels: { ...node.metadata.labels, ...labels } };
       node = await api.update<AgentNode>(resources.nodes, { ...node, metadata });
     }
-    await api.updateStatus<AgentNode>(resources.nodes, { ...node, status: nodeStatus(this.#facts, node.status, clock.wall()) });
+    await api.updateStatus<AgentNode>(resources.nodes, { ...node, status: nodeStatus({ ...this.#facts, images: this.#images?.list }, node.status, clock.wall()) });
     this.#statusWrittenAtMs = clock.monotonic();
   }
 

@@ -1,6 +1,7 @@
 /** What a node agent says of its node. Pure. */
 import { formatTime, type Millis } from '../base/clock.ts';
 import type { ApiObject, Condition, StringMap, Taint } from '../client/objects.ts';
+import type { NodeImage } from './core/node-images.ts';
 
 export interface NodeFacts {
   readonly name: string;
@@ -13,6 +14,8 @@ export interface NodeFacts {
   /** `detail`: what it can do here and why it is this one. */
   readonly runtime: { readonly name: string; readonly version: string; readonly detail?: string | undefined };
   readonly machine: MachineFacts;
+  /** Absent: its runtime keeps none. */
+  readonly images?: readonly NodeImage[] | undefined;
 }
 
 export interface MachineFacts {
@@ -34,6 +37,7 @@ export interface AgentNode extends ApiObject {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly daemonEndpoints?: { readonly kubeletEndpoint: { readonly Port: number } };
     readonly nodeInfo?: StringMap;
+    readonly images?: readonly NodeImage[];
   };
 }
 
@@ -50,10 +54,11 @@ export function nodeLabels({ name, labels, runtime, machine }: NodeFacts): Strin
 }
 
 export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs: Millis): NonNullable<AgentNode['status']> {
-  const { capacity, machine, runtime, address, port, name } = facts;
+  const { capacity, machine, runtime, address, port, name, images } = facts;
+  const { images: _, ...known } = before ?? {};
   const amounts = { cpu: capacity.cpu, memory: capacity.memory, pods: String(capacity.pods) };
   return {
-    ...before,
+    ...known,
     capacity: amounts,
     allocatable: amounts,
     conditions: conditionsOf(before?.conditions ?? [], runtime, nowMs),
@@ -74,6 +79,7 @@ export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs:
       kubeletVersion: `${VERSION}-podium`,
       kubeProxyVersion: `${VERSION}-podium`,
     },
+    ...(images === undefined ? {} : { images }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeAgent } from '../agent/agent.ts';
+import type { ImageGarbageOptions } from '../agent/node-images.ts';
 import { NetworkProber } from '../agent/probe.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
 import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
@@ -15,7 +16,9 @@ import { FileVolumes, noVolumes } from '../agent/volumes.ts';
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
+import type { ImageSettings } from '../cluster/config.ts';
 import type { PartConfig } from '../cluster/parts.ts';
+import type { LocalImages } from '../image/local-images.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
@@ -27,7 +30,8 @@ export function run(argv: readonly string[]): Promise<number> {
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
-    const agent = makeAgent(world, client);
+    const images = await openNodeImages(world);
+    const agent = makeAgent(world, client, images);
     const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
@@ -37,16 +41,25 @@ export function run(argv: readonly string[]): Promise<number> {
     } finally {
       await agent.stop();
       await served.stop();
+      await images?.close();
       channel.close();
     }
   });
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client']): NodeAgent {
+/** Where pods have images: shared with the other nodes of the cluster and with `podium image`. */
+async function openNodeImages({ config, log }: PartWorld): Promise<LocalImages | undefined> {
+  if (config.node?.runtime !== 'linux') return undefined;
+  // Only who has images needs what speaks with registries.
+  const { openImages } = await import('../image/open-images.ts');
+  return (await openImages({ dataDir: config.node.clusterDirectory, clock: systemClock, log })).images;
+}
+
+function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client'], images: LocalImages | undefined): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
-  const runtime = makeRuntime(config, { log });
+  const runtime = makeRuntime(config, { log, images });
   const isReal = node.runtime !== 'simulated';
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
   const proxy = new UserspaceProxy({ clock: systemClock, log, dial });
@@ -56,6 +69,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     port: Number(port),
     labels: node.labels,
     podCidr: node.podCidr,
+    imageGarbage: imageGarbageOf(node.images),
     capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
     machine: readMachineFacts(),
     ownUsage: readOwnUsage,
@@ -75,7 +89,11 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
   });
 }
 
-function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
+function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThresholdPercent, gcMinimumAgeSeconds }: ImageSettings): ImageGarbageOptions {
+  return { periodMs: gcPeriodSeconds * 1000, highPercent: gcHighThresholdPercent, lowPercent: gcLowThresholdPercent, minAgeMs: gcMinimumAgeSeconds * 1000 };
+}
+
+function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log, images }: Pick<PartWorld, 'log'> & { readonly images: LocalImages | undefined }): Runtime {
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { runtime, runtimeWhy: why, podCidr, networkDirectory, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
@@ -84,7 +102,7 @@ function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<P
       if (!probed.ok) throw new UserError(`the linux runtime cannot work here: ${probed.why}`);
       const { machine } = probed;
       const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
-      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, outerAddresses, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, outerAddresses, machine, why, innerEntry, version: readVersion(), clock: systemClock, log, images });
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });

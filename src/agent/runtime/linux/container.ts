@@ -15,21 +15,24 @@ import { deferred, type Deferred } from '../../../base/deferred.ts';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
 import { findTool } from '../../../cluster/isolation.ts';
-import { isHostImage } from '../../core/pod-spec.ts';
+import { HOST_IMAGE } from '../../../image/core/reference.ts';
+import type { ImageRoot, MountableImage } from '../../../image/image-service.ts';
 import { begun, ChildCommand } from '../process-command.ts';
 import { LOG_BYTES_MAX, ProcessLog } from '../process-log.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, processesWith, sendSignal } from '../process-table.ts';
 import { TerminalSizes, terminalCommand } from '../process-terminal.ts';
-import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ExecResult, type SandboxId } from '../runtime.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ExecResult, type Mount, type SandboxId } from '../runtime.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
 import type { Cgroups } from './cgroups.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
+import { planRun, type ContainerRun } from './core/container-run.ts';
 import type { ProcessPlan } from './core/init-script.ts';
-import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
+import { HOST_GROUP, HOST_PASSWD, planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
 import { readComplaint } from './core/complaint.ts';
 import type { Engine, Launch } from './engine.ts';
 import { readExit, readJson, readPids, readSupervisor, readText, UNKNOWN_EXIT_CODE, writeJson } from './files.ts';
+import { makeImageVolumes, readAccounts, resolveInImage } from './image-files.ts';
 import { kindOf, type Machine } from './machine.ts';
 import { runCommand } from './run-command.ts';
 
@@ -47,6 +50,8 @@ export interface ContainerWorld {
   readonly logBytesMax?: number | undefined;
   /** Something of the sandbox changed by itself. */
   readonly tell: (sandboxId: SandboxId) => void;
+  /** Its image is not mounted any more. */
+  readonly releaseImage: (id: ContainerId) => Promise<void>;
 }
 
 /** What a container has of its pod. */
@@ -58,9 +63,17 @@ export interface ContainerPod {
   readonly etc: string;
 }
 
-/** What `container.json` holds. */
-interface StoredContainer {
+/** What it is made of: as it was asked for, and what its image made of that. */
+interface MadeOf {
   readonly config: ContainerConfig;
+  readonly image: ImageRoot & { readonly id: string; readonly hasAccounts: boolean };
+  readonly run: ContainerRun;
+  /** Those that the image wants. */
+  readonly imageVolumes: readonly Mount[];
+}
+
+/** What `container.json` holds. */
+interface StoredContainer extends MadeOf {
   readonly createdAtMs: Millis;
   readonly startedAtMs?: Millis | undefined;
   readonly end?: Ending | undefined;
@@ -80,7 +93,6 @@ const END_POLL_MS = 10;
 const KILL_DEADLINE_MS = 10_000;
 /** What CRI runtimes answer for a program that cannot be run. */
 const CANNOT_RUN_EXIT_CODE = 128;
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const COMPLAINT_SHOWN_MAX = 1_024;
 /** In the environment of commands beside it: what they have started is known by it. */
 const EXEC_MARK = 'PODIUM_EXEC_ID';
@@ -92,6 +104,7 @@ export class LinuxContainer {
   readonly #pod: ContainerPod;
   readonly #directory: string;
   readonly #config: ContainerConfig;
+  readonly #madeOf: MadeOf;
   readonly #ended: Deferred<void> = deferred();
   #record: ContainerRecord;
   #pids: SupervisorPids | undefined;
@@ -103,15 +116,17 @@ export class LinuxContainer {
   /** Removal of what the container leaves in the kernel. */
   #cleaning: Promise<void> = Promise.resolve();
 
-  constructor(world: ContainerWorld, pod: ContainerPod, directory: string, config: ContainerConfig, createdAtMs: Millis) {
+  constructor(world: ContainerWorld, pod: ContainerPod, directory: string, madeOf: MadeOf, createdAtMs: Millis) {
     this.#world = world;
     this.#pod = pod;
     this.#directory = directory;
+    const { config } = madeOf;
     this.#config = config;
-    const { name, attempt, backoffSteps, init } = config;
+    this.#madeOf = madeOf;
+    const { name, attempt, backoffSteps, init, imageShown } = config;
     this.id = containerIdOf(pod.uid, name, attempt);
     this.log = new ProcessLog(directory, world.logBytesMax ?? LOG_BYTES_MAX);
-    this.#record = { id: this.id, sandboxId: pod.uid, name, attempt, backoffSteps, init, state: 'created', createdAtMs };
+    this.#record = { id: this.id, sandboxId: pod.uid, name, attempt, backoffSteps, init, state: 'created', createdAtMs, imageShown };
   }
 
   get record(): ContainerRecord {
@@ -120,7 +135,7 @@ export class LinuxContainer {
 
   get #engine(): Engine {
     const { engine, imageEngine } = this.#world;
-    return this.#config.imageRoot?.hasHostPrograms === false ? (imageEngine ?? engine) : engine;
+    return this.#madeOf.image.hasHostPrograms ? engine : (imageEngine ?? engine);
   }
 
   get pids(): SupervisorPids | undefined {
@@ -132,18 +147,23 @@ export class LinuxContainer {
     return `${this.#pod.uid}/${this.#config.name}-${this.#config.attempt}`;
   }
 
-  /** Makes its files. Refuses what cannot be mounted. */
-  static async create(world: ContainerWorld, pod: ContainerPod, directory: string, config: ContainerConfig): Promise<LinuxContainer> {
-    // Other images come with whoever keeps them.
-    const { imageRoot } = config;
-    if (!isHostImage(config.image) && imageRoot === undefined) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
-    if (imageRoot?.hasHostPrograms === false && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
-    if (invocationOf(config).length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
+  /** Makes its files. Refuses what cannot be mounted, and what the image does not allow. */
+  static async create(world: ContainerWorld, pod: ContainerPod, directory: string, from: { readonly config: ContainerConfig; readonly image: MountableImage }): Promise<LinuxContainer> {
+    const { config, image } = from;
+    const { id, lowerDirs, hasHostPrograms } = image;
+    if (!hasHostPrograms && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
+    const accounts = readAccounts(lowerDirs);
+    const hasAccounts = accounts.passwd !== undefined || accounts.group !== undefined;
+    const known = hasHostPrograms && !hasAccounts ? { passwd: HOST_PASSWD, group: HOST_GROUP } : { passwd: '', group: '', ...accounts };
+    const run = planRun({ config, image: image.config, accounts: known, hostname: pod.hostname });
+    if (!run.ok) throw new RuntimeError('cannot-start', `container ${config.name}: ${run.message}`);
     await rm(directory, { recursive: true, force: true });
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
-    const container = new LinuxContainer(world, pod, directory, config, world.clock.wall());
-    const { user, group } = container.#process(invocationOf(config));
-    if (world.machine.inUserNamespace && (config.security?.supplementalGroups ?? []).some((one) => one !== group)) {
+    const imageVolumes = await makeImageVolumes(directory, run.value.volumes, lowerDirs);
+    const madeOf: MadeOf = { config, image: { id, lowerDirs, hasHostPrograms, hasAccounts }, run: run.value, imageVolumes };
+    const container = new LinuxContainer(world, pod, directory, madeOf, world.clock.wall());
+    const { user, group, supplementalGroups } = run.value;
+    if (world.machine.inUserNamespace && supplementalGroups.some((one) => one !== group)) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
     }
     makeRoot(directory, container.#plannedRoot(), world.machine.inUserNamespace);
@@ -155,7 +175,7 @@ export class LinuxContainer {
   static adopt(world: ContainerWorld, pod: ContainerPod, directory: string): LinuxContainer | undefined {
     const stored = readJson<StoredContainer>(join(directory, 'container.json'));
     if (stored === undefined) return undefined;
-    const container = new LinuxContainer(world, pod, directory, stored.config, stored.createdAtMs);
+    const container = new LinuxContainer(world, pod, directory, stored, stored.createdAtMs);
     container.#adopt(stored);
     return container;
   }
@@ -177,14 +197,21 @@ export class LinuxContainer {
 
   #plannedRoot(): PlannedRoot {
     const { machine } = this.#world;
-    const { mounts, workingDir, security, imageRoot } = this.#config;
+    const { security } = this.#config;
+    const { image, run, imageVolumes } = this.#madeOf;
     const { etc } = this.#pod;
+    const { lowerDirs } = image;
+    // Where a link of the image leads to is the place that the container sees.
+    const placeOf = (path: string) => `/${resolveInImage(lowerDirs, path)}`;
+    const outerFirst = (a: Mount, b: Mount) => a.containerPath.length - b.containerPath.length;
+    const mounts = [...imageVolumes, ...this.#config.mounts].map((mount) => ({ ...mount, containerPath: placeOf(mount.containerPath) })).sort(outerFirst);
     const planned = planRoot({
-      image: imageRoot,
+      image,
+      hasAccounts: image.hasAccounts,
       facts: machine.facts,
       podFiles: { hosts: join(etc, 'hosts'), resolvConf: join(etc, 'resolv.conf'), hostname: join(etc, 'hostname') },
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(mount.hostPath) })),
-      workingDir,
+      workingDir: placeOf(run.workingDir),
       privileged: security?.privileged ?? false,
       inUserNamespace: machine.inUserNamespace,
     });
@@ -194,14 +221,15 @@ export class LinuxContainer {
   }
 
   #process(command: readonly string[]): ProcessPlan {
-    const { security = {}, env, workingDir } = this.#config;
-    const { user = 0, supplementalGroups = [], noNewPrivileges = false } = security;
+    const { security = {} } = this.#config;
+    const { env, workingDir, user, group, supplementalGroups } = this.#madeOf.run;
+    const { noNewPrivileges = false } = security;
     return {
       command,
-      env: { PATH, HOME: '/', HOSTNAME: this.#pod.hostname, ...env },
-      workingDir: `/${relative(workingDir)}`,
+      env,
+      workingDir,
       user,
-      group: security.group ?? 0,
+      group,
       supplementalGroups,
       capabilities: capabilitiesOf(security, this.#world.machine.capabilities),
       noNewPrivileges,
@@ -233,7 +261,7 @@ export class LinuxContainer {
   #write(): Promise<void> {
     const { state, createdAtMs, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
     const end = state === 'exited' ? { exitCode: exitCode ?? UNKNOWN_EXIT_CODE, finishedAtMs: finishedAtMs ?? 0, reason, message } : undefined;
-    const stored: StoredContainer = { config: this.#config, createdAtMs, startedAtMs, end };
+    const stored: StoredContainer = { ...this.#madeOf, createdAtMs, startedAtMs, end };
     return writeJson(join(this.#directory, 'container.json'), stored);
   }
 
@@ -245,7 +273,7 @@ export class LinuxContainer {
     if (this.#record.state !== 'created') throw new RuntimeError('invalid-state', `container ${this.id} has been started`);
     try {
       const cgroupProcs = cgroups?.make(this.cgroup, this.#config.resources ?? {}) ?? [];
-      const command = await engine.prepare(this.#launch(cgroupProcs, invocationOf(this.#config)));
+      const command = await engine.prepare(this.#launch(cgroupProcs, this.#madeOf.run.command));
       const failure = await this.#spawn(command);
       if (failure !== undefined) return await this.#failToStart(failure);
     } catch (error) {
@@ -342,7 +370,7 @@ export class LinuxContainer {
   async stop(graceMs: Millis): Promise<void> {
     if (this.#record.state !== 'running') return;
     if (graceMs > 0) {
-      if (!this.#isTermSent && this.#pids !== undefined && isAlive(this.#pids.child)) sendSignal(this.#pids.child.pid, 'SIGTERM');
+      if (!this.#isTermSent && this.#pids !== undefined && isAlive(this.#pids.child)) sendSignal(this.#pids.child.pid, this.#madeOf.run.stopSignal);
       this.#isTermSent = true;
       if (await this.#endsWithin(graceMs)) return;
     }
@@ -374,6 +402,7 @@ export class LinuxContainer {
   async remove(): Promise<void> {
     await this.#cleaning;
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 3 });
+    if (this.#madeOf.image.id !== HOST_IMAGE) await this.#world.releaseImage(this.id);
   }
 
   /** Lets go: it outlives this agent. */
@@ -478,8 +507,4 @@ function makeInnerPlace(containerPath: string, mounts: ContainerConfig['mounts']
   } catch (error) {
     throw new RuntimeError('cannot-start', `there is no place for a volume at ${containerPath} (${systemErrorCode(error) ?? 'unknown'})`, { cause: error });
   }
-}
-
-function invocationOf({ command, args = [] }: ContainerConfig): readonly string[] {
-  return [...command, ...args];
 }

@@ -22,10 +22,13 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Clock, Timer } from '../../../base/clock.ts';
 import { describeError, UserError } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
+import { isHostImageName } from '../../../image/core/reference.ts';
+import { MOUNTABLE_HOST_IMAGE } from '../../../image/host-image.ts';
+import type { ImageService, MountableImage } from '../../../image/image-service.ts';
 import { nextAddress, parseCidr, type AddressRange } from '../../core/address-pool.ts';
 import { AttachedContainer } from '../process-attach.ts';
 import { openPort } from '../process-port.ts';
@@ -86,6 +89,8 @@ export interface LinuxRuntimeOptions {
   /** `crun`, `runc`, `util-linux`: no other is tried. */
   readonly engine?: string | undefined;
   readonly withoutCgroups?: boolean | undefined;
+  /** Shared by the nodes of this machine that are of one cluster; absent: there is podium.dev/host alone. */
+  readonly images?: ImageService | undefined;
 }
 
 /** How often adopted processes are looked at (own children tell by themselves) and logs are noted. */
@@ -106,7 +111,10 @@ export class LinuxRuntime implements Runtime {
   readonly name = 'linux';
   readonly version: string;
   readonly ignoresImages = false;
+  readonly images: ImageService | undefined;
   readonly #options: LinuxRuntimeOptions;
+  /** What the names of its containers begin with where images are shared. */
+  readonly #consumers: string;
   readonly #network: NodeNetwork;
   readonly #range: AddressRange;
   readonly #space: NodeSpace;
@@ -129,6 +137,8 @@ export class LinuxRuntime implements Runtime {
     const { root, podCidr, machine, clock, log, serviceCidr, networkDirectory, innerEntry, withoutCgroups = false } = options;
     this.#options = options;
     this.version = options.version;
+    this.images = options.images;
+    this.#consumers = `${basename(root)}@${createHash('sha256').update(root).digest('hex').slice(0, 8)}/`;
     const range = parseCidr(podCidr);
     const network = nodeNetworkOf(podCidr);
     if (range === undefined || network === undefined) throw new UserError(`podCidr ${podCidr}: the linux runtime needs a block such as 10.244.0.0/24`);
@@ -157,6 +167,7 @@ export class LinuxRuntime implements Runtime {
       environment: this.#space.environment,
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.#tell(sandboxId),
+      releaseImage: async (id) => this.images?.release(this.#consumers + id),
     };
   }
 
@@ -188,6 +199,7 @@ export class LinuxRuntime implements Runtime {
     const isNew = (await this.#space.open()) === 'made';
     for (const uid of listDirectory(join(root, 'pods'))) await this.#adoptSandbox(uid, isNew);
     this.#reapStrays();
+    await this.images?.keepOnly(this.#consumers, this.#containers().map(({ id }) => this.#consumers + id));
     for (const uid of this.#cgroups?.list() ?? []) if (!this.#sandboxes.has(uid)) await this.#cgroups?.remove(uid);
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
@@ -335,8 +347,21 @@ export class LinuxRuntime implements Runtime {
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     if (entry.containers.has(id)) return id;
     const directory = join(entry.directory, 'containers', config.name, String(config.attempt));
-    entry.containers.set(id, await LinuxContainer.create(this.#world, this.#podOf(entry), directory, config));
+    const image = await this.#mountable(id, config);
+    try {
+      entry.containers.set(id, await LinuxContainer.create(this.#world, this.#podOf(entry), directory, { config, image }));
+    } catch (error) {
+      await this.images?.release(this.#consumers + id);
+      throw error;
+    }
     return id;
+  }
+
+  /** From here on nobody collects it. */
+  #mountable(id: ContainerId, { image, imageId }: ContainerConfig): Promise<MountableImage> {
+    if (isHostImageName(imageId ?? image)) return Promise.resolve(MOUNTABLE_HOST_IMAGE);
+    if (this.images !== undefined) return this.images.mountable(imageId ?? image, this.#consumers + id);
+    return Promise.reject(new RuntimeError('cannot-start', `image ${image} is not on this node: it has podium.dev/host alone`));
   }
 
   #podOf({ sandbox, config, directory, pause }: SandboxEntry): ContainerPod {
