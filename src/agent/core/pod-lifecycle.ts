@@ -372,10 +372,10 @@ function stateOf(planner: Planner, container: AgentContainer, record: ContainerR
   const why = waiting.get(container.name);
   if (record?.state === 'running') return { running: { startedAt: formatTime(record.startedAtMs ?? record.createdAtMs) } };
   // By name: what else the worker keeps beside them is no field of a status, and the API server refuses it.
-  const isDone = record?.state === 'exited' && planner.verdicts.get(container.name)?.kind === 'done';
-  if (why !== undefined && !isDone) return { waiting: { reason: why.reason, message: why.message } };
+  const verdict = planner.verdicts.get(container.name);
+  const isOver = record?.state === 'exited' && verdict?.kind !== 'start' && verdict?.kind !== 'back-off';
+  if (why !== undefined && !isOver) return { waiting: { reason: why.reason, message: why.message } };
   if (record?.state === 'exited') {
-    const verdict = planner.verdicts.get(container.name);
     if (verdict?.kind !== 'back-off') return { terminated: terminatedOf(record, runtimeName) };
     const message = `back-off ${formatSeconds(verdict.delayMs)} restarting failed container=${container.name} pod=${describePod(pod)}`;
     return { waiting: { reason: 'CrashLoopBackOff', message } };
