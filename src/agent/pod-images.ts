@@ -139,9 +139,8 @@ export class PodImages {
     const { say } = this.#options;
     const reason: ImageErrorReason = error instanceof ImageError ? error.reason : 'ErrImagePull';
     const now = puller.clock.monotonic();
-    const text = describeError(error);
-    // A cause's words are in it already.
-    const said = error instanceof ImageError ? error.message : text;
+    // Of an image's error the cause's words are in it already.
+    const said = error instanceof ImageError ? error.message : describeError(error);
     const cause = reason === 'RegistryUnavailable' ? `image pull failed for ${image} because the registry is unavailable: ${said}` : said;
     const fail = (event: string, message: string, untilMs: Millis): ImageAnswer => {
       say('Warning', event, message);
@@ -158,7 +157,7 @@ export class PodImages {
       case 'ErrImagePull':
       case 'RegistryUnavailable':
         this.#backoffs.set(image, nextBackoff(this.#backoffs.get(image), `${reason}: ${cause}`, now));
-        return fail('Failed', `Failed to pull image ${quoted(image)}: ${cause}`, now + SHOWN_MS);
+        return fail('Failed', `Failed to pull image ${quoted(image)}: ${said}`, now + SHOWN_MS);
     }
   }
 

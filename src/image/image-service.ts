@@ -23,6 +23,7 @@ export type ImageErrorReason =
   | 'ErrImagePull'
   | 'ErrImageNeverPull'
   | 'InvalidImageName'
+  /** Of runtimes that tell it apart. */
   | 'RegistryUnavailable'
   /** What the store holds of the image cannot be read or unpacked. */
   | 'ImageInspectError';

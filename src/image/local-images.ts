@@ -311,9 +311,8 @@ function asImageError(image: string, error: unknown): unknown {
     error instanceof DigestError ||
     error instanceof LayerError;
   if (!isExpected && !isNoSpace(error) && systemErrorCode(error) === undefined) return error;
-  const reason =
-    error instanceof RegistryError && error.code === 'unavailable' ? 'RegistryUnavailable' : 'ErrImagePull';
-  return new ImageError(reason, `failed to pull image ${JSON.stringify(image)}: ${describeError(error)}`, {
+  // Whatever it was, as with every runtime that people know; the message says which.
+  return new ImageError('ErrImagePull', `failed to pull image ${JSON.stringify(image)}: ${describeError(error)}`, {
     cause: error,
   });
 }

@@ -32,7 +32,7 @@ export class PlayedImages implements NodeImages {
     const present = this.present.get(name);
     if (present !== undefined && policy !== 'Always') return { image: present, wasPulled: false, durationMs: 0 };
     if (policy === 'Never') throw new ImageError('ErrImageNeverPull', `Container image ${JSON.stringify(image)} is not present with pull policy of Never`);
-    return this.#pull(image, name, { credentials, signal });
+    return this.#pull(image, name, { credentials, ...(signal === undefined ? {} : { signal }) });
   }
 
   async #pull(image: string, name: string, { credentials, signal }: Pick<EnsureRequest, 'credentials' | 'signal'>): Promise<EnsuredImage> {
