@@ -126,6 +126,8 @@ export class LocalImages implements ImageService {
         throw new ImageError('ErrImagePull', `image ${JSON.stringify(image)} was removed while it was pulled`);
       return answer(status, pulled !== undefined);
     } catch (error) {
+      // Layers that came whole, of an image that did not, would keep the room that others need.
+      if (isNoSpace(error)) await this.#store.sweep(0).catch(() => undefined); // the next one tries it again
       throw asImageError(image, error);
     }
   }

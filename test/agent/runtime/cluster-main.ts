@@ -111,14 +111,14 @@ function fetchLine(): Promise<string> {
   });
 }
 
-async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < DEADLINE_MS; await new Promise<void>((go) => systemClock.setTimer(50, go))) {
     if (await probe()) return;
   }
   throw new Error(`${what}: not within ${DEADLINE_MS} ms`);
 }
 
-function must(condition: boolean, what: string): void {
+export function must(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
 
