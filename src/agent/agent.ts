@@ -17,6 +17,8 @@ import { parseQuantity, toMilli, toUnits } from '../kube/quantity.ts';
 import { Node as NodeService, type LogsRequest, type PodState } from '../proto/node.ts';
 import { RpcCode, RpcError, bind, type BoundService, type CallContext } from '../proto/rpc.ts';
 import { admit, type Refusal } from './core/admission.ts';
+import { hostPortsOf, type HostPort } from './core/host-ports.ts';
+import type { Naming } from './core/pod-names.ts';
 import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
@@ -66,6 +68,8 @@ export interface NodeAgentOptions {
   readonly followers?: readonly ServiceFollower[];
   /** When images go that nobody uses; absent: as the kubelet does it. */
   readonly imageGarbage?: ImageGarbageOptions | undefined;
+  /** How pods find names; undefined: that is the runtime's affair. */
+  readonly naming?: Naming | undefined;
 }
 
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -91,6 +95,8 @@ export class NodeAgent {
   readonly #images: NodeImageKeeper | undefined;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
+  #isFed = false;
+  #hostPorts: readonly HostPort[] = [];
   #isRegistered = false;
   #statusWrittenAtMs: Millis | undefined;
   #lease: Lease | undefined;
@@ -127,6 +133,8 @@ export class NodeAgent {
       runtime,
       prober,
       volumes,
+      naming: options.naming,
+      services: () => this.#services.cache.list(),
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
     };
     this.#stats = new NodeStats({ runtime, clock, ownUsage: options.ownUsage, signal: this.#abort.signal });
@@ -141,13 +149,13 @@ export class NodeAgent {
 
   /** Resolves when the node is registered and its pods are known; what runs from before has been found again. */
   async start(): Promise<void> {
-    const { runtime, proxy, followers = [] } = this.#options;
+    const { runtime } = this.#options;
     const { signal } = this.#abort;
     await runtime.start();
     this.#unsubscribe = runtime.subscribe((uid) => this.#workers.get(uid)?.wake());
-    this.#pods.listen({ changed: ({ before, after }) => this.#podChanged(before, after) });
+    this.#pods.listen({ changed: ({ before, after }) => this.#podChanged(before, after), progressed: () => this.#hostPortsChanged() });
     this.#node.listen({ changed: ({ after }) => this.#nodeChanged(after) });
-    if (proxy !== undefined || followers.length > 0) {
+    if (this.#hasServices) {
       for (const informer of [this.#services, this.#slices]) {
         informer.listen({ progressed: () => this.#proxyChanged() });
         this.#tasks.run(informer.run(signal));
@@ -158,6 +166,8 @@ export class NodeAgent {
     this.#tasks.run(this.#heartbeats());
     if (this.#images !== undefined) this.#tasks.run(this.#images.run());
     this.#tasks.run(this.#node.run(signal));
+    // Containers are told of the services that there are when they start.
+    if (this.#hasServices) await this.#services.synced(signal);
     this.#tasks.run(this.#pods.run(signal));
     await this.#pods.synced(signal);
     await this.#removeUnknown();
@@ -308,9 +318,24 @@ export class NodeAgent {
 
   // --- services
 
-  /** Many changes at once (a list) become one application. */
+  get #hasServices(): boolean {
+    const { proxy, followers = [] } = this.#options;
+    return proxy !== undefined || followers.length > 0;
+  }
+
+  #hostPortsChanged(): void {
+    const hostPorts = hostPortsOf(this.#pods.cache.list());
+    // Pods change all the time, their ports of the node seldom.
+    const isSame = JSON.stringify(hostPorts) === JSON.stringify(this.#hostPorts);
+    this.#hostPorts = hostPorts;
+    if (!isSame || !this.#isFed) this.#proxyChanged();
+  }
+
+  /** Many changes at once (a list) become one application; the first one when everything is known that was there before. */
   #proxyChanged(): void {
-    if (this.#isProxyDue || !this.#services.isSynced || !this.#slices.isSynced) return;
+    if (this.#isProxyDue || !this.#hasServices) return;
+    if (![this.#services, this.#slices, this.#pods].every(({ isSynced }) => isSynced)) return;
+    this.#isFed = true;
     this.#isProxyDue = true;
     void Promise.resolve().then(() => {
       this.#isProxyDue = false;
@@ -318,8 +343,9 @@ export class NodeAgent {
       const { nodePortAddress, portBase, proxy, followers = [] } = this.#options;
       const services = this.#services.cache.list();
       const slices = this.#slices.cache.list();
-      proxy?.apply(planProxy({ services, slices, nodePortAddress, portBase }));
-      for (const follower of followers) follower.update(services, slices);
+      const hostPorts = this.#hostPorts;
+      proxy?.apply(planProxy({ services, slices, hostPorts, nodePortAddress, portBase }));
+      for (const follower of followers) follower.update(services, slices, hostPorts);
     });
   }
 

@@ -4,10 +4,12 @@
  */
 import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
 import { isNotFound } from '../client/api-error.ts';
+import type { Service } from '../client/objects.ts';
 import { isHostImageName } from '../image/core/reference.ts';
 import { ImageError } from '../image/image-service.ts';
 import { containerResources, containerSecurity } from './core/container-demands.ts';
 import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
+import { serviceEnvironment } from './core/service-environment.ts';
 import type { AgentContainer, AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { planVolumes, volumeSources } from './core/volume-files.ts';
 import type { ReadyImage } from './pod-images.ts';
@@ -20,6 +22,8 @@ export interface StarterContext {
   readonly api: ApiClient;
   readonly runtime: Runtime;
   readonly volumes: VolumeStore;
+  /** All that the agent knows of. */
+  readonly services: () => readonly Service[];
 }
 
 export interface ContainerStart {
@@ -103,7 +107,9 @@ export class ContainerStarter {
   async #input(pod: AgentPod, container: AgentContainer, podIp: string): Promise<EnvironmentInput> {
     const { allocatable, nodeIp: hostIp, runtime } = this.#context;
     const sources = await this.#sources(pod);
-    return { pod, container, podIp, hostIp, allocatable, sources, ignoresImages: runtime.ignoresImages };
+    const { metadata: { namespace = '' }, spec: { enableServiceLinks = true } } = pod;
+    const serviceVariables = serviceEnvironment({ services: this.#context.services(), namespace, enableServiceLinks });
+    return { pod, container, podIp, hostIp, allocatable, sources, serviceVariables, ignoresImages: runtime.ignoresImages };
   }
 
   /** The ConfigMaps and Secrets that the pod names, as they are now. */

@@ -22,6 +22,7 @@ import {
   type AgentPodStatus,
   type LifecycleHandler,
 } from './core/pod-spec.ts';
+import { podNames, type Naming } from './core/pod-names.ts';
 import { ContainerProbes, type ProbeDue } from './core/probes.ts';
 import type { ImagePuller } from './image-puller.ts';
 import { PodImages } from './pod-images.ts';
@@ -38,6 +39,8 @@ export interface WorkerContext extends StarterContext {
   readonly prober: Prober;
   /** Absent: the runtime keeps no images. */
   readonly puller?: ImagePuller | undefined;
+  /** undefined: names are the runtime's affair. */
+  readonly naming?: Naming | undefined;
   /** Do endpoints that the agent knows of still send new connections to this address? */
   readonly isRouted: (address: string) => boolean;
 }
@@ -259,11 +262,13 @@ export class PodWorker {
 
   async #runSandbox(): Promise<boolean> {
     const { metadata, spec } = this.#pod;
+    const { warnings, ...names } = podNames(this.#pod, this.#context.naming);
+    for (const { reason, message } of warnings) this.#say('Warning', reason, message);
     await this.#context.runtime.runPodSandbox({
       uid: this.#uid,
       namespace: metadata.namespace ?? '',
       name: metadata.name,
-      hostname: spec.hostname ?? metadata.name,
+      ...names,
       hostNetwork: spec.hostNetwork ?? false,
       annotations: metadata.annotations ?? {},
       ...sandboxDemands(this.#pod),

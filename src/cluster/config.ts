@@ -16,6 +16,9 @@ export interface MemberConfig {
 /** `auto`: linux where this machine can isolate containers, else process (isolation.ts). */
 export type RuntimeChoice = 'auto' | 'linux' | 'process' | 'simulated';
 
+/** `auto`: masquerade as root, else pasta or slirp4netns, whichever is there. */
+export type EgressChoice = 'auto' | 'none' | 'masquerade' | 'pasta' | 'slirp4netns';
+
 export interface NodeConfig {
   readonly name: string;
   readonly port: number;
@@ -50,6 +53,8 @@ export interface ClusterConfig {
   readonly controllers: { readonly port: number; readonly onContainerFailure: 'restart' | 'replace-pod' };
   readonly nodes: readonly NodeConfig[];
   readonly images: ImageSettings;
+  /** Of pods that have a network of their own. */
+  readonly network: { readonly egress: EgressChoice };
   readonly timings: Timings;
 }
 
@@ -159,6 +164,13 @@ const clusterShape: Shape = {
           gcLowThresholdPercent: { shape: percent, fallback: 80 },
           gcMinimumAgeSeconds: { shape: seconds, fallback: 120 },
         },
+      },
+      fallback: {},
+    },
+    network: {
+      shape: {
+        kind: 'map',
+        fields: { egress: { shape: { kind: 'choice', of: ['auto', 'none', 'masquerade', 'pasta', 'slirp4netns'] }, fallback: 'auto' } },
       },
       fallback: {},
     },

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { API_SERVER_PORT_STEP, type ClusterConfig, type ImageSettings, type Timings } from './config.ts';
+import { API_SERVER_PORT_STEP, type ClusterConfig, type EgressChoice, type ImageSettings, type Timings } from './config.ts';
 import { isApiServer, logFile, networkDir, pkiDir, serviceAccountKeyFile, tokensFile } from './data-dir.ts';
 import { chooseRuntime } from './isolation.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
@@ -49,6 +49,10 @@ export interface PartConfig {
     readonly labels: Readonly<Record<string, string>>;
     /** Pod addresses are drawn from here: `10.244.n.0/24`, or `127.x.y.0/20` where pods share the machine's network. */
     readonly podCidr: string;
+    /** Of all nodes' pods. */
+    readonly clusterPodCidr: string;
+    /** How pods get out of this machine. */
+    readonly egress: EgressChoice;
     /** Shared by the cluster's nodes on this machine. */
     readonly networkDirectory: string;
     /** The cluster's data directory: its images are shared by its nodes and by `podium image`. */
@@ -202,9 +206,10 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     const { runtime, why: runtimeWhy } = choices[i]!;
     const shared = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;
     const podCidr = runtime === 'linux' ? `10.244.${i}.0/24` : shared;
+    const clusterPodCidr = runtime === 'linux' ? '10.244.0.0/16' : '127.0.0.0/8';
     const networkDirectory = networkDir(dataDir);
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
-    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, networkDirectory, clusterDirectory: dataDir, images: config.images, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
+    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, clusterPodCidr, egress: config.network.egress, networkDirectory, clusterDirectory: dataDir, images: config.images, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
   });
   // In plain text only the REST face needs what the others have no use for.
   const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || isApiServer({ name })) : identities;

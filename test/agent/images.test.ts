@@ -70,7 +70,7 @@ const pod = (name = 'p') => api.find<AgentPod>(pods, name);
 const state = (name = 'p', at = 0) => pod(name)?.status?.containerStatuses?.[at]?.state;
 /** In the order in which they were first told. */
 const toldEvents = () => api.all<KubeEvent>(resources.events).sort((a, b) => Number(a.metadata.uid?.match(/\d+/)?.[0]) - Number(b.metadata.uid?.match(/\d+/)?.[0]));
-const events = () => toldEvents().map(({ reason = '', message = '' }) => `${reason}: ${message}`);
+const events = () => toldEvents().map(({ reason, message }) => `${reason}: ${message}`);
 const becomes = (what: string, holds: () => boolean, deadlineMs = 60_000) => clock.advanceUntil(holds, deadlineMs, what);
 const waits = (reason: string, name = 'p') => becomes(reason, () => state(name)?.waiting?.reason === reason, 400_000);
 const runs = (name = 'p') => becomes(`${name} runs`, () => pod(name)?.status?.phase === 'Running', 400_000);

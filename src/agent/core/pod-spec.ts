@@ -3,6 +3,7 @@
  * scheduler and controllers read; this file adds the rest. Plain data, shared by the agent's cores and shells.
  */
 import type { ApiObject, Condition, Pod, PodSpec, StringMap } from '../../client/objects.ts';
+import type { PodDnsSpec } from './resolv-conf.ts';
 
 export interface ExecAction {
   readonly command?: readonly string[];
@@ -90,6 +91,14 @@ export interface SecurityContext {
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
 }
 
+export interface ContainerPort {
+  readonly name?: string;
+  readonly containerPort: number;
+  readonly protocol?: string;
+  readonly hostPort?: number;
+  readonly hostIP?: string;
+}
+
 export interface AgentContainer {
   readonly name: string;
   readonly image: string;
@@ -99,7 +108,7 @@ export interface AgentContainer {
   readonly workingDir?: string;
   readonly env?: readonly EnvVar[];
   readonly envFrom?: readonly EnvFromSource[];
-  readonly ports?: readonly { readonly name?: string; readonly containerPort: number; readonly protocol?: string }[];
+  readonly ports?: readonly ContainerPort[];
   readonly resources?: { readonly requests?: StringMap; readonly limits?: StringMap };
   readonly securityContext?: SecurityContext;
   readonly restartPolicy?: string;
@@ -167,6 +176,10 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly volumes?: readonly Volume[];
   readonly securityContext?: PodSecurityContext;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
+  readonly dnsPolicy?: string;
+  readonly dnsConfig?: NonNullable<PodDnsSpec['dnsConfig']>;
+  readonly setHostnameAsFQDN?: boolean;
+  readonly enableServiceLinks?: boolean;
   readonly activeDeadlineSeconds?: number;
   readonly serviceAccountName?: string;
   readonly imagePullSecrets?: readonly { readonly name?: string }[];

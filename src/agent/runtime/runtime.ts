@@ -22,6 +22,8 @@ export interface SandboxConfig {
   readonly hostname: string;
   readonly hostNetwork: boolean;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of its own address in /etc/hosts, the longest first; absent: the hostname. */
+  readonly hostnames?: readonly string[] | undefined;
   /** How the pod's programs find names; absent: as the runtime's node does. */
   readonly dns?: DnsConfig | undefined;
   /** Lines added to /etc/hosts. */

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { findTool } from '../../../src/cluster/isolation.ts';
 import { STEPS, type Step } from './cluster-main.ts';
-import { CASES } from './conformance.ts';
+import { CASES } from './conformance-cases.ts';
 import { LEFT_BEHIND, type Outcome } from './conformance-main.ts';
 import { IMAGE_STEPS } from './images-main.ts';
 import { runNamespaced, whyNotNamespaced, type Namespaced } from './namespaced.ts';
@@ -79,7 +79,7 @@ beforeAll(() => {
   lane = Promise.resolve();
   for (const [index, { asUser, program }] of CLUSTERS.entries()) {
     if (skippedClusters[index] !== undefined) continue;
-    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: `test/agent/runtime/${program}`, args: [] }));
+    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: `test/agent/runtime/${program}`, args: [], hasOutside: true }));
     lane = clusters[index].catch(() => undefined); // its tests tell
   }
 });

@@ -38,6 +38,7 @@ store: { members: [{ name: store-1, clientPort: 2379, peerPort: 2380 }] }
 nodes:
   - { name: node-1, port: 10250, runtime: linux }
   - { name: node-2, port: 10251, runtime: linux }
+network: { egress: none }
 timings: { nodeGraceSeconds: 60 }
 `;
 const COMMAND_TIMEOUT_MS = 60_000;

@@ -8,7 +8,7 @@ import type { Cgroups } from './cgroups.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
 import { fstabOf, initScript, privileges, type ProcessPlan } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
-import { readText } from './files.ts';
+import { readText } from '../state-files.ts';
 import type { Machine } from './machine.ts';
 import type { NodeSpace } from './node-space.ts';
 

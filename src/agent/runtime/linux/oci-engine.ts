@@ -11,7 +11,7 @@ import { ociProcess, ociSpec } from './core/oci-spec.ts';
 import { overlayOptions, type ProcessPlan } from './core/init-script.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
 import { UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
-import { readText } from './files.ts';
+import { readText } from '../state-files.ts';
 
 export class OciEngine implements Engine {
   readonly name: string;
