@@ -523,14 +523,15 @@ test('mirrors are asked first, without credentials; who has it not is passed ove
 
 test('a full disk is told as such, and gives back what has come', async () => {
   // A device that is always full stands where the layer is to go.
-  const image = noise();
+  const image = imageOf([[file('came', 'whole')], bigLayer()]);
   registry.push('app', '1', image);
-  fs.symlinkSync('/dev/full', join(directory, 'images/partial', image.layers[0]!.slice(7)));
+  fs.symlinkSync('/dev/full', join(directory, 'images/partial', image.layers[1]!.slice(7)));
   const error = await failure(pull());
   expect([error.reason, error.message]).toEqual([
     'ErrImagePull',
     expect.stringMatching(/ENOSPC: no space left on device/),
   ]);
   expect(await left()).toEqual({ partial: [], tmp: [] });
+  expect(fs.readdirSync(join(directory, 'images/blobs/sha256'))).toEqual([]);
   expect((await pull()).wasPulled).toBe(true);
 });

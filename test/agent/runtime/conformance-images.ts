@@ -63,6 +63,18 @@ export const IMAGE_CASES: readonly Case[] = [
     },
   },
   {
+    name: "an image's program has another number for its user, also where there is one user only, and so have commands beside it",
+    needs: ['images'],
+    run: async (world) => {
+      const files = { 'etc/passwd': 'app:x:1000:1001::/:/bin/sh\n' };
+      const { image, imageId } = await world.image({ name: 'example.org/number:1', files, run: { user: 'app', cmd: ['/bin/sh', '-c', 'id -u; id -g; cat /etc/hostname; exec sleep 1000'] } });
+      const id = await world.run('', { image, imageId, command: [] });
+      await world.said(id, 'pod-a');
+      equal(await world.log(id), '1000\n1001\npod-a\n');
+      equal((await world.runtime.exec(id, ['sh', '-c', 'id -u; id -g'], 5_000)).output, '1000\n1001\n');
+    },
+  },
+  {
     name: "an image's signal asks its program to end",
     needs: ['images'],
     run: async (world) => {
@@ -110,8 +122,9 @@ export const IMAGE_CASES: readonly Case[] = [
     name: "an image on top of the machine's own programs brings its files along",
     needs: ['isolation'],
     run: async (world) => {
-      const { image, imageId } = await world.image({ name: 'example.org/on-host:1', base: 'host', files: { 'app/main.js': "console.log('by node', process.argv[2])\n" }, run: { entrypoint: ['node', '/app/main.js'], workingDir: '/app' } });
+      const { image, imageId } = await world.image({ name: 'example.org/on-host:1', base: 'host', files: { 'app/main.js': "console.log('by node', process.argv[2])\n", 'etc/passwd': 'own:x:0:0::/:/bin/sh\n' }, run: { entrypoint: ['node', '/app/main.js'], workingDir: '/app' } });
       equal(await world.output('', { image, imageId, command: [], args: ['here'] }), 'by node here\n');
+      equal(await world.output('', { image, imageId, name: 'users', command: ['cat', '/etc/passwd'] }), 'own:x:0:0::/:/bin/sh\n');
     },
   },
   {
