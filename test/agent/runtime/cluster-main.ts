@@ -128,7 +128,7 @@ function fetchLine(): Promise<string> {
   });
 }
 
-async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < DEADLINE_MS; await new Promise<void>((go) => systemClock.setTimer(50, go))) {
     if (await probe()) return;
   }
@@ -156,7 +156,7 @@ async function killAgent(cluster: Cluster, node: string): Promise<void> {
   await until('the agent is back', () => ![0, agent].includes(pidOf()) && cluster.podium('get', 'node', node).includes('Ready'));
 }
 
-function must(condition: boolean, what: string): void {
+export function must(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
 
