@@ -159,6 +159,12 @@ describe('paths of the machine', () => {
   });
 });
 
+test('a volume that a crash left half made is made again', async () => {
+  mkdirSync(join(root, 'volumes/u/.new-e/x'), { recursive: true });
+  const path = await volumes.put('u', { name: 'e', kind: 'empty' });
+  expect([readdirSync(path), modeOf(path), readdirSync(join(root, 'volumes/u'))]).toEqual([[], '777', ['e']]);
+});
+
 test('usage() counts blocks, a file of two names once, and no further than it must', async () => {
   const path = await volumes.put('u', { name: 'e', kind: 'empty' });
   const empty = await volumes.usage('u', 'e', Infinity);

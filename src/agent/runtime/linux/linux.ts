@@ -21,14 +21,17 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describeError, UserError } from '../../../base/errors.ts';
+import { isHostImageName } from '../../../image/core/reference.ts';
+import { MOUNTABLE_HOST_IMAGE } from '../../../image/host-image.ts';
+import type { ImageService, MountableImage } from '../../../image/image-service.ts';
 import { parseCidr } from '../../core/address-pool.ts';
 import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from '../local-runtime.ts';
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
-import type { ContainerUsage, DnsConfig, Sandbox, SandboxConfig, SandboxId } from '../runtime.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { readText, writeJson } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
@@ -73,6 +76,8 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   /** `crun`, `runc`, `util-linux`: no other is tried. */
   readonly engine?: string | undefined;
   readonly withoutCgroups?: boolean | undefined;
+  /** Shared by the nodes of this machine that are of one cluster; absent: there is podium.dev/host alone. */
+  readonly images?: ImageService | undefined;
 }
 
 type Entry = SandboxEntry<LinuxContainer>;
@@ -87,6 +92,9 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly name = 'linux';
   readonly version: string;
   readonly ignoresImages = false;
+  readonly images: ImageService | undefined;
+  /** What the names of its containers begin with where images are shared. */
+  readonly #consumers: string;
   readonly #options: LinuxRuntimeOptions;
   readonly #network: NodeNetwork;
   readonly #space: NodeSpace;
@@ -112,6 +120,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     super(options, podCidr, { first: range.first + 1, size: range.size - 1 });
     this.#options = options;
     this.version = options.version;
+    this.images = options.images;
+    this.#consumers = `${basename(root)}@${createHash('sha256').update(root).digest('hex').slice(0, 8)}/`;
     this.#network = network;
     this.#usages = new ProcessUsages(`PODIUM_NODE=${root}`);
     const settings = { clusterPodCidr, ownAddresses };
@@ -137,6 +147,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       environment: this.#space.environment,
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.tell(sandboxId),
+      releaseImage: async (id) => this.images?.release(this.#consumers + id),
     };
   }
 
@@ -186,6 +197,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     for (const entry of this.sandboxes.values()) await this.#endLost(entry, isNew);
     this.#reapStrays();
     await this.removeCutOff();
+    await this.images?.keepOnly(this.#consumers, this.containers().map(({ id }) => this.#consumers + id));
     for (const uid of this.#cgroups?.list() ?? []) if (!this.sandboxes.has(uid)) await this.#cgroups?.remove(uid);
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
@@ -272,8 +284,23 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   // --- containers
 
-  protected override makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
-    return LinuxContainer.create(this.#world, podOf(entry), place);
+  protected override async makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
+    const { sandboxId, config } = place;
+    const id = containerIdOf(sandboxId, config.name, config.attempt);
+    const mountable = await this.#mountable(id, config);
+    try {
+      return await LinuxContainer.create(this.#world, podOf(entry), { ...place, mountable });
+    } catch (error) {
+      await this.images?.release(this.#consumers + id);
+      throw error;
+    }
+  }
+
+  /** From here on nobody collects it. */
+  #mountable(id: ContainerId, { image, imageId }: ContainerConfig): Promise<MountableImage> {
+    if (isHostImageName(imageId ?? image)) return Promise.resolve(MOUNTABLE_HOST_IMAGE);
+    if (this.images !== undefined) return this.images.mountable(imageId ?? image, this.#consumers + id);
+    return Promise.reject(new RuntimeError('cannot-start', `image ${image} is not on this node: it has podium.dev/host alone`));
   }
 
   protected override knownContainer(entry: Entry, place: ContainerPlace): LinuxContainer {
@@ -361,13 +388,6 @@ function rootOf(pid: number): string {
   return `/proc/${pid}/root`;
 }
 
-/** What is done in a pod's new namespaces before anything runs in them. */
-function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
-  const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
-  // Not every machine has the command, and not every user may write the file.
-  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
-}
-
 function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
   return memoryVolumes.length > 0;
 }
@@ -380,4 +400,11 @@ function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserName
     const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
     return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
   });
+}
+
+/** What is done in a pod's new namespaces before anything runs in them. */
+function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
+  const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
+  // Not every machine has the command, and not every user may write the file.
+  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
 }
