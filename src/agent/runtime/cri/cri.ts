@@ -340,8 +340,8 @@ export class CriRuntime implements Runtime {
     };
     try {
       const { containerId: criId } = await this.#client.call(calls.createContainer, request, { deadlineMs: CONTAINER_DEADLINE_MS, signal: this.#abort.signal });
-      const { name, attempt, backoffSteps, init } = config;
-      this.#table.setContainer({ criId, listed: LISTED_CREATED, record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs: clock.wall() } });
+      const { name, attempt, backoffSteps, init, imageShown } = config;
+      this.#table.setContainer({ criId, listed: LISTED_CREATED, record: { id, sandboxId, name, attempt, backoffSteps, init, imageShown, state: 'created', createdAtMs: clock.wall() } });
       return id;
     } catch (error) {
       // It may have been made all the same.
