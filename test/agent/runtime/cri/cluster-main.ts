@@ -197,12 +197,12 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
       await registry.stop();
     }
   },
-  (cluster) => {
+  async (cluster) => {
     const pod = cluster.podOfWorker;
     must(cluster.mustKubectl(['logs', pod]) === `hello of ${pod}\n`, 'the log');
     must(/^\d{4}-.*Z hello of /.test(cluster.mustKubectl(['logs', pod, '--timestamps', '--tail=1'])), 'the log with times');
     cluster.mustKubectl(['run', 'brief', `--image=${IMAGE}`, '--restart=Never', '--', 'sh', '-c', 'for i in 1 2 3; do echo $i; sleep 0.3; done']);
-    cluster.mustKubectl(['wait', '--for=jsonpath={.status.containerStatuses[0].started}', 'pod/brief', '--timeout=20s']);
+    await until('it runs, or has run', () => /^(Running|Succeeded)$/.test(cluster.mustKubectl(['get', 'pod', 'brief', '-o', 'jsonpath={.status.phase}'])));
     must(cluster.mustKubectl(['logs', '-f', 'brief']) === '1\n2\n3\n', 'a log that is followed to its end');
   },
   (cluster) => {
