@@ -67,7 +67,10 @@ export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
   readonly subPath?: string;
+  /** With references to variables of the container. */
+  readonly subPathExpr?: string;
   readonly readOnly?: boolean;
+  readonly mountPropagation?: string;
 }
 
 /** Of a pod. */
@@ -77,6 +80,7 @@ export interface PodSecurityContext {
   readonly runAsNonRoot?: boolean;
   readonly fsGroup?: number;
   readonly supplementalGroups?: readonly number[];
+  readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
 }
 
@@ -101,6 +105,7 @@ export interface ContainerPort {
 export interface AgentContainer {
   readonly name: string;
   readonly image: string;
+  readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly workingDir?: string;
@@ -151,15 +156,31 @@ export interface DownwardSource {
   readonly defaultMode?: number;
 }
 
+export interface TokenSource {
+  /** Absent: the API server. */
+  readonly audience?: string;
+  readonly expirationSeconds?: number;
+  readonly path: string;
+  /** Of the volume. */
+  readonly defaultMode?: number;
+}
+
 export interface ProjectedSource {
   readonly configMap?: ConfigMapSource;
   readonly secret?: SecretSource;
   readonly downwardAPI?: DownwardSource;
+  readonly serviceAccountToken?: TokenSource;
+  readonly clusterTrustBundle?: object;
+}
+
+export interface EmptyDirSource {
+  readonly medium?: string;
+  readonly sizeLimit?: string;
 }
 
 export interface Volume {
   readonly name: string;
-  readonly emptyDir?: object;
+  readonly emptyDir?: EmptyDirSource;
   readonly hostPath?: { readonly path: string; readonly type?: string };
   readonly configMap?: ConfigMapSource;
   readonly secret?: SecretSource;
@@ -180,6 +201,7 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly enableServiceLinks?: boolean;
   readonly activeDeadlineSeconds?: number;
   readonly serviceAccountName?: string;
+  readonly imagePullSecrets?: readonly { readonly name?: string }[];
   readonly readinessGates?: readonly { readonly conditionType: string }[];
 }
 
@@ -235,22 +257,18 @@ export interface ConfigMap extends ApiObject {
   readonly data?: StringMap;
   /** Base 64. */
   readonly binaryData?: StringMap;
+  readonly immutable?: boolean;
 }
 
 export interface Secret extends ApiObject {
+  readonly type?: string;
   /** Base 64. */
   readonly data?: StringMap;
+  readonly immutable?: boolean;
 }
 
 /** `replace-pod`: a container that fails ends the pod, and its owner makes a new one, which is scheduled afresh. */
 export const ON_FAILURE_ANNOTATION = 'podium.dev/on-container-failure';
-
-/** The one image that needs no download: the machine's own programs. */
-export const HOST_IMAGE = 'podium.dev/host';
-
-export function isHostImage(image: string): boolean {
-  return image === HOST_IMAGE || image.startsWith(`${HOST_IMAGE}:`) || image.startsWith(`${HOST_IMAGE}@`);
-}
 
 /** Whatever may run in it, by their names one of a kind. */
 export function containersOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {

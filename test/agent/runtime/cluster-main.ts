@@ -14,7 +14,7 @@ import { readCluster } from '../../../src/cluster/data-dir.ts';
 import { findTool } from '../../../src/cluster/isolation.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { census, missing } from './census.ts';
-import { answersInside, apiServer, breakWayOut, checkHeld, detailOf, hold, hostNetworkAndPorts, namesAndServices, startPods, wayOut } from './cluster-network.ts';
+import { answersInside, apiServer, breakWayOut, checkHeld, detailOf, hold, hostNetworkAndPorts, namesAndServices, startPods, volumes, wayOut } from './cluster-network.ts';
 
 export interface Step {
   readonly step: string;
@@ -31,6 +31,7 @@ export const STEPS = [
   'all of its pods answer on the NodePort of the machine',
   'pods find services and each other by name, on either node',
   'pods find the API server as the Service kubernetes',
+  'pods have volumes in memory, and ask the API server as their service account',
   'pods of a node’s network, and ports of a node',
   'pods get out of the machine, under its address, and again when that was taken away',
   'an agent that is killed comes back to the same pods; connections outlive it, and names are found all the time',
@@ -129,7 +130,7 @@ function fetchLine(): Promise<string> {
   });
 }
 
-async function until(what: string, probe: () => boolean | Promise<boolean>, deadlineMs = DEADLINE_MS): Promise<void> {
+export async function until(what: string, probe: () => boolean | Promise<boolean>, deadlineMs = DEADLINE_MS): Promise<void> {
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < deadlineMs; await new Promise<void>((go) => systemClock.setTimer(50, go))) {
     if (await probe()) return;
   }
@@ -157,7 +158,7 @@ async function killAgent(cluster: Cluster, node: string): Promise<void> {
   await until('the agent is back', () => ![0, agent].includes(pidOf()) && cluster.podium('get', 'node', node).includes('Ready'));
 }
 
-function must(condition: boolean, what: string): void {
+export function must(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
 
@@ -197,13 +198,14 @@ async function run(directory: string): Promise<void> {
     namesAndServices(cluster);
   });
   await step(4, () => apiServer(cluster));
-  await step(5, () => hostNetworkAndPorts(cluster));
-  await step(6, async () => {
+  await step(5, () => volumes(cluster));
+  await step(6, () => hostNetworkAndPorts(cluster));
+  await step(7, async () => {
     wayOut(cluster);
     breakWayOut(cluster);
     await until('there is another way out', () => trying(() => wayOut(cluster) === undefined), NOTICED_MS);
   });
-  await step(7, async () => {
+  await step(8, async () => {
     hold(cluster);
     const pods = JSON.stringify(cluster.pods());
     await killAgent(cluster, 'node-1');
@@ -211,17 +213,17 @@ async function run(directory: string): Promise<void> {
     must(JSON.stringify(cluster.pods()) === pods, `the same pods as before: ${JSON.stringify(cluster.pods())}`);
     checkHeld(cluster);
   });
-  await step(8, async () => {
+  await step(9, async () => {
     const [{ uid } = { uid: '' }] = cluster.pods();
     sendSignal(cluster.containerPid(uid), 'SIGKILL');
     await until('it is restarted', () => cluster.pods().some((pod) => pod.uid === uid && pod.restarts === 1 && pod.ready));
   });
-  await step(9, async () => {
+  await step(10, async () => {
     const [{ uid } = { uid: '' }] = cluster.pods();
     sendSignal(cluster.sandbox(uid).pause.pid, 'SIGKILL');
     await until('there is another pod in its place', () => cluster.pods().filter((pod) => pod.ready && pod.uid !== uid).length === 3);
   });
-  await step(10, async () => {
+  await step(11, async () => {
     sendSignal(cluster.holderPid('node-2'), 'SIGKILL');
     await until('its pods have ended', () => cluster.pods('of=network').filter(({ ready }) => ready).length === NETWORK_PODS - 2);
     cluster.podium('delete', 'pod', 'b', 'port', '--wait=true');
@@ -230,7 +232,7 @@ async function run(directory: string): Promise<void> {
     await until('pods get out', () => trying(() => wayOut(cluster) === undefined), NOTICED_MS);
     namesAndServices(cluster);
   });
-  await step(11, async () => {
+  await step(12, async () => {
     if (process.getuid?.() !== 0) return 'who is not root cannot hide a program';
     runOrFail('nsenter', `--net=/proc/${cluster.holderPid('node-1')}/ns/net`, 'nft', 'delete', 'table', 'ip', 'podium');
     const nft = findTool('nft') ?? '';
@@ -244,7 +246,7 @@ async function run(directory: string): Promise<void> {
     }
     return undefined;
   });
-  await step(12, async () => {
+  await step(13, async () => {
     cluster.podium('down', '--purge');
     let left: readonly string[] = [];
     await until('nothing is left', () => (left = missing(census(nodes), before)).length === 0).catch((error: unknown) => {

@@ -21,14 +21,17 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describeError, UserError } from '../../../base/errors.ts';
+import { isHostImageName } from '../../../image/core/reference.ts';
+import { MOUNTABLE_HOST_IMAGE } from '../../../image/host-image.ts';
+import type { ImageService, MountableImage } from '../../../image/image-service.ts';
 import { parseCidr } from '../../core/address-pool.ts';
 import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from '../local-runtime.ts';
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
-import type { ContainerUsage, DnsConfig, Sandbox, SandboxConfig, SandboxId } from '../runtime.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { readText, writeJson } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
@@ -73,6 +76,8 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   /** `crun`, `runc`, `util-linux`: no other is tried. */
   readonly engine?: string | undefined;
   readonly withoutCgroups?: boolean | undefined;
+  /** Shared by the nodes of this machine that are of one cluster; absent: there is podium.dev/host alone. */
+  readonly images?: ImageService | undefined;
 }
 
 type Entry = SandboxEntry<LinuxContainer>;
@@ -88,6 +93,9 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly name = 'linux';
   readonly version: string;
   readonly ignoresImages = false;
+  readonly images: ImageService | undefined;
+  /** What the names of its containers begin with where images are shared. */
+  readonly #consumers: string;
   readonly #options: LinuxRuntimeOptions;
   readonly #network: NodeNetwork;
   readonly #space: NodeSpace;
@@ -113,6 +121,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     super(options, podCidr, { first: range.first + 1, size: range.size - 1 });
     this.#options = options;
     this.version = options.version;
+    this.images = options.images;
+    this.#consumers = `${basename(root)}@${createHash('sha256').update(root).digest('hex').slice(0, 8)}/`;
     this.#network = network;
     this.#usages = new ProcessUsages(`PODIUM_NODE=${root}`);
     const settings = { clusterPodCidr, ownAddresses };
@@ -138,6 +148,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       environment: this.#space.environment,
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.tell(sandboxId),
+      releaseImage: async (id) => this.images?.release(this.#consumers + id),
     };
   }
 
@@ -187,6 +198,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     for (const entry of this.sandboxes.values()) await this.#endLost(entry, isNew);
     this.#reapStrays();
     await this.removeCutOff();
+    await this.images?.keepOnly(this.#consumers, this.containers().map(({ id }) => this.#consumers + id));
     for (const uid of this.#cgroups?.list() ?? []) if (!this.sandboxes.has(uid)) await this.#cgroups?.remove(uid);
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
@@ -225,7 +237,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
-    const pause = await this.#space.hold(this.#sandboxPrefix(config.hostNetwork), preparation(config));
+    const pause = await this.#space.hold(this.#sandboxPrefix(config), [preparation(config), ...memoryMounts(config, this.#options.machine)].join('\n'));
     try {
       if (!config.hostNetwork) await this.#join(ip, pause.pid);
       return pause;
@@ -235,9 +247,12 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     }
   }
 
-  #sandboxPrefix(hostNetwork: boolean): readonly string[] {
+  #sandboxPrefix(config: SandboxConfig): readonly string[] {
     const { machine } = this.#options;
-    const make = [machine.tools.unshare, '--ipc', '--uts', ...(hostNetwork ? [] : ['--net'])];
+    const { hostNetwork } = config;
+    // Mounts of its own only where it has some; what the machine mounts later is still seen.
+    const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
+    const make = [machine.tools.unshare, '--ipc', '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
   }
@@ -264,10 +279,29 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await this.#cgroups?.remove(id);
   }
 
+  protected override memoryPlace(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
+    return pause === undefined || !hasMemory(config) ? undefined : rootOf(pause.pid);
+  }
+
   // --- containers
 
-  protected override makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
-    return LinuxContainer.create(this.#world, podOf(entry), place);
+  protected override async makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
+    const { sandboxId, config } = place;
+    const id = containerIdOf(sandboxId, config.name, config.attempt);
+    const mountable = await this.#mountable(id, config);
+    try {
+      return await LinuxContainer.create(this.#world, podOf(entry), { ...place, mountable });
+    } catch (error) {
+      await this.images?.release(this.#consumers + id);
+      throw error;
+    }
+  }
+
+  /** From here on nobody collects it. */
+  #mountable(id: ContainerId, { image, imageId }: ContainerConfig): Promise<MountableImage> {
+    if (isHostImageName(imageId ?? image)) return Promise.resolve(MOUNTABLE_HOST_IMAGE);
+    if (this.images !== undefined) return this.images.mountable(imageId ?? image, this.#consumers + id);
+    return Promise.reject(new RuntimeError('cannot-start', `image ${image} is not on this node: it has podium.dev/host alone`));
   }
 
   protected override knownContainer(entry: Entry, place: ContainerPlace): LinuxContainer {
@@ -338,7 +372,36 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 }
 
 function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
-  return { uid: sandbox.id, hostname: config.hostname, pausePid: pause?.pid ?? 0, etc: join(directory, 'etc') };
+  const { memoryVolumes = [] } = config;
+  const pausePid = pause?.pid ?? 0;
+  const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
+  return {
+    uid: sandbox.id,
+    hostname: config.hostname,
+    pausePid,
+    namespaces: ['--net', '--ipc', '--uts', ...(hasMemory(config) ? ['--mount'] : [])],
+    etc: join(directory, 'etc'),
+    seenAt: (path) => (isInMemory(path) ? `${rootOf(pausePid)}${path}` : path),
+  };
+}
+
+/** How this process sees the mounts of another one. */
+function rootOf(pid: number): string {
+  return `/proc/${pid}/root`;
+}
+
+function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
+  return memoryVolumes.length > 0;
+}
+
+/** In the sandbox's own mount namespace, in which its containers begin: they are shared by all of them, and end with it. */
+function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserNamespace }: Machine): readonly string[] {
+  return memoryVolumes.flatMap(({ path, sizeBytes, group }) => {
+    // An ordinary user has one group to give.
+    const owner = group === undefined || inUserNamespace ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
+    const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
+    return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
+  });
 }
 
 /** What is done in a pod's new namespaces before anything runs in them. */
