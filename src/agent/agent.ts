@@ -23,7 +23,7 @@ import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
-import { nodeLabels, nodeStatus, saysReady, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
+import { nodeLabels, nodeStatus, saysHealth, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
 import { PodStreams } from './pod-streams.ts';
 import type { Prober } from './probe.ts';
@@ -39,6 +39,7 @@ export interface NodeAgentOptions {
   readonly address: string;
   readonly port: number;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Empty: somebody else gives out the addresses of its pods, and does not say which. */
   readonly podCidr: string;
   /** Quantities, as in the node's status; memory in bytes with a suffix. */
   readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
@@ -65,6 +66,8 @@ export interface NodeAgentOptions {
   readonly proxy?: ServiceProxy | undefined;
   /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
   readonly followers?: readonly ServiceFollower[];
+  /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
+  readonly hostIp?: string | undefined;
   /** How pods find names; undefined: that is the runtime's affair. */
   readonly naming?: Naming | undefined;
 }
@@ -116,7 +119,7 @@ export class NodeAgent {
       onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
     });
     this.#context = {
-      nodeIp: address,
+      nodeIp: options.hostIp ?? address,
       allocatable: capacity,
       onContainerFailure,
       api,
@@ -204,7 +207,7 @@ export class NodeAgent {
       throw error;
     });
     if (node === undefined) {
-      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } };
+      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: podCidr === '' ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] } };
       node = await api.create<AgentNode>(resources.nodes, object).catch((error: unknown) => {
         if (isAlreadyExists(error)) return api.get<AgentNode>(resources.nodes, name);
         throw error;
@@ -224,7 +227,7 @@ export class NodeAgent {
     const { clock, heartbeatMs } = this.#options;
     // Who was contradicted just now waits for the next heartbeat: two that insist would do nothing else.
     const isFresh = this.#statusWrittenAtMs !== undefined && clock.monotonic() - this.#statusWrittenAtMs < heartbeatMs;
-    if (this.#isRegistered && !isFresh && !saysReady(node)) this.#tasks.run(this.#repeatStatus());
+    if (this.#isRegistered && !isFresh && !saysHealth(node, this.#options.runtime.health)) this.#tasks.run(this.#repeatStatus());
   }
 
   async #repeatStatus(): Promise<void> {
@@ -244,7 +247,7 @@ export class NodeAgent {
       await this.#renewLease().catch((error: unknown) => log.debug({ error: describeError(error) }, 'agent: lease not renewed'));
       const writtenAtMs = this.#statusWrittenAtMs;
       const isDue = writtenAtMs === undefined || clock.monotonic() - writtenAtMs >= STATUS_REPEAT_MS;
-      if (isDue || (this.#node.isSynced && !saysReady(this.#node.cache.get(this.#options.name)))) await this.#repeatStatus();
+      if (isDue || (this.#node.isSynced && !saysHealth(this.#node.cache.get(this.#options.name), this.#options.runtime.health))) await this.#repeatStatus();
     }
   }
 

@@ -26,7 +26,7 @@ import { podNames, type Naming } from './core/pod-names.ts';
 import { ContainerProbes, type ProbeDue } from './core/probes.ts';
 import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
-import type { ContainerRecord, Sandbox } from './runtime/runtime.ts';
+import { RuntimeError, type ContainerRecord, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
 
 /** What all workers of a node share. */
 export interface WorkerContext extends StarterContext {
@@ -259,7 +259,7 @@ export class PodWorker {
     const { metadata, spec } = this.#pod;
     const { warnings, ...names } = podNames(this.#pod, this.#context.naming);
     for (const { reason, message } of warnings) this.#say('Warning', reason, message);
-    await this.#context.runtime.runPodSandbox({
+    const config: SandboxConfig = {
       uid: this.#uid,
       namespace: metadata.namespace ?? '',
       name: metadata.name,
@@ -268,7 +268,15 @@ export class PodWorker {
       annotations: metadata.annotations ?? {},
       ...sandboxDemands(this.#pod),
       memoryVolumes: this.#context.volumes.inMemory(this.#pod),
-    });
+    };
+    try {
+      await this.#context.runtime.runPodSandbox(config);
+    } catch (error) {
+      const isNetwork = error instanceof RuntimeError && error.code === 'network-not-ready';
+      if (isNetwork) this.#say('Warning', 'NetworkNotReady', describeError(error));
+      else this.#say('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${describeError(error)}`);
+      throw error;
+    }
     return true;
   }
 

@@ -196,9 +196,9 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly dnsPolicy?: string;
   readonly dnsConfig?: NonNullable<PodDnsSpec['dnsConfig']>;
   readonly setHostnameAsFQDN?: boolean;
+  readonly enableServiceLinks?: boolean;
   readonly activeDeadlineSeconds?: number;
   readonly serviceAccountName?: string;
-  readonly enableServiceLinks?: boolean;
   readonly readinessGates?: readonly { readonly conditionType: string }[];
 }
 

@@ -3,8 +3,6 @@ import type { AgentPodSpec, ConfigMap, Secret, Volume } from '../../../src/agent
 import { memoryVolumes, planVolumes, sizeLimits, tokenWishes, volumeSources, type VolumeInput } from '../../../src/agent/core/volume-files.ts';
 import { planMounts } from '../../../src/agent/core/volume-mounts.ts';
 import { refreshesAt } from '../../../src/agent/core/token-life.ts';
-import { serviceEnvironment } from '../../../src/agent/core/service-environment.ts';
-import type { Service } from '../../../src/client/objects.ts';
 
 const settings: ConfigMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { A: '1', B: '2' }, binaryData: { C: 'AP8=' } };
 const keys: Secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, data: { K: Buffer.from('hush').toString('base64') } };
@@ -144,21 +142,4 @@ describe('planMounts()', () => {
 
 test.each([[3_607, 2_885.6], [600, 480], [7 * 86_400, 86_400], [86_400 * 1.25, 86_400]])('refreshesAt() of a token of %d s is after %d s', (lifeSeconds, seconds) => {
   expect(refreshesAt({ issuedAtMs: 5_000, expiresAtMs: 5_000 + 1_000 * lifeSeconds })).toBeCloseTo(5_000 + 1_000 * seconds, 3);
-});
-
-describe('serviceEnvironment()', () => {
-  const service = (namespace: string, name: string, clusterIP: string, ports: readonly object[] = [{ port: 80 }]) => ({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec: { clusterIP, ports } }) as Service;
-  const kubernetes = service('default', 'kubernetes', '10.96.0.1', [{ name: 'https', port: 443, protocol: 'TCP' }]);
-  const all = [kubernetes, service('ns', 'my-db', '10.96.0.9', [{ name: 'sql', port: 5432 }, { name: 'stats', port: 53, protocol: 'UDP' }]), service('other', 'far', '10.96.0.8'), service('ns', 'headless', 'None')];
-
-  test('the API server always, the own namespace where it is linked', () => {
-    const api = {
-      KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443', KUBERNETES_SERVICE_PORT_HTTPS: '443', KUBERNETES_PORT: 'tcp://10.96.0.1:443',
-      KUBERNETES_PORT_443_TCP: 'tcp://10.96.0.1:443', KUBERNETES_PORT_443_TCP_PROTO: 'tcp', KUBERNETES_PORT_443_TCP_PORT: '443', KUBERNETES_PORT_443_TCP_ADDR: '10.96.0.1',
-    };
-    expect(serviceEnvironment({ services: all, namespace: 'ns', enableServiceLinks: false })).toEqual(api);
-    const linked = serviceEnvironment({ services: all, namespace: 'ns', enableServiceLinks: true });
-    expect(linked).toMatchObject({ ...api, MY_DB_SERVICE_HOST: '10.96.0.9', MY_DB_SERVICE_PORT: '5432', MY_DB_SERVICE_PORT_STATS: '53', MY_DB_PORT: 'tcp://10.96.0.9:5432', MY_DB_PORT_53_UDP: 'udp://10.96.0.9:53' });
-    expect(Object.keys(linked).filter((name) => /^(FAR|HEADLESS)/.test(name))).toEqual([]);
-  });
 });

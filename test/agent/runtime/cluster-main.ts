@@ -20,6 +20,8 @@ export interface Step {
   readonly step: string;
   /** What went wrong. */
   readonly failure?: string;
+  /** Why it was not tried. */
+  readonly skipped?: string;
   readonly ms?: number;
 }
 
@@ -162,13 +164,14 @@ async function run(directory: string): Promise<void> {
   const cluster = new Cluster(directory);
   const nodes = ['node-1', 'node-2'].map((name) => join(cluster.dataDir, name));
   const before = census(nodes);
-  const step = async (index: number, work: () => void | Promise<void>): Promise<void> => {
+  /** Work that answers something says why it was not tried. */
+  const step = async (index: number, work: () => string | void | Promise<string | void>): Promise<void> => {
     const start = systemClock.monotonic();
-    const failure = await Promise.resolve()
+    const outcome = await Promise.resolve()
       .then(work)
-      .then(() => undefined, (error: unknown) => describeError(error));
+      .then((why) => (typeof why === 'string' ? { skipped: why } : {}), (error: unknown) => ({ failure: describeError(error) }));
     const ms = Math.round(systemClock.monotonic() - start);
-    process.stdout.write(`${JSON.stringify({ step: STEPS[index]!, ms, ...(failure === undefined ? {} : { failure }) } satisfies Step)}\n`);
+    process.stdout.write(`${JSON.stringify({ step: STEPS[index]!, ms, ...outcome } satisfies Step)}\n`);
   };
   writeFileSync(join(directory, 'config.yaml'), CONFIG);
   await step(0, () => {
@@ -224,14 +227,14 @@ async function run(directory: string): Promise<void> {
     namesAndServices(cluster);
   });
   await step(12, async () => {
-    if (process.getuid?.() !== 0) return; // who is not root cannot hide a program
-    const { pid } = { pid: cluster.holderPid('node-1') };
-    runOrFail('nsenter', `--net=/proc/${pid}/ns/net`, 'nft', 'delete', 'table', 'ip', 'podium');
+    if (process.getuid?.() !== 0) return 'who is not root cannot hide a program';
+    runOrFail('nsenter', `--net=/proc/${cluster.holderPid('node-1')}/ns/net`, 'nft', 'delete', 'table', 'ip', 'podium');
     runOrFail('mount', '--bind', '/bin/false', findTool('nft') ?? '');
     await killAgent(cluster, 'node-1');
     await until('it says so', () => detailOf(cluster, 'node-1').includes('services of TCP alone, by proxies in userspace'));
     await until('both pods answer', () => trying(() => answersInside(cluster).join() === 'a,b'));
     runOrFail('umount', findTool('nft') ?? '');
+    return undefined;
   });
   await step(13, async () => {
     cluster.podium('down', '--purge');

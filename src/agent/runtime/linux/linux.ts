@@ -224,8 +224,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
-    const prepare = [preparation(config), ...memoryMounts(config, this.#options.machine)].join('\n');
-    const pause = await this.#space.hold(this.#sandboxPrefix(config), prepare);
+    const pause = await this.#space.hold(this.#sandboxPrefix(config), [preparation(config), ...memoryMounts(config, this.#options.machine)].join('\n'));
     try {
       if (!config.hostNetwork) await this.#join(ip, pause.pid);
       return pause;
@@ -243,10 +242,6 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const make = [machine.tools.unshare, '--ipc', '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
-  }
-
-  protected override memoryAt(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
-    return hasMemory(config) && pause !== undefined ? rootOf(pause) : undefined;
   }
 
   async #join(ip: string, pausePid: number): Promise<void> {
@@ -269,6 +264,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override async cleanSandbox(id: SandboxId): Promise<void> {
     await this.#cgroups?.remove(id);
+  }
+
+  protected override memoryPlace(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
+    return pause === undefined || !hasMemory(config) ? undefined : rootOf(pause.pid);
   }
 
   // --- containers
@@ -345,19 +344,20 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
 function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
   const { memoryVolumes = [] } = config;
+  const pausePid = pause?.pid ?? 0;
   const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
   return {
     uid: sandbox.id,
     hostname: config.hostname,
-    pausePid: pause?.pid ?? 0,
+    pausePid,
     namespaces: ['--net', '--ipc', '--uts', ...(hasMemory(config) ? ['--mount'] : [])],
     etc: join(directory, 'etc'),
-    seenAt: (path) => (pause !== undefined && isInMemory(path) ? `${rootOf(pause)}${path}` : path),
+    seenAt: (path) => (isInMemory(path) ? `${rootOf(pausePid)}${path}` : path),
   };
 }
 
-/** What a process has mounted, as others see it. */
-function rootOf({ pid }: ProcessIdentity): string {
+/** How this process sees the mounts of another one. */
+function rootOf(pid: number): string {
   return `/proc/${pid}/root`;
 }
 
