@@ -171,8 +171,7 @@ export class ContainerStarter {
     const { volumes } = this.#context;
     const outside = volumes.inMemory(pod).some((one) => one.path === path) ? (sandbox.memoryAt ?? '') : '';
     try {
-      const found = await volumes.part({ uid: pod.metadata.uid ?? '', container: container.name, index, path: `${outside}${path}`, subPath }, volume);
-      return found.slice(outside.length);
+      return await volumes.part({ uid: pod.metadata.uid ?? '', container: container.name, index, path, outside, subPath }, volume);
     } catch (error) {
       const why = error instanceof VolumeError ? error.message : describeError(error);
       throw new ContainerStartError('CreateContainerConfigError', subPathFailed({ volume, container: container.name }, why));
