@@ -25,13 +25,14 @@ import { containersOf, type AgentPod } from './core/pod-spec.ts';
 import { ImagePuller } from './image-puller.ts';
 import { IMAGE_GARBAGE, NodeImageKeeper, type ImageGarbageOptions } from './node-images.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
-import { nodeLabels, nodeStatus, saysReady, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
+import { nodeLabels, nodeStatus, saysHealth, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
 import { PodStreams } from './pod-streams.ts';
 import type { Prober } from './probe.ts';
 import type { ServiceProxy } from './proxy.ts';
 import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
 import type { ServiceFollower } from './service-follower.ts';
+import { PodVolumes } from './pod-volumes.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface NodeAgentOptions {
@@ -40,6 +41,7 @@ export interface NodeAgentOptions {
   readonly address: string;
   readonly port: number;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Empty: somebody else gives out the addresses of its pods, and does not say which. */
   readonly podCidr: string;
   /** Quantities, as in the node's status; memory in bytes with a suffix. */
   readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
@@ -68,6 +70,8 @@ export interface NodeAgentOptions {
   readonly followers?: readonly ServiceFollower[];
   /** When images go that nobody uses; absent: as the kubelet does it. */
   readonly imageGarbage?: ImageGarbageOptions | undefined;
+  /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
+  readonly hostIp?: string | undefined;
   /** How pods find names; undefined: that is the runtime's affair. */
   readonly naming?: Naming | undefined;
 }
@@ -93,6 +97,7 @@ export class NodeAgent {
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
   readonly #images: NodeImageKeeper | undefined;
+  readonly #volumes: PodVolumes;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isFed = false;
@@ -121,9 +126,19 @@ export class NodeAgent {
       });
     }
     const onPulled = () => this.#tasks.run(this.#images?.refresh() ?? Promise.resolve());
+    this.#volumes = new PodVolumes({
+      api,
+      clock,
+      log,
+      store: volumes,
+      nodeIp: address,
+      allocatable: capacity,
+      onProgress: (uid) => this.#workers.get(uid)?.retry(),
+      onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
+    });
     this.#context = {
       puller: images === undefined ? undefined : new ImagePuller({ images, api, clock, onPulled }),
-      nodeIp: address,
+      nodeIp: options.hostIp ?? address,
       allocatable: capacity,
       onContainerFailure,
       api,
@@ -132,7 +147,7 @@ export class NodeAgent {
       events,
       runtime,
       prober,
-      volumes,
+      volumes: this.#volumes,
       naming: options.naming,
       services: () => this.#services.cache.list(),
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
@@ -178,6 +193,7 @@ export class NodeAgent {
     this.#abort.abort();
     this.#unsubscribe?.();
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+    await this.#volumes.close();
     await this.#options.proxy?.close();
     await Promise.all((this.#options.followers ?? []).map((follower) => follower.close()));
     await this.#options.runtime.close();
@@ -212,7 +228,7 @@ export class NodeAgent {
       throw error;
     });
     if (node === undefined) {
-      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } };
+      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: podCidr === '' ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] } };
       node = await api.create<AgentNode>(resources.nodes, object).catch((error: unknown) => {
         if (isAlreadyExists(error)) return api.get<AgentNode>(resources.nodes, name);
         throw error;
@@ -232,7 +248,7 @@ export class NodeAgent {
     const { clock, heartbeatMs } = this.#options;
     // Who was contradicted just now waits for the next heartbeat: two that insist would do nothing else.
     const isFresh = this.#statusWrittenAtMs !== undefined && clock.monotonic() - this.#statusWrittenAtMs < heartbeatMs;
-    if (this.#isRegistered && !isFresh && !saysReady(node)) this.#tasks.run(this.#repeatStatus());
+    if (this.#isRegistered && !isFresh && !saysHealth(node, this.#options.runtime.health)) this.#tasks.run(this.#repeatStatus());
   }
 
   async #repeatStatus(): Promise<void> {
@@ -252,7 +268,7 @@ export class NodeAgent {
       await this.#renewLease().catch((error: unknown) => log.debug({ error: describeError(error) }, 'agent: lease not renewed'));
       const writtenAtMs = this.#statusWrittenAtMs;
       const isDue = writtenAtMs === undefined || clock.monotonic() - writtenAtMs >= STATUS_REPEAT_MS;
-      if (isDue || (this.#node.isSynced && !saysReady(this.#node.cache.get(this.#options.name)))) await this.#repeatStatus();
+      if (isDue || (this.#node.isSynced && !saysHealth(this.#node.cache.get(this.#options.name), this.#options.runtime.health))) await this.#repeatStatus();
     }
   }
 
@@ -281,6 +297,7 @@ export class NodeAgent {
     // A name may come back with another uid: another pod.
     if (before !== undefined && before.metadata.uid !== after?.metadata.uid) this.#workers.get(before.metadata.uid ?? '')?.remove();
     if (after === undefined) return;
+    this.#volumes.update(after);
     const worker = this.#workers.get(after.metadata.uid ?? '');
     if (worker !== undefined) worker.update(after);
     else this.#addWorker(after);

@@ -38,11 +38,15 @@ export interface PartConfig {
     readonly tokenFile: string;
     readonly serviceAccountKeyFile: string;
   };
+  /** Only for the controllers: what signed the certificate of the API's REST face. */
+  readonly rootCaFile?: string;
   /** Only for a node agent. */
   readonly node?: {
     readonly runtime: string;
     /** Why it is this one, for people. */
     readonly runtimeWhy: string;
+    /** Of `cri`: `unix:///run/containerd/containerd.sock`. */
+    readonly runtimeEndpoint?: string;
     readonly cpu: string;
     readonly memory: string;
     readonly pods: number;
@@ -110,7 +114,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
   const apiServers = apiServersOf(config);
   const choices = config.nodes.map(({ runtime }) => chooseRuntime(runtime));
   // Services have addresses that the pods can reach: one kind of them for all nodes.
-  const isIsolated = choices.every(({ runtime }) => runtime === 'linux');
+  const isIsolated = choices.every(({ runtime }) => runtime === 'linux' || runtime === 'cri');
   const services = isIsolated ? '10.96' : `127.${addressSpace.services}`;
 
   for (const member of members) {
@@ -201,12 +205,13 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     add(name, 'apiserver', grpcPort, apiServerIdentity, { rest });
   }
   add('scheduler', 'scheduler', config.scheduler.port, { commonName: 'system:kube-scheduler' });
-  add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' });
+  add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' }, { rootCaFile: tlsFiles(pkiDir(dataDir), ADMIN.name).caFile });
   config.nodes.forEach(({ name, port, ...own }, i) => {
     const { runtime, why: runtimeWhy } = choices[i]!;
     const shared = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;
-    const podCidr = runtime === 'linux' ? `10.244.${i}.0/24` : shared;
-    const clusterPodCidr = runtime === 'linux' ? '10.244.0.0/16' : '127.0.0.0/8';
+    const hasOwnNetwork = runtime === 'linux' || runtime === 'cri';
+    const podCidr = hasOwnNetwork ? `10.244.${i}.0/24` : shared;
+    const clusterPodCidr = hasOwnNetwork ? '10.244.0.0/16' : '127.0.0.0/8';
     const networkDirectory = networkDir(dataDir);
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
     add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, clusterPodCidr, egress: config.network.egress, networkDirectory, clusterDirectory: dataDir, images: config.images, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });

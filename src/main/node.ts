@@ -7,7 +7,7 @@ import { NetworkProber } from '../agent/probe.ts';
 import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
 import { ClusterDns, machineNames } from '../agent/runtime/linux/cluster-dns.ts';
-import { clusterDnsAddress } from '../agent/runtime/linux/core/node-network.ts';
+import { clusterDnsAddress, nodeNetworkOf } from '../agent/runtime/linux/core/node-network.ts';
 import { NodeServices } from '../agent/runtime/linux/node-services.ts';
 import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
 import { LinuxRuntime } from '../agent/runtime/linux/linux.ts';
@@ -23,6 +23,7 @@ import { systemClock } from '../base/system-clock.ts';
 import type { ImageSettings } from '../cluster/config.ts';
 import type { PartConfig } from '../cluster/parts.ts';
 import type { LocalImages } from '../image/local-images.ts';
+import { hostOf } from '../grpc/addresses.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
@@ -33,13 +34,15 @@ const NODE_PORT_ADDRESS = '127.0.0.1';
 const CLUSTER_DOMAIN = 'cluster.local';
 const SERVICE_TABLE = 'podium';
 
-export function run(argv: readonly string[]): Promise<number> {
-  const config = readPartConfig('node', argv);
+export async function run(argv: readonly string[]): Promise<number> {
+  // As `podium up` starts it; whoever starts one by hand pays for reading what else may be said.
+  const isByFile = (argv.length === 1 && argv[0]!.startsWith('--config=')) || (argv.length === 2 && argv[0] === '--config');
+  const config = isByFile ? readPartConfig('node', argv) : await (await import('./node-flags.ts')).nodeConfig(argv);
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
     const images = await openNodeImages(world);
-    const agent = makeAgent(world, client, images);
+    const agent = makeAgent(world, client, await makeRuntime(config, { log: world.log, images }));
     const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
@@ -63,11 +66,10 @@ async function openNodeImages({ config, log }: PartWorld): Promise<LocalImages |
   return (await openImages({ dataDir: config.node.clusterDirectory, clock: systemClock, log })).images;
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Client, images: LocalImages | undefined): NodeAgent {
+function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: Runtime): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
-  const runtime = makeRuntime(config, { log, images });
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
   const isReal = node.runtime !== 'simulated';
   return new NodeAgent({
@@ -91,9 +93,10 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, images: L
     log,
     runtime,
     prober: new NetworkProber(runtime, systemClock, dial),
-    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
+    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
     ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
+    // TODO(issue 5): with cri what `ofOwnNetwork` makes, in the machine's own network, which is that of the pods' bridge.
   });
 }
 
@@ -102,7 +105,7 @@ function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThreshol
 }
 
 /** What serves Services and names where pods have a network of their own. */
-function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: Client, runtime: LinuxRuntime): Pick<NodeAgentOptions, 'proxy' | 'followers' | 'naming'> {
+function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: Client, runtime: LinuxRuntime): Pick<NodeAgentOptions, 'proxy' | 'followers' | 'naming' | 'hostIp'> {
   const { node, serviceCidr, name: nodeName } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { podCidr: nodePodCidr, clusterPodCidr: podCidr } = node;
@@ -120,16 +123,17 @@ function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: C
   const proxied = { tableName: SERVICE_TABLE, nodeName, podCidr, nodePodCidr, serviceCidr, nodePortAddresses: [], ownAddresses: clusterDns };
   const services = new NodeServices({ ...shared, runtime, node: proxied, relay, dns, serviceCidr });
   const naming: Naming = { clusterDomain: CLUSTER_DOMAIN, clusterDns, host: () => machineNames(clusterDns) };
-  return { proxy: relay, followers: [services], naming };
+  return { proxy: relay, followers: [services], naming, hostIp: nodeNetworkOf(nodePodCidr)?.gateway };
 }
 
 function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
-  const address = clusterDnsAddress(serviceCidr);
+  // A pod's own loopback leads nowhere: such services are those of a cluster whose nodes share the machine's network.
+  const address = serviceCidr.startsWith('127.') ? undefined : clusterDnsAddress(serviceCidr);
   return address === undefined ? [] : [address];
 }
 
-function makeRuntime(config: PartConfig, { log, images }: Pick<PartWorld, 'log'> & { readonly images: LocalImages | undefined }): Runtime {
-  const { node, dataDir, serviceCidr } = config;
+async function makeRuntime(config: PartConfig, { log, images }: Pick<PartWorld, 'log'> & { readonly images: LocalImages | undefined }): Promise<Runtime> {
+  const { node, dataDir, serviceCidr, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { runtime, runtimeWhy: why, podCidr, clusterPodCidr, networkDirectory, egress, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
@@ -143,9 +147,16 @@ function makeRuntime(config: PartConfig, { log, images }: Pick<PartWorld, 'log'>
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });
+    case 'cri': {
+      const [{ CriRuntime }, { connectLean }] = await Promise.all([import('../agent/runtime/cri/cri.ts'), import('../grpc/lean/lean-channel.ts')]);
+      const { runtimeEndpoint: endpoint = '' } = node;
+      // Go's servers hang up on who pings them unasked; every call has a deadline.
+      const channel = connectLean({ addresses: [endpoint], keepaliveTimeMs: Infinity });
+      return new CriRuntime({ root: dataDir, nodeIp: hostOf(listenAddress), endpoint, channel, clock: systemClock, log });
+    }
     case 'simulated':
       return new SimulatedRuntime({ clock: systemClock, podCidr });
     default:
-      throw new UserError(`there is no runtime ${runtime}: linux, process and simulated are known`);
+      throw new UserError(`there is no runtime ${runtime}: linux, process, cri and simulated are known`);
   }
 }

@@ -67,7 +67,10 @@ export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
   readonly subPath?: string;
+  /** With references to variables of the container. */
+  readonly subPathExpr?: string;
   readonly readOnly?: boolean;
+  readonly mountPropagation?: string;
 }
 
 /** Of a pod. */
@@ -153,15 +156,31 @@ export interface DownwardSource {
   readonly defaultMode?: number;
 }
 
+export interface TokenSource {
+  /** Absent: the API server. */
+  readonly audience?: string;
+  readonly expirationSeconds?: number;
+  readonly path: string;
+  /** Of the volume. */
+  readonly defaultMode?: number;
+}
+
 export interface ProjectedSource {
   readonly configMap?: ConfigMapSource;
   readonly secret?: SecretSource;
   readonly downwardAPI?: DownwardSource;
+  readonly serviceAccountToken?: TokenSource;
+  readonly clusterTrustBundle?: object;
+}
+
+export interface EmptyDirSource {
+  readonly medium?: string;
+  readonly sizeLimit?: string;
 }
 
 export interface Volume {
   readonly name: string;
-  readonly emptyDir?: object;
+  readonly emptyDir?: EmptyDirSource;
   readonly hostPath?: { readonly path: string; readonly type?: string };
   readonly configMap?: ConfigMapSource;
   readonly secret?: SecretSource;
@@ -238,12 +257,14 @@ export interface ConfigMap extends ApiObject {
   readonly data?: StringMap;
   /** Base 64. */
   readonly binaryData?: StringMap;
+  readonly immutable?: boolean;
 }
 
 export interface Secret extends ApiObject {
   readonly type?: string;
   /** Base 64. */
   readonly data?: StringMap;
+  readonly immutable?: boolean;
 }
 
 /** `replace-pod`: a container that fails ends the pod, and its owner makes a new one, which is scheduled afresh. */

@@ -1,7 +1,7 @@
 /**
  * The seam to what runs containers, in the shape of CRI (`runtime.v1`): sandboxes, containers in them, exit codes. The
  * agent keeps no list of its own of what runs: after a restart it asks the runtime, which remembers. Bindings: linux
- * (namespaces), process (child processes), simulated (states played on a clock); cri comes later.
+ * (namespaces), process (child processes), simulated (states played on a clock), cri (containerd, CRI-O).
  *
  * What a runtime cannot do of the optional fields (limits, users, names), it leaves undone, and says so of itself once
  * (`detail`): a runtime without isolation has no use for most of them.
@@ -30,6 +30,15 @@ export interface SandboxConfig {
   readonly hostAliases?: readonly HostAlias[] | undefined;
   /** Of the pod's network and ipc namespaces, by dotted name. */
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  /** Made in memory, where the runtime can, and seen by mounts of their paths; they end with the sandbox. */
+  readonly memoryVolumes?: readonly MemoryVolume[] | undefined;
+}
+
+export interface MemoryVolume {
+  /** A `hostPath` of mounts; absolute. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly group?: number | undefined;
 }
 
 export interface DnsConfig {
@@ -53,6 +62,8 @@ export interface Sandbox {
   readonly createdAtMs: Millis;
   /** `stopped`: all containers have ended and none can start any more. */
   readonly state: 'ready' | 'stopped';
+  /** Goes before the paths of its memory volumes, for who looks into them from outside; absent: they are as they are. */
+  readonly memoryAt?: string | undefined;
 }
 
 export interface Mount {
@@ -60,6 +71,8 @@ export interface Mount {
   readonly containerPath: string;
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** What is mounted below it later, by the machine (or by both), is seen too. A runtime that cannot refuses the container. */
+  readonly propagation?: 'HostToContainer' | 'Bidirectional' | undefined;
 }
 
 export interface ContainerConfig {
@@ -169,7 +182,8 @@ export interface LogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type RuntimeErrorCode = 'not-found' | 'invalid-state' | 'no-address' | 'cannot-start';
+/** `unavailable`: the runtime itself does not answer; `network-not-ready`: it has no network for pods yet. */
+export type RuntimeErrorCode = 'not-found' | 'invalid-state' | 'no-address' | 'cannot-start' | 'unavailable' | 'network-not-ready';
 
 export class RuntimeError extends Error {
   override readonly name = 'RuntimeError';
@@ -181,12 +195,20 @@ export class RuntimeError extends Error {
   }
 }
 
+/** Whether a runtime that is a process of its own can run pods now; what is missing is for people. */
+export interface RuntimeHealth {
+  readonly isReady: boolean;
+  readonly message: string;
+}
+
 export interface Runtime {
   /** `process`, `simulated`, …: part of container ids and of the node's status. */
   readonly name: string;
   readonly version: string;
   /** What it can do on this machine and why it is this one, in a sentence: part of the node's status. */
   readonly detail?: string | undefined;
+  /** Part of the node's Ready condition; absent: it is part of the agent, and there as long as that is. */
+  readonly health?: RuntimeHealth | undefined;
   /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
   readonly ignoresImages: boolean;
   /** Where its images are kept; absent: it has none. */
@@ -212,6 +234,8 @@ export interface Runtime {
   stopContainer(id: ContainerId, graceMs: Millis): Promise<void>;
   /** With its log. A running container is refused. Idempotent. */
   removeContainer(id: ContainerId): Promise<void>;
+  /** Changes the limits of what runs, in place; absent: it cannot. What is not named stays. */
+  updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */
   listContainers(sandboxId?: SandboxId): Promise<readonly ContainerRecord[]>;
   /** Of the running ones, with all that descends from them; who has ended while it was measured is left out. */

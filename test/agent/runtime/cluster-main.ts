@@ -14,12 +14,14 @@ import { readCluster } from '../../../src/cluster/data-dir.ts';
 import { findTool } from '../../../src/cluster/isolation.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { census, missing } from './census.ts';
-import { answersInside, apiServer, checkHeld, detailOf, hold, hostNetworkAndPorts, namesAndServices, startPods, wayOut } from './cluster-network.ts';
+import { answersInside, apiServer, checkHeld, detailOf, hold, hostNetworkAndPorts, namesAndServices, startPods, volumes, wayOut } from './cluster-network.ts';
 
 export interface Step {
   readonly step: string;
   /** What went wrong. */
   readonly failure?: string;
+  /** Why it was not tried. */
+  readonly skipped?: string;
   readonly ms?: number;
 }
 
@@ -29,6 +31,7 @@ export const STEPS = [
   'all of its pods answer on the NodePort of the machine',
   'pods find services and each other by name, on either node',
   'pods find the API server as the Service kubernetes',
+  'pods have volumes in memory, and ask the API server as their service account',
   'pods of a node’s network, and ports of a node',
   'pods get out of the machine, under its address',
   'an agent that is killed comes back to the same pods; connections outlive it, and names are found all the time',
@@ -161,13 +164,14 @@ async function run(directory: string): Promise<void> {
   const cluster = new Cluster(directory);
   const nodes = ['node-1', 'node-2'].map((name) => join(cluster.dataDir, name));
   const before = census(nodes);
-  const step = async (index: number, work: () => void | Promise<void>): Promise<void> => {
+  /** Work that answers something says why it was not tried. */
+  const step = async (index: number, work: () => string | void | Promise<string | void>): Promise<void> => {
     const start = systemClock.monotonic();
-    const failure = await Promise.resolve()
+    const outcome = await Promise.resolve()
       .then(work)
-      .then(() => undefined, (error: unknown) => describeError(error));
+      .then((why) => (typeof why === 'string' ? { skipped: why } : {}), (error: unknown) => ({ failure: describeError(error) }));
     const ms = Math.round(systemClock.monotonic() - start);
-    process.stdout.write(`${JSON.stringify({ step: STEPS[index]!, ms, ...(failure === undefined ? {} : { failure }) } satisfies Step)}\n`);
+    process.stdout.write(`${JSON.stringify({ step: STEPS[index]!, ms, ...outcome } satisfies Step)}\n`);
   };
   writeFileSync(join(directory, 'config.yaml'), CONFIG);
   await step(0, () => {
@@ -192,9 +196,10 @@ async function run(directory: string): Promise<void> {
     namesAndServices(cluster);
   });
   await step(4, () => apiServer(cluster));
-  await step(5, () => hostNetworkAndPorts(cluster));
-  await step(6, () => wayOut(cluster));
-  await step(7, async () => {
+  await step(5, () => volumes(cluster));
+  await step(6, () => hostNetworkAndPorts(cluster));
+  await step(7, () => wayOut(cluster));
+  await step(8, async () => {
     hold(cluster);
     const pods = JSON.stringify(cluster.pods());
     await killAgent(cluster, 'node-1');
@@ -202,17 +207,17 @@ async function run(directory: string): Promise<void> {
     must(JSON.stringify(cluster.pods()) === pods, `the same pods as before: ${JSON.stringify(cluster.pods())}`);
     checkHeld(cluster);
   });
-  await step(8, async () => {
+  await step(9, async () => {
     const [{ uid } = { uid: '' }] = cluster.pods();
     sendSignal(cluster.containerPid(uid), 'SIGKILL');
     await until('it is restarted', () => cluster.pods().some((pod) => pod.uid === uid && pod.restarts === 1 && pod.ready));
   });
-  await step(9, async () => {
+  await step(10, async () => {
     const [{ uid } = { uid: '' }] = cluster.pods();
     sendSignal(cluster.sandbox(uid).pause.pid, 'SIGKILL');
     await until('there is another pod in its place', () => cluster.pods().filter((pod) => pod.ready && pod.uid !== uid).length === 3);
   });
-  await step(10, async () => {
+  await step(11, async () => {
     sendSignal(cluster.holderPid('node-2'), 'SIGKILL');
     await until('its pods have ended', () => cluster.pods('of=network').filter(({ ready }) => ready).length === NETWORK_PODS - 2);
     cluster.podium('delete', 'pod', 'b', 'port', '--wait=true');
@@ -221,17 +226,17 @@ async function run(directory: string): Promise<void> {
     await until('pods get out', () => trying(() => wayOut(cluster) === undefined));
     namesAndServices(cluster);
   });
-  await step(11, async () => {
-    if (process.getuid?.() !== 0) return; // who is not root cannot hide a program
-    const { pid } = { pid: cluster.holderPid('node-1') };
-    runOrFail('nsenter', `--net=/proc/${pid}/ns/net`, 'nft', 'delete', 'table', 'ip', 'podium');
+  await step(12, async () => {
+    if (process.getuid?.() !== 0) return 'who is not root cannot hide a program';
+    runOrFail('nsenter', `--net=/proc/${cluster.holderPid('node-1')}/ns/net`, 'nft', 'delete', 'table', 'ip', 'podium');
     runOrFail('mount', '--bind', '/bin/false', findTool('nft') ?? '');
     await killAgent(cluster, 'node-1');
     await until('it says so', () => detailOf(cluster, 'node-1').includes('services of TCP alone, by proxies in userspace'));
     await until('both pods answer', () => trying(() => answersInside(cluster).join() === 'a,b'));
     runOrFail('umount', findTool('nft') ?? '');
+    return undefined;
   });
-  await step(12, async () => {
+  await step(13, async () => {
     cluster.podium('down', '--purge');
     let left: readonly string[] = [];
     await until('nothing is left', () => (left = missing(census(nodes), before)).length === 0).catch((error: unknown) => {

@@ -20,6 +20,8 @@ import { processesWith, sendSignal } from '../../../src/agent/runtime/process-ta
 import { openImages } from '../../../src/image/open-images.ts';
 import { census, missing } from './census.ts';
 import { CASES } from './conformance-cases.ts';
+import { BRIEFLY, criCases } from './cri/cases.ts';
+import { criSubject } from './cri/subject.ts';
 import { OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
 import { whyNoBusybox } from './test-images.ts';
 
@@ -139,15 +141,19 @@ function endNodes(directory: string): void {
 
 async function main([subjectName = '', directory = '', only = '']: readonly string[]): Promise<void> {
   const say = (outcome: Outcome) => process.stdout.write(`${JSON.stringify(outcome)}\n`);
-  const before = census(nodesOf(directory));
-  const subject = subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', ''));
-  for (const one of CASES) if (one.name.includes(only)) say(await runCase(subject, one));
+  const [, ociRuntime, brief] = /^cri-(crun|runc)(-brief)?$/.exec(subjectName) ?? [];
+  const cri = ociRuntime === undefined ? undefined : await criSubject({ directory, runtime: ociRuntime, census: () => census(nodesOf(directory)), dial: dialHere });
+  const subject = cri ?? (subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', '')));
+  const before = subject.census();
+  const cases = cri === undefined ? CASES : [...CASES, ...criCases(cri)];
+  for (const one of cases) if (one.name.includes(only) && (brief === undefined || BRIEFLY.some((part) => one.name.includes(part)))) say(await runCase(subject, one));
   endNodes(directory);
   let left: readonly string[] = [];
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
-    left = missing(census(nodesOf(directory)), before);
+    left = missing(subject.census(), before);
     if (left.length === 0) break;
   }
+  await cri?.containerd.kill();
   say(left.length === 0 ? { name: LEFT_BEHIND, outcome: 'passed' } : { name: LEFT_BEHIND, outcome: 'failed', message: left.join('\n') });
 }
 

@@ -50,8 +50,12 @@ export interface ContainerPod {
   readonly uid: string;
   readonly hostname: string;
   readonly pausePid: number;
+  /** Those of the pod that its containers are in, as nsenter names them. */
+  readonly namespaces: readonly string[];
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
+  /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
+  readonly seenAt: (hostPath: string) => string;
 }
 
 const COMPLAINT_SHOWN_MAX = 1_024;
@@ -90,6 +94,8 @@ export class LinuxContainer extends SupervisedContainer {
   static async create(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace & { readonly mountable: MountableImage }): Promise<LinuxContainer> {
     const { config, directory, mountable } = place;
     if (!mountable.hasHostPrograms && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
+    const followed = config.mounts.find(({ propagation }) => propagation !== undefined);
+    if (followed !== undefined) throw new RuntimeError('cannot-start', `mountPropagation ${followed.propagation} of ${followed.containerPath} is not supported by this node: a container sees the mounts of its start`);
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
     const image = await makeContainerImage({ config, image: mountable, hostname: pod.hostname, directory });
     const container = new LinuxContainer(world, pod, { ...place, image });
@@ -106,20 +112,21 @@ export class LinuxContainer extends SupervisedContainer {
     const { machine } = this.#world;
     const { security } = this.config;
     const { root, run } = this.#image;
-    const { etc } = this.#pod;
+    const { etc, seenAt } = this.#pod;
     const mounts = mountsOf(this.#image, this.config.mounts);
     const planned = planRoot({
       image: root,
       hasAccounts: root.hasAccounts,
       facts: machine.facts,
       podFiles: { hosts: join(etc, 'hosts'), resolvConf: join(etc, 'resolv.conf'), hostname: join(etc, 'hostname') },
-      mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(mount.hostPath) })),
+      mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
       workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
       inUserNamespace: machine.inUserNamespace,
     });
     if (!planned.ok) throw new RuntimeError('cannot-start', planned.message);
-    for (const { containerPath } of mounts) makeInnerPlace(containerPath, mounts);
+    const seen = mounts.map((mount) => ({ ...mount, hostPath: seenAt(mount.hostPath) }));
+    for (const { containerPath } of mounts) makeInnerPlace(containerPath, seen);
     return planned.value;
   }
 
@@ -145,6 +152,7 @@ export class LinuxContainer extends SupervisedContainer {
       key: this.#key,
       directory: this.directory,
       pausePid: this.#pod.pausePid,
+      podNamespaces: this.#pod.namespaces,
       root: this.#plannedRoot(),
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
       privileged: this.config.security?.privileged ?? false,

@@ -236,7 +236,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
-    const pause = await this.#space.hold(this.#sandboxPrefix(config.hostNetwork), preparation(config));
+    const pause = await this.#space.hold(this.#sandboxPrefix(config), [preparation(config), ...memoryMounts(config, this.#options.machine)].join('\n'));
     try {
       if (!config.hostNetwork) await this.#join(ip, pause.pid);
       return pause;
@@ -246,9 +246,12 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     }
   }
 
-  #sandboxPrefix(hostNetwork: boolean): readonly string[] {
+  #sandboxPrefix(config: SandboxConfig): readonly string[] {
     const { machine } = this.#options;
-    const make = [machine.tools.unshare, '--ipc', '--uts', ...(hostNetwork ? [] : ['--net'])];
+    const { hostNetwork } = config;
+    // Mounts of its own only where it has some; what the machine mounts later is still seen.
+    const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
+    const make = [machine.tools.unshare, '--ipc', '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
   }
@@ -273,6 +276,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override async cleanSandbox(id: SandboxId): Promise<void> {
     await this.#cgroups?.remove(id);
+  }
+
+  protected override memoryPlace(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
+    return pause === undefined || !hasMemory(config) ? undefined : rootOf(pause.pid);
   }
 
   // --- containers
@@ -363,7 +370,36 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 }
 
 function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
-  return { uid: sandbox.id, hostname: config.hostname, pausePid: pause?.pid ?? 0, etc: join(directory, 'etc') };
+  const { memoryVolumes = [] } = config;
+  const pausePid = pause?.pid ?? 0;
+  const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
+  return {
+    uid: sandbox.id,
+    hostname: config.hostname,
+    pausePid,
+    namespaces: ['--net', '--ipc', '--uts', ...(hasMemory(config) ? ['--mount'] : [])],
+    etc: join(directory, 'etc'),
+    seenAt: (path) => (isInMemory(path) ? `${rootOf(pausePid)}${path}` : path),
+  };
+}
+
+/** How this process sees the mounts of another one. */
+function rootOf(pid: number): string {
+  return `/proc/${pid}/root`;
+}
+
+function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
+  return memoryVolumes.length > 0;
+}
+
+/** In the sandbox's own mount namespace, in which its containers begin: they are shared by all of them, and end with it. */
+function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserNamespace }: Machine): readonly string[] {
+  return memoryVolumes.flatMap(({ path, sizeBytes, group }) => {
+    // An ordinary user has one group to give.
+    const owner = group === undefined || inUserNamespace ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
+    const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
+    return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
+  });
 }
 
 /** What is done in a pod's new namespaces before anything runs in them. */
