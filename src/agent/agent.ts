@@ -68,10 +68,10 @@ export interface NodeAgentOptions {
   readonly proxy?: ServiceProxy | undefined;
   /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
   readonly followers?: readonly ServiceFollower[];
-  /** When images go that nobody uses; absent: as the kubelet does it. */
-  readonly imageGarbage?: ImageGarbageOptions | undefined;
   /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
   readonly hostIp?: string | undefined;
+  /** When images go that nobody uses; absent: as the kubelet does it. */
+  readonly imageGarbage?: ImageGarbageOptions | undefined;
   /** How pods find names; undefined: that is the runtime's affair. */
   readonly naming?: Naming | undefined;
 }
@@ -96,8 +96,8 @@ export class NodeAgent {
   readonly #slices: Informer<EndpointSlice>;
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
-  readonly #images: NodeImageKeeper | undefined;
   readonly #volumes: PodVolumes;
+  readonly #images: NodeImageKeeper | undefined;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isFed = false;

@@ -13,8 +13,8 @@ import { environmentSources, resolveInvocation, type EnvironmentInput, type Sour
 import type { AgentContainer, AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { serviceEnvironment } from './core/service-environment.ts';
 import { planMounts, subPathFailed, type PlannedMount } from './core/volume-mounts.ts';
-import { VolumesError, type PodVolumes } from './pod-volumes.ts';
 import type { ReadyImage } from './pod-images.ts';
+import { VolumesError, type PodVolumes } from './pod-volumes.ts';
 import type { ContainerConfig, ContainerId, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
 import { VolumeError } from './volumes/volume-error.ts';
 
@@ -171,8 +171,7 @@ export class ContainerStarter {
     const { volumes } = this.#context;
     const outside = volumes.inMemory(pod).some((one) => one.path === path) ? (sandbox.memoryAt ?? '') : '';
     try {
-      const found = await volumes.part({ uid: pod.metadata.uid ?? '', container: container.name, index, path: `${outside}${path}`, subPath }, volume);
-      return found.slice(outside.length);
+      return await volumes.part({ uid: pod.metadata.uid ?? '', container: container.name, index, path, outside, subPath }, volume);
     } catch (error) {
       const why = error instanceof VolumeError ? error.message : describeError(error);
       throw new ContainerStartError('CreateContainerConfigError', subPathFailed({ volume, container: container.name }, why));

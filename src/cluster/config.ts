@@ -46,9 +46,6 @@ export interface ImageSettings {
   readonly gcMinimumAgeSeconds: number;
 }
 
-/** The kubelet's. */
-export const IMAGE_SETTINGS: ImageSettings = { gcPeriodSeconds: 300, gcHighThresholdPercent: 85, gcLowThresholdPercent: 80, gcMinimumAgeSeconds: 120 };
-
 export interface ClusterConfig {
   readonly name: string;
   readonly store: { readonly members: readonly MemberConfig[] };
@@ -170,10 +167,10 @@ const clusterShape: Shape = {
       shape: {
         kind: 'map',
         fields: {
-          gcPeriodSeconds: { shape: seconds, fallback: IMAGE_SETTINGS.gcPeriodSeconds },
-          gcHighThresholdPercent: { shape: percent, fallback: IMAGE_SETTINGS.gcHighThresholdPercent },
-          gcLowThresholdPercent: { shape: percent, fallback: IMAGE_SETTINGS.gcLowThresholdPercent },
-          gcMinimumAgeSeconds: { shape: seconds, fallback: IMAGE_SETTINGS.gcMinimumAgeSeconds },
+          gcPeriodSeconds: { shape: seconds, fallback: 300 },
+          gcHighThresholdPercent: { shape: percent, fallback: 85 },
+          gcLowThresholdPercent: { shape: percent, fallback: 80 },
+          gcMinimumAgeSeconds: { shape: seconds, fallback: 120 },
         },
       },
       fallback: {},

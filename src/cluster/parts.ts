@@ -61,7 +61,8 @@ export interface PartConfig {
     readonly networkDirectory: string;
     /** The cluster's data directory: its images are shared by its nodes and by `podium image`. */
     readonly clusterDirectory: string;
-    readonly images: ImageSettings;
+    /** Absent: as the kubelet has them. */
+    readonly images?: ImageSettings | undefined;
     /** Kubernetes' API, as pods find it behind the Service `kubernetes`. */
     readonly apiServerRestAddresses: readonly string[];
   };

@@ -12,7 +12,7 @@ import { parse as parseYaml } from 'yaml';
 import { describeError, UserError } from '../base/errors.ts';
 import { ensurePki, tlsFiles, type TlsFiles } from '../base/pki.ts';
 import { systemClock } from '../base/system-clock.ts';
-import { IMAGE_SETTINGS, isEndpoint, RUNTIME_ENDPOINT } from '../cluster/config.ts';
+import { isEndpoint, RUNTIME_ENDPOINT } from '../cluster/config.ts';
 import { clusterFile, pkiDir } from '../cluster/data-dir.ts';
 import type { PartConfig } from '../cluster/parts.ts';
 
@@ -95,9 +95,7 @@ export async function nodeConfig(argv: readonly string[]): Promise<PartConfig> {
       // The plugins of CNI lead pods out, or do not.
       egress: 'none',
       networkDirectory: join(nodeDir, 'network'),
-      // Images are the runtime's.
       clusterDirectory: nodeDir,
-      images: IMAGE_SETTINGS,
       apiServerRestAddresses: [],
     },
   };

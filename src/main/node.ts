@@ -22,8 +22,8 @@ import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import type { ImageSettings } from '../cluster/config.ts';
 import type { PartConfig } from '../cluster/parts.ts';
-import type { LocalImages } from '../image/local-images.ts';
 import { hostOf } from '../grpc/addresses.ts';
+import type { LocalImages } from '../image/local-images.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
@@ -78,7 +78,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: 
     port: Number(port),
     labels: node.labels,
     podCidr: node.podCidr,
-    imageGarbage: imageGarbageOf(node.images),
+    imageGarbage: node.images === undefined ? undefined : imageGarbageOf(node.images),
     capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
     machine: readMachineFacts(),
     ownUsage: readOwnUsage,

@@ -59,10 +59,10 @@ const skippedSubjects = SUBJECTS.map(whyNot);
 for (const tool of ['nft', 'conntrack', 'pasta']) {
   if (process.env['CI'] !== undefined && findTool(tool) === undefined) throw new Error(`${tool} is missing: CI installs it`);
 }
+
 function whyNoCluster({ title, asUser, hasImages = false }: TriedCluster): string | undefined {
-  const why = whyNotNamespaced({ asUser });
-  if (why !== undefined) return why;
-  if (!hasImages) return findTool('nft') === undefined ? 'nft is missing' : asUser && findTool('pasta') === undefined ? 'pasta is missing' : undefined;
+  const why = whyNotNamespaced({ asUser }) ?? (findTool('nft') === undefined ? 'nft is missing' : asUser && findTool('pasta') === undefined ? 'pasta is missing' : undefined);
+  if (why !== undefined || !hasImages) return why;
   const missing = findTool('crun') === undefined ? 'crun is missing' : whyNoBusybox();
   if (missing !== undefined && process.env['CI'] !== undefined) throw new Error(`${title}: ${missing}: CI installs it`);
   return missing;

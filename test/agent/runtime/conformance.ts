@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import { equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
+import type { CriRuntimeOptions } from '../../../src/agent/runtime/cri/cri.ts';
 import type { ImageStatus } from '../../../src/image/image-service.ts';
 import type { OpenedImages } from '../../../src/image/open-images.ts';
-import type { CriRuntimeOptions } from '../../../src/agent/runtime/cri/cri.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
 import { buildTestImage, type TestBuild } from './test-images.ts';
 

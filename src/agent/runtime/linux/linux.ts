@@ -85,8 +85,9 @@ type Entry = SandboxEntry<LinuxContainer>;
 /** Hears that the node's network is there, or is another one now; answers what it does in it, in a few words. */
 export type NetworkListener = () => Promise<string>;
 
-/** A way out that cannot be had now may be had later: a laptop comes home. */
+/** A way out that cannot be had now may be had later (a laptop comes home), and one that is there be gone (a firewall is loaded anew). */
 const EGRESS_RETRY_MS = 30_000;
+const EGRESS_CHECK_MS = 60_000;
 
 export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly name = 'linux';
@@ -328,7 +329,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   protected override onTick(): void {
     if (this.#isRecovering) return;
     const { clock, log, egress = 'none' } = this.#options;
-    const isEgressDue = this.#egress.isLost || (!this.#egress.isOpen && clock.monotonic() - this.#egressTriedAtMs >= EGRESS_RETRY_MS);
+    const egressMs = this.#egress.isOpen ? EGRESS_CHECK_MS : EGRESS_RETRY_MS;
+    const isEgressDue = this.#egress.isLost || clock.monotonic() - this.#egressTriedAtMs >= egressMs;
     if (!this.#space.isHeld) {
       this.#recovering(this.#recover(), (error) => log.error({ error }, 'linux runtime: the network of the node cannot be made again'));
     } else if (egress !== 'none' && isEgressDue) {
@@ -361,7 +363,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.#networkDetails = await Promise.all(this.#networkListeners.map((listener) => listener()));
   }
 
-  /** Whoever copied packets has died, or there was no way out at the start. */
+  /** Whoever copied packets has died, or there was no way out, or it is to be seen whether it still is. */
   async #retryEgress(): Promise<void> {
     const had = this.#egress.isOpen;
     await this.#openEgress();
