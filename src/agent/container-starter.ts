@@ -4,7 +4,8 @@
  */
 import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
 import { isNotFound } from '../client/api-error.ts';
-import { containerResources, containerSecurity } from './core/container-demands.ts';
+import { parseQuantity, toUnits } from '../kube/quantity.ts';
+import { containerResources, containerSecurity, oomScoreOf } from './core/container-demands.ts';
 import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
 import { isHostImage, type AgentContainer, type AgentPod, type ConfigMap, type Secret } from './core/pod-spec.ts';
 import { planVolumes, volumeSources } from './core/volume-files.ts';
@@ -66,7 +67,7 @@ export class ContainerStarter {
       ...invocation.value,
       workingDir: container.workingDir ?? '',
       mounts,
-      resources: containerResources(container),
+      resources: { ...containerResources(container), oomScoreAdjust: this.#oomScore(pod, container) },
       security: security.value,
       stdin: container.stdin,
       stdinOnce: container.stdinOnce,
@@ -79,6 +80,11 @@ export class ContainerStarter {
     await runtime.startContainer(id);
     say('Normal', 'Started', `Started container ${container.name}`);
     return id;
+  }
+
+  #oomScore(pod: AgentPod, { resources: { requests = {}, limits = {} } = {} }: AgentContainer): number {
+    const bytes = (text: string | undefined) => Number(toUnits(parseQuantity(text ?? '0') ?? 0n));
+    return oomScoreOf(pod.status?.qosClass ?? 'Burstable', bytes(requests['memory'] ?? limits['memory']), bytes(this.#context.allocatable.memory));
   }
 
   async #input(pod: AgentPod, container: AgentContainer, podIp: string): Promise<EnvironmentInput> {

@@ -77,6 +77,12 @@ export interface PodSecurityContext {
   readonly fsGroup?: number;
   readonly supplementalGroups?: readonly number[];
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
+  readonly seccompProfile?: SeccompProfileSpec;
+}
+
+export interface SeccompProfileSpec {
+  readonly type: string;
+  readonly localhostProfile?: string;
 }
 
 export interface SecurityContext {
@@ -87,6 +93,8 @@ export interface SecurityContext {
   readonly allowPrivilegeEscalation?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
+  readonly seccompProfile?: SeccompProfileSpec;
+  readonly procMount?: string;
 }
 
 export interface AgentContainer {
@@ -164,6 +172,9 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly ephemeralContainers?: readonly AgentContainer[];
   readonly volumes?: readonly Volume[];
   readonly securityContext?: PodSecurityContext;
+  readonly hostPID?: boolean;
+  readonly hostIPC?: boolean;
+  readonly shareProcessNamespace?: boolean;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
   readonly activeDeadlineSeconds?: number;
   readonly serviceAccountName?: string;

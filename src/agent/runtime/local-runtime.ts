@@ -23,6 +23,7 @@ import type {
   ContainerConfig,
   ContainerId,
   ContainerRecord,
+  ContainerResources,
   ContainerUsage,
   ExecResult,
   LogOptions,
@@ -90,6 +91,9 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   protected abstract makeContainer(entry: SandboxEntry<C>, place: ContainerPlace): Promise<C>;
   /** One that an earlier agent has made. */
   protected abstract knownContainer(entry: SandboxEntry<C>, place: ContainerPlace): C;
+  /** Throws where it has no limits to set. */
+  protected abstract limit(container: C, resources: ContainerResources): void;
+  protected abstract limitSandbox(id: SandboxId, resources: ContainerResources): void;
   protected abstract usagesOf(running: readonly C[]): readonly ContainerUsage[];
   protected abstract connect(sandbox: Sandbox, port: number): Promise<PortStream>;
   /** What else is looked at now and then. */
@@ -223,6 +227,17 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
 
   async stopContainer(id: ContainerId, graceMs: Millis): Promise<void> {
     await this.#find(id)?.stop(graceMs);
+  }
+
+  async updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
+    const container = this.get(id);
+    container.mustRun();
+    this.limit(container, resources);
+  }
+
+  async updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void> {
+    this.#readySandbox(id);
+    this.limitSandbox(id, resources);
   }
 
   async removeContainer(id: ContainerId): Promise<void> {

@@ -28,6 +28,12 @@ export interface SandboxConfig {
   readonly hostAliases?: readonly HostAlias[] | undefined;
   /** Of the pod's network and ipc namespaces, by dotted name. */
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  /** Of all its containers together. In CRI `LinuxPodSandboxConfig.resources`. */
+  readonly resources?: ContainerResources | undefined;
+  /** Whose processes its containers see; absent: each its own. In CRI `NamespaceMode`. */
+  readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
+  /** In the ipc namespace of the machine. */
+  readonly hostIpc?: boolean | undefined;
 }
 
 export interface DnsConfig {
@@ -105,6 +111,8 @@ export interface ContainerResources {
   readonly cpuLimitMilli?: number | undefined;
   readonly memoryLimitBytes?: number | undefined;
   readonly processesMax?: number | undefined;
+  /** Who is ended first when the machine lacks memory: -1000 … 1000, the highest. */
+  readonly oomScoreAdjust?: number | undefined;
 }
 
 /** Of the pod and the container together; absent: as the runtime starts containers. In CRI `LinuxContainerSecurityContext`. */
@@ -118,7 +126,14 @@ export interface ContainerSecurity {
   readonly privileged?: boolean | undefined;
   readonly readOnlyRoot?: boolean | undefined;
   readonly noNewPrivileges?: boolean | undefined;
+  /** Absent: unconfined. */
+  readonly seccomp?: SeccompProfile | undefined;
+  /** What is hidden of /proc, and read-only in it, is neither. */
+  readonly unmaskedProc?: boolean | undefined;
 }
+
+/** `localhost`: a file below the runtime's own directory of profiles. */
+export type SeccompProfile = { readonly kind: 'unconfined' } | { readonly kind: 'runtime-default' } | { readonly kind: 'localhost'; readonly path: string };
 
 export interface ContainerRecord {
   readonly id: ContainerId;
@@ -205,6 +220,12 @@ export interface Runtime {
   startContainer(id: ContainerId): Promise<void>;
   /** Asks to end, and after `graceMs` ends it; resolves when it has ended. May be called again with a shorter grace. */
   stopContainer(id: ContainerId, graceMs: Millis): Promise<void>;
+  /**
+   * Changes what a running container, or all of a sandbox together, may use; what is absent is not limited any more.
+   * `invalid-state`: it does not run, there are no limits here, or it uses more than that already.
+   */
+  updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void>;
+  updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void>;
   /** With its log. A running container is refused. Idempotent. */
   removeContainer(id: ContainerId): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */

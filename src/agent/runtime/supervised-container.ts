@@ -10,7 +10,7 @@
  *   DIR/exit …                    what the supervisor writes
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, fchmodSync, openSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep, withDeadline, type Clock, type Millis } from '../../base/clock.ts';
@@ -125,8 +125,6 @@ export abstract class SupervisedContainer {
   protected abstract reasonOf(exitCode: number): string | undefined;
   /** Removes what it has left in the kernel. */
   protected abstract clean(): Promise<void>;
-  /** Whose child has the container's terminal. */
-  protected abstract terminalParent(): number | undefined;
 
   abstract exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult>;
   abstract execStream(options: CommandOptions): Promise<CommandStream>;
@@ -193,6 +191,8 @@ export abstract class SupervisedContainer {
   async #spawn({ args, env }: SupervisedStart): Promise<string | undefined> {
     const { supervisorPath, clock } = this.#host;
     const output = openSync(this.log.path, 'a', 0o600);
+    // Whatever user the program is: who opens /dev/stdout anew is asked for his rights. Others do not get to the directory.
+    fchmodSync(output, 0o666);
     try {
       const words = [supervisorPath, this.directory, ...args];
       this.#child = spawn('/bin/sh', words, { detached: true, env: { ...env }, cwd: this.directory, stdio: ['ignore', output, output] });
@@ -221,7 +221,7 @@ export abstract class SupervisedContainer {
     const now = this.#host.clock.wall();
     this.#record = { ...this.#record, state: 'exited', startedAtMs: now, finishedAtMs: now, exitCode: CANNOT_RUN_EXIT_CODE, reason: 'StartError', message };
     await this.store();
-    this.#cleaning = this.clean();
+    this.#cleaning = this.#clean();
     this.#ended.resolve();
     this.#host.tell(this.#record.sandboxId);
   }
@@ -244,11 +244,16 @@ export abstract class SupervisedContainer {
     this.#record = { ...this.#record, ...ended, finishedAtMs, ...(reason === undefined ? {} : { reason, message: undefined }), state: 'exited', pid: undefined };
     const stored = this.store().catch((error: unknown) => log.warn({ container: this.id, error: describeError(error) }, 'runtime: an end was not noted'));
     // What is left in the kernel tells how it ended, until that is on disk.
-    this.#cleaning = stored.then(() => this.clean());
+    this.#cleaning = stored.then(() => this.#clean());
     this.#ended.resolve();
     // A last note of the log's length, so that its last lines have a time. The log may be gone with its pod.
     this.log.observe(clock.wall()).catch(() => undefined);
     tell(this.#record.sandboxId);
+  }
+
+  #clean(): Promise<void> {
+    if (this.config.stdin === true) endInputFor(this.directory);
+    return this.clean();
   }
 
   #goesOn(isSupervisorGone: boolean): boolean {
@@ -313,8 +318,7 @@ export abstract class SupervisedContainer {
   async attach({ stdin }: AttachOptions, isGone: () => boolean): Promise<CommandStream> {
     this.mustRun();
     const { clock } = this.#host;
-    const parent = this.config.tty === true ? this.terminalParent() : undefined;
-    const sizes = parent === undefined ? undefined : new TerminalSizes(parent, clock);
+    const sizes = this.config.tty === true && this.#pids !== undefined ? new TerminalSizes(this.#pids.supervisor.pid, clock) : undefined;
     const isEnded = () => this.#record.state === 'exited' || isGone();
     const from = await this.log.end(clock);
     return new AttachedContainer({

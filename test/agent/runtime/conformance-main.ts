@@ -34,7 +34,7 @@ const CASE_DEADLINE_MS = 30_000;
 export const LEFT_BEHIND = 'nothing is left behind: processes, namespaces, mounts, links, cgroups';
 
 function processSubject(directory: string): Subject {
-  const isolated: Ability[] = ['isolation', 'images', 'limits', 'many-users', 'sandbox-process'];
+  const isolated: Ability[] = ['isolation', 'filters', 'images', 'limits', 'many-users', 'sandbox-process'];
   return {
     name: 'process',
     root: join(directory, 'node-1'),
@@ -53,7 +53,7 @@ function linuxSubject(directory: string, engine: string): Subject {
   if (!probed.ok) throw new Error(probed.why);
   const { machine } = probed;
   const lacks = new Map<Ability, string>();
-  if (engine === 'util-linux' && findTool('crun') === undefined) lacks.set('images', 'neither crun nor runc is here');
+  if (engine === 'util-linux' && findTool('crun') === undefined) for (const ability of ['images', 'filters'] as const) lacks.set(ability, 'neither crun nor runc is here');
   if (machine.inUserNamespace) {
     lacks.set('limits', 'an ordinary user has no cgroups of his own here');
     lacks.set('many-users', 'an ordinary user has one user to give');

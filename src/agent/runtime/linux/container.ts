@@ -12,13 +12,14 @@ import type { Millis } from '../../../base/clock.ts';
 import { describeError } from '../../../base/errors.ts';
 import { findTool } from '../../../cluster/isolation.ts';
 import { isHostImage } from '../../core/pod-spec.ts';
+import { makeInput } from '../process-attach.ts';
 import { startCommand } from '../process-command.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
 import { RuntimeError, type ContainerConfig, type ExecResult } from '../runtime.ts';
-import { readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
+import { readJson, readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
 import { SupervisedContainer, type ContainerHost, type ContainerPlace, type SupervisedStart } from '../supervised-container.ts';
 import type { Cgroups } from './cgroups.ts';
@@ -27,8 +28,10 @@ import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint } from './core/complaint.ts';
 import type { ProcessPlan } from './core/init-script.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
-import type { Engine, ExecPlan, Launch } from './engine.ts';
+import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
+import type { Engine, ExecPlan, Launch, PodNamespaces } from './engine.ts';
 import { readPids, readSupervisor } from './files.ts';
+import { OciEngine } from './oci-engine.ts';
 import { kindOf, type Machine } from './machine.ts';
 
 /** What all containers of a node share. */
@@ -39,13 +42,15 @@ export interface ContainerWorld extends ContainerHost {
   readonly imageEngine: Engine | undefined;
   readonly cgroups: Cgroups | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  /** Where the profiles are that pods name. */
+  readonly seccompDirectory: string;
 }
 
 /** What a container has of its pod. */
 export interface ContainerPod {
   readonly uid: string;
   readonly hostname: string;
-  readonly pausePid: number;
+  readonly namespaces: PodNamespaces;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
 }
@@ -67,8 +72,11 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   get #engine(): Engine {
-    const { engine, imageEngine } = this.#world;
-    return this.config.imageRoot?.hasHostPrograms === false ? (imageEngine ?? engine) : engine;
+    const { engine, imageEngine, machine } = this.#world;
+    const { imageRoot, security } = this.config;
+    // An ordinary user's other users are made by our own start alone, which has no filters to set.
+    const isFiltered = security?.seccomp !== undefined && !(machine.inUserNamespace && (security.user ?? 0) !== 0);
+    return imageRoot?.hasHostPrograms === false || isFiltered ? (imageEngine ?? engine) : engine;
   }
 
   /** Below the node's cgroups. */
@@ -87,6 +95,7 @@ export class LinuxContainer extends SupervisedContainer {
     const { imageRoot } = config;
     if (!isHostImage(config.image) && imageRoot === undefined) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
     if (imageRoot?.hasHostPrograms === false && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
+    if (pod.namespaces.processes === 'of-the-machine' && world.cgroups === undefined) throw new RuntimeError('cannot-start', 'the processes of the machine are shared only where cgroups tell them apart, and there are none here');
     if (invocationOf(config).length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
     const container = new LinuxContainer(world, pod, place);
@@ -110,6 +119,7 @@ export class LinuxContainer extends SupervisedContainer {
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(mount.hostPath) })),
       workingDir,
       privileged: security?.privileged ?? false,
+      unmaskedProc: this.#isProcUnmasked,
       inUserNamespace: machine.inUserNamespace,
     });
     if (!planned.ok) throw new RuntimeError('cannot-start', planned.message);
@@ -133,16 +143,36 @@ export class LinuxContainer extends SupervisedContainer {
     };
   }
 
+  get #isProcUnmasked(): boolean {
+    const { privileged = false, unmaskedProc = false } = this.config.security ?? {};
+    return privileged || unmaskedProc;
+  }
+
+  /** Undefined: it may call whatever the kernel lets it. */
+  #seccomp(capabilities: readonly string[]): OciSeccomp | undefined {
+    const profile = this.config.security?.seccomp;
+    if (profile === undefined || profile.kind === 'unconfined') return undefined;
+    // As container runtimes without filters have it: the default is left out, what somebody wrote himself is not.
+    if (!(this.#engine instanceof OciEngine) && profile.kind === 'runtime-default') return undefined;
+    if (!(this.#engine instanceof OciEngine)) throw new RuntimeError('cannot-start', 'a seccomp profile takes crun or runc, which start nothing here');
+    if (profile.kind === 'runtime-default') return defaultSeccomp(capabilities, process.arch);
+    const path = join(this.#world.seccompDirectory, relative(profile.path));
+    const found = readJson<OciSeccomp>(path);
+    if (found === undefined) throw new RuntimeError('cannot-start', `the seccomp profile ${profile.path} cannot be read: there is no such file, or no profile in it, below ${this.#world.seccompDirectory}`);
+    return found;
+  }
+
   #launch(cgroupProcs: readonly string[], command: readonly string[]): Launch {
     return {
       key: this.#key,
       directory: this.directory,
-      pausePid: this.#pod.pausePid,
+      pod: this.#pod.namespaces,
       root: this.#plannedRoot(),
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
-      privileged: this.config.security?.privileged ?? false,
+      isProcUnmasked: this.#isProcUnmasked,
       process: this.#process(command),
       cgroupProcs,
+      oomScoreAdjust: this.config.resources?.oomScoreAdjust,
       cgroup: this.#world.cgroups?.pathOf(this.cgroup) ?? '',
     };
   }
@@ -152,8 +182,13 @@ export class LinuxContainer extends SupervisedContainer {
   protected override async prepareStart(): Promise<SupervisedStart> {
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
-    const args = await this.#engine.prepare(this.#launch(cgroupProcs, invocationOf(this.config)));
-    return { args, env: environment };
+    const { stdin = false, tty = false, security } = this.config;
+    if (stdin) await makeInput(this.directory, security?.user ?? 0);
+    const launch = this.#launch(cgroupProcs, invocationOf(this.config));
+    const seccomp = this.#seccomp(launch.process.capabilities);
+    const own = { ...launch, seccomp, process: { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env } } };
+    const args = await this.#engine.prepare(own);
+    return tty ? { args: inTerminal(args, undefined), env: { ...environment, SHELL: '/bin/sh' } } : { args, env: environment };
   }
 
   protected override hasBegun(): boolean {
@@ -176,11 +211,24 @@ export class LinuxContainer extends SupervisedContainer {
     sendSignal(pid, 'SIGTERM');
   }
 
+  override checkEnd(isSupervisorGone: boolean): void {
+    if (this.record.state === 'running' && this.pids !== undefined && !isAlive(this.pids.child)) this.#endLeftovers();
+    super.checkEnd(isSupervisorGone);
+  }
+
   /** With the first process of a pid namespace all others end. */
   protected override killAll(starting: number | undefined): void {
     const child = this.pids?.child;
     if (child !== undefined && isAlive(child)) sendSignal(child.pid, 'SIGKILL');
     else if (starting !== undefined) sendSignal(-starting, 'SIGKILL');
+    this.#endLeftovers();
+  }
+
+  /** Without such a namespace nobody ends them, and crun waits for all that are its children now. */
+  #endLeftovers(): void {
+    const supervisor = this.pids?.supervisor.pid;
+    if (this.#pod.namespaces.processes === undefined || supervisor === undefined) return;
+    this.#world.cgroups?.endProcesses(this.cgroup, supervisor);
   }
 
   protected override reasonOf(exitCode: number): string | undefined {
@@ -197,10 +245,6 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   // --- beside it
-
-  protected override terminalParent(): undefined {
-    return undefined; // containers have no terminals of their own here yet
-  }
 
   override async exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {
     const { clock, environment } = this.#world;

@@ -28,7 +28,7 @@ import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from '../lo
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
-import type { ContainerUsage, DnsConfig, Sandbox, SandboxConfig, SandboxId } from '../runtime.ts';
+import { RuntimeError, type ContainerResources, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { readText, writeJson } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
@@ -66,6 +66,9 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   readonly engine?: string | undefined;
   readonly withoutCgroups?: boolean | undefined;
 }
+
+/** The first process of the pod, to whom the others fall that have lost their parents. */
+const REAP = 'exec >/dev/null 2>&1\nwhile :; do sleep infinity & wait "$!" || :; done';
 
 type Entry = SandboxEntry<LinuxContainer>;
 
@@ -114,6 +117,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       cgroups: this.#cgroups,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
+      seccompDirectory: join(root, 'seccomp'),
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.tell(sandboxId),
     };
@@ -123,7 +127,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const { machine, why } = this.#options;
     const limits = this.#cgroups === undefined ? 'no cgroups: limits are not kept' : `cgroups v${this.#cgroups.version} (${this.#cgroups.controllers.join(', ')})`;
     const who = machine.inUserNamespace ? 'in a user namespace' : 'as root';
-    return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}`;
+    return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}${this.#world.imageEngine === undefined ? ', no seccomp without crun or runc' : ''}`;
   }
 
   /** Into the node's network: pods' addresses are reached through it, and never from the machine's own network. */
@@ -189,7 +193,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
-    const pause = await this.#space.hold(this.#sandboxPrefix(config.hostNetwork), preparation(config));
+    this.#cgroups?.make(config.uid, config.resources ?? {});
+    const pause = await this.#space.hold(this.#sandboxPrefix(config), preparation(config), config.processes === 'of-the-pod' ? REAP : undefined);
     try {
       if (!config.hostNetwork) await this.#join(ip, pause.pid);
       return pause;
@@ -199,9 +204,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     }
   }
 
-  #sandboxPrefix(hostNetwork: boolean): readonly string[] {
+  #sandboxPrefix({ hostNetwork, hostIpc = false, processes }: SandboxConfig): readonly string[] {
     const { machine } = this.#options;
-    const make = [machine.tools.unshare, '--ipc', '--uts', ...(hostNetwork ? [] : ['--net'])];
+    const ofProcesses = processes === 'of-the-pod' ? ['--pid', '--fork', '--kill-child'] : [];
+    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hostNetwork ? [] : ['--net']), ...ofProcesses];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
   }
@@ -236,6 +242,19 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override knownContainer(entry: Entry, place: ContainerPlace): LinuxContainer {
     return new LinuxContainer(this.#world, podOf(entry), place);
+  }
+
+  protected override limit({ cgroup }: LinuxContainer, resources: ContainerResources): void {
+    this.#limitable().update(cgroup, resources);
+  }
+
+  protected override limitSandbox(id: SandboxId, resources: ContainerResources): void {
+    this.#limitable().update(id, resources);
+  }
+
+  #limitable(): Cgroups {
+    if (this.#cgroups === undefined) throw new RuntimeError('invalid-state', 'there are no cgroups here: limits are not kept');
+    return this.#cgroups;
   }
 
   protected override usagesOf(running: readonly LinuxContainer[]): readonly ContainerUsage[] {
@@ -273,7 +292,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 }
 
 function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
-  return { uid: sandbox.id, hostname: config.hostname, pausePid: pause?.pid ?? 0, etc: join(directory, 'etc') };
+  return { uid: sandbox.id, hostname: config.hostname, namespaces: { pausePid: pause?.pid ?? 0, processes: config.processes, hostIpc: config.hostIpc }, etc: join(directory, 'etc') };
 }
 
 /** What is done in a pod's new namespaces before anything runs in them. */

@@ -20,9 +20,20 @@ export const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'pids'] as const;
 const PERIOD_US = 100_000;
 /** The kernel refuses less. */
 const QUOTA_US_MIN = 1_000;
+const UNLIMITED_V1: readonly CgroupSetting[] = [
+  { controller: 'memory', file: 'memory.limit_in_bytes', value: '-1' },
+  { controller: 'cpu', file: 'cpu.cfs_quota_us', value: '-1' },
+  { controller: 'pids', file: 'pids.max', value: 'max' },
+];
+const UNLIMITED_V2: readonly CgroupSetting[] = [
+  { controller: 'memory', file: 'memory.max', value: 'max' },
+  { controller: 'cpu', file: 'cpu.max', value: `max ${PERIOD_US}` },
+  { controller: 'pids', file: 'pids.max', value: 'max' },
+];
 const SHARES_MIN = 2;
 const SHARES_MAX = 262_144;
 
+/** Of a new cgroup, in which nothing is limited yet. */
 export function planCgroup(version: 1 | 2, resources: ContainerResources): readonly CgroupSetting[] {
   const { cpuRequestMilli, cpuLimitMilli, memoryLimitBytes, processesMax } = resources;
   const settings: CgroupSetting[] = [];
@@ -44,6 +55,16 @@ export function planCgroup(version: 1 | 2, resources: ContainerResources): reado
   if (processesMax !== undefined) add('pids', 'max', processesMax);
   return settings;
 }
+
+/** Of one that may have limits: those that are absent go. */
+export function planUpdate(version: 1 | 2, resources: ContainerResources): readonly CgroupSetting[] {
+  const wanted = planCgroup(version, resources);
+  const unlimited = version === 1 ? UNLIMITED_V1 : UNLIMITED_V2;
+  return [...unlimited.filter(({ file }) => !wanted.some((one) => one.file === file)), ...wanted];
+}
+
+/** Of version 2: who is ended for want of memory takes the rest of its container along, as it does elsewhere by itself. */
+export const END_WHOLE: CgroupSetting = { controller: 'memory', file: 'memory.oom.group', value: '1' };
 
 export function sharesOf(requestMilli: number): number {
   return Math.min(SHARES_MAX, Math.max(SHARES_MIN, Math.floor((requestMilli * 1_024) / 1_000)));

@@ -9,6 +9,9 @@
  *
  * The reaper is there because `unshare --fork` does not tell rightly how its child ended by a signal. It stands outside
  * the pid namespace, in which everything is that it starts from now on, so it starts nothing but init.
+ * A container that can be written to has FIFOs, and a keeper that goes when somebody opens the second, as with the process
+ * runtime (process-supervisor.ts); the agent opens it when the container has ended.
+ *
  * With crun or runc there is no reaper: the runtime, in the foreground, tells how its container ended.
  */
 
@@ -29,7 +32,12 @@ started "$$"
 export PODIUM_SUPERVISOR="$$ $start"
 echo "$PODIUM_SUPERVISOR" >"$dir/supervisor.tmp"
 mv -f "$dir/supervisor.tmp" "$dir/supervisor"
-"$@" 3>>"$dir/complaint" 4>"$dir/progress" &
+if [ -p "$dir/stdin" ]; then
+  (exec 3<>"$dir/stdin" >/dev/null 2>&1; read -r _ <"$dir/stdin-end") &
+  "$@" <"$dir/stdin" 3>>"$dir/complaint" 4>"$dir/progress" &
+else
+  "$@" 3>>"$dir/complaint" 4>"$dir/progress" &
+fi
 child=$!
 exec >/dev/null 2>&1
 wait "$child"
@@ -42,8 +50,11 @@ export const REAPER_SCRIPT = `#!/bin/sh
 dir=$1
 shift
 ${START_TIME}
-"$@" &
+# What is put into the background would read nothing.
+exec 7<&0
+"$@" <&7 7<&- &
 child=$!
+exec 7<&- </dev/null
 started "$child"
 echo "$child $start $PODIUM_SUPERVISOR" >"$dir/pid"
 exec >/dev/null 2>&1 3>&- 4>&-

@@ -3,12 +3,13 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { capabilitiesOf, parseCapabilities } from '../../../../../src/agent/runtime/linux/core/capabilities.ts';
-import { parseOomKills, parseStat, planCgroup, readLayout, sharesOf, weightOf } from '../../../../../src/agent/runtime/linux/core/cgroup-plan.ts';
+import { parseOomKills, parseStat, planCgroup, planUpdate, readLayout, sharesOf, weightOf } from '../../../../../src/agent/runtime/linux/core/cgroup-plan.ts';
 import { readComplaint } from '../../../../../src/agent/runtime/linux/core/complaint.ts';
-import { fstabOf, initScript, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
+import { fstabOf, initScript, joinLines, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
 import { neighbourRouteBatch, nodeBatch, nodeNetworkOf, podBatch, podLinkName } from '../../../../../src/agent/runtime/linux/core/node-network.ts';
 import { ociProcess } from '../../../../../src/agent/runtime/linux/core/oci-spec.ts';
 import { hostsFile, resolvConf } from '../../../../../src/agent/runtime/linux/core/pod-files.ts';
+import { defaultSeccomp } from '../../../../../src/agent/runtime/linux/core/seccomp-profile.ts';
 import { fstabField, quote, quoteAll } from '../../../../../src/agent/runtime/linux/core/shell-words.ts';
 
 const tools: Tools = {
@@ -18,7 +19,7 @@ const plan: ProcessPlan = {
   command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false, terminal: false,
 };
 const script = (extra: Partial<ProcessPlan> = {}, inUserNamespace = false) =>
-  initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, cgroupProcs: ['/cg/cgroup.procs'], inUserNamespace });
+  initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, joins: joinLines(['/cg/cgroup.procs'], 300), inUserNamespace });
 
 test('quote() is one word of a shell, whatever it holds', () => {
   const word = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
@@ -90,6 +91,23 @@ test('planCgroup() writes limits for both of the kernel\'s interfaces', () => {
   expect(planCgroup(1, { cpuLimitMilli: 1 }).at(-1)).toEqual({ controller: 'cpu', file: 'cpu.cfs_quota_us', value: '1000' });
   expect([sharesOf(0), sharesOf(1_000_000)]).toEqual([2, 262_144]);
   expect([weightOf(2), weightOf(1_024), weightOf(262_144)]).toEqual([1, 39, 10_000]);
+});
+
+test('planUpdate() takes away what is not limited any more', () => {
+  const text = (version: 1 | 2) => planUpdate(version, { cpuRequestMilli: 100, memoryLimitBytes: 4096 }).map(({ file, value }) => `${file}=${value}`);
+  expect(text(1)).toEqual(['cpu.cfs_quota_us=-1', 'pids.max=max', 'memory.limit_in_bytes=4096', 'cpu.shares=102']);
+  expect(text(2)).toEqual(['cpu.max=max 100000', 'pids.max=max', 'memory.max=4096', 'cpu.weight=4']);
+});
+
+test('defaultSeccomp() refuses what a container has no capability for', () => {
+  const refused = (capabilities: readonly string[]) => defaultSeccomp(capabilities, 'x64').syscalls.filter(({ args }) => args === undefined).flatMap(({ names }) => names);
+  const usual = refused(capabilitiesOf({}, ['CHOWN', 'SYS_CHROOT', 'SYS_ADMIN', 'SYS_TIME']));
+  for (const name of ['mount', 'setns', 'bpf', 'keyctl', 'clock_settime', 'clone3', 'open_by_handle_at']) expect(usual).toContain(name);
+  for (const name of ['ptrace', 'clone', 'socket', 'chroot']) expect(usual).not.toContain(name);
+  const administrator = refused(['SYS_ADMIN']);
+  for (const name of ['mount', 'bpf', 'clone3']) expect(administrator).not.toContain(name);
+  expect(administrator).toContain('keyctl');
+  expect(defaultSeccomp([], 'riscv64').architectures).toBeUndefined();
 });
 
 test('what the kernel says of cgroups is read', () => {
