@@ -68,7 +68,9 @@ interface Ending {
 
 /** A start takes milliseconds, on a busy machine a second. */
 const START_DEADLINE_MS = 20_000;
-const START_POLL_MS = 1;
+/** Seldom enough that many that start at a time are no burden, and often enough for one by itself. */
+const START_POLL_MIN_MS = 1;
+const START_POLL_PART = 10;
 const END_POLL_MS = 10;
 /** A killed process is gone at once, unless the kernel holds it. */
 const KILL_DEADLINE_MS = 10_000;
@@ -204,7 +206,9 @@ export abstract class SupervisedContainer {
     let failure: string | undefined;
     child.once('error', (error) => (failure = describeError(error)));
     child.once('exit', () => this.checkEnd(true));
-    for (const startMs = clock.monotonic(); ; await sleep(clock, START_POLL_MS)) {
+    const startMs = clock.monotonic();
+    const pause = () => sleep(clock, START_POLL_MIN_MS + (clock.monotonic() - startMs) / START_POLL_PART);
+    for (; ; await pause()) {
       if (failure !== undefined) return failure;
       const hasEnded = child.exitCode !== null || child.signalCode !== null;
       this.#pids ??= this.readPids();

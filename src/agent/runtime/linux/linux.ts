@@ -36,7 +36,7 @@ import { Cgroups } from './cgroups.ts';
 import { LinuxContainer, type ContainerPod, type ContainerWorld } from './container.ts';
 import { nodeNetworkOf, podBatch, podLinkBatch, podLinkName, type NodeNetwork } from './core/node-network.ts';
 import { hostsFile, resolvConf } from './core/pod-files.ts';
-import { quote } from './core/shell-words.ts';
+import { quote, quoteAll } from './core/shell-words.ts';
 import { REAPER_SCRIPT, SUPERVISOR_SCRIPT } from './core/supervisor-script.ts';
 import type { Engine } from './engine.ts';
 import { chooseEngine, chooseImageEngine } from './engines.ts';
@@ -67,8 +67,8 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   readonly withoutCgroups?: boolean | undefined;
 }
 
-/** The first process of the pod, to whom the others fall that have lost their parents. */
-const REAP = 'exec >/dev/null 2>&1\nwhile :; do sleep infinity & wait "$!" || :; done';
+/** The first process of a pod, to whom the others fall that have lost their parents. */
+const REAP = 'echo held; exec >/dev/null 2>&1; while :; do sleep infinity & wait "$!" || :; done';
 
 type Entry = SandboxEntry<LinuxContainer>;
 
@@ -194,28 +194,31 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     this.#cgroups?.make(config.uid, config.resources ?? {});
-    const pause = await this.#space.hold(this.#sandboxPrefix(config), preparation(config), config.processes === 'of-the-pod' ? REAP : undefined);
-    try {
-      if (!config.hostNetwork) await this.#join(ip, pause.pid);
-      return pause;
-    } catch (error) {
-      this.endSandbox({ pause });
-      throw error;
-    }
+    const prepare = [...preparation(config), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
+    return this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
   }
 
-  #sandboxPrefix({ hostNetwork, hostIpc = false, processes }: SandboxConfig): readonly string[] {
+  #sandboxPrefix({ hostNetwork, hostIpc = false }: SandboxConfig): readonly string[] {
     const { machine } = this.#options;
-    const ofProcesses = processes === 'of-the-pod' ? ['--pid', '--fork', '--kill-child'] : [];
-    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hostNetwork ? [] : ['--net']), ...ofProcesses];
+    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hostNetwork ? [] : ['--net'])];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
   }
 
-  async #join(ip: string, pausePid: number): Promise<void> {
+  /** The pause process stands outside the pid namespace, so that it has a pid here, and both end together. */
+  get #reaping(): string {
+    const { unshare, sh } = this.#options.machine.tools;
+    return `exec ${quoteAll([unshare, '--pid', '--fork', '--kill-child', sh, '-c', REAP])}`;
+  }
+
+  /** A shell's lines, in the pod's new network: all in one, as each process that the agent starts takes its time. */
+  #joining(ip: string): readonly string[] {
+    const { ip: tool } = this.#options.machine.tools;
     const link = podLinkName(ip, this.#options.podCidr);
-    await this.#space.batch(this.#space.holder.pid, podLinkBatch(link, pausePid), 'the link of the pod');
-    await this.#space.batch(pausePid, podBatch(ip, this.#network), 'the network of the pod');
+    const holderPid = this.#space.holder.pid;
+    const inNode = [this.#options.machine.tools.nsenter, `--net=/proc/${holderPid}/ns/net`, tool, '-batch', '-'];
+    const pairs = [[[tool, '-batch', '-'], podBatch(link, ip, this.#network, holderPid)], [inNode, podLinkBatch(link)]] as const;
+    return pairs.map(([command, batch]) => `${quoteAll(command)} <<'END'\n${batch}END`);
   }
 
   async #writePodFiles(directory: string, { hostname, dns, hostAliases = [] }: SandboxConfig, ip: string): Promise<void> {
@@ -296,8 +299,8 @@ function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
 }
 
 /** What is done in a pod's new namespaces before anything runs in them. */
-function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
+function preparation({ hostname, sysctls = {} }: SandboxConfig): readonly string[] {
   const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
-  // Not every machine has the command, and not every user may write the file.
-  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
+  // Not every user may write the file, and not every machine has the command.
+  return [`{ echo ${quote(hostname)} >/proc/sys/kernel/hostname; } 2>/dev/null || hostname ${quote(hostname)}`, ...settings];
 }

@@ -30,8 +30,7 @@ shift
 ${START_TIME}
 started "$$"
 export PODIUM_SUPERVISOR="$$ $start"
-echo "$PODIUM_SUPERVISOR" >"$dir/supervisor.tmp"
-mv -f "$dir/supervisor.tmp" "$dir/supervisor"
+echo "$PODIUM_SUPERVISOR" >"$dir/supervisor"
 if [ -p "$dir/stdin" ]; then
   (exec 3<>"$dir/stdin" >/dev/null 2>&1; read -r _ <"$dir/stdin-end") &
   "$@" <"$dir/stdin" 3>>"$dir/complaint" 4>"$dir/progress" &

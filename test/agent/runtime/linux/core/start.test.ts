@@ -131,7 +131,7 @@ test('the network of a node begins with its own address', () => {
   expect(network).toEqual({ podCidr: '10.244.3.0/24', gateway: '10.244.3.1', prefixBits: 24, linkName: 'n244.3.1' });
   expect(nodeNetworkOf('10.244.3.0')).toBeUndefined();
   expect(nodeBatch(network, '10.96.0.0/16')).toContain('route add 10.96.0.0/16 dev lo\n');
-  expect(podBatch('10.244.3.9', network)).toBe('link set lo up\naddr add 10.244.3.9/24 dev eth0\nlink set eth0 up\nroute add default via 10.244.3.1\n');
+  expect(podBatch('pod8', '10.244.3.9', network, 77)).toBe('link set lo up\nlink add eth0 type veth peer name pod8 netns 77\naddr add 10.244.3.9/24 dev eth0\nlink set eth0 up\nroute add default via 10.244.3.1\n');
   expect(podLinkName('10.244.3.9', '10.244.3.0/24')).toBe('pod8');
   // The kernel's limit for the name of a link is 15.
   expect(nodeNetworkOf('10.255.255.0/24')!.linkName.length).toBeLessThan(16);
