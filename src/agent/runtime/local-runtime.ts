@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import type { AddressRange } from '../core/address-pool.ts';
 import { AddressAllocator } from './address-allocator.ts';
 import { isAlive, type ProcessIdentity } from './process-table.ts';
@@ -58,8 +59,6 @@ type StoredSandbox = Pick<SandboxEntry<SupervisedContainer>, 'sandbox' | 'config
 
 /** How often adopted processes are looked at (own children tell by themselves) and logs are noted. */
 const TICK_MS = 500;
-/** Who was ended just now may still have made a file. */
-const REMOVE = { recursive: true, force: true, maxRetries: 5 } as const;
 
 export abstract class LocalRuntime<C extends SupervisedContainer> implements Runtime {
   abstract readonly name: string;
@@ -125,7 +124,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   /** A directory without a sandbox was cut off while it was made or removed. Called when nobody writes in it any more. */
   protected async removeCutOff(): Promise<void> {
     for (const uid of listDirectory(this.#pods)) {
-      if (!this.sandboxes.has(uid)) await rm(join(this.#pods, uid), REMOVE);
+      if (!this.sandboxes.has(uid)) await removeTree(join(this.#pods, uid));
     }
   }
 
@@ -200,7 +199,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     await this.cleanSandbox(id);
     // First the file that makes it a sandbox, so that a crash in between leaves a directory that the next start removes.
     await rm(join(entry.directory, 'sandbox.json'), { force: true });
-    await rm(entry.directory, REMOVE);
+    await removeTree(entry.directory);
     this.sandboxes.delete(id);
     this.addresses.release(entry.sandbox.ip);
   }
@@ -216,7 +215,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     if (entry.containers.has(id)) return id;
     const directory = join(entry.directory, 'containers', config.name, String(config.attempt));
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(directory);
     entry.containers.set(id, await this.makeContainer(entry, { sandboxId, directory, config, createdAtMs: this.#options.clock.wall() }));
     return id;
   }

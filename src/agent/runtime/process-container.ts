@@ -124,6 +124,10 @@ export class ProcessContainer extends SupervisedContainer {
     }
   }
 
+  protected override endUnwatched(): void {
+    this.killAll(undefined);
+  }
+
   protected override reasonOf(): undefined {
     return undefined;
   }

@@ -11,12 +11,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, fchmodSync, openSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep, withDeadline, type Clock, type Millis } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import { AttachedContainer, endInputFor } from './process-attach.ts';
 import { LOG_BYTES_MAX, ProcessLog } from './process-log.ts';
 import type { SupervisorPids } from './process-supervisor.ts';
@@ -74,11 +74,12 @@ const START_POLL_PART = 10;
 const END_POLL_MS = 10;
 /** A killed process is gone at once, unless the kernel holds it. */
 const KILL_DEADLINE_MS = 10_000;
+const KILL_AGAIN_MS = 200;
 
 export abstract class SupervisedContainer {
   readonly id: ContainerId;
   readonly log: ProcessLog;
-  protected readonly directory: string;
+  readonly directory: string;
   protected readonly config: ContainerConfig;
   readonly #host: ContainerHost;
   readonly #ended: Deferred<void> = deferred();
@@ -123,6 +124,8 @@ export abstract class SupervisedContainer {
   protected abstract askToEnd(child: ProcessIdentity): void;
   /** Ends all that belongs to it but the supervisor, which writes down how it ended. `starting`: the supervisor's group. */
   protected abstract killAll(starting: number | undefined): void;
+  /** Ends what a supervisor that was killed has left. */
+  protected abstract endUnwatched(supervisor: ProcessIdentity): void;
   /** Why it ended, where that is known otherwise than by its exit code. */
   protected abstract reasonOf(exitCode: number): string | undefined;
   /** Removes what it has left in the kernel. */
@@ -236,9 +239,16 @@ export abstract class SupervisedContainer {
   checkEnd(isSupervisorGone: boolean): void {
     if (this.#record.state !== 'running' || this.#isReleased) return;
     const { clock, log, tell } = this.#host;
-    const exit = readExit(this.directory);
+    let exit = readExit(this.directory);
     this.#pids ??= this.readPids();
-    if (exit === undefined && this.#goesOn(isSupervisorGone)) return;
+    if (exit === undefined) {
+      const supervisor = this.#pids?.supervisor ?? this.readSupervisor();
+      if (!isSupervisorGone && supervisor !== undefined && isAlive(supervisor)) return;
+      // It may have written since it was looked for.
+      exit = readExit(this.directory);
+      // Nobody will know how the program ends any more: it is ended now, with what stood between.
+      if (exit === undefined && supervisor !== undefined) this.endUnwatched(supervisor);
+    }
     const unknown = { reason: 'ContainerStatusUnknown', message: 'the container ended while nobody watched over it' };
     const ended = exit ?? { exitCode: UNKNOWN_EXIT_CODE, finishedAtMs: clock.wall(), ...unknown };
     const reason = this.reasonOf(ended.exitCode);
@@ -260,13 +270,6 @@ export abstract class SupervisedContainer {
     return this.clean();
   }
 
-  #goesOn(isSupervisorGone: boolean): boolean {
-    const supervisor = this.#pids?.supervisor ?? this.readSupervisor();
-    if (!isSupervisorGone && supervisor !== undefined && isAlive(supervisor)) return true;
-    // Somebody killed the supervisor alone: the program goes on, its exit code will be unknown.
-    return this.#pids !== undefined && isAlive(this.#pids.child);
-  }
-
   async stop(graceMs: Millis): Promise<void> {
     if (this.#record.state === 'created' && this.#starting !== undefined) {
       if (graceMs <= 0) this.#killAll();
@@ -278,8 +281,11 @@ export abstract class SupervisedContainer {
       this.#isTermSent = true;
       if (await this.#endsWithin(graceMs)) return;
     }
-    this.#killAll();
-    if (await this.#endsWithin(KILL_DEADLINE_MS)) return;
+    // Again and again, as its program may have begun only now.
+    for (let waitedMs = 0; waitedMs < KILL_DEADLINE_MS; waitedMs += KILL_AGAIN_MS) {
+      this.#killAll();
+      if (await this.#endsWithin(KILL_AGAIN_MS)) return;
+    }
     throw new RuntimeError('invalid-state', `container ${this.id} did not end within ${KILL_DEADLINE_MS} ms of SIGKILL`);
   }
 
@@ -303,7 +309,7 @@ export abstract class SupervisedContainer {
 
   async remove(): Promise<void> {
     await this.#cleaning;
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
+    await removeTree(this.directory);
   }
 
   /** Lets go: it outlives this agent. */

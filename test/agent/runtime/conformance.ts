@@ -11,7 +11,7 @@ import { systemClock } from '../../../src/base/system-clock.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
-export type Ability = 'isolation' | 'filters' | 'images' | 'limits' | 'many-users' | 'sandbox-process';
+export type Ability = 'isolation' | 'filters' | 'images' | 'limits' | 'many-users' | 'small-disk' | 'sandbox-process';
 
 export interface OpenOptions {
   readonly podCidr?: string;

@@ -33,6 +33,7 @@ import type { Engine, ExecPlan, Launch, PodNamespaces } from './engine.ts';
 import { readPids, readSupervisor } from './files.ts';
 import { OciEngine } from './oci-engine.ts';
 import { kindOf, type Machine } from './machine.ts';
+import type { Skeletons } from './skeletons.ts';
 
 /** What all containers of a node share. */
 export interface ContainerWorld extends ContainerHost {
@@ -42,6 +43,7 @@ export interface ContainerWorld extends ContainerHost {
   readonly imageEngine: Engine | undefined;
   readonly cgroups: Cgroups | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  readonly skeletons: Skeletons;
   /** Where the profiles are that pods name. */
   readonly seccompDirectory: string;
 }
@@ -103,7 +105,7 @@ export class LinuxContainer extends SupervisedContainer {
     if (world.machine.inUserNamespace && (config.security?.supplementalGroups ?? []).some((one) => one !== group)) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
     }
-    makeRoot(directory, container.#plannedRoot(), world.machine.inUserNamespace);
+    makeRoot(directory, world.skeletons.place(directory, container.#plannedRoot()), world.machine.inUserNamespace);
     await container.store();
     return container;
   }
@@ -167,7 +169,7 @@ export class LinuxContainer extends SupervisedContainer {
       key: this.#key,
       directory: this.directory,
       pod: this.#pod.namespaces,
-      root: this.#plannedRoot(),
+      root: this.#world.skeletons.place(this.directory, this.#plannedRoot()),
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
       isProcUnmasked: this.#isProcUnmasked,
       process: this.#process(command),
@@ -229,6 +231,10 @@ export class LinuxContainer extends SupervisedContainer {
     const supervisor = this.pids?.supervisor.pid;
     if (this.#pod.namespaces.processes === undefined || supervisor === undefined) return;
     this.#world.cgroups?.endProcesses(this.cgroup, supervisor);
+  }
+
+  protected override endUnwatched({ pid, startTime }: ProcessIdentity): void {
+    for (const one of processesWith(`PODIUM_SUPERVISOR=${pid} ${startTime}`)) sendSignal(one.pid, 'SIGKILL');
   }
 
   protected override reasonOf(exitCode: number): string | undefined {

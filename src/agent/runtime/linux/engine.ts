@@ -97,7 +97,7 @@ export class UtilLinuxEngine implements Engine {
     await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
     const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
-    const reaper = [...this.#ofProcesses(pod), tools.sh, join(nodeRoot, 'reaper.sh'), directory, ...init];
+    const reaper = [...this.#ofProcesses(pod), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];
     return space.enter(pod.pausePid, sharedNamespaces(pod), reaper);
   }
 

@@ -44,6 +44,7 @@ import { InnerLink } from './inner-link.ts';
 import type { Machine } from './machine.ts';
 import { NodeSpace } from './node-space.ts';
 import { OuterRelay } from './outer-relay.ts';
+import { Skeletons } from './skeletons.ts';
 import { strayProcesses } from './strays.ts';
 
 export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
@@ -85,6 +86,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly #engine: Engine;
   readonly #world: ContainerWorld;
   readonly #usages: ProcessUsages;
+  readonly #skeletons: Skeletons;
   #isRecovering = false;
 
   constructor(options: LinuxRuntimeOptions) {
@@ -106,6 +108,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       const [host = '', port = ''] = address.split(':');
       return new OuterRelay({ host, port: Number(port), path: join(root, `outer-${index}.sock`), inner: this.#inner, clock, log });
     });
+    this.#skeletons = new Skeletons({ root, machine, space: this.#space, clock });
     const engineWorld = { machine, space: this.#space, cgroups: this.#cgroups, root };
     this.#engine = chooseEngine(engineWorld, options.engine);
     this.#world = {
@@ -117,6 +120,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       cgroups: this.#cgroups,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
+      skeletons: this.#skeletons,
       seccompDirectory: join(root, 'seccomp'),
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.tell(sandboxId),
@@ -157,6 +161,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.#reapStrays();
     await this.removeCutOff();
     for (const uid of this.#cgroups?.list() ?? []) if (!this.sandboxes.has(uid)) await this.#cgroups?.remove(uid);
+    await this.#skeletons.open(this.containers().map((container) => container.directory));
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
     log.info({ engine: this.#engine.name, cgroups: this.#cgroups?.version, isNew }, 'linux runtime: the network of the node is there');
@@ -175,7 +180,9 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   async #endLost({ sandbox, pause }: Entry, isNew: boolean): Promise<void> {
     const isHeld = pause !== undefined && isAlive(pause);
     if (isNew && isHeld) sendSignal(pause.pid, 'SIGKILL');
-    if (sandbox.state === 'ready' && (isNew || !isHeld)) await this.stopPodSandbox(sandbox.id);
+    if (sandbox.state !== 'ready' || (!isNew && isHeld)) return;
+    // What cannot be ended now is tried again by whoever removes it: it must not keep the node from starting.
+    await this.stopPodSandbox(sandbox.id).catch((error: unknown) => this.#options.log.warn({ uid: sandbox.id, error: describeError(error) }, 'linux runtime: a pod cannot be ended'));
   }
 
   /** Ends processes of this node that belong to no pod. */

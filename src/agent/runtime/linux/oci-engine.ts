@@ -9,10 +9,13 @@ import { readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
 import { joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
-import { quoteAll } from './core/shell-words.ts';
+import { fstabField, quote, quoteAll } from './core/shell-words.ts';
 import { sharedNamespaces, sharedPidNamespace, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
 import { RuntimeError } from '../runtime.ts';
 import { readText } from '../state-files.ts';
+
+/** By a name of its own: what is mounted there already, by the usual one, would pass for it. */
+const NO_CGROUPS = 'no-cgroups /sys/fs/cgroup tmpfs ro,size=0 0 0\n';
 
 export class OciEngine implements Engine {
   readonly name: string;
@@ -53,8 +56,10 @@ export class OciEngine implements Engine {
     const log = ['--log', join(directory, 'complaint')];
     const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
     const overlay = overlayOptions(directory, root, inUserNamespace);
-    const mountRoot = overlay.length === 0 ? [] : [quoteAll([tools.mount, '-t', 'overlay', 'overlay', '-o', overlay.join(','), join(directory, 'root')])];
-    const script = ['exec 5>&2 2>&3', ...joinLines(launch.cgroupProcs, launch.oomScoreAdjust), ...mountRoot, ...this.#hideCgroups(), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
+    const mounts = [...(overlay.length === 0 ? [] : [`overlay ${fstabField(join(directory, 'root'))} overlay ${fstabField(overlay.join(','))} 0 0\n`]), ...(this.name === 'crun' ? [NO_CGROUPS] : [])];
+    await writeFile(join(directory, 'fstab'), mounts.join(''), { mode: 0o600 });
+    const mountAll = `${tools.mount} --all --fstab ${quote(join(directory, 'fstab'))}`;
+    const script = ['exec 5>&2 2>&3', ...joinLines(launch.cgroupProcs, launch.oomScoreAdjust), mountAll, ...(this.name === 'crun' ? [] : this.#hideCgroups()), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
     return space.enter(pod.pausePid, sharedNamespaces(pod), [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
   }
 

@@ -62,7 +62,7 @@ export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly
 }
 
 /** Of an image's root; none: it is no overlay. */
-export function overlayOptions(directory: string, { lowerDirs }: PlannedRoot, inUserNamespace: boolean): readonly string[] {
+export function overlayOptions(directory: string, { lowerDirs }: Pick<PlannedRoot, 'lowerDirs'>, inUserNamespace: boolean): readonly string[] {
   if (lowerDirs.length === 0) return [];
   const lower = lowerDirs.map((path) => path.replace(/[\\:,]/g, '\\$&')).join(':');
   return [`lowerdir=${lower}`, `upperdir=${directory}/upper`, `workdir=${directory}/work`, ...(inUserNamespace ? ['userxattr'] : [])];
@@ -81,6 +81,10 @@ export function initScript({ tools, directory, process, joins, inUserNamespace }
     '#!/bin/sh',
     'set -e',
     'exec 5>&2 2>&3',
+    // That of /proc counts, which is still the machine's, not the one of its own namespace.
+    'read -r stat </proc/self/stat',
+    'set -- ${stat##*) }',
+    `echo "\${stat%% *} \${20} $PODIUM_SUPERVISOR" >${quote(`${directory}/pid`)}`,
     ...joins,
     `${tools.mount} --all --fstab ${quote(`${directory}/fstab`)}`,
     `cd ${quote(`${directory}/root`)}`,
