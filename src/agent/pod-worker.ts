@@ -22,10 +22,11 @@ import {
   type AgentPodStatus,
   type LifecycleHandler,
 } from './core/pod-spec.ts';
+import { podNames, type Naming } from './core/pod-names.ts';
 import { ContainerProbes, type ProbeDue } from './core/probes.ts';
 import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
-import type { ContainerRecord, Sandbox } from './runtime/runtime.ts';
+import { RuntimeError, type ContainerRecord, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
 
 /** What all workers of a node share. */
 export interface WorkerContext extends StarterContext {
@@ -34,6 +35,8 @@ export interface WorkerContext extends StarterContext {
   readonly log: Log;
   readonly events: EventRecorder;
   readonly prober: Prober;
+  /** undefined: names are the runtime's affair. */
+  readonly naming?: Naming | undefined;
   /** Do endpoints that the agent knows of still send new connections to this address? */
   readonly isRouted: (address: string) => boolean;
 }
@@ -78,7 +81,7 @@ interface Waiting {
 export class PodWorker {
   readonly #context: WorkerContext;
   readonly #uid: string;
-  readonly #refusal: WorkerOptions['refusal'];
+  #refusal: WorkerOptions['refusal'];
   readonly #onGone: () => void;
   readonly #tasks: Tasks;
   readonly #abort = new AbortController();
@@ -135,6 +138,20 @@ export class PodWorker {
     this.wake();
   }
 
+  /** Something that a container waited for may be there. */
+  retry(): void {
+    for (const [name, waiting] of this.#waiting) this.#waiting.set(name, { ...waiting, retryAtMs: this.#now() });
+    this.wake();
+  }
+
+  /** The node cannot keep the pod: it ends, and is Failed. */
+  evict(message: string): void {
+    if (this.#refusal !== undefined || isEnded(this.#pod.status?.phase)) return;
+    this.#refusal = { reason: 'Evicted', message };
+    this.#say('Warning', 'Evicted', message);
+    this.wake();
+  }
+
   /** The object is gone. */
   remove(): void {
     this.#isRemoved = true;
@@ -176,6 +193,7 @@ export class PodWorker {
       const containers = await this.#context.runtime.listContainers(this.#uid);
       const sandbox = await this.#sandbox();
       if (this.#isRemoved) return this.#cleanUp(containers);
+      if (sandbox?.state === 'ready' && containers.length > 0) this.#context.volumes.adopt(this.#pod, sandbox.ip);
       this.#syncProbes(containers);
       this.#plan = this.#planFor(sandbox, containers);
       this.#sayBackoffs(this.#plan);
@@ -239,15 +257,26 @@ export class PodWorker {
 
   async #runSandbox(): Promise<boolean> {
     const { metadata, spec } = this.#pod;
-    await this.#context.runtime.runPodSandbox({
+    const { warnings, ...names } = podNames(this.#pod, this.#context.naming);
+    for (const { reason, message } of warnings) this.#say('Warning', reason, message);
+    const config: SandboxConfig = {
       uid: this.#uid,
       namespace: metadata.namespace ?? '',
       name: metadata.name,
-      hostname: spec.hostname ?? metadata.name,
+      ...names,
       hostNetwork: spec.hostNetwork ?? false,
       annotations: metadata.annotations ?? {},
       ...sandboxDemands(this.#pod),
-    });
+      memoryVolumes: this.#context.volumes.inMemory(this.#pod),
+    };
+    try {
+      await this.#context.runtime.runPodSandbox(config);
+    } catch (error) {
+      const isNetwork = error instanceof RuntimeError && error.code === 'network-not-ready';
+      if (isNetwork) this.#say('Warning', 'NetworkNotReady', describeError(error));
+      else this.#say('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${describeError(error)}`);
+      throw error;
+    }
     return true;
   }
 
@@ -269,9 +298,10 @@ export class PodWorker {
       const tries = (known?.tries ?? 0) + 1;
       const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
       const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
-      const message = describeError(error);
+      const isSaid = error instanceof ContainerStartError && error.isSaid;
+      const message = isSaid ? error.message : describeError(error);
       this.#waiting.set(action.name, { reason, message, retryAtMs, tries });
-      if (known?.message !== message) this.#say('Warning', 'Failed', `Error: ${message}`);
+      if (known?.message !== message && !isSaid) this.#say('Warning', 'Failed', `Error: ${message}`);
       // Plan once more, for the status; the retry time keeps it from trying again at once.
       return known?.message !== message;
     }

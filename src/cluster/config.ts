@@ -14,12 +14,17 @@ export interface MemberConfig {
 }
 
 /** `auto`: linux where this machine can isolate containers, else process (isolation.ts). */
-export type RuntimeChoice = 'auto' | 'linux' | 'process' | 'simulated';
+export type RuntimeChoice = 'auto' | 'linux' | 'process' | 'cri' | 'simulated';
+
+/** `auto`: masquerade as root, else pasta or slirp4netns, whichever is there. */
+export type EgressChoice = 'auto' | 'none' | 'masquerade' | 'pasta' | 'slirp4netns';
 
 export interface NodeConfig {
   readonly name: string;
   readonly port: number;
   readonly runtime: RuntimeChoice;
+  /** Of `cri`: where containerd or CRI-O listens. */
+  readonly runtimeEndpoint: string;
   readonly cpu: string;
   readonly memory: string;
   readonly pods: number;
@@ -41,6 +46,8 @@ export interface ClusterConfig {
   readonly scheduler: { readonly port: number };
   readonly controllers: { readonly port: number; readonly onContainerFailure: 'restart' | 'replace-pod' };
   readonly nodes: readonly NodeConfig[];
+  /** Of pods that have a network of their own. */
+  readonly network: { readonly egress: EgressChoice };
   readonly timings: Timings;
 }
 
@@ -55,6 +62,7 @@ type Shape =
   | { readonly kind: 'labels' }
   | { readonly kind: 'name' }
   | { readonly kind: 'quantity' }
+  | { readonly kind: 'endpoint' }
   | { readonly kind: 'choice'; readonly of: readonly string[] }
   | { readonly kind: 'number'; readonly min: number; readonly max: number; readonly whole: boolean };
 
@@ -63,6 +71,10 @@ interface Field {
   /** Absent: the field must be written. */
   readonly fallback?: unknown;
 }
+
+/** As containerd listens by default. */
+export const RUNTIME_ENDPOINT = 'unix:///run/containerd/containerd.sock';
+export const isEndpoint = (text: string) => /^unix:\/\/\/.+/.test(text);
 
 const port: Shape = { kind: 'number', min: 1, max: 65_535, whole: true };
 const seconds: Shape = { kind: 'number', min: 0.1, max: 3_600, whole: false };
@@ -86,7 +98,8 @@ const nodeShape: Shape = {
   fields: {
     name: { shape: name },
     port: { shape: port },
-    runtime: { shape: { kind: 'choice', of: ['auto', 'linux', 'process', 'simulated'] }, fallback: 'process' },
+    runtime: { shape: { kind: 'choice', of: ['auto', 'linux', 'process', 'cri', 'simulated'] }, fallback: 'process' },
+    runtimeEndpoint: { shape: { kind: 'endpoint' }, fallback: RUNTIME_ENDPOINT },
     cpu: { shape: { kind: 'quantity' }, fallback: '4' },
     memory: { shape: { kind: 'quantity' }, fallback: '4Gi' },
     pods: { shape: { kind: 'number', min: 1, max: 5_000, whole: true }, fallback: 110 },
@@ -139,6 +152,13 @@ const clusterShape: Shape = {
     nodes: {
       shape: { kind: 'list', of: nodeShape, min: 1, max: NODES_MAX },
       fallback: [1, 2].map((n) => ({ name: `node-${n}`, port: 10_249 + n })),
+    },
+    network: {
+      shape: {
+        kind: 'map',
+        fields: { egress: { shape: { kind: 'choice', of: ['auto', 'none', 'masquerade', 'pasta', 'slirp4netns'] }, fallback: 'auto' } },
+      },
+      fallback: {},
     },
     timings: {
       shape: {
@@ -270,6 +290,9 @@ class Reader {
         if (typeof text === 'string' && /^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text)) return text;
         return this.#wrong(offset, path, `must be a quantity such as 500m, 4 or 4Gi, not ${describe(node)}`);
       }
+      case 'endpoint':
+        if (typeof value === 'string' && isEndpoint(value)) return value;
+        return this.#wrong(offset, path, `must be a Unix socket such as ${RUNTIME_ENDPOINT}, not ${describe(node)}`);
       case 'choice':
         if (typeof value === 'string' && shape.of.includes(value)) return value;
         return this.#wrong(offset, path, `must be ${shape.of.join(' or ')}, not ${describe(node)}`);

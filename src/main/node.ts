@@ -1,9 +1,13 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NodeAgent } from '../agent/agent.ts';
+import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
 import { NetworkProber } from '../agent/probe.ts';
+import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
+import { ClusterDns, machineNames } from '../agent/runtime/linux/cluster-dns.ts';
+import { clusterDnsAddress, nodeNetworkOf } from '../agent/runtime/linux/core/node-network.ts';
+import { NodeServices } from '../agent/runtime/linux/node-services.ts';
 import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
 import { LinuxRuntime } from '../agent/runtime/linux/linux.ts';
 import { probeMachine } from '../agent/runtime/linux/machine.ts';
@@ -16,18 +20,25 @@ import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
 import type { PartConfig } from '../cluster/parts.ts';
+import { hostOf } from '../grpc/addresses.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
+type Client = Awaited<ReturnType<typeof connectToApi>>['client'];
+
 /** Of the machine's own network. */
 const NODE_PORT_ADDRESS = '127.0.0.1';
+const CLUSTER_DOMAIN = 'cluster.local';
+const SERVICE_TABLE = 'podium';
 
-export function run(argv: readonly string[]): Promise<number> {
-  const config = readPartConfig('node', argv);
+export async function run(argv: readonly string[]): Promise<number> {
+  // As `podium up` starts it; whoever starts one by hand pays for reading what else may be said.
+  const isByFile = (argv.length === 1 && argv[0]!.startsWith('--config=')) || (argv.length === 2 && argv[0] === '--config');
+  const config = isByFile ? readPartConfig('node', argv) : await (await import('./node-flags.ts')).nodeConfig(argv);
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
-    const agent = makeAgent(world, client);
+    const agent = makeAgent(world, client, await makeRuntime(config, world));
     const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
@@ -42,14 +53,12 @@ export function run(argv: readonly string[]): Promise<number> {
   });
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client']): NodeAgent {
+function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: Runtime): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
-  const runtime = makeRuntime(config, { log });
-  const isReal = node.runtime !== 'simulated';
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
-  const proxy = new UserspaceProxy({ clock: systemClock, log, dial });
+  const isReal = node.runtime !== 'simulated';
   return new NodeAgent({
     name,
     address,
@@ -70,27 +79,66 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     log,
     runtime,
     prober: new NetworkProber(runtime, systemClock, dial),
-    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
-    proxy: !isReal ? undefined : runtime instanceof LinuxRuntime ? new ServiceRelay({ proxy, address: NODE_PORT_ADDRESS }) : proxy,
+    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
+    ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
+    ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
+    // TODO(issue 5): with cri what `ofOwnNetwork` makes, in the machine's own network, which is that of the pods' bridge.
   });
 }
 
-function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
+/** What serves Services and names where pods have a network of their own. */
+function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: Client, runtime: LinuxRuntime): Pick<NodeAgentOptions, 'proxy' | 'followers' | 'naming' | 'hostIp'> {
+  const { node, serviceCidr, name: nodeName } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
-  const { runtime, runtimeWhy: why, podCidr, networkDirectory, apiServerRestAddresses: outerAddresses } = node;
+  const { podCidr: nodePodCidr, clusterPodCidr: podCidr } = node;
+  const { inner } = runtime;
+  const shared = { clock: systemClock, log };
+  const dial = inner.dial.bind(inner);
+  const outside = new UserspaceProxy({ ...shared, dial });
+  const inside = new UserspaceProxy({ ...shared, dial, listen: inner.openTcp.bind(inner) });
+  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS });
+  const clusterDns = clusterDnsAddresses(config);
+  const [address] = clusterDns;
+  const ownCidrs = [podCidr, serviceCidr];
+  const hasEgress = () => runtime.hasEgress;
+  const dns = address === undefined ? undefined : new ClusterDns({ ...shared, address, domain: CLUSTER_DOMAIN, ownCidrs, inner, api, hasEgress, random });
+  const proxied = { tableName: SERVICE_TABLE, nodeName, podCidr, nodePodCidr, serviceCidr, nodePortAddresses: [], ownAddresses: clusterDns };
+  const services = new NodeServices({ ...shared, runtime, node: proxied, relay, dns, serviceCidr });
+  const naming: Naming = { clusterDomain: CLUSTER_DOMAIN, clusterDns, host: () => machineNames(clusterDns) };
+  return { proxy: relay, followers: [services], naming, hostIp: nodeNetworkOf(nodePodCidr)?.gateway };
+}
+
+function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
+  // A pod's own loopback leads nowhere: such services are those of a cluster whose nodes share the machine's network.
+  const address = serviceCidr.startsWith('127.') ? undefined : clusterDnsAddress(serviceCidr);
+  return address === undefined ? [] : [address];
+}
+
+async function makeRuntime(config: PartConfig, { log }: Pick<PartWorld, 'log'>): Promise<Runtime> {
+  const { node, dataDir, serviceCidr, listenAddress } = config;
+  assert(node !== undefined, 'the configuration of a node says what the node has');
+  const { runtime, runtimeWhy: why, podCidr, clusterPodCidr, networkDirectory, egress, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
     case 'linux': {
       const probed = probeMachine();
       if (!probed.ok) throw new UserError(`the linux runtime cannot work here: ${probed.why}`);
       const { machine } = probed;
       const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
-      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, outerAddresses, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+      const network = { networkDirectory, podCidr, clusterPodCidr, serviceCidr, outerAddresses, ownAddresses: clusterDnsAddresses(config), egress };
+      return new LinuxRuntime({ root: dataDir, ...network, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });
+    case 'cri': {
+      const [{ CriRuntime }, { connectLean }] = await Promise.all([import('../agent/runtime/cri/cri.ts'), import('../grpc/lean/lean-channel.ts')]);
+      const { runtimeEndpoint: endpoint = '' } = node;
+      // Go's servers hang up on who pings them unasked; every call has a deadline.
+      const channel = connectLean({ addresses: [endpoint], keepaliveTimeMs: Infinity });
+      return new CriRuntime({ root: dataDir, nodeIp: hostOf(listenAddress), endpoint, channel, clock: systemClock, log });
+    }
     case 'simulated':
       return new SimulatedRuntime({ clock: systemClock, podCidr });
     default:
-      throw new UserError(`there is no runtime ${runtime}: linux, process and simulated are known`);
+      throw new UserError(`there is no runtime ${runtime}: linux, process, cri and simulated are known`);
   }
 }

@@ -80,6 +80,10 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   abstract start(): Promise<void>;
   /** Its address is handed out, its directory is there; who asks is told why it cannot be. */
   protected abstract makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity | undefined>;
+  /** `Sandbox.memoryAt`; undefined: its volumes are all on disk. */
+  protected memoryPlace(_config: SandboxConfig, _pause: ProcessIdentity | undefined): string | undefined {
+    return undefined;
+  }
   /** Of a pod on the node's own network. */
   protected abstract readonly hostAddress: string;
   /** Ends what holds the sandbox, after its containers. */
@@ -165,7 +169,8 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       pause = await this.makeSandbox(config, ip, directory);
-      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready' };
+      const memoryAt = this.memoryPlace(config, pause);
+      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', memoryAt };
       const entry: SandboxEntry<C> = { sandbox, config, directory, pause, containers: new Map() };
       await this.#store(entry);
       this.sandboxes.set(uid, entry);

@@ -1,7 +1,7 @@
 /**
  * The seam to what runs containers, in the shape of CRI (`runtime.v1`): sandboxes, containers in them, exit codes. The
  * agent keeps no list of its own of what runs: after a restart it asks the runtime, which remembers. Bindings: linux
- * (namespaces), process (child processes), simulated (states played on a clock); cri comes later.
+ * (namespaces), process (child processes), simulated (states played on a clock), cri (containerd, CRI-O).
  *
  * What a runtime cannot do of the optional fields (limits, users, names), it leaves undone, and says so of itself once
  * (`detail`): a runtime without isolation has no use for most of them.
@@ -22,6 +22,8 @@ export interface SandboxConfig {
   readonly hostname: string;
   readonly hostNetwork: boolean;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of its own address in /etc/hosts, the longest first; absent: the hostname. */
+  readonly hostnames?: readonly string[] | undefined;
   /** How the pod's programs find names; absent: as the runtime's node does. */
   readonly dns?: DnsConfig | undefined;
   /** Lines added to /etc/hosts. */
@@ -34,6 +36,15 @@ export interface SandboxConfig {
   readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
   /** In the ipc namespace of the machine. */
   readonly hostIpc?: boolean | undefined;
+  /** Made in memory, where the runtime can, and seen by mounts of their paths; they end with the sandbox. */
+  readonly memoryVolumes?: readonly MemoryVolume[] | undefined;
+}
+
+export interface MemoryVolume {
+  /** A `hostPath` of mounts; absolute. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly group?: number | undefined;
 }
 
 export interface DnsConfig {
@@ -57,6 +68,8 @@ export interface Sandbox {
   readonly createdAtMs: Millis;
   /** `stopped`: all containers have ended and none can start any more. */
   readonly state: 'ready' | 'stopped';
+  /** Goes before the paths of its memory volumes, for who looks into them from outside; absent: they are as they are. */
+  readonly memoryAt?: string | undefined;
 }
 
 export interface Mount {
@@ -64,6 +77,8 @@ export interface Mount {
   readonly containerPath: string;
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** What is mounted below it later, by the machine (or by both), is seen too. A runtime that cannot refuses the container. */
+  readonly propagation?: 'HostToContainer' | 'Bidirectional' | undefined;
 }
 
 export interface ContainerConfig {
@@ -179,7 +194,8 @@ export interface LogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type RuntimeErrorCode = 'not-found' | 'invalid-state' | 'no-address' | 'cannot-start';
+/** `unavailable`: the runtime itself does not answer; `network-not-ready`: it has no network for pods yet. */
+export type RuntimeErrorCode = 'not-found' | 'invalid-state' | 'no-address' | 'cannot-start' | 'unavailable' | 'network-not-ready';
 
 export class RuntimeError extends Error {
   override readonly name = 'RuntimeError';
@@ -191,12 +207,20 @@ export class RuntimeError extends Error {
   }
 }
 
+/** Whether a runtime that is a process of its own can run pods now; what is missing is for people. */
+export interface RuntimeHealth {
+  readonly isReady: boolean;
+  readonly message: string;
+}
+
 export interface Runtime {
   /** `process`, `simulated`, …: part of container ids and of the node's status. */
   readonly name: string;
   readonly version: string;
   /** What it can do on this machine and why it is this one, in a sentence: part of the node's status. */
   readonly detail?: string | undefined;
+  /** Part of the node's Ready condition; absent: it is part of the agent, and there as long as that is. */
+  readonly health?: RuntimeHealth | undefined;
   /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
   readonly ignoresImages: boolean;
   /** Where its images are kept; absent: it has none. */
@@ -220,14 +244,15 @@ export interface Runtime {
   startContainer(id: ContainerId): Promise<void>;
   /** Asks to end, and after `graceMs` ends it; resolves when it has ended. May be called again with a shorter grace. */
   stopContainer(id: ContainerId, graceMs: Millis): Promise<void>;
-  /**
-   * Changes what a running container, or all of a sandbox together, may use; what is absent is not limited any more.
-   * `invalid-state`: it does not run, there are no limits here, or it uses more than that already.
-   */
-  updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void>;
-  updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void>;
   /** With its log. A running container is refused. Idempotent. */
   removeContainer(id: ContainerId): Promise<void>;
+  /**
+   * Changes the limits of what runs, in place; absent: it cannot. What is not named stays. `invalid-state`: it does not
+   * run, there are no limits here, or it uses more than that already.
+   */
+  updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
+  /** Of all containers of a sandbox together. Whoever gives more does it before, whoever gives less after that of a container. */
+  updatePodSandboxResources?(id: SandboxId, resources: ContainerResources): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */
   listContainers(sandboxId?: SandboxId): Promise<readonly ContainerRecord[]>;
   /** Of the running ones, with all that descends from them; who has ended while it was measured is left out. */

@@ -4,6 +4,7 @@ import { LIFE_CASES } from './conformance-life.ts';
 import { LIMIT_CASES } from './conformance-limits.ts';
 import { NETWORK_CASES } from './conformance-network.ts';
 import { STREAM_CASES } from './conformance-streams.ts';
+import { VOLUME_CASES } from './conformance-volumes.ts';
 import type { Case } from './conformance.ts';
 
-export const CASES: readonly Case[] = [...LIFE_CASES, ...NETWORK_CASES, ...STREAM_CASES, ...ISOLATION_CASES, ...LIMIT_CASES];
+export const CASES: readonly Case[] = [...LIFE_CASES, ...NETWORK_CASES, ...STREAM_CASES, ...ISOLATION_CASES, ...LIMIT_CASES, ...VOLUME_CASES];

@@ -30,7 +30,7 @@ export const ISOLATION_CASES: readonly Case[] = [
   },
   {
     name: 'an image that is not here is refused, and the machine\'s programs need a command',
-    needs: ['isolation'],
+    needs: ['isolation', 'host-image'],
     run: async (world) => {
       for (const [extra, what] of [[{ image: 'busybox:1.35' }, 'busybox'], [{ command: [] }, 'command']] as const) {
         await world.run('true', extra).then(
@@ -64,7 +64,7 @@ export const ISOLATION_CASES: readonly Case[] = [
   },
   {
     name: "a container sees the machine's programs, and nothing else of the machine",
-    needs: ['isolation'],
+    needs: ['isolation', 'host-image'],
     run: async (world) => {
       const text = await world.output(`ls / | tr '\\n' ' '; echo; ls -d /home /root /var ${world.subject.root} 2>/dev/null; cat /proc/1/comm; hostname;
         touch /usr/x 2>/dev/null || echo no usr; { echo 1 >/proc/sys/vm/drop_caches; } 2>/dev/null || echo no sysctl; echo ok >/tmp/x && cat /tmp/x; head -c 1 /dev/zero | wc -c; ls /sys/fs/cgroup | wc -l; [ -w /sys/kernel ] || touch /sys/kernel/x 2>/dev/null || echo no sys`);
@@ -92,8 +92,10 @@ export const ISOLATION_CASES: readonly Case[] = [
     run: async (world) => {
       const dns = { servers: ['10.96.0.10'], searches: ['default.svc.cluster.local', 'svc.cluster.local'], options: ['ndots:5'] };
       const ip = await world.pod('pod-a', { dns, hostAliases: [{ ip: '10.1.2.3', hostnames: ['far', 'away'] }], sysctls: { 'net.ipv4.ip_local_port_range': '20000 30000' } });
-      const text = await world.output(`cat /etc/resolv.conf; grep -E 'far|pod-a' /etc/hosts; cat /etc/hostname /proc/sys/net/ipv4/ip_local_port_range | tr '\\t' ' '; ip -4 -o addr show eth0 | grep -o '10[0-9./]*' | head -1`);
-      equal(text, `nameserver 10.96.0.10\nsearch default.svc.cluster.local svc.cluster.local\noptions ndots:5\n${ip}\tpod-a\n10.1.2.3\tfar\taway\n`.replaceAll('\t', '\t') + `pod-a\n20000 30000\n${ip}/24\n`);
+      const resolvConf = (await world.output('sort /etc/resolv.conf', { name: 'names' })).trim();
+      equal(resolvConf, 'nameserver 10.96.0.10\noptions ndots:5\nsearch default.svc.cluster.local svc.cluster.local');
+      const text = await world.output(`grep -E 'far|pod-a' /etc/hosts; cat /etc/hostname /proc/sys/net/ipv4/ip_local_port_range | tr '\\t' ' '; ip -4 -o addr show eth0 | grep -o '10[0-9./]*' | head -1`);
+      equal(text, `${ip}\tpod-a\n10.1.2.3\tfar\taway\n`.replaceAll('\t', '\t') + `pod-a\n20000 30000\n${ip}/24\n`);
     },
   },
   {
@@ -113,7 +115,7 @@ export const ISOLATION_CASES: readonly Case[] = [
   },
   {
     name: 'containers of a pod that share their processes see each other, and each ends by itself',
-    needs: ['isolation'],
+    needs: ['isolation', 'shared-processes'],
     run: async (world) => {
       await world.pod('pod-a', { processes: 'of-the-pod' });
       const first = await world.run('exec sleep 1111', { name: 'first' });
@@ -132,7 +134,7 @@ export const ISOLATION_CASES: readonly Case[] = [
   },
   {
     name: 'a container sees the processes and the shared memory of the machine where its pod says so',
-    needs: ['isolation', 'limits'],
+    needs: ['isolation', 'limits', 'shared-processes'],
     run: async (world) => {
       await world.pod('pod-a', { processes: 'of-the-machine', hostIpc: true });
       const id = await world.run(`tr '\\0' ' ' </proc/${process.pid}/cmdline; readlink /proc/self/ns/ipc; setsid sleep 4444 & exec sleep 5555`);

@@ -17,6 +17,8 @@ import { probeMachine } from '../../../src/agent/runtime/linux/machine.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
 import { census, missing } from './census.ts';
 import { CASES } from './conformance-cases.ts';
+import { BRIEFLY, criCases } from './cri/cases.ts';
+import { criSubject } from './cri/subject.ts';
 import { OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
 import { endNodes } from './leftovers.ts';
 
@@ -33,7 +35,7 @@ const CASE_DEADLINE_MS = 30_000;
 export const LEFT_BEHIND = 'nothing is left behind: processes, namespaces, mounts, links, cgroups';
 
 function processSubject(directory: string): Subject {
-  const isolated: Ability[] = ['isolation', 'filters', 'images', 'limits', 'many-users', 'sandbox-process'];
+  const isolated: Ability[] = ['isolation', 'filters', 'shared-processes', 'pod-limits', 'small-disk', 'images', 'limits', 'many-users', 'sandbox-process'];
   return {
     name: 'process',
     root: join(directory, 'node-1'),
@@ -121,15 +123,19 @@ async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Ou
 
 async function main([subjectName = '', directory = '', only = '']: readonly string[]): Promise<void> {
   const say = (outcome: Outcome) => process.stdout.write(`${JSON.stringify(outcome)}\n`);
-  const before = census(nodesOf(directory));
-  const subject = subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', ''));
-  for (const one of CASES) if (one.name.includes(only)) say(await runCase(subject, one));
+  const [, ociRuntime, brief] = /^cri-(crun|runc)(-brief)?$/.exec(subjectName) ?? [];
+  const cri = ociRuntime === undefined ? undefined : await criSubject({ directory, runtime: ociRuntime, census: () => census(nodesOf(directory)), dial: dialHere });
+  const subject = cri ?? (subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', '')));
+  const before = subject.census();
+  const cases = cri === undefined ? CASES : [...CASES, ...criCases(cri)];
+  for (const one of cases) if (one.name.includes(only) && (brief === undefined || BRIEFLY.some((part) => one.name.includes(part)))) say(await runCase(subject, one));
   endNodes(directory);
   let left: readonly string[] = [];
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
-    left = missing(census(nodesOf(directory)), before);
+    left = missing(subject.census(), before);
     if (left.length === 0) break;
   }
+  await cri?.containerd.kill();
   say(left.length === 0 ? { name: LEFT_BEHIND, outcome: 'passed' } : { name: LEFT_BEHIND, outcome: 'failed', message: left.join('\n') });
 }
 

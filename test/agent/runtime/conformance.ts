@@ -8,15 +8,33 @@ import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import { equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
+import type { CriRuntimeOptions } from '../../../src/agent/runtime/cri/cri.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
-export type Ability = 'isolation' | 'filters' | 'images' | 'limits' | 'many-users' | 'small-disk' | 'sandbox-process';
+export type Ability =
+  | 'isolation' | 'filters' | 'images' | 'limits' | 'many-users' | 'small-disk' | 'sandbox-process'
+  /** What it knows is in files of its own, and it watches over processes itself. */
+  | 'own-files'
+  /** It gives out addresses itself, and joins the nodes of a machine. */
+  | 'own-network'
+  /** podium.dev/host: the machine's own programs. */
+  | 'host-image'
+  /** What a command has started ends with it, however it ends. */
+  | 'command-trees'
+  /** A terminal has its size before the command begins. */
+  | 'first-size'
+  | 'process-limits'
+  /** Limits are those of version 1 of cgroups, and pods have some too. */
+  | 'pod-limits'
+  /** What containers share with their pod and their machine is ours to look into. */
+  | 'shared-processes';
 
 export interface OpenOptions {
   readonly podCidr?: string;
   /** Another node of the same cluster. */
   readonly node?: string;
+  readonly cri?: Partial<CriRuntimeOptions>;
 }
 
 export interface OpenRuntime {
@@ -31,6 +49,8 @@ export interface Subject {
   readonly lacks: ReadonlyMap<Ability, string>;
   /** Absolute, of the node that `open` opens by default. */
   readonly root: string;
+  /** What containers run that say nothing else: an image with the machine's programs in it, and what it needs for that. */
+  readonly container?: Pick<ContainerConfig, 'image' | 'mounts'>;
   open(options?: OpenOptions): Promise<OpenRuntime>;
   /** Processes, namespaces, mounts, links and cgroups that are there now. */
   census(): readonly string[];
@@ -75,8 +95,9 @@ export class World {
   async run(script: string, extra: Partial<ContainerConfig> & { readonly uid?: string } = {}): Promise<string> {
     const { uid = 'pod-a', ...config } = extra;
     await this.pod(uid);
+    const { image, mounts: own } = this.subject.container ?? { image: 'podium.dev/host', mounts: [] };
     const id = await this.runtime.createContainer(uid, {
-      name: 'main', attempt: 0, backoffSteps: 0, init: false, image: 'podium.dev/host', command: ['sh', '-c', script], workingDir: '', env: {}, mounts: [], ...config,
+      name: 'main', attempt: 0, backoffSteps: 0, init: false, image, command: ['sh', '-c', script], workingDir: '', env: {}, ...config, mounts: [...own, ...(config.mounts ?? [])],
     });
     await this.runtime.startContainer(id);
     return id;

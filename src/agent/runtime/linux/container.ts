@@ -55,6 +55,8 @@ export interface ContainerPod {
   readonly namespaces: PodNamespaces;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
+  /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
+  readonly seenAt: (hostPath: string) => string;
 }
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -99,6 +101,8 @@ export class LinuxContainer extends SupervisedContainer {
     if (imageRoot?.hasHostPrograms === false && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
     if (pod.namespaces.processes === 'of-the-machine' && world.cgroups === undefined) throw new RuntimeError('cannot-start', 'the processes of the machine are shared only where cgroups tell them apart, and there are none here');
     if (invocationOf(config).length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
+    const followed = config.mounts.find(({ propagation }) => propagation !== undefined);
+    if (followed !== undefined) throw new RuntimeError('cannot-start', `mountPropagation ${followed.propagation} of ${followed.containerPath} is not supported by this node: a container sees the mounts of its start`);
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
     const container = new LinuxContainer(world, pod, place);
     const { user, group } = container.#process(invocationOf(config));
@@ -113,19 +117,20 @@ export class LinuxContainer extends SupervisedContainer {
   #plannedRoot(): PlannedRoot {
     const { machine } = this.#world;
     const { mounts, workingDir, security, imageRoot } = this.config;
-    const { etc } = this.#pod;
+    const { etc, seenAt } = this.#pod;
     const planned = planRoot({
       image: imageRoot,
       facts: machine.facts,
       podFiles: { hosts: join(etc, 'hosts'), resolvConf: join(etc, 'resolv.conf'), hostname: join(etc, 'hostname') },
-      mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(mount.hostPath) })),
+      mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
       workingDir,
       privileged: security?.privileged ?? false,
       unmaskedProc: this.#isProcUnmasked,
       inUserNamespace: machine.inUserNamespace,
     });
     if (!planned.ok) throw new RuntimeError('cannot-start', planned.message);
-    for (const { containerPath } of mounts) makeInnerPlace(containerPath, mounts);
+    const seen = mounts.map((mount) => ({ ...mount, hostPath: seenAt(mount.hostPath) }));
+    for (const { containerPath } of mounts) makeInnerPlace(containerPath, seen);
     return planned.value;
   }
 

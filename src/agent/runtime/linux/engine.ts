@@ -20,11 +20,13 @@ export interface PodNamespaces {
   readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
   /** The ipc namespace is the machine's. */
   readonly hostIpc?: boolean | undefined;
+  /** It has mounts of its own, in which its containers begin. */
+  readonly hasMounts?: boolean | undefined;
 }
 
 /** For `nsenter`, into those of the pause process. */
-export function sharedNamespaces({ hostIpc = false }: PodNamespaces): readonly string[] {
-  return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts'];
+export function sharedNamespaces({ hostIpc = false, hasMounts = false }: PodNamespaces): readonly string[] {
+  return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hasMounts ? ['--mount'] : [])];
 }
 
 /** Of the processes of a pod that share theirs: the pause process stands outside it. */

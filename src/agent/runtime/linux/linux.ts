@@ -33,11 +33,13 @@ import { readText, writeJson } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
 import { Cgroups } from './cgroups.ts';
+import type { EgressChoice } from './core/egress-plan.ts';
 import { LinuxContainer, type ContainerPod, type ContainerWorld } from './container.ts';
 import { nodeNetworkOf, podBatch, podLinkBatch, podLinkName, type NodeNetwork } from './core/node-network.ts';
 import { hostsFile, resolvConf } from './core/pod-files.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
 import { REAPER_SCRIPT, SUPERVISOR_SCRIPT } from './core/supervisor-script.ts';
+import { Egress } from './egress.ts';
 import type { Engine } from './engine.ts';
 import { chooseEngine, chooseImageEngine } from './engines.ts';
 import { InnerLink } from './inner-link.ts';
@@ -55,6 +57,12 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   readonly serviceCidr?: string | undefined;
   /** `host:port` on the machine that pods shall reach at the same address. */
   readonly outerAddresses?: readonly string[] | undefined;
+  /** Of all nodes together. */
+  readonly clusterPodCidr?: string | undefined;
+  /** Where this node listens for its pods, such as the cluster's DNS. */
+  readonly ownAddresses?: readonly string[] | undefined;
+  /** How pods get out of this machine; absent: not at all. */
+  readonly egress?: EgressChoice | undefined;
   /** For pods that do not say how they find names; absent: as the machine does. */
   readonly dns?: DnsConfig | undefined;
   readonly machine: Machine;
@@ -73,6 +81,12 @@ const REAP = 'echo held; exec >/dev/null 2>&1; while :; do sleep infinity & wait
 
 type Entry = SandboxEntry<LinuxContainer>;
 
+/** Hears that the node's network is there, or is another one now; answers what it does in it, in a few words. */
+export type NetworkListener = () => Promise<string>;
+
+/** A way out that cannot be had now may be had later: a laptop comes home. */
+const EGRESS_RETRY_MS = 30_000;
+
 export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly name = 'linux';
   readonly version: string;
@@ -82,6 +96,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly #space: NodeSpace;
   readonly #cgroups: Cgroups | undefined;
   readonly #inner: InnerLink;
+  readonly #egress: Egress;
+  readonly #networkListeners: NetworkListener[] = [];
+  #networkDetails: readonly string[] = [];
+  #egressTriedAtMs = 0;
   readonly #relays: readonly OuterRelay[];
   readonly #engine: Engine;
   readonly #world: ContainerWorld;
@@ -91,6 +109,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   constructor(options: LinuxRuntimeOptions) {
     const { root, podCidr, machine, clock, log, serviceCidr, networkDirectory, innerEntry, withoutCgroups = false } = options;
+    const { clusterPodCidr, ownAddresses = [], egress: choice = 'none' } = options;
     const range = parseCidr(podCidr);
     const network = nodeNetworkOf(podCidr);
     if (range === undefined || network === undefined) throw new UserError(`podCidr ${podCidr}: the linux runtime needs a block such as 10.244.0.0/24`);
@@ -100,7 +119,9 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.version = options.version;
     this.#network = network;
     this.#usages = new ProcessUsages(`PODIUM_NODE=${root}`);
-    this.#space = new NodeSpace({ root, networkDirectory, network, serviceCidr, machine, clock, log });
+    const settings = { clusterPodCidr, ownAddresses };
+    this.#space = new NodeSpace({ root, networkDirectory, network, serviceCidr, settings, machine, clock, log });
+    this.#egress = new Egress({ choice, root, space: this.#space, machine, clock, log });
     this.#cgroups = withoutCgroups ? undefined : Cgroups.open(createHash('sha256').update(root).digest('hex').slice(0, 12), clock);
     const inside = (command: readonly string[]) => this.#space.inside(command);
     this.#inner = new InnerLink({ entry: innerEntry, path: join(root, 'inner.sock'), inside, env: this.#space.environment, clock, log });
@@ -131,7 +152,18 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const { machine, why } = this.#options;
     const limits = this.#cgroups === undefined ? 'no cgroups: limits are not kept' : `cgroups v${this.#cgroups.version} (${this.#cgroups.controllers.join(', ')})`;
     const who = machine.inUserNamespace ? 'in a user namespace' : 'as root';
-    return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}${this.#world.imageEngine === undefined ? ', no seccomp without crun or runc' : ''}`;
+    const network = [...this.#networkDetails, this.#egress.detail].join(', ');
+    return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}${this.#world.imageEngine === undefined ? ', no seccomp without crun or runc' : ''}; ${network}`;
+  }
+
+  /** Before `start`, which waits for it. */
+  onNetwork(listener: NetworkListener): void {
+    this.#networkListeners.push(listener);
+  }
+
+  /** Do connections from the pods leave this machine? */
+  get hasEgress(): boolean {
+    return this.#egress.isOpen;
   }
 
   /** Into the node's network: pods' addresses are reached through it, and never from the machine's own network. */
@@ -154,8 +186,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await writeFile(join(root, 'supervisor.sh'), SUPERVISOR_SCRIPT, { mode: 0o700 });
     await writeFile(join(root, 'reaper.sh'), REAPER_SCRIPT, { mode: 0o700 });
     // Whoever ends the node without its agent finds here what is left in the kernel.
-    await writeJson(join(root, 'leftovers.json'), { cgroups: this.#cgroups?.directories ?? [], parents: this.#cgroups?.parents ?? [] });
+    const { directories: cgroups, parents } = this.#cgroups ?? { directories: [], parents: [] };
+    await writeJson(join(root, 'leftovers.json'), { cgroups, parents, tables: this.#egress.tables });
     const isNew = (await this.#space.open()) === 'made';
+    await this.#openEgress();
     this.adoptAll();
     for (const entry of this.sandboxes.values()) await this.#endLost(entry, isNew);
     this.#reapStrays();
@@ -164,6 +198,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await this.#skeletons.open(this.containers().map((container) => container.directory));
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
+    await this.#tellOfNetwork();
     log.info({ engine: this.#engine.name, cgroups: this.#cgroups?.version, isNew }, 'linux runtime: the network of the node is there');
     this.armTick();
   }
@@ -188,7 +223,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   /** Ends processes of this node that belong to no pod. */
   #reapStrays(): void {
     const supervisors = this.containers().filter(({ record }) => record.state === 'running').map(({ pids }) => pids?.supervisor);
-    const own = [this.#space.holder, ...[...this.sandboxes.values()].map(({ pause }) => pause), ...supervisors].filter((one) => one !== undefined);
+    const own = [this.#space.holder, this.#egress.process, ...[...this.sandboxes.values()].map(({ pause }) => pause), ...supervisors].filter((one) => one !== undefined);
     for (const pid of strayProcesses(this.#options.root, own.filter(isAlive))) {
       this.#options.log.warn({ pid }, 'linux runtime: ended a stray of an earlier agent');
       sendSignal(pid, 'SIGKILL');
@@ -201,13 +236,16 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     this.#cgroups?.make(config.uid, config.resources ?? {});
-    const prepare = [...preparation(config), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
+    const prepare = [...preparation(config), ...memoryMounts(config, this.#options.machine), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
     return this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
   }
 
-  #sandboxPrefix({ hostNetwork, hostIpc = false }: SandboxConfig): readonly string[] {
+  #sandboxPrefix(config: SandboxConfig): readonly string[] {
     const { machine } = this.#options;
-    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hostNetwork ? [] : ['--net'])];
+    const { hostNetwork, hostIpc = false } = config;
+    // Mounts of its own only where it has some; what the machine mounts later is still seen.
+    const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
+    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
   }
@@ -228,10 +266,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     return pairs.map(([command, batch]) => `${quoteAll(command)} <<'END'\n${batch}END`);
   }
 
-  async #writePodFiles(directory: string, { hostname, dns, hostAliases = [] }: SandboxConfig, ip: string): Promise<void> {
+  async #writePodFiles(directory: string, { hostname, hostnames = [hostname], dns, hostAliases = [] }: SandboxConfig, ip: string): Promise<void> {
     const names = dns ?? this.#options.dns;
     await writeFile(join(directory, 'resolv.conf'), names === undefined ? readText('/etc/resolv.conf') : resolvConf(names));
-    await writeFile(join(directory, 'hosts'), hostsFile({ ip, hostname, aliases: hostAliases }));
+    await writeFile(join(directory, 'hosts'), hostsFile({ ip, hostnames, aliases: hostAliases }));
     await writeFile(join(directory, 'hostname'), `${hostname}\n`);
   }
 
@@ -242,6 +280,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override async cleanSandbox(id: SandboxId): Promise<void> {
     await this.#cgroups?.remove(id);
+  }
+
+  protected override memoryPlace(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
+    return pause === undefined || !hasMemory(config) ? undefined : rootOf(pause.pid);
   }
 
   // --- containers
@@ -286,10 +328,20 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   // --- housekeeping
 
   protected override onTick(): void {
-    if (this.#space.isHeld || this.#isRecovering) return;
+    if (this.#isRecovering) return;
+    const { clock, log, egress = 'none' } = this.#options;
+    const isEgressDue = this.#egress.isLost || (!this.#egress.isOpen && clock.monotonic() - this.#egressTriedAtMs >= EGRESS_RETRY_MS);
+    if (!this.#space.isHeld) {
+      this.#recovering(this.#recover(), (error) => log.error({ error }, 'linux runtime: the network of the node cannot be made again'));
+    } else if (egress !== 'none' && isEgressDue) {
+      this.#recovering(this.#retryEgress(), (error) => log.warn({ error }, 'linux runtime: the way out is not tried'));
+    }
+  }
+
+  /** One at a time. */
+  #recovering(work: Promise<void>, onFailure: (error: string) => void): void {
     this.#isRecovering = true;
-    const recovered = this.#recover().finally(() => (this.#isRecovering = false));
-    recovered.catch((error: unknown) => this.#options.log.error({ error: describeError(error) }, 'linux runtime: the network of the node cannot be made again'));
+    work.catch((error: unknown) => onFailure(describeError(error))).finally(() => (this.#isRecovering = false));
   }
 
   /** Somebody killed the holder of the node's network: there is another one, and the pods of the old one end. */
@@ -298,11 +350,57 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     for (const entry of this.sandboxes.values()) if (entry.sandbox.state === 'ready') this.endSandbox(entry);
     await this.#space.open();
     this.#inner.restart();
+    await this.#openEgress();
+    await this.#tellOfNetwork();
+  }
+
+  async #openEgress(): Promise<void> {
+    this.#egressTriedAtMs = this.#options.clock.monotonic();
+    await this.#egress.open();
+  }
+
+  async #tellOfNetwork(): Promise<void> {
+    this.#networkDetails = await Promise.all(this.#networkListeners.map((listener) => listener()));
+  }
+
+  /** Whoever copied packets has died, or there was no way out at the start. */
+  async #retryEgress(): Promise<void> {
+    const had = this.#egress.isOpen;
+    await this.#openEgress();
+    if (this.#egress.isOpen !== had) await this.#tellOfNetwork();
   }
 }
 
 function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
-  return { uid: sandbox.id, hostname: config.hostname, namespaces: { pausePid: pause?.pid ?? 0, processes: config.processes, hostIpc: config.hostIpc }, etc: join(directory, 'etc') };
+  const { memoryVolumes = [] } = config;
+  const pausePid = pause?.pid ?? 0;
+  const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
+  return {
+    uid: sandbox.id,
+    hostname: config.hostname,
+    namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc, hasMounts: hasMemory(config) },
+    etc: join(directory, 'etc'),
+    seenAt: (path) => (isInMemory(path) ? `${rootOf(pausePid)}${path}` : path),
+  };
+}
+
+/** How this process sees the mounts of another one. */
+function rootOf(pid: number): string {
+  return `/proc/${pid}/root`;
+}
+
+function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
+  return memoryVolumes.length > 0;
+}
+
+/** In the sandbox's own mount namespace, in which its containers begin: they are shared by all of them, and end with it. */
+function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserNamespace }: Machine): readonly string[] {
+  return memoryVolumes.flatMap(({ path, sizeBytes, group }) => {
+    // An ordinary user has one group to give.
+    const owner = group === undefined || inUserNamespace ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
+    const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
+    return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
+  });
 }
 
 /** What is done in a pod's new namespaces before anything runs in them. */

@@ -54,7 +54,7 @@ test('limits of pods and containers are written where version 2 has them', () =>
     expect(existsSync(join(root, 'podium/node/pod/memory.oom.group'))).toBe(false);
     expect(read('pod/main-0/memory.oom.group')).toBe('1');
     cgroups.update('pod/main-0', { cpuLimitMilli: 250 });
-    expect([read('pod/main-0/memory.max'), read('pod/main-0/cpu.max'), read('pod/main-0/pids.max')]).toEqual(['max', '25000 100000', 'max']);
+    expect([read('pod/main-0/memory.max'), read('pod/main-0/cpu.max')]).toEqual(['1048576', '25000 100000']);
     mkdirSync(join(root, 'podium/node/other'));
     expect(cgroups.list()).toEqual(['other', 'pod']);
   } finally {

@@ -20,16 +20,6 @@ export const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'pids'] as const;
 const PERIOD_US = 100_000;
 /** The kernel refuses less. */
 const QUOTA_US_MIN = 1_000;
-const UNLIMITED_V1: readonly CgroupSetting[] = [
-  { controller: 'memory', file: 'memory.limit_in_bytes', value: '-1' },
-  { controller: 'cpu', file: 'cpu.cfs_quota_us', value: '-1' },
-  { controller: 'pids', file: 'pids.max', value: 'max' },
-];
-const UNLIMITED_V2: readonly CgroupSetting[] = [
-  { controller: 'memory', file: 'memory.max', value: 'max' },
-  { controller: 'cpu', file: 'cpu.max', value: `max ${PERIOD_US}` },
-  { controller: 'pids', file: 'pids.max', value: 'max' },
-];
 const SHARES_MIN = 2;
 const SHARES_MAX = 262_144;
 
@@ -56,11 +46,10 @@ export function planCgroup(version: 1 | 2, resources: ContainerResources): reado
   return settings;
 }
 
-/** Of one that may have limits: those that are absent go. */
+/** Of one that has limits already: what is not named stays. */
 export function planUpdate(version: 1 | 2, resources: ContainerResources): readonly CgroupSetting[] {
-  const wanted = planCgroup(version, resources);
-  const unlimited = version === 1 ? UNLIMITED_V1 : UNLIMITED_V2;
-  return [...unlimited.filter(({ file }) => !wanted.some((one) => one.file === file)), ...wanted];
+  const isShare = ({ file }: CgroupSetting) => file === 'cpu.shares' || file === 'cpu.weight';
+  return planCgroup(version, resources).filter((setting) => resources.cpuRequestMilli !== undefined || !isShare(setting));
 }
 
 /** Of version 2: who is ended for want of memory takes the rest of its container along, as it does elsewhere by itself. */

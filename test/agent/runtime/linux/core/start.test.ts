@@ -8,6 +8,7 @@ import { readComplaint } from '../../../../../src/agent/runtime/linux/core/compl
 import { fstabOf, initScript, joinLines, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
 import { neighbourRouteBatch, nodeBatch, nodeNetworkOf, podBatch, podLinkName } from '../../../../../src/agent/runtime/linux/core/node-network.ts';
 import { ociProcess } from '../../../../../src/agent/runtime/linux/core/oci-spec.ts';
+import type { ContainerResources } from '../../../../../src/agent/runtime/runtime.ts';
 import { hostsFile, resolvConf } from '../../../../../src/agent/runtime/linux/core/pod-files.ts';
 import { defaultSeccomp } from '../../../../../src/agent/runtime/linux/core/seccomp-profile.ts';
 import { fstabField, quote, quoteAll } from '../../../../../src/agent/runtime/linux/core/shell-words.ts';
@@ -93,10 +94,10 @@ test('planCgroup() writes limits for both of the kernel\'s interfaces', () => {
   expect([weightOf(2), weightOf(1_024), weightOf(262_144)]).toEqual([1, 39, 10_000]);
 });
 
-test('planUpdate() takes away what is not limited any more', () => {
-  const text = (version: 1 | 2) => planUpdate(version, { cpuRequestMilli: 100, memoryLimitBytes: 4096 }).map(({ file, value }) => `${file}=${value}`);
-  expect(text(1)).toEqual(['cpu.cfs_quota_us=-1', 'pids.max=max', 'memory.limit_in_bytes=4096', 'cpu.shares=102']);
-  expect(text(2)).toEqual(['cpu.max=max 100000', 'pids.max=max', 'memory.max=4096', 'cpu.weight=4']);
+test('planUpdate() leaves alone what is not named', () => {
+  const text = (version: 1 | 2, given: ContainerResources) => planUpdate(version, given).map(({ file, value }) => `${file}=${value}`);
+  expect(text(1, { memoryLimitBytes: 4_096 })).toEqual(['memory.limit_in_bytes=4096']);
+  expect(text(2, { cpuRequestMilli: 100, cpuLimitMilli: 200 })).toEqual(['cpu.weight=4', 'cpu.max=20000 100000']);
 });
 
 test('defaultSeccomp() refuses what a container has no capability for', () => {
@@ -148,5 +149,5 @@ test('ociProcess() leaves a program of another user nothing of its rights but th
 test('the files of a pod below /etc', () => {
   expect(resolvConf({ servers: ['10.96.0.10'], searches: ['a', 'b'], options: ['ndots:5'] })).toBe('nameserver 10.96.0.10\nsearch a b\noptions ndots:5\n');
   expect(resolvConf({ servers: [], searches: [], options: [] })).toBe('');
-  expect(hostsFile({ ip: '10.1.1.1', hostname: 'p', aliases: [{ ip: '1.2.3.4', hostnames: ['x', 'y'] }] })).toContain('10.1.1.1\tp\n1.2.3.4\tx\ty\n');
+  expect(hostsFile({ ip: '10.1.1.1', hostnames: ['p'], aliases: [{ ip: '1.2.3.4', hostnames: ['x', 'y'] }] })).toContain('10.1.1.1\tp\n1.2.3.4\tx\ty\n');
 });
