@@ -31,6 +31,14 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
   }
 }
 
+/** What is there already is left alone: on a full disk it could not be written again. */
+export async function writeText(path: string, text: string, mode: number): Promise<void> {
+  if (readText(path) === text) return;
+  const temporary = `${path}.${++written}.tmp`;
+  await writeFile(temporary, text, { mode });
+  await rename(temporary, path);
+}
+
 export function listDirectory(path: string): string[] {
   return existsSync(path) ? readdirSync(path).sort() : [];
 }

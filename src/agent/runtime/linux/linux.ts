@@ -29,7 +29,7 @@ import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
 import { RuntimeError, type ContainerResources, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
-import { readText, writeJson } from '../state-files.ts';
+import { readText, writeText } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
 import { Cgroups } from './cgroups.ts';
@@ -183,11 +183,11 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   async start(): Promise<void> {
     const { root, log } = this.#options;
     this.makeDirectories();
-    await writeFile(join(root, 'supervisor.sh'), SUPERVISOR_SCRIPT, { mode: 0o700 });
-    await writeFile(join(root, 'reaper.sh'), REAPER_SCRIPT, { mode: 0o700 });
+    await writeText(join(root, 'supervisor.sh'), SUPERVISOR_SCRIPT, 0o700);
+    await writeText(join(root, 'reaper.sh'), REAPER_SCRIPT, 0o700);
     // Whoever ends the node without its agent finds here what is left in the kernel.
     const { directories: cgroups, parents } = this.#cgroups ?? { directories: [], parents: [] };
-    await writeJson(join(root, 'leftovers.json'), { cgroups, parents, tables: this.#egress.tables });
+    await writeText(join(root, 'leftovers.json'), JSON.stringify({ cgroups, parents, tables: this.#egress.tables }), 0o600);
     const isNew = (await this.#space.open()) === 'made';
     await this.#openEgress();
     this.adoptAll();
