@@ -22,6 +22,8 @@ import type { Naming } from './core/pod-names.ts';
 import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
+import { ImagePuller } from './image-puller.ts';
+import { IMAGE_GARBAGE, NodeImageKeeper, type ImageGarbageOptions } from './node-images.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
 import { nodeLabels, nodeStatus, saysHealth, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
@@ -68,6 +70,8 @@ export interface NodeAgentOptions {
   readonly followers?: readonly ServiceFollower[];
   /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
   readonly hostIp?: string | undefined;
+  /** When images go that nobody uses; absent: as the kubelet does it. */
+  readonly imageGarbage?: ImageGarbageOptions | undefined;
   /** How pods find names; undefined: that is the runtime's affair. */
   readonly naming?: Naming | undefined;
 }
@@ -93,6 +97,7 @@ export class NodeAgent {
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
   readonly #volumes: PodVolumes;
+  readonly #images: NodeImageKeeper | undefined;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isFed = false;
@@ -108,6 +113,19 @@ export class NodeAgent {
     this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
     const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
+    const { images } = runtime;
+    if (images !== undefined) {
+      this.#images = new NodeImageKeeper({
+        images,
+        garbage: options.imageGarbage ?? IMAGE_GARBAGE,
+        clock,
+        log,
+        signal: this.#abort.signal,
+        say: (event) => events.record(this.#node.cache.get(name) ?? { apiVersion: 'v1', kind: 'Node', metadata: { name } }, event),
+        onChanged: () => this.#isRegistered && this.#tasks.run(this.#repeatStatus()),
+      });
+    }
+    const onPulled = () => this.#tasks.run(this.#images?.refresh() ?? Promise.resolve());
     this.#volumes = new PodVolumes({
       api,
       clock,
@@ -119,6 +137,7 @@ export class NodeAgent {
       onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
     });
     this.#context = {
+      puller: images === undefined ? undefined : new ImagePuller({ images, api, clock, onPulled }),
       nodeIp: options.hostIp ?? address,
       allocatable: capacity,
       onContainerFailure,
@@ -157,8 +176,10 @@ export class NodeAgent {
         this.#tasks.run(informer.run(signal));
       }
     }
+    await this.#images?.refresh();
     await this.#register();
     this.#tasks.run(this.#heartbeats());
+    if (this.#images !== undefined) this.#tasks.run(this.#images.run());
     this.#tasks.run(this.#node.run(signal));
     // Containers are told of the services that there are when they start.
     if (this.#hasServices) await this.#services.synced(signal);
@@ -218,7 +239,7 @@ export class NodeAgent {
       const metadata = { ...node.metadata, labels: { ...node.metadata.labels, ...labels } };
       node = await api.update<AgentNode>(resources.nodes, { ...node, metadata });
     }
-    await api.updateStatus<AgentNode>(resources.nodes, { ...node, status: nodeStatus(this.#facts, node.status, clock.wall()) });
+    await api.updateStatus<AgentNode>(resources.nodes, { ...node, status: nodeStatus({ ...this.#facts, images: this.#images?.list }, node.status, clock.wall()) });
     this.#statusWrittenAtMs = clock.monotonic();
   }
 

@@ -2,6 +2,7 @@
 import { formatTime, type Millis } from '../base/clock.ts';
 import type { RuntimeHealth } from './runtime/runtime.ts';
 import type { ApiObject, Condition, StringMap, Taint } from '../client/objects.ts';
+import type { NodeImage } from './core/node-images.ts';
 
 export interface NodeFacts {
   readonly name: string;
@@ -14,6 +15,8 @@ export interface NodeFacts {
   /** `detail`: what it can do here and why it is this one. */
   readonly runtime: { readonly name: string; readonly version: string; readonly detail?: string | undefined; readonly health?: RuntimeHealth | undefined };
   readonly machine: MachineFacts;
+  /** Absent: its runtime keeps none. */
+  readonly images?: readonly NodeImage[] | undefined;
 }
 
 export interface MachineFacts {
@@ -35,6 +38,7 @@ export interface AgentNode extends ApiObject {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly daemonEndpoints?: { readonly kubeletEndpoint: { readonly Port: number } };
     readonly nodeInfo?: StringMap;
+    readonly images?: readonly NodeImage[];
   };
 }
 
@@ -51,10 +55,11 @@ export function nodeLabels({ name, labels, runtime, machine }: NodeFacts): Strin
 }
 
 export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs: Millis): NonNullable<AgentNode['status']> {
-  const { capacity, machine, runtime, address, port, name } = facts;
+  const { capacity, machine, runtime, address, port, name, images } = facts;
+  const { images: _, ...known } = before ?? {};
   const amounts = { cpu: capacity.cpu, memory: capacity.memory, pods: String(capacity.pods) };
   return {
-    ...before,
+    ...known,
     capacity: amounts,
     allocatable: amounts,
     conditions: conditionsOf(before?.conditions ?? [], runtime, nowMs),
@@ -75,6 +80,7 @@ export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs:
       kubeletVersion: `${VERSION}-podium`,
       kubeProxyVersion: `${VERSION}-podium`,
     },
+    ...(images === undefined ? {} : { images }),
   };
 }
 

@@ -24,6 +24,8 @@ import {
 } from './core/pod-spec.ts';
 import { podNames, type Naming } from './core/pod-names.ts';
 import { ContainerProbes, type ProbeDue } from './core/probes.ts';
+import type { ImagePuller } from './image-puller.ts';
+import { PodImages } from './pod-images.ts';
 import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
 import { RuntimeError, type ContainerRecord, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
@@ -35,6 +37,8 @@ export interface WorkerContext extends StarterContext {
   readonly log: Log;
   readonly events: EventRecorder;
   readonly prober: Prober;
+  /** Absent: the runtime keeps no images. */
+  readonly puller?: ImagePuller | undefined;
   /** undefined: names are the runtime's affair. */
   readonly naming?: Naming | undefined;
   /** Do endpoints that the agent knows of still send new connections to this address? */
@@ -52,6 +56,9 @@ export interface WorkerOptions {
 /** A container that cannot be made (no such ConfigMap) is tried again after this, doubling. */
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 20_000;
+/** A program that could not be run shows why for so long, then that its container is backed off. */
+const RUN_ERROR = 'RunContainerError';
+const RUN_ERROR_SHOWN_MS = 2_000;
 /** New connections end this long after the last endpoint named the pod: other nodes' proxies hear of it a little later. */
 const DRAIN_SETTLE_MS = 500;
 /** Nobody takes the pod out of its endpoints (the controllers are away): go on. */
@@ -76,6 +83,8 @@ interface Waiting {
   readonly message: string;
   readonly retryAtMs: Millis;
   readonly tries: number;
+  /** What it waits for, if that is its image. */
+  readonly image?: string;
 }
 
 export class PodWorker {
@@ -90,6 +99,7 @@ export class PodWorker {
   readonly #waiting = new Map<string, Waiting>();
   readonly #said = new Set<string>();
   readonly #starter: ContainerStarter;
+  readonly #images: PodImages;
   readonly #writer: PodStatusWriter;
   #pod: AgentPod;
   #isRemoved = false;
@@ -108,6 +118,14 @@ export class PodWorker {
     this.#onGone = onGone;
     this.#tasks = new Tasks((error) => this.#failed(error));
     this.#starter = new ContainerStarter(context);
+    this.#images = new PodImages({
+      puller: context.puller,
+      pod: () => this.#pod,
+      say: (type, reason, message) => this.#say(type, reason, message),
+      wake: () => this.wake(),
+      tasks: this.#tasks,
+      signal: this.#abort.signal,
+    });
     this.#writer = new PodStatusWriter({
       uid: this.#uid,
       api: context.api,
@@ -189,6 +207,7 @@ export class PodWorker {
   async #pass(): Promise<void> {
     this.#timer?.cancel();
     if (this.#pod.metadata.deletionTimestamp !== undefined) this.#deletionSeenAtMs ??= this.#now();
+    if (this.#deletionSeenAtMs !== undefined || this.#isRemoved) this.#images.abandon();
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const containers = await this.#context.runtime.listContainers(this.#uid);
       const sandbox = await this.#sandbox();
@@ -215,6 +234,7 @@ export class PodWorker {
 
   #planFor(sandbox: Sandbox | undefined, containers: readonly ContainerRecord[]): PodPlan {
     const { nodeIp, runtime, clock, onContainerFailure } = this.#context;
+    for (const [name, { reason, retryAtMs }] of this.#waiting) if (reason === RUN_ERROR && retryAtMs <= this.#now()) this.#waiting.delete(name);
     const health = new Map<string, ContainerHealth>();
     for (const [id, { isStarted, isReady, unhealthy }] of this.#probes) health.set(id, { isStarted, isReady, unhealthy });
     return planPod({
@@ -283,21 +303,30 @@ export class PodWorker {
   async #startContainer(action: Extract<PodAction, { kind: 'start-container' }>, sandbox: Sandbox): Promise<boolean> {
     const { spec } = this.#pod;
     const known = this.#waiting.get(action.name);
-    if (known !== undefined && known.retryAtMs > this.#now()) return false;
     const init = spec.initContainers?.some(({ name }) => name === action.name) ?? false;
     const container = containersOf(this.#pod).find(({ name }) => name === action.name)!;
+    const isWaiting = known !== undefined && known.retryAtMs > this.#now() && (known.image ?? container.image) === container.image;
+    if (isWaiting) return false;
+    const answer = this.#images.ask(container);
+    if (answer.kind === 'busy') return false;
+    if (answer.kind === 'waiting') {
+      const { reason, message, untilMs } = answer;
+      this.#waiting.set(action.name, { reason, message, retryAtMs: untilMs, tries: 0, image: container.image });
+      return known?.reason !== reason || known.message !== message;
+    }
     const { attempt, backoffSteps } = action;
     try {
       const say: ContainerStart['say'] = (type, reason, message) => this.#say(type, reason, message);
-      const id = await this.#starter.start({ pod: this.#pod, container, attempt, backoffSteps, init, sandbox, say });
+      const id = await this.#starter.start({ pod: this.#pod, container, attempt, backoffSteps, init, sandbox, image: answer.image, say });
       await this.#postStart(container, id, sandbox.ip);
       this.#waiting.delete(action.name);
       return true;
     } catch (error) {
       if (error instanceof AbortedError) throw error;
       const tries = (known?.tries ?? 0) + 1;
-      const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
       const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
+      const delayMs = reason === RUN_ERROR ? RUN_ERROR_SHOWN_MS : Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
+      const retryAtMs = this.#now() + delayMs;
       const isSaid = error instanceof ContainerStartError && error.isSaid;
       const message = isSaid ? error.message : describeError(error);
       this.#waiting.set(action.name, { reason, message, retryAtMs, tries });
@@ -495,9 +524,12 @@ export class PodWorker {
     const times: Millis[] = [];
     if (this.#plan?.wakeAtMs !== undefined) times.push(this.#now() + Math.max(0, this.#plan.wakeAtMs - clock.wall()));
     for (const action of this.#plan?.actions ?? []) {
-      const waiting = action.kind === 'start-container' ? this.#waiting.get(action.name) : undefined;
+      // What its image takes tells by itself.
+      if (action.kind !== 'start-container' || this.#images.isBusy(action.name)) continue;
+      const waiting = this.#waiting.get(action.name);
       if (waiting !== undefined) times.push(waiting.retryAtMs);
     }
+    for (const { reason, retryAtMs } of this.#waiting.values()) if (reason === RUN_ERROR) times.push(retryAtMs);
     for (const probes of this.#probes.values()) {
       const next = isDeleted ? undefined : probes.nextDeadline();
       if (next !== undefined) times.push(next);

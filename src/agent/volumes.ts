@@ -20,6 +20,8 @@ export interface PartOfVolume {
   readonly index: number;
   /** Where the volume lies. */
   readonly path: string;
+  /** Goes before the path, for this process: the volume is in memory, mounted elsewhere. */
+  readonly outside: string;
   readonly subPath: string;
   /** It holds files that change under their readers: whoever mounts a part has it as it is now. */
   readonly isFrozen: boolean;
@@ -122,8 +124,8 @@ export class FileVolumes implements VolumeStore {
     return kind === 'files' ? hasPayload(directory) : exists(directory);
   }
 
-  part({ uid, container, index, path, subPath, isFrozen }: PartOfVolume): Promise<string> {
-    return isFrozen ? freeze(path, subPath, join(this.#root, uid, PARTS, container, String(index))) : resolveSubPath(path, subPath);
+  part({ uid, container, index, path, outside, subPath, isFrozen }: PartOfVolume): Promise<string> {
+    return isFrozen ? freeze(path, subPath, join(this.#root, uid, PARTS, container, String(index))) : resolveSubPath({ path, outside }, subPath);
   }
 
   usage(uid: string, name: string, most: number): Promise<number> {

@@ -38,6 +38,14 @@ export interface Timings {
   readonly leaderLeaseSeconds: number;
 }
 
+/** When images go that no container uses; the words are the kubelet's. */
+export interface ImageSettings {
+  readonly gcPeriodSeconds: number;
+  readonly gcHighThresholdPercent: number;
+  readonly gcLowThresholdPercent: number;
+  readonly gcMinimumAgeSeconds: number;
+}
+
 export interface ClusterConfig {
   readonly name: string;
   readonly store: { readonly members: readonly MemberConfig[] };
@@ -46,6 +54,7 @@ export interface ClusterConfig {
   readonly scheduler: { readonly port: number };
   readonly controllers: { readonly port: number; readonly onContainerFailure: 'restart' | 'replace-pod' };
   readonly nodes: readonly NodeConfig[];
+  readonly images: ImageSettings;
   /** Of pods that have a network of their own. */
   readonly network: { readonly egress: EgressChoice };
   readonly timings: Timings;
@@ -78,6 +87,7 @@ export const isEndpoint = (text: string) => /^unix:\/\/\/.+/.test(text);
 
 const port: Shape = { kind: 'number', min: 1, max: 65_535, whole: true };
 const seconds: Shape = { kind: 'number', min: 0.1, max: 3_600, whole: false };
+const percent: Shape = { kind: 'number', min: 0, max: 100, whole: true };
 const name: Shape = { kind: 'name' };
 
 /** More than seven members cost latency and win nothing; more than 64 local nodes want the simulator. */
@@ -152,6 +162,18 @@ const clusterShape: Shape = {
     nodes: {
       shape: { kind: 'list', of: nodeShape, min: 1, max: NODES_MAX },
       fallback: [1, 2].map((n) => ({ name: `node-${n}`, port: 10_249 + n })),
+    },
+    images: {
+      shape: {
+        kind: 'map',
+        fields: {
+          gcPeriodSeconds: { shape: seconds, fallback: 300 },
+          gcHighThresholdPercent: { shape: percent, fallback: 85 },
+          gcLowThresholdPercent: { shape: percent, fallback: 80 },
+          gcMinimumAgeSeconds: { shape: seconds, fallback: 120 },
+        },
+      },
+      fallback: {},
     },
     network: {
       shape: {
@@ -322,7 +344,7 @@ class Reader {
       if (other === undefined) seen.set(key, path);
       else this.#wrong(this.#offsets.get(path) ?? 0, path, `${what} ${String(key)} is already that of ${other}`);
     };
-    for (const reserved of ['apiserver', 'scheduler', 'controllers', 'supervisor', 'pki', 'logs', 'network', 'parts']) {
+    for (const reserved of ['apiserver', 'scheduler', 'controllers', 'supervisor', 'pki', 'logs', 'network', 'parts', 'images']) {
       names.set(reserved, `the part ${reserved}`);
     }
     config.store.members.forEach((member, i) => {
@@ -346,6 +368,11 @@ class Reader {
       claim(names, node.name, `nodes[${i}].name`, 'the name');
       claim(ports, node.port, `nodes[${i}].port`, 'port');
     });
+    const { gcHighThresholdPercent: high, gcLowThresholdPercent: low } = config.images;
+    if (low >= high) {
+      const path = 'images.gcLowThresholdPercent';
+      this.#wrong(this.#offsets.get(path) ?? this.#offsets.get('images') ?? 0, path, `must be below images.gcHighThresholdPercent (${high}), or nothing would be given back`);
+    }
     const { nodeHeartbeatSeconds, nodeGraceSeconds } = config.timings;
     if (nodeGraceSeconds < 2 * nodeHeartbeatSeconds) {
       const path = 'timings.nodeGraceSeconds';

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { API_SERVER_PORT_STEP, type ClusterConfig, type EgressChoice, type Timings } from './config.ts';
+import { API_SERVER_PORT_STEP, type ClusterConfig, type EgressChoice, type ImageSettings, type Timings } from './config.ts';
 import { isApiServer, logFile, networkDir, pkiDir, serviceAccountKeyFile, tokensFile } from './data-dir.ts';
 import { chooseRuntime } from './isolation.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
@@ -59,6 +59,10 @@ export interface PartConfig {
     readonly egress: EgressChoice;
     /** Shared by the cluster's nodes on this machine. */
     readonly networkDirectory: string;
+    /** The cluster's data directory: its images are shared by its nodes and by `podium image`. */
+    readonly clusterDirectory: string;
+    /** Absent: as the kubelet has them. */
+    readonly images?: ImageSettings | undefined;
     /** Kubernetes' API, as pods find it behind the Service `kubernetes`. */
     readonly apiServerRestAddresses: readonly string[];
   };
@@ -211,7 +215,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     const clusterPodCidr = hasOwnNetwork ? '10.244.0.0/16' : '127.0.0.0/8';
     const networkDirectory = networkDir(dataDir);
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
-    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, clusterPodCidr, egress: config.network.egress, networkDirectory, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
+    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, clusterPodCidr, egress: config.network.egress, networkDirectory, clusterDirectory: dataDir, images: config.images, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
   });
   // In plain text only the REST face needs what the others have no use for.
   const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || isApiServer({ name })) : identities;

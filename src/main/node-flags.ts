@@ -95,6 +95,7 @@ export async function nodeConfig(argv: readonly string[]): Promise<PartConfig> {
       // The plugins of CNI lead pods out, or do not.
       egress: 'none',
       networkDirectory: join(nodeDir, 'network'),
+      clusterDirectory: nodeDir,
       apiServerRestAddresses: [],
     },
   };

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
+import type { ImageGarbageOptions } from '../agent/node-images.ts';
 import { NetworkProber } from '../agent/probe.ts';
 import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
@@ -19,8 +20,10 @@ import { FileVolumes, noVolumes } from '../agent/volumes.ts';
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
+import type { ImageSettings } from '../cluster/config.ts';
 import type { PartConfig } from '../cluster/parts.ts';
 import { hostOf } from '../grpc/addresses.ts';
+import type { LocalImages } from '../image/local-images.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
@@ -38,7 +41,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
-    const agent = makeAgent(world, client, await makeRuntime(config, world));
+    const images = await openNodeImages(world);
+    const agent = makeAgent(world, client, await makeRuntime(config, { log: world.log, images }));
     const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
@@ -48,9 +52,18 @@ export async function run(argv: readonly string[]): Promise<number> {
     } finally {
       await agent.stop();
       await served.stop();
+      await images?.close();
       channel.close();
     }
   });
+}
+
+/** Where pods have images: shared with the other nodes of the cluster and with `podium image`. */
+async function openNodeImages({ config, log }: PartWorld): Promise<LocalImages | undefined> {
+  if (config.node?.runtime !== 'linux') return undefined;
+  // Only who has images needs what speaks with registries.
+  const { openImages } = await import('../image/open-images.ts');
+  return (await openImages({ dataDir: config.node.clusterDirectory, clock: systemClock, log })).images;
 }
 
 function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: Runtime): NodeAgent {
@@ -65,6 +78,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: 
     port: Number(port),
     labels: node.labels,
     podCidr: node.podCidr,
+    imageGarbage: node.images === undefined ? undefined : imageGarbageOf(node.images),
     capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
     machine: readMachineFacts(),
     ownUsage: readOwnUsage,
@@ -84,6 +98,10 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: 
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
     // TODO(issue 5): with cri what `ofOwnNetwork` makes, in the machine's own network, which is that of the pods' bridge.
   });
+}
+
+function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThresholdPercent, gcMinimumAgeSeconds }: ImageSettings): ImageGarbageOptions {
+  return { periodMs: gcPeriodSeconds * 1000, highPercent: gcHighThresholdPercent, lowPercent: gcLowThresholdPercent, minAgeMs: gcMinimumAgeSeconds * 1000 };
 }
 
 /** What serves Services and names where pods have a network of their own. */
@@ -114,7 +132,7 @@ function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
   return address === undefined ? [] : [address];
 }
 
-async function makeRuntime(config: PartConfig, { log }: Pick<PartWorld, 'log'>): Promise<Runtime> {
+async function makeRuntime(config: PartConfig, { log, images }: Pick<PartWorld, 'log'> & { readonly images: LocalImages | undefined }): Promise<Runtime> {
   const { node, dataDir, serviceCidr, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { runtime, runtimeWhy: why, podCidr, clusterPodCidr, networkDirectory, egress, apiServerRestAddresses: outerAddresses } = node;
@@ -125,7 +143,7 @@ async function makeRuntime(config: PartConfig, { log }: Pick<PartWorld, 'log'>):
       const { machine } = probed;
       const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
       const network = { networkDirectory, podCidr, clusterPodCidr, serviceCidr, outerAddresses, ownAddresses: clusterDnsAddresses(config), egress };
-      return new LinuxRuntime({ root: dataDir, ...network, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+      return new LinuxRuntime({ root: dataDir, ...network, machine, why, innerEntry, version: readVersion(), clock: systemClock, log, images });
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });

@@ -347,8 +347,8 @@ function containerStatus(planner: Planner, container: AgentContainer, isInit: bo
     ready: isReady && (isInit || pod.metadata.deletionTimestamp === undefined),
     started: running?.isStarted ?? false,
     restartCount: record === undefined ? knownRestarts(pod, container.name) : record.attempt,
-    image: container.image,
-    imageID: container.image,
+    image: record?.imageShown?.name ?? container.image,
+    imageID: record === undefined ? '' : (record.imageShown?.ref ?? container.image),
     ...(record === undefined || record.state === 'created' ? {} : { containerID: `${runtimeName}://${record.id}` }),
     state,
     lastState: last === undefined ? {} : { terminated: terminatedOf(last, runtimeName) },
@@ -372,9 +372,10 @@ function stateOf(planner: Planner, container: AgentContainer, record: ContainerR
   const why = waiting.get(container.name);
   if (record?.state === 'running') return { running: { startedAt: formatTime(record.startedAtMs ?? record.createdAtMs) } };
   // By name: what else the worker keeps beside them is no field of a status, and the API server refuses it.
-  if (why !== undefined) return { waiting: { reason: why.reason, message: why.message } };
+  const verdict = planner.verdicts.get(container.name);
+  const isOver = record?.state === 'exited' && verdict?.kind !== 'start' && verdict?.kind !== 'back-off';
+  if (why !== undefined && !isOver) return { waiting: { reason: why.reason, message: why.message } };
   if (record?.state === 'exited') {
-    const verdict = planner.verdicts.get(container.name);
     if (verdict?.kind !== 'back-off') return { terminated: terminatedOf(record, runtimeName) };
     const message = `back-off ${formatSeconds(verdict.delayMs)} restarting failed container=${container.name} pod=${describePod(pod)}`;
     return { waiting: { reason: 'CrashLoopBackOff', message } };

@@ -88,10 +88,10 @@ export interface ContainerConfig {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly image: string;
-  /** Where a runtime that keeps no images finds this one; absent: it is built in. */
-  readonly imageRoot?: ImageRoot | undefined;
   /** What the runtime's images call it (`EnsuredImage.image.id`); absent: the runtime keeps no images. */
   readonly imageId?: string | undefined;
+  /** What is to be said of it; the runtime only remembers it, so that it outlives the agent. */
+  readonly imageShown?: ImageShown | undefined;
   /** As the pod writes them, all references resolved: instead of the image's entrypoint, and instead of its arguments. */
   readonly command: readonly string[];
   readonly args?: readonly string[] | undefined;
@@ -111,12 +111,12 @@ export interface ContainerConfig {
 /** What the agent asks of whoever keeps a node's images: src/image, or the runtime itself. */
 export type NodeImages = Pick<ImageService, 'ensure' | 'list' | 'remove' | 'collectGarbage'>;
 
-/** A root made of directories that nobody writes to. */
-export interface ImageRoot {
-  /** For an overlay, topmost first. */
-  readonly lowerDirs: readonly string[];
-  /** The machine's own programs lie below them, as in podium.dev/host. */
-  readonly hasHostPrograms: boolean;
+/** How a container's status calls its image. */
+export interface ImageShown {
+  /** `docker.io/library/busybox:1.35`. */
+  readonly name: string;
+  /** By digest where it has one; CRI's `image_ref`. */
+  readonly ref: string;
 }
 
 /** Absent: not limited. In CRI `LinuxContainerResources`. */
@@ -135,6 +135,8 @@ export interface ContainerSecurity {
   readonly user?: number | undefined;
   readonly group?: number | undefined;
   readonly supplementalGroups?: readonly number[] | undefined;
+  /** `Strict`: those alone, and not the ones that the image's /etc/group has for its user. */
+  readonly supplementalGroupsPolicy?: 'Merge' | 'Strict' | undefined;
   /** Names without `CAP_`; `ALL` stands for all of them. Dropped first, then added. */
   readonly addCapabilities?: readonly string[] | undefined;
   readonly dropCapabilities?: readonly string[] | undefined;
@@ -167,6 +169,7 @@ export interface ContainerRecord {
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
   readonly pid?: number | undefined;
+  readonly imageShown?: ImageShown | undefined;
 }
 
 /** What a running container has used; in CRI `ContainerStats`. */

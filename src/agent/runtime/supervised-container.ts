@@ -97,10 +97,10 @@ export abstract class SupervisedContainer {
     this.#host = host;
     this.directory = directory;
     this.config = config;
-    const { name, attempt, backoffSteps, init } = config;
+    const { name, attempt, backoffSteps, init, imageShown } = config;
     this.id = containerIdOf(sandboxId, name, attempt);
     this.log = new ProcessLog(directory, host.logBytesMax ?? LOG_BYTES_MAX);
-    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs };
+    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, imageShown };
   }
 
   get record(): ContainerRecord {

@@ -1,7 +1,9 @@
 /** Services, names and ways in and out, as programs in pods of a whole cluster find them (cluster-main.ts). */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { findTool } from '../../../src/cluster/isolation.ts';
 import { MACHINE_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_NAME, OUTSIDE_PORT } from './outside-main.ts';
 
@@ -212,6 +214,16 @@ export function wayOut(cluster: PodiumCluster): void {
     ]`);
     same(`${name} leaves the machine`, found, [OUTSIDE_ADDRESS, MACHINE_ADDRESS, 'EHOSTUNREACH']);
   }
+}
+
+/** Somebody takes it away from under both nodes. */
+export function breakWayOut(cluster: PodiumCluster): void {
+  for (const node of NODES) {
+    const { copier } = JSON.parse(readFileSync(join(cluster.dataDir, node, 'egress.json'), 'utf8')) as { copier?: { pid: number } };
+    if (copier !== undefined) sendSignal(-copier.pid, 'SIGKILL');
+  }
+  const links = spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.match(/podium-[0-9a-f]{8}/g) ?? [];
+  for (const link of links) spawnSync('ip', ['link', 'del', link]);
 }
 
 export function detailOf(cluster: PodiumCluster, node: (typeof NODES)[number]): string {

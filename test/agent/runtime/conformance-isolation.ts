@@ -1,7 +1,6 @@
 /** What a container sees of its machine, its volumes, its image and its pod, and whom it runs as. */
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import type { Case } from './conformance.ts';
@@ -38,28 +37,6 @@ export const ISOLATION_CASES: readonly Case[] = [
           (error: Error) => ok(error.message.includes(what), error.message),
         );
       }
-    },
-  },
-  {
-    name: "an image's files are the root, and what is written to them is the container's own",
-    needs: ['images'],
-    run: async (world) => {
-      const lower = join(world.subject.root, 'an-image');
-      makeImage(lower);
-      const imageRoot = { lowerDirs: [lower], hasHostPrograms: false };
-      const volume = join(world.subject.root, 'a-volume');
-      mkdirSync(volume, { recursive: true });
-      writeFileSync(join(volume, 'key'), 'value\n');
-      const mounts = [{ containerPath: '/srv/data', hostPath: volume, readOnly: true }];
-      // With what the shell can do by itself: there is no other program in it.
-      const script = 'echo /*; read motd </etc/motd; echo "$motd"; read key <data/key; echo "$key"; echo other >/etc/motd; read motd </etc/motd; echo "$motd"; read host </etc/hostname; echo "$host"';
-      const config = { image: 'example/shell', imageRoot, mounts, workingDir: '/srv', command: ['/bin/sh', '-c', script] };
-      const [all = '', ...lines] = (await world.output('', config)).trim().split('\n');
-      deepEqual(all.split(' ').filter((one) => !one.startsWith('/lib')), ['/bin', '/dev', '/etc', '/proc', '/srv', '/sys']);
-      deepEqual(lines, ['the image', 'value', 'other', 'pod-a']);
-      equal(readFileSync(join(lower, 'etc/motd'), 'utf8'), 'the image\n');
-      const readOnly = { ...config, name: 'sealed', command: ['/bin/sh', '-c', 'echo x >/etc/motd'], security: { readOnlyRoot: true } };
-      ok((await world.exited(await world.run('', readOnly))).exitCode !== 0, 'a read-only root is not written');
     },
   },
   {
@@ -162,15 +139,3 @@ export const ISOLATION_CASES: readonly Case[] = [
     },
   },
 ];
-
-/** A root with a shell in it, and nothing else of the machine. */
-function makeImage(directory: string): void {
-  const { stdout } = spawnSync('ldd', ['/bin/sh'], { encoding: 'utf8' });
-  const libraries = stdout.split('\n').flatMap((line) => /(\/\S+) \(0x/.exec(line)?.[1] ?? []);
-  for (const path of ['/bin/sh', ...libraries]) {
-    mkdirSync(dirname(join(directory, path)), { recursive: true });
-    copyFileSync(path, join(directory, path));
-  }
-  mkdirSync(join(directory, 'etc'), { recursive: true });
-  writeFileSync(join(directory, 'etc/motd'), 'the image\n');
-}

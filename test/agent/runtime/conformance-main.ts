@@ -15,12 +15,14 @@ import { systemClock } from '../../../src/base/system-clock.ts';
 import { LinuxRuntime } from '../../../src/agent/runtime/linux/linux.ts';
 import { probeMachine } from '../../../src/agent/runtime/linux/machine.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
+import { openImages } from '../../../src/image/open-images.ts';
 import { census, missing } from './census.ts';
 import { CASES } from './conformance-cases.ts';
 import { BRIEFLY, criCases } from './cri/cases.ts';
 import { criSubject } from './cri/subject.ts';
 import { OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
 import { endNodes } from './leftovers.ts';
+import { whyNoBusybox } from './test-images.ts';
 
 export interface Outcome {
   readonly name: string;
@@ -55,6 +57,9 @@ function linuxSubject(directory: string, engine: string): Subject {
   const { machine } = probed;
   const lacks = new Map<Ability, string>();
   if (engine === 'util-linux' && findTool('crun') === undefined) for (const ability of ['images', 'filters'] as const) lacks.set(ability, 'neither crun nor runc is here');
+  const noBusybox = whyNoBusybox();
+  if (noBusybox !== undefined && process.env['CI'] !== undefined) throw new Error(`${noBusybox}: CI installs it`);
+  if (noBusybox !== undefined) lacks.set('images', noBusybox);
   if (machine.inUserNamespace) {
     lacks.set('limits', 'an ordinary user has no cgroups of his own here');
     lacks.set('many-users', 'an ordinary user has one user to give');
@@ -65,6 +70,7 @@ function linuxSubject(directory: string, engine: string): Subject {
     root: join(directory, 'node-1'),
     lacks,
     open: async ({ podCidr = '10.244.1.0/24', node = 'node-1' }: OpenOptions = {}): Promise<OpenRuntime> => {
+      const opened = await openImages({ dataDir: directory, clock: systemClock });
       const runtime = new LinuxRuntime({
         root: join(directory, node),
         networkDirectory: join(directory, 'network'),
@@ -78,9 +84,10 @@ function linuxSubject(directory: string, engine: string): Subject {
         clock: systemClock,
         log: silentLog,
         engine,
+        images: opened.images,
       });
       await runtime.start();
-      return { runtime, dial: (host, port) => runtime.inner.dial({ host, port }) };
+      return { runtime, images: opened, dial: (host, port) => runtime.inner.dial({ host, port }) };
     },
     census: () => census(nodesOf(directory)),
   };

@@ -9,7 +9,10 @@ import type { Socket } from 'node:net';
 import { equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import type { CriRuntimeOptions } from '../../../src/agent/runtime/cri/cri.ts';
+import type { ImageStatus } from '../../../src/image/image-service.ts';
+import type { OpenedImages } from '../../../src/image/open-images.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
+import { buildTestImage, type TestBuild } from './test-images.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
 export type Ability =
@@ -39,6 +42,8 @@ export interface OpenOptions {
 
 export interface OpenRuntime {
   readonly runtime: Runtime;
+  /** Where the runtime finds its images. */
+  readonly images?: OpenedImages;
   /** Reaches a pod's address. */
   dial(host: string, port: number): Promise<Socket>;
 }
@@ -78,6 +83,19 @@ export class World {
 
   get runtime(): Runtime {
     return this.#open.runtime;
+  }
+
+  get images(): OpenedImages {
+    ok(this.#open.images, 'the runtime has images');
+    return this.#open.images;
+  }
+
+  /** An image with busybox in it, of a name of its own. */
+  async image(build: Omit<TestBuild, 'folder'>): Promise<ImageStatus & { readonly image: string; readonly imageId: string }> {
+    await buildTestImage(this.images, { ...build, folder: join(this.subject.root, 'to-build') });
+    const status = await this.images.images.status(build.name);
+    ok(status, `image ${build.name} was built`);
+    return { ...status, image: build.name, imageId: status.id };
   }
 
   /** The agent is gone and another one comes, as after a crash: the runtime lets go of everything. */

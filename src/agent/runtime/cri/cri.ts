@@ -430,13 +430,15 @@ export class CriRuntime implements Runtime {
   async exec(id: ContainerId, command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {
     const { criId } = this.#running(id);
     const request = { containerId: criId, cmd: [...command], timeout: Math.ceil(timeoutMs / 1_000) };
+    const startedAt = this.#options.clock.monotonic();
     try {
       // The runtime counts in seconds; a call that is given up ends the command as well.
       const { stdout, stderr, exitCode } = await this.#client.call(calls.execSync, request, { deadlineMs: timeoutMs + EXEC_DEADLINE_SLACK_MS, signal: this.#abort.signal });
       const output = Buffer.concat([stdout, stderr]).toString('utf8').slice(0, EXEC_OUTPUT_CHARACTERS_MAX);
       return { exitCode, output, timedOut: false };
     } catch (error) {
-      if (hasCode(error, 'unavailable') && this.#silence === undefined) return { exitCode: 137, output: '', timedOut: true };
+      const isLate = this.#options.clock.monotonic() - startedAt >= timeoutMs;
+      if (hasCode(error, 'unavailable') && isLate && this.#silence === undefined) return { exitCode: 137, output: '', timedOut: true };
       if (hasCode(error, 'cannot-start')) return { exitCode: CANNOT_EXEC_EXIT_CODE, output: describeError(error), timedOut: false };
       throw error;
     }

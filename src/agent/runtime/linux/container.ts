@@ -11,18 +11,20 @@ import { join } from 'node:path';
 import type { Millis } from '../../../base/clock.ts';
 import { describeError } from '../../../base/errors.ts';
 import { findTool } from '../../../cluster/isolation.ts';
-import { isHostImage } from '../../core/pod-spec.ts';
+import { HOST_IMAGE } from '../../../image/core/reference.ts';
+import type { MountableImage } from '../../../image/image-service.ts';
 import { makeInput } from '../process-attach.ts';
 import { startCommand } from '../process-command.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
-import { RuntimeError, type ContainerConfig, type ExecResult } from '../runtime.ts';
+import { RuntimeError, type ContainerId, type ExecResult } from '../runtime.ts';
 import { readJson, readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
 import { SupervisedContainer, type ContainerHost, type ContainerPlace, type SupervisedStart } from '../supervised-container.ts';
 import type { Cgroups } from './cgroups.ts';
+import { makeContainerImage, mountsOf, placeIn, readContainerImage, type ContainerImage } from './container-image.ts';
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint } from './core/complaint.ts';
@@ -46,6 +48,8 @@ export interface ContainerWorld extends ContainerHost {
   readonly skeletons: Skeletons;
   /** Where the profiles are that pods name. */
   readonly seccompDirectory: string;
+  /** Its image is not mounted any more. */
+  readonly releaseImage: (id: ContainerId) => Promise<void>;
 }
 
 /** What a container has of its pod. */
@@ -59,7 +63,6 @@ export interface ContainerPod {
   readonly seenAt: (hostPath: string) => string;
 }
 
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const COMPLAINT_SHOWN_MAX = 1_024;
 /** In the environment of commands beside it: what they have started is known by it. */
 const EXEC_MARK = 'PODIUM_EXEC_ID';
@@ -67,20 +70,21 @@ const EXEC_MARK = 'PODIUM_EXEC_ID';
 export class LinuxContainer extends SupervisedContainer {
   readonly #world: ContainerWorld;
   readonly #pod: ContainerPod;
+  readonly #image: ContainerImage;
   #commands = 0;
 
-  constructor(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace) {
+  /** `image`: absent for one that an earlier agent has made. */
+  constructor(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace & { readonly image?: ContainerImage }) {
     super(world, place);
     this.#world = world;
     this.#pod = pod;
+    this.#image = place.image ?? readContainerImage(place.directory, place.config, pod.hostname);
   }
 
   get #engine(): Engine {
-    const { engine, imageEngine, machine } = this.#world;
-    const { imageRoot, security } = this.config;
-    // An ordinary user's other users are made by our own start alone, which has no filters to set.
-    const isFiltered = security?.seccomp !== undefined && !(machine.inUserNamespace && (security.user ?? 0) !== 0);
-    return imageRoot?.hasHostPrograms === false || isFiltered ? (imageEngine ?? engine) : engine;
+    const { engine, imageEngine } = this.#world;
+    const isFiltered = this.config.security?.seccomp !== undefined;
+    return this.#image.root.hasHostPrograms && !isFiltered ? engine : (imageEngine ?? engine);
   }
 
   /** Below the node's cgroups. */
@@ -92,21 +96,18 @@ export class LinuxContainer extends SupervisedContainer {
     return `${this.#pod.uid}-${this.config.name}-${this.config.attempt}`;
   }
 
-  /** Makes its files. Refuses what cannot be mounted. */
-  static async create(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace): Promise<LinuxContainer> {
-    const { config, directory } = place;
-    // Other images come with whoever keeps them.
-    const { imageRoot } = config;
-    if (!isHostImage(config.image) && imageRoot === undefined) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
-    if (imageRoot?.hasHostPrograms === false && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
+  /** Makes its files. Refuses what cannot be mounted, and what the image does not allow. */
+  static async create(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace & { readonly mountable: MountableImage }): Promise<LinuxContainer> {
+    const { config, directory, mountable } = place;
+    if (!mountable.hasHostPrograms && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
     if (pod.namespaces.processes === 'of-the-machine' && world.cgroups === undefined) throw new RuntimeError('cannot-start', 'the processes of the machine are shared only where cgroups tell them apart, and there are none here');
-    if (invocationOf(config).length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
     const followed = config.mounts.find(({ propagation }) => propagation !== undefined);
     if (followed !== undefined) throw new RuntimeError('cannot-start', `mountPropagation ${followed.propagation} of ${followed.containerPath} is not supported by this node: a container sees the mounts of its start`);
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
-    const container = new LinuxContainer(world, pod, place);
-    const { user, group } = container.#process(invocationOf(config));
-    if (world.machine.inUserNamespace && (config.security?.supplementalGroups ?? []).some((one) => one !== group)) {
+    const image = await makeContainerImage({ config, image: mountable, hostname: pod.hostname, directory });
+    const container = new LinuxContainer(world, pod, { ...place, image });
+    const { user, group, supplementalGroups } = image.run;
+    if (world.machine.inUserNamespace && supplementalGroups.some((one) => one !== group)) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
     }
     makeRoot(directory, world.skeletons.place(directory, container.#plannedRoot()), world.machine.inUserNamespace);
@@ -116,14 +117,17 @@ export class LinuxContainer extends SupervisedContainer {
 
   #plannedRoot(): PlannedRoot {
     const { machine } = this.#world;
-    const { mounts, workingDir, security, imageRoot } = this.config;
+    const { security } = this.config;
+    const { root, run } = this.#image;
     const { etc, seenAt } = this.#pod;
+    const mounts = mountsOf(this.#image, this.config.mounts);
     const planned = planRoot({
-      image: imageRoot,
+      image: root,
+      hasAccounts: root.hasAccounts,
       facts: machine.facts,
       podFiles: { hosts: join(etc, 'hosts'), resolvConf: join(etc, 'resolv.conf'), hostname: join(etc, 'hostname') },
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
-      workingDir,
+      workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
       unmaskedProc: this.#isProcUnmasked,
       inUserNamespace: machine.inUserNamespace,
@@ -135,14 +139,15 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   #process(command: readonly string[]): ProcessPlan {
-    const { security = {}, env, workingDir } = this.config;
-    const { user = 0, supplementalGroups = [], noNewPrivileges = false } = security;
+    const { security = {} } = this.config;
+    const { env, workingDir, user, group, supplementalGroups } = this.#image.run;
+    const { noNewPrivileges = false } = security;
     return {
       command,
-      env: { PATH, HOME: '/', HOSTNAME: this.#pod.hostname, ...env },
-      workingDir: `/${relative(workingDir)}`,
+      env,
+      workingDir,
       user,
-      group: security.group ?? 0,
+      group,
       supplementalGroups,
       capabilities: capabilitiesOf(security, this.#world.machine.capabilities),
       noNewPrivileges,
@@ -189,9 +194,10 @@ export class LinuxContainer extends SupervisedContainer {
   protected override async prepareStart(): Promise<SupervisedStart> {
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
-    const { stdin = false, tty = false, security } = this.config;
-    if (stdin) await makeInput(this.directory, security?.user ?? 0);
-    const launch = this.#launch(cgroupProcs, invocationOf(this.config));
+    const { stdin = false, tty = false } = this.config;
+    const { command, user } = this.#image.run;
+    if (stdin) await makeInput(this.directory, user);
+    const launch = this.#launch(cgroupProcs, command);
     const seccomp = this.#seccomp(launch.process.capabilities);
     const own = { ...launch, seccomp, process: { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env } } };
     const args = await this.#engine.prepare(own);
@@ -215,7 +221,7 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   protected override askToEnd({ pid }: ProcessIdentity): void {
-    sendSignal(pid, 'SIGTERM');
+    sendSignal(pid, this.#image.run.stopSignal);
   }
 
   override checkEnd(isSupervisorGone: boolean): void {
@@ -253,6 +259,11 @@ export class LinuxContainer extends SupervisedContainer {
     } catch (error) {
       log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: something of a container is left in the kernel');
     }
+  }
+
+  override async remove(): Promise<void> {
+    await super.remove();
+    if (this.#image.root.id !== HOST_IMAGE) await this.#world.releaseImage(this.id);
   }
 
   // --- beside it
@@ -305,8 +316,4 @@ function endGroup({ pidFile }: ExecPlan): void {
   const [, , group = 0] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
   if (group > 1) sendSignal(-group, 'SIGKILL');
   sendSignal(pid, 'SIGKILL');
-}
-
-function invocationOf({ command, args = [] }: ContainerConfig): readonly string[] {
-  return [...command, ...args];
 }

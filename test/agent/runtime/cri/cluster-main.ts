@@ -24,6 +24,7 @@ export const CRI_STEPS = [
   'kubectl attach writes to a container',
   'kubectl port-forward reaches a port',
   'containerd is killed: its nodes are not ready, and ready again; the pods are the same',
+  'a worker is killed and started again, by a kubeconfig: it finds its pods',
   'what is deleted is gone from containerd',
   'podium down --purge leaves nothing of its node in containerd',
 ] as const;
@@ -98,9 +99,9 @@ class CriCluster {
     return stdout;
   }
 
-  startWorker(): void {
+  startWorker(cluster: readonly string[]): void {
     const log = openSync(join(this.directory, 'w1.log'), 'a');
-    const args = ['dist/src/main.js', 'node', '--name', 'w1', '--data-dir', this.dataDir, '--node-dir', join(this.directory, 'w1'), '--container-runtime-endpoint', ENDPOINT, '--cpu', '2', '--memory', '2Gi'];
+    const args = ['dist/src/main.js', 'node', '--name', 'w1', ...cluster, '--node-dir', join(this.directory, 'w1'), '--container-runtime-endpoint', ENDPOINT, '--cpu', '2', '--memory', '2Gi'];
     this.worker = spawn(process.execPath, args, { stdio: ['ignore', log, log] });
   }
 
@@ -165,7 +166,7 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     must(/^containerd:\/\/\d/.test(version), version);
   },
   async (cluster) => {
-    cluster.startWorker();
+    cluster.startWorker(['--data-dir', cluster.dataDir]);
     await until('the worker is ready', () => cluster.readyMessage('w1').startsWith('True'), () => readFileSync(join(cluster.directory, 'w1.log'), 'utf8'));
   },
   (cluster) => {
@@ -227,6 +228,15 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     for (const node of ['node-1', 'w1']) await until(`${node} is ready`, () => cluster.readyMessage(node).startsWith('True'), () => cluster.readyMessage(node));
     await until('the pods are the same', () => JSON.stringify(cluster.pods()) === before, () => `${before}\n${JSON.stringify(cluster.pods())}`);
     must(cluster.mustKubectl(['exec', cluster.podOfWorker, '--', 'echo', 'on']) === 'on\n', 'exec');
+  },
+  async (cluster) => {
+    const before = JSON.stringify(cluster.pods());
+    const ended = new Promise((done) => cluster.worker?.once('exit', done));
+    cluster.worker?.kill('SIGKILL');
+    await ended;
+    cluster.startWorker(['--kubeconfig', join(cluster.dataDir, 'kubeconfig')]);
+    await until('it answers', () => cluster.kubectl(['exec', cluster.podOfWorker, '--', 'echo', 'on']).stdout === 'on\n', () => readFileSync(join(cluster.directory, 'w1.log'), 'utf8'));
+    must(JSON.stringify(cluster.pods()) === before, `${before}\n${JSON.stringify(cluster.pods())}`);
   },
   async (cluster) => {
     cluster.mustKubectl(['delete', 'deployment/web', 'pod/talk', 'pod/brief', '--timeout=30s']);
