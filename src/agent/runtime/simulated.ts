@@ -15,6 +15,7 @@ import {
   type ContainerConfig,
   type ContainerId,
   type ContainerRecord,
+  type ContainerResources,
   type ContainerUsage,
   type ExecResult,
   type LogOptions,
@@ -49,6 +50,7 @@ export interface SimulatedRuntimeOptions {
 
 interface SimulatedContainer {
   record: ContainerRecord;
+  resources: ContainerResources;
   readonly performance: Performance;
   readonly ended: Deferred<void>;
   timer: Timer | undefined;
@@ -151,6 +153,7 @@ export class SimulatedRuntime implements Runtime {
     const performance = this.#options.perform?.(entry.config, config) ?? (init ? once : { startDelayMs: START_DELAY_MS });
     entry.containers.set(id, {
       record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, imageShown },
+      resources: config.resources ?? {},
       performance,
       ended: deferred<void>(),
       timer: undefined,
@@ -201,6 +204,23 @@ export class SimulatedRuntime implements Runtime {
     const end = () => container.record.state === 'running' && this.#end(container, exitCode);
     this.#options.clock.setTimer(delayMs, end);
     return container.ended.promise;
+  }
+
+  updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
+    const container = this.#get(id);
+    if (container.record.state !== 'running') return Promise.reject(new RuntimeError('invalid-state', `container ${id} is not running`));
+    container.resources = resources;
+    return Promise.resolve();
+  }
+
+  updatePodSandboxResources(id: SandboxId): Promise<void> {
+    if (this.#entries.get(id)?.sandbox.state === 'ready') return Promise.resolve();
+    return Promise.reject(new RuntimeError('not-found', `sandbox ${id} is not running`));
+  }
+
+  /** What it may use, as it was last told. */
+  resourcesOf(id: ContainerId): ContainerResources {
+    return this.#get(id).resources;
   }
 
   removeContainer(id: ContainerId): Promise<void> {
