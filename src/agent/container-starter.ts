@@ -8,7 +8,8 @@ import { containerResources, containerSecurity } from './core/container-demands.
 import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
 import { isHostImage, type AgentContainer, type AgentPod, type ConfigMap, type Secret } from './core/pod-spec.ts';
 import { planVolumes, volumeSources } from './core/volume-files.ts';
-import type { ContainerId, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
+import type { ContainerId, ContainerResources, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
+import type { TerminationLogs } from './termination-logs.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface StarterContext {
@@ -17,6 +18,8 @@ export interface StarterContext {
   readonly api: ApiClient;
   readonly runtime: Runtime;
   readonly volumes: VolumeStore;
+  /** Absent: containers leave no last words. */
+  readonly terminationLogs?: TerminationLogs | undefined;
 }
 
 export interface ContainerStart {
@@ -26,6 +29,8 @@ export interface ContainerStart {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly sandbox: Sandbox;
+  /** Other than the container says. */
+  readonly resources?: ContainerResources | undefined;
   readonly say: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
 }
 
@@ -50,13 +55,14 @@ export class ContainerStarter {
   /** Rejects with `ContainerStartError`, or with what the runtime said. */
   async start(start: ContainerStart): Promise<ContainerId> {
     const { runtime } = this.#context;
-    const { pod, container, attempt, backoffSteps, init, sandbox, say } = start;
+    const { pod, container, attempt, backoffSteps, init, sandbox, say, resources = containerResources(container) } = start;
     const input = await this.#input(pod, container, sandbox.ip);
     const invocation = resolveInvocation(input);
     if (!invocation.ok) throw new ContainerStartError('CreateContainerConfigError', invocation.message);
     const security = containerSecurity(pod, container);
     if (!security.ok) throw new ContainerStartError('CreateContainerConfigError', security.message);
-    const mounts = await this.#mounts(input);
+    const lastWords = await this.#context.terminationLogs?.mount(pod.metadata.uid ?? '', container, attempt);
+    const mounts = [...(await this.#mounts(input)), ...(lastWords === undefined ? [] : [lastWords])];
     const id = await runtime.createContainer(sandbox.id, {
       name: container.name,
       attempt,
@@ -66,17 +72,21 @@ export class ContainerStarter {
       ...invocation.value,
       workingDir: container.workingDir ?? '',
       mounts,
-      resources: containerResources(container),
+      resources,
       security: security.value,
       stdin: container.stdin,
       stdinOnce: container.stdinOnce,
       tty: container.tty,
+      stopSignal: container.lifecycle?.stopSignal,
     });
+    say('Normal', 'Created', `Created container: ${container.name}`);
     if (runtime.ignoresImages && !isHostImage(container.image)) {
       const message = `the ${runtime.name} runtime has no images: ${container.name} runs this machine's programs, not those of ${container.image}`;
       say('Warning', 'ImageIgnored', message);
     }
     await runtime.startContainer(id);
+    const record = (await runtime.listContainers(sandbox.id)).find((one) => one.id === id);
+    if (record?.reason === 'StartError') throw new ContainerStartError('RunContainerError', record.message ?? 'it could not be started');
     say('Normal', 'Started', `Started container ${container.name}`);
     return id;
   }

@@ -1,5 +1,5 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeAgent } from '../agent/agent.ts';
 import { NetworkProber } from '../agent/probe.ts';
@@ -11,6 +11,7 @@ import { readMachineFacts, readOwnUsage } from '../agent/runtime/process-machine
 import { ProcessRuntime } from '../agent/runtime/process.ts';
 import type { Runtime } from '../agent/runtime/runtime.ts';
 import { SimulatedRuntime } from '../agent/runtime/simulated.ts';
+import { TerminationLogs } from '../agent/termination-logs.ts';
 import { FileVolumes, noVolumes } from '../agent/volumes.ts';
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
@@ -23,7 +24,7 @@ import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUn
 const NODE_PORT_ADDRESS = '127.0.0.1';
 
 export function run(argv: readonly string[]): Promise<number> {
-  const config = readPartConfig('node', argv);
+  const config = withFlags(readPartConfig('node', argv), argv);
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
@@ -40,6 +41,14 @@ export function run(argv: readonly string[]): Promise<number> {
       channel.close();
     }
   });
+}
+
+/** What the kubelet has a flag for may be said by it, too. */
+function withFlags(config: PartConfig, argv: readonly string[]): PartConfig {
+  const flag = '--pod-manifest-path=';
+  const podManifestPath = argv.find((one) => one.startsWith(flag))?.slice(flag.length);
+  if (podManifestPath === undefined || config.node === undefined) return config;
+  return { ...config, node: { ...config.node, podManifestPath } };
 }
 
 function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client']): NodeAgent {
@@ -70,6 +79,8 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     log,
     runtime,
     prober: new NetworkProber(runtime, systemClock, dial),
+    terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
+    podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
     volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
     proxy: !isReal ? undefined : runtime instanceof LinuxRuntime ? new ServiceRelay({ proxy, address: NODE_PORT_ADDRESS }) : proxy,
   });

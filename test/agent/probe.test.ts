@@ -55,8 +55,8 @@ test.each([['this machine', undefined], ['a connection that was made elsewhere',
   await server.listen([`127.0.0.1:${port}`]);
   ends.push(() => server.stop(0));
   expect(await probe({ grpc: { port } }, dial)).toEqual({ isSuccess: true, message: '' });
-  expect(await probe({ grpc: { port, service: 'slow' } }, dial)).toEqual({ isSuccess: false, message: 'service unhealthy (responded with 2)' });
-  expect(await probe({ grpc: { port, service: 'unknown' } }, dial)).toEqual({ isSuccess: false, message: 'service unhealthy (gRPC status 5)' });
+  expect(await probe({ grpc: { port, service: 'slow' } }, dial)).toEqual({ isSuccess: false, message: 'service unhealthy (responded with "NOT_SERVING")' });
+  expect(await probe({ grpc: { port, service: 'unknown' } }, dial)).toEqual({ isSuccess: false, message: 'error: health rpc probe failed: rpc error: code = 5' });
 });
 
 test('a gRPC probe of what answers nothing ends at its time', async () => {

@@ -2,7 +2,7 @@
  * A Pod as the node agent reads it: the fields that decide what runs here. `client/objects.ts` names those that
  * scheduler and controllers read; this file adds the rest. Plain data, shared by the agent's cores and shells.
  */
-import type { ApiObject, Condition, Pod, PodSpec, StringMap } from '../../client/objects.ts';
+import type { ApiObject, Condition, ContainerPort, Pod, PodSpec, StringMap } from '../../client/objects.ts';
 
 export interface ExecAction {
   readonly command?: readonly string[];
@@ -43,6 +43,8 @@ export interface LifecycleHandler {
   readonly exec?: ExecAction;
   readonly httpGet?: HttpGetAction;
   readonly sleep?: { readonly seconds: number };
+  /** Kept for old manifests; it does nothing. */
+  readonly tcpSocket?: TcpSocketAction;
 }
 
 export interface EnvVar {
@@ -97,7 +99,7 @@ export interface AgentContainer {
   readonly workingDir?: string;
   readonly env?: readonly EnvVar[];
   readonly envFrom?: readonly EnvFromSource[];
-  readonly ports?: readonly { readonly name?: string; readonly containerPort: number; readonly protocol?: string }[];
+  readonly ports?: readonly ContainerPort[];
   readonly resources?: { readonly requests?: StringMap; readonly limits?: StringMap };
   readonly securityContext?: SecurityContext;
   readonly restartPolicy?: string;
@@ -108,7 +110,10 @@ export interface AgentContainer {
   readonly startupProbe?: ProbeSpec;
   readonly livenessProbe?: ProbeSpec;
   readonly readinessProbe?: ProbeSpec;
-  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler };
+  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler; readonly stopSignal?: string };
+  readonly terminationMessagePath?: string;
+  readonly terminationMessagePolicy?: string;
+  readonly resizePolicy?: readonly { readonly resourceName: string; readonly restartPolicy: string }[];
 }
 
 export interface KeyToPath {
@@ -195,9 +200,19 @@ export interface AgentContainerStatus {
   readonly containerID?: string;
   readonly state: ContainerStateStatus;
   readonly lastState: ContainerStateStatus;
+  /** What it was given of the node, and what limits it now. */
+  readonly allocatedResources?: StringMap;
+  readonly resources?: ResourceAmounts;
+  readonly stopSignal?: string;
+}
+
+export interface ResourceAmounts {
+  readonly requests?: StringMap;
+  readonly limits?: StringMap;
 }
 
 export interface AgentPodStatus {
+  readonly observedGeneration?: number;
   readonly phase?: string;
   readonly reason?: string;
   readonly message?: string;
@@ -242,6 +257,15 @@ export function isHostImage(image: string): boolean {
 /** Whatever may run in it, by their names one of a kind. */
 export function containersOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {
   return [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
+}
+
+/** Init containers that go on beside the others, in the order in which they start. */
+export function sidecarsOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {
+  return (spec.initContainers ?? []).filter(isSidecar);
+}
+
+export function isSidecar({ restartPolicy }: AgentContainer): boolean {
+  return restartPolicy === 'Always';
 }
 
 /** `web_default(uid)`: how the agent's messages call a pod, as the kubelet does. */

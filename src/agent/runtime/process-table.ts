@@ -29,7 +29,7 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
 }
 
 /** Sends a signal; false when nobody was there. Refuses what could reach the agent's own group or everything. */
-export function sendSignal(target: number, signal: NodeJS.Signals): boolean {
+export function sendSignal(target: number, signal: NodeJS.Signals | number): boolean {
   if (Math.abs(target) <= 1) return false;
   try {
     process.kill(target, signal);

@@ -28,6 +28,7 @@ import { LOG_BYTES_MAX, ProcessLog } from './process-log.ts';
 import { connectPort } from './process-port.ts';
 import { PIN_SCRIPT, SUPERVISOR_SCRIPT, parsePids, type SupervisorPids } from './process-supervisor.ts';
 import { isAlive, processesWith, sendSignal } from './process-table.ts';
+import { stopSignalOf } from './stop-signal.ts';
 import { TerminalSizes, terminalCommand } from './process-terminal.ts';
 import { ProcessUsages } from './process-usage.ts';
 import {
@@ -94,6 +95,7 @@ interface SandboxEntry {
 interface StoredContainer {
   readonly config: ContainerConfig;
   readonly createdAtMs: Millis;
+  readonly sandboxAttempt?: number | undefined;
   readonly startedAtMs?: Millis;
   readonly failure?: { readonly finishedAtMs: Millis; readonly reason: string; readonly message: string };
 }
@@ -191,7 +193,7 @@ export class ProcessRuntime implements Runtime {
   #adoptContainer(entry: SandboxEntry, directory: string): Container | undefined {
     const stored = readJson<StoredContainer>(join(directory, 'container.json'));
     if (stored === undefined) return undefined;
-    const container = this.#newContainer(entry.sandbox.id, directory, stored.config, stored.createdAtMs);
+    const container = this.#newContainer(entry.sandbox.id, directory, stored);
     const { startedAtMs, failure } = stored;
     if (failure !== undefined) {
       const record = { ...container.record, ...failure, startedAtMs, state: 'exited' as const };
@@ -225,12 +227,15 @@ export class ProcessRuntime implements Runtime {
 
   async runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const known = this.#sandboxes.get(config.uid);
-    if (known !== undefined) return known.sandbox;
+    if (known?.sandbox.state === 'ready') return known.sandbox;
+    // What still ends in the old one has ended first.
+    if (known !== undefined) await this.stopPodSandbox(config.uid);
     const directory = join(this.#options.root, 'pods', config.uid);
     const ip = config.hostNetwork ? '127.0.0.1' : await this.#allocateAddress();
     const { uid, namespace, name } = config;
-    const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready' };
-    const entry: SandboxEntry = { sandbox, config, directory, containers: new Map() };
+    const attempt = known === undefined ? 0 : (known.sandbox.attempt ?? 0) + 1;
+    const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', attempt };
+    const entry: SandboxEntry = { sandbox, config, directory, containers: known?.containers ?? new Map() };
     this.#sandboxes.set(uid, entry);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeJson(join(directory, 'sandbox.json'), { sandbox, config });
@@ -288,20 +293,21 @@ export class ProcessRuntime implements Runtime {
     await mkdir(join(directory, 'root'), { recursive: true, mode: 0o700 });
     for (const mount of config.mounts) await linkMount(join(directory, 'root'), mount.containerPath, mount.hostPath);
     const createdAtMs = this.#options.clock.wall();
-    await writeJson(join(directory, 'container.json'), { config, createdAtMs } satisfies StoredContainer);
-    entry.containers.set(id, this.#newContainer(sandboxId, directory, config, createdAtMs));
+    const stored: StoredContainer = { config, createdAtMs, sandboxAttempt: entry.sandbox.attempt };
+    await writeJson(join(directory, 'container.json'), stored);
+    entry.containers.set(id, this.#newContainer(sandboxId, directory, stored));
     return id;
   }
 
-  #newContainer(sandboxId: SandboxId, directory: string, config: ContainerConfig, createdAtMs: Millis): Container {
-    const { name, attempt, backoffSteps, init } = config;
+  #newContainer(sandboxId: SandboxId, directory: string, { config, createdAtMs, sandboxAttempt }: StoredContainer): Container {
+    const { name, attempt, backoffSteps, init, resources } = config;
     const id = containerIdOf(sandboxId, name, attempt);
     return {
       id,
       directory,
       config,
       log: new ProcessLog(directory, this.#options.logBytesMax ?? LOG_BYTES_MAX),
-      record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs },
+      record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, sandboxAttempt, resources },
       pids: undefined,
       child: undefined,
       ended: deferred<void>(),
@@ -351,7 +357,7 @@ export class ProcessRuntime implements Runtime {
     const startedAtMs = clock.wall();
     container.record = { ...container.record, state: 'running', startedAtMs, pid: container.pids.child.pid };
     const { config, record } = container;
-    const stored: StoredContainer = { config, createdAtMs: record.createdAtMs, startedAtMs };
+    const stored: StoredContainer = { config, createdAtMs: record.createdAtMs, sandboxAttempt: record.sandboxAttempt, startedAtMs };
     await writeJson(join(container.directory, 'container.json'), stored);
     // The supervisor may have ended before this agent knew that it had begun.
     if (child.exitCode !== null || child.signalCode !== null) this.#checkEnd(container, true);
@@ -363,7 +369,7 @@ export class ProcessRuntime implements Runtime {
     const failure = { finishedAtMs: now, reason, message };
     const { config, record } = container;
     container.record = { ...record, ...failure, state: 'exited', startedAtMs: now, exitCode: CANNOT_RUN_EXIT_CODE };
-    const stored: StoredContainer = { config, createdAtMs: record.createdAtMs, startedAtMs: now, failure };
+    const stored: StoredContainer = { config, createdAtMs: record.createdAtMs, sandboxAttempt: record.sandboxAttempt, startedAtMs: now, failure };
     await writeJson(join(container.directory, 'container.json'), stored);
     container.ended.resolve();
     this.#tell(record.sandboxId);
@@ -412,7 +418,7 @@ export class ProcessRuntime implements Runtime {
     if (container === undefined) return;
     if (container.record.state !== 'running') return;
     if (graceMs > 0) {
-      if (!container.isTermSent) this.#signalGroup(container, 'SIGTERM');
+      if (!container.isTermSent) this.#signalGroup(container, stopSignalOf(container.config));
       container.isTermSent = true;
       if (await this.#endsWithin(container, graceMs)) return;
     }
@@ -427,7 +433,7 @@ export class ProcessRuntime implements Runtime {
     return withDeadline(ended, { clock, deadlineMs, what: `end of ${container.id}` }).catch(() => false);
   }
 
-  #signalGroup({ pids }: Container, signal: NodeJS.Signals): void {
+  #signalGroup({ pids }: Container, signal: NodeJS.Signals | number): void {
     if (pids === undefined || pids.child.startTime === '' || !isAlive(pids.child)) return;
     // Before setsid has run there is no such group yet, only the process.
     if (!sendSignal(-pids.child.pid, signal)) sendSignal(pids.child.pid, signal);

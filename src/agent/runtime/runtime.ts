@@ -51,6 +51,8 @@ export interface Sandbox {
   readonly createdAtMs: Millis;
   /** `stopped`: all containers have ended and none can start any more. */
   readonly state: 'ready' | 'stopped';
+  /** How many sandboxes the pod has had before this one; absent: none. */
+  readonly attempt?: number | undefined;
 }
 
 export interface Mount {
@@ -85,6 +87,8 @@ export interface ContainerConfig {
   readonly stdinOnce?: boolean | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
+  /** By which it is asked to end, such as `SIGINT`; absent: `SIGTERM`. */
+  readonly stopSignal?: string | undefined;
 }
 
 /** What the agent asks of whoever keeps a node's images: src/image, or the runtime itself. */
@@ -127,6 +131,10 @@ export interface ContainerRecord {
   readonly attempt: number;
   readonly backoffSteps: number;
   readonly init: boolean;
+  /** In which of its pod's sandboxes it was made; absent: in the first. */
+  readonly sandboxAttempt?: number | undefined;
+  /** What limits it now; absent: the runtime does not tell. */
+  readonly resources?: ContainerResources | undefined;
   readonly state: 'created' | 'running' | 'exited';
   /** Wall clock, as everything a person will read. */
   readonly createdAtMs: Millis;
@@ -192,7 +200,10 @@ export interface Runtime {
   /** Lets go without ending anything: containers outlive the agent. */
   close(): Promise<void>;
 
-  /** Idempotent: the sandbox of a pod that has one is answered. */
+  /**
+   * Idempotent: the sandbox of a pod that has one is answered. One that has stopped is made anew, with another address;
+   * the pod's containers stay what they are, ended, with their logs.
+   */
   runPodSandbox(config: SandboxConfig): Promise<Sandbox>;
   /** Ends what still runs in it, at once. Idempotent. */
   stopPodSandbox(id: SandboxId): Promise<void>;
@@ -205,6 +216,8 @@ export interface Runtime {
   startContainer(id: ContainerId): Promise<void>;
   /** Asks to end, and after `graceMs` ends it; resolves when it has ended. May be called again with a shorter grace. */
   stopContainer(id: ContainerId, graceMs: Millis): Promise<void>;
+  /** Changes the limits of what runs. Absent: it cannot. */
+  updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
   /** With its log. A running container is refused. Idempotent. */
   removeContainer(id: ContainerId): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */

@@ -10,7 +10,7 @@ import { sleep, type Clock } from '../../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
 import { sendSignal } from '../process-table.ts';
 import { RuntimeError, type ContainerResources } from '../runtime.ts';
-import { CONTROLLERS, parseOomKills, parseStat, planCgroup, readLayout, type CgroupLayout } from './core/cgroup-plan.ts';
+import { CONTROLLERS, parseOomKills, parseStat, planCgroup, readLayout, type CgroupLayout, type CgroupSetting } from './core/cgroup-plan.ts';
 import { readText } from './files.ts';
 
 export interface CgroupUsage {
@@ -67,7 +67,17 @@ export class Cgroups {
   make(path: string, resources: ContainerResources): readonly string[] {
     for (const directory of this.#directories(path)) mkdirSync(directory, { recursive: true });
     this.#delegate(path.split('/')[0]!);
-    for (const { controller, file, value } of planCgroup(this.version, resources)) {
+    this.#limit(path, planCgroup(this.version, resources));
+    return this.procs(path);
+  }
+
+  /** Changes the limits of a cgroup that is there. */
+  update(path: string, resources: ContainerResources): void {
+    this.#limit(path, planCgroup(this.version, resources));
+  }
+
+  #limit(path: string, settings: readonly CgroupSetting[]): void {
+    for (const { controller, file, value } of settings) {
       const directory = this.#directoryOf(controller, path);
       if (directory === undefined) continue;
       try {
@@ -76,7 +86,6 @@ export class Cgroups {
         throw new RuntimeError('cannot-start', `the limit ${file} of ${value} cannot be set: ${describeError(error)}`, { cause: error });
       }
     }
-    return this.procs(path);
   }
 
   /** Below the mounts of the controllers. */

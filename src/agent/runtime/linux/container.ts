@@ -21,7 +21,8 @@ import { LOG_BYTES_MAX, ProcessLog } from '../process-log.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, processesWith, sendSignal } from '../process-table.ts';
 import { TerminalSizes, terminalCommand } from '../process-terminal.ts';
-import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ExecResult, type SandboxId } from '../runtime.ts';
+import { stopSignalOf } from '../stop-signal.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ContainerResources, type ExecResult, type SandboxId } from '../runtime.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
 import type { Cgroups } from './cgroups.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
@@ -54,6 +55,8 @@ export interface ContainerPod {
   readonly uid: string;
   readonly hostname: string;
   readonly pausePid: number;
+  /** Which of the pod's sandboxes it is in. */
+  readonly sandboxAttempt?: number | undefined;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
 }
@@ -62,6 +65,9 @@ export interface ContainerPod {
 interface StoredContainer {
   readonly config: ContainerConfig;
   readonly createdAtMs: Millis;
+  readonly sandboxAttempt?: number | undefined;
+  /** As they are now. */
+  readonly resources?: ContainerResources | undefined;
   readonly startedAtMs?: Millis | undefined;
   readonly end?: Ending | undefined;
 }
@@ -108,10 +114,10 @@ export class LinuxContainer {
     this.#pod = pod;
     this.#directory = directory;
     this.#config = config;
-    const { name, attempt, backoffSteps, init } = config;
+    const { name, attempt, backoffSteps, init, resources } = config;
     this.id = containerIdOf(pod.uid, name, attempt);
     this.log = new ProcessLog(directory, world.logBytesMax ?? LOG_BYTES_MAX);
-    this.#record = { id: this.id, sandboxId: pod.uid, name, attempt, backoffSteps, init, state: 'created', createdAtMs };
+    this.#record = { id: this.id, sandboxId: pod.uid, name, attempt, backoffSteps, init, state: 'created', createdAtMs, sandboxAttempt: pod.sandboxAttempt, resources };
   }
 
   get record(): ContainerRecord {
@@ -160,7 +166,8 @@ export class LinuxContainer {
     return container;
   }
 
-  #adopt({ startedAtMs, end }: StoredContainer): void {
+  #adopt({ startedAtMs, end, sandboxAttempt, resources = this.#config.resources }: StoredContainer): void {
+    this.#record = { ...this.#record, sandboxAttempt, resources };
     if (end !== undefined) {
       this.#record = { ...this.#record, ...end, startedAtMs, state: 'exited' };
       this.#ended.resolve();
@@ -231,9 +238,9 @@ export class LinuxContainer {
   }
 
   #write(): Promise<void> {
-    const { state, createdAtMs, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
+    const { state, createdAtMs, sandboxAttempt, resources, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
     const end = state === 'exited' ? { exitCode: exitCode ?? UNKNOWN_EXIT_CODE, finishedAtMs: finishedAtMs ?? 0, reason, message } : undefined;
-    const stored: StoredContainer = { config: this.#config, createdAtMs, startedAtMs, end };
+    const stored: StoredContainer = { config: this.#config, createdAtMs, sandboxAttempt, resources, startedAtMs, end };
     return writeJson(join(this.#directory, 'container.json'), stored);
   }
 
@@ -342,7 +349,7 @@ export class LinuxContainer {
   async stop(graceMs: Millis): Promise<void> {
     if (this.#record.state !== 'running') return;
     if (graceMs > 0) {
-      if (!this.#isTermSent && this.#pids !== undefined && isAlive(this.#pids.child)) sendSignal(this.#pids.child.pid, 'SIGTERM');
+      if (!this.#isTermSent && this.#pids !== undefined && isAlive(this.#pids.child)) sendSignal(this.#pids.child.pid, stopSignalOf(this.#config));
       this.#isTermSent = true;
       if (await this.#endsWithin(graceMs)) return;
     }
@@ -369,6 +376,16 @@ export class LinuxContainer {
     if (child !== undefined && isAlive(child)) sendSignal(child.pid, 'SIGKILL');
     // A start that hangs before there is such a process.
     else if (this.#record.state === 'created' && this.#child?.pid !== undefined && this.#child.exitCode === null) sendSignal(-this.#child.pid, 'SIGKILL');
+  }
+
+  /** Changes its limits while it runs. */
+  async update(resources: ContainerResources): Promise<void> {
+    const { cgroups } = this.#world;
+    if (this.#record.state !== 'running') throw new RuntimeError('invalid-state', `container ${this.id} is not running`);
+    if (cgroups === undefined) throw new RuntimeError('invalid-state', 'this node has no cgroups: containers have no limits');
+    cgroups.update(this.cgroup, resources);
+    this.#record = { ...this.#record, resources };
+    await this.#store();
   }
 
   async remove(): Promise<void> {

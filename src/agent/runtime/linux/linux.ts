@@ -37,6 +37,7 @@ import {
   type ContainerConfig,
   type ContainerId,
   type ContainerRecord,
+  type ContainerResources,
   type ContainerUsage,
   type DnsConfig,
   type ExecResult,
@@ -239,7 +240,7 @@ export class LinuxRuntime implements Runtime {
 
   runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const known = this.#sandboxes.get(config.uid);
-    if (known !== undefined) return Promise.resolve(known.sandbox);
+    if (known?.sandbox.state === 'ready') return Promise.resolve(known.sandbox);
     const starting = this.#starting.get(config.uid) ?? this.#runPodSandbox(config).finally(() => this.#starting.delete(config.uid));
     this.#starting.set(config.uid, starting);
     return starting;
@@ -248,14 +249,18 @@ export class LinuxRuntime implements Runtime {
   async #runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const { uid, namespace, name, hostNetwork } = config;
     const directory = join(this.#options.root, 'pods', uid);
+    const known = this.#sandboxes.get(uid);
+    // What still ends in the old one has ended first.
+    if (known !== undefined) await this.stopPodSandbox(uid);
     const ip = hostNetwork ? this.#network.gateway : await this.#allocateAddress();
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     const pause = await this.#space.hold(this.#sandboxPrefix(hostNetwork), preparation(config));
     try {
       if (!hostNetwork) await this.#connect(ip, pause.pid);
-      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready' };
-      const entry: SandboxEntry = { sandbox, config, directory, pause, containers: new Map() };
+      const attempt = known === undefined ? 0 : (known.sandbox.attempt ?? 0) + 1;
+      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', attempt };
+      const entry: SandboxEntry = { sandbox, config, directory, pause, containers: known?.containers ?? new Map() };
       await writeJson(join(directory, 'sandbox.json'), { sandbox, config, pause } satisfies StoredSandbox);
       this.#sandboxes.set(uid, entry);
       return sandbox;
@@ -340,7 +345,7 @@ export class LinuxRuntime implements Runtime {
   }
 
   #podOf({ sandbox, config, directory, pause }: SandboxEntry): ContainerPod {
-    return { uid: sandbox.id, hostname: config.hostname, pausePid: pause.pid, etc: join(directory, 'etc') };
+    return { uid: sandbox.id, hostname: config.hostname, pausePid: pause.pid, sandboxAttempt: sandbox.attempt, etc: join(directory, 'etc') };
   }
 
   async startContainer(id: ContainerId): Promise<void> {
@@ -349,6 +354,10 @@ export class LinuxRuntime implements Runtime {
 
   async stopContainer(id: ContainerId, graceMs: number): Promise<void> {
     await this.#find(id)?.stop(graceMs);
+  }
+
+  async updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
+    await this.#get(id).update(resources);
   }
 
   async removeContainer(id: ContainerId): Promise<void> {
