@@ -95,7 +95,11 @@ function planContainers(planner: Planner): PodPlan {
     return finish(planner, { phase: 'Failed', reason: 'ContainerFailed', message });
   }
   if (ended.length === pod.spec.containers.length) return finish(planner, { phase: ended.includes(true) ? 'Failed' : 'Succeeded' });
-  const haveAllBegun = pod.spec.containers.every(({ name }) => hasBegun(planner.latest.get(name)));
+  const haveAllBegun = pod.spec.containers.every(({ name }) => {
+    const record = planner.latest.get(name);
+    // Its first start is not over before its hook has answered.
+    return hasBegun(record) && !(record!.attempt === 0 && planner.input.starting.has(record!.id));
+  });
   return result(planner, { phase: haveAllBegun ? 'Running' : 'Pending' });
 }
 

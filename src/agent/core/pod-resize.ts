@@ -11,6 +11,7 @@ import { containerResources } from './container-demands.ts';
 import { knownStatus, type Planner, type Reason, type ResizeState } from './pod-plan.ts';
 import { isSidecar, type AgentContainer, type AgentContainerStatus, type AgentPod, type ResourceAmounts } from './pod-spec.ts';
 
+const DEFERRED_RETRY_MS = 10_000;
 const RESIZABLE = ['cpu', 'memory'] as const;
 
 /** Those that may be resized: init containers that end run once, with what they were given. */
@@ -23,6 +24,8 @@ export function planResize(planner: Planner): ResizeState {
   const changed = resizable(pod).filter((container) => isChanged(planner, container));
   if (changed.length === 0) return {};
   const pending = whyNot(planner);
+  // What others give back is not told of.
+  if (pending?.reason === 'Deferred') planner.wakeIn(DEFERRED_RETRY_MS);
   if (pending !== undefined) return { pending };
   let isInProgress = false;
   const errors: string[] = [];

@@ -27,7 +27,7 @@ export const STEPS = [
   'all of its pods answer on the NodePort of the machine',
   'an agent that is killed comes back to the same pods',
   'a container that is killed is restarted in its pod',
-  'a sandbox that is killed is a pod that is replaced',
+  'a pod whose sandbox is killed goes on in another one, with another address',
   'podium down --purge leaves nothing behind',
 ] as const;
 
@@ -165,9 +165,11 @@ async function run(directory: string): Promise<void> {
     await until('it is restarted', () => cluster.pods().some((pod) => pod.uid === uid && pod.restarts === 1 && pod.ready));
   });
   await step(5, async () => {
-    const [{ uid } = { uid: '' }] = cluster.pods();
+    // Who was restarted just now would be waited with.
+    const { uid, ip } = cluster.pods().find(({ restarts }) => restarts === 0) ?? { uid: '', ip: '' };
     sendSignal(cluster.sandbox(uid).pause.pid, 'SIGKILL');
-    await until('there is another pod in its place', () => cluster.pods().filter((pod) => pod.ready && pod.uid !== uid).length === 3);
+    await until('it is there again', () => cluster.pods().some((pod) => pod.uid === uid && pod.ip !== ip && pod.ready));
+    await until('all pods answer', async () => (await cluster.answers().catch(() => [])).length === 3);
   });
   await step(6, async () => {
     cluster.podium('down', '--purge');

@@ -12,6 +12,7 @@ import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConf
 import type { CommandOptions, CommandStream } from '../../../src/agent/runtime/streams.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { missing } from './census.ts';
+import { LIFE_CASES } from './conformance-lives.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
 export type Ability = 'isolation' | 'images' | 'limits' | 'many-users' | 'sandbox-process';
@@ -354,7 +355,8 @@ export const CASES: readonly Case[] = [
       sendSignal(pause.pid, 'SIGKILL');
       equal((await world.exited(id)).exitCode, 137);
       await world.until('the sandbox is stopped', async () => (await world.runtime.listPodSandboxes()).some(({ state }) => state === 'stopped') || undefined);
-      await world.run('true', { name: 'late' }).then(
+      const late = { name: 'late', attempt: 0, backoffSteps: 0, init: false, image: 'podium.dev/host', command: ['true'], workingDir: '', env: {}, mounts: [] };
+      await world.runtime.createContainer('pod-a', late).then(
         () => ok(false, 'a container was started in a dead sandbox'),
         (error: Error) => ok(error.message.includes('stopped'), error.message),
       );
@@ -698,6 +700,7 @@ export const CASES: readonly Case[] = [
       ok(usage !== undefined && usage.cpuMs > 150 && usage.memoryBytes > 40 * 1024 * 1024, JSON.stringify(usage));
     },
   },
+  ...LIFE_CASES,
 ];
 
 /** A root with a shell in it, and nothing else of the machine. */
