@@ -154,12 +154,12 @@ export class NodeAgent {
     }
     // Pods of files need no API server, least of all those that are one.
     await this.#static?.look();
+    if (this.#static !== undefined) this.#tasks.run(this.#static.run(signal, () => this.#mirrors()));
     await this.#register();
     this.#tasks.run(this.#heartbeats());
     this.#tasks.run(this.#node.run(signal));
     this.#tasks.run(this.#pods.run(signal));
     await this.#pods.synced(signal);
-    if (this.#static !== undefined) this.#tasks.run(this.#static.run(signal, () => this.#mirrors()));
     await this.#removeUnknown();
   }
 

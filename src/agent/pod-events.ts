@@ -4,8 +4,8 @@ import type { AgentPod } from './core/pod-spec.ts';
 
 export interface PodEventsOptions {
   readonly recorder: EventRecorder;
-  /** As the API server knows it now; undefined: it does not. */
-  readonly pod: () => AgentPod | undefined;
+  /** Of a pod of a file itself, not of its mirror: whoever describes a mirror looks for the events of what it stands for. */
+  readonly pod: () => AgentPod;
 }
 
 export type Say = (type: EventFacts['type'], reason: string, message: string, container?: string) => void;
@@ -32,7 +32,6 @@ export class PodEvents {
 
   #record(type: EventFacts['type'], reason: string, message: string, container: string | undefined): void {
     const pod = this.#options.pod();
-    if (pod === undefined) return;
     this.#options.recorder.record(pod, { type, reason, message, fieldPath: container === undefined ? undefined : fieldPathOf(pod, container) });
   }
 }

@@ -16,6 +16,7 @@ import type { Allocatable, Amounts } from './core/admission.ts';
 import { sandboxDemands } from './core/container-demands.ts';
 import { planPod, isEnded } from './core/pod-lifecycle.ts';
 import type { PodAction, PodPlan, Reason } from './core/pod-plan.ts';
+import { describeResize } from './core/pod-resize.ts';
 import { ON_FAILURE_ANNOTATION, containersOf, describePod, graceSecondsOf, type AgentContainer, type AgentPod, type AgentPodStatus } from './core/pod-spec.ts';
 import { SteadyAges } from './core/steady-ages.ts';
 import { runHook } from './lifecycle-hooks.ts';
@@ -98,11 +99,11 @@ export class PodWorker {
     this.#context = context;
     this.#pod = pod;
     this.#uid = pod.metadata.uid ?? '';
-    this.#refusal = refusal;
+    this.#refusal = refusal === undefined ? undefined : { ...refusal, message: `Pod was rejected: ${refusal.message}` };
     this.#onGone = onGone;
     this.#mirror = mirror;
     this.#tasks = new Tasks((error) => this.#failed(error));
-    this.#events = new PodEvents({ recorder: context.events, pod: () => this.#object });
+    this.#events = new PodEvents({ recorder: context.events, pod: () => this.#pod });
     this.#starter = new ContainerStarter(context);
     this.#messages = new TerminationMessages(context.terminationLogs, context.runtime);
     const { clock, log, runtime, prober, isRouted, api } = context;
@@ -355,10 +356,11 @@ export class PodWorker {
   async #resize({ id, resources }: Extract<PodAction, { kind: 'resize-container' }>): Promise<boolean> {
     const { runtime } = this.#context;
     const key = `resize of ${id}`;
-    const isDone = await this.#trying(key, 'ResizeError', 'Pod resize failed: ', async () => {
-      this.#events.once(`${key} ${this.#pod.metadata.generation ?? ''}`, () => this.#events.say('Normal', 'ResizeStarted', 'Pod resize started'));
+    const isDone = await this.#trying(key, 'ResizeError', 'Pod resize error: ', async () => {
+      const what = describeResize(this.#pod);
+      this.#events.once(what, () => this.#events.say('Normal', 'ResizeStarted', `Pod resize started: ${what}`));
       await runtime.updateContainerResources?.(id, resources);
-      this.#events.say('Normal', 'ResizeCompleted', 'Pod resize completed');
+      this.#events.say('Normal', 'ResizeCompleted', `Pod resize completed: ${what}`);
     });
     const failure = this.#waiting.get(key);
     if (failure === undefined) this.#resizeFailures.delete(id);
@@ -401,8 +403,8 @@ export class PodWorker {
     if (reason === 'DeadlineExceeded') this.#events.once(reason, () => say('Normal', reason, message));
     const pending = status.conditions?.find(({ type }) => type === 'PodResizePending');
     if (pending?.reason !== undefined) {
-      const generation = this.#pod.metadata.generation ?? '';
-      this.#events.once(`${pending.reason} ${generation}`, () => say('Warning', `Resize${pending.reason}`, `Pod resize ${pending.reason}: ${pending.message ?? ''}`));
+      const { reason: why, message: error } = pending;
+      this.#events.once(`${why} ${error ?? ''}`, () => say('Warning', `Resize${why}`, `Pod resize ${why}: ${describeResize(this.#pod, error)}`));
     }
     for (const { state, restartCount, name } of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
       if (state.waiting?.reason !== 'CrashLoopBackOff') continue;

@@ -94,9 +94,13 @@ export class NetworkProber implements Prober {
     const number = portOf(port, target.container);
     if (number === undefined) return unknownPort(port);
     const to = host === undefined || host === '' ? target.ip : host;
-    const dialled = await this.#socket(to, number, timeoutMs);
-    dialled?.destroy();
-    if (dialled !== undefined) return { isSuccess: true, message: '' };
+    try {
+      const dialled = await this.#socket(to, number, timeoutMs);
+      dialled?.destroy();
+      if (dialled !== undefined) return { isSuccess: true, message: '' };
+    } catch (error) {
+      return { isSuccess: false, message: `dial tcp ${to}:${number}: ${whyNotDialled(error)}` };
+    }
     return new Promise((done) => {
       const socket = connect({ host: to, port: number });
       const finish = (result: ProbeResult) => {
@@ -107,13 +111,14 @@ export class NetworkProber implements Prober {
       const timer = this.#clock.setTimer(timeoutMs, () => {
         finish({ isSuccess: false, message: `dial tcp ${to}:${number}: i/o timeout` });
       });
-      socket.on('error', (error) => {
-        const why = systemErrorCode(error) === 'ECONNREFUSED' ? 'connect: connection refused' : describeError(error);
-        finish({ isSuccess: false, message: `dial tcp ${to}:${number}: ${why}` });
-      });
+      socket.on('error', (error) => finish({ isSuccess: false, message: `dial tcp ${to}:${number}: ${whyNotDialled(error)}` }));
       socket.on('connect', () => finish({ isSuccess: true, message: '' }));
     });
   }
+}
+
+function whyNotDialled(error: unknown): string {
+  return systemErrorCode(error) === 'ECONNREFUSED' ? 'connect: connection refused' : describeError(error);
 }
 
 function portOf(port: number | string, container: AgentContainer): number | undefined {

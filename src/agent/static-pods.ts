@@ -61,13 +61,16 @@ export class StaticPods {
     return new Map([...byKey.values()].map((pod) => [pod.metadata.uid ?? '', pod]));
   }
 
-  /** Looks until told to stop; `ends`: names of pods whose containers are still being ended. */
+  /** Looks until told to stop. `mirrored`: keys of objects that stand, or stood, for pods of files. */
   async run(signal: AbortSignal, mirrored: () => readonly string[]): Promise<void> {
-    for (;;) {
-      await this.look();
-      await this.#keepMirrors(mirrored());
-      await sleep(this.#options.clock, LOOK_MS, signal);
-    }
+    const repeat = async (work: () => Promise<void>) => {
+      for (;;) {
+        await work();
+        await sleep(this.#options.clock, LOOK_MS, signal);
+      }
+    };
+    // Beside each other: the API server may be away, or slow to answer.
+    await Promise.all([repeat(() => this.look()), repeat(() => this.#keepMirrors(mirrored()))]);
   }
 
   /** Reads what has changed in the folder. */

@@ -183,6 +183,9 @@ test('pods of files run, are mirrored, follow their files, and outlive whoever d
   for await (const { data } of channel.serverStream(NodeService.methods.logs, { namespace: 'default', pod: 'web-node-1', uid: first.metadata.uid! })) log += Buffer.from(data).toString();
   expect(log).toBe('one\n');
 
+  const about = await until('its events', () => api.all<KubeEvent>(resources.events).find(({ reason }) => reason === 'Started'));
+  expect(about.involvedObject).toMatchObject({ name: 'web-node-1', uid, fieldPath: 'spec.containers{main}' });
+
   await api.delete(pods, 'web-node-1');
   const again = await podWhen('web-node-1', (pod) => pod.metadata.uid !== first.metadata.uid && isReady(pod));
   expect(again.status?.containerStatuses?.[0]).toMatchObject({ containerID: first.status!.containerStatuses![0]!.containerID, restartCount: 0 });

@@ -119,6 +119,12 @@ export function resizeConditions({ resize }: Planner): Pick<Condition, 'type' | 
   ] as const;
 }
 
+/** What is wanted of the node, for events. */
+export function describeResize(pod: AgentPod, error?: string): string {
+  const containers = resizable(pod).map(({ name, resources }) => ({ name, resources: { limits: resources?.limits, requests: resources?.requests } }));
+  return JSON.stringify({ containers, generation: pod.metadata.generation, error });
+}
+
 /** A limit without a request is the request. */
 function requestsFor({ resources }: AgentContainer): Readonly<Record<string, string>> {
   return { ...resources?.limits, ...resources?.requests };

@@ -36,9 +36,12 @@ export function judge(planner: Planner, container: AgentContainer, isInit: boole
 function judgeUnseen({ input }: Planner, container: AgentContainer, isInit: boolean): Verdict {
   const known = knownStatus(input.pod, container.name);
   if (known?.containerID === undefined) return { kind: 'start', attempt: 0, backoffSteps: 0 };
-  // What is to run once has had its chance.
-  const isOnce = restartPolicyOf(input.pod, container, isInit) === 'Never';
-  if (isOnce) return { kind: 'done', isFailed: known.state.terminated?.exitCode !== 0 };
+  const policy = restartPolicyOf(input.pod, container, isInit);
+  const exitCode = known.state.terminated?.exitCode;
+  // What is to run once has had its chance; but what an init container has prepared is forgotten, too.
+  if (!isInit && policy === 'Never') return { kind: 'done', isFailed: exitCode !== 0 };
+  if (!isInit && policy === 'OnFailure' && exitCode === 0) return { kind: 'done', isFailed: false };
+  if (isInit && policy === 'Never' && exitCode !== undefined && exitCode !== 0) return { kind: 'done', isFailed: true };
   return { kind: 'start', attempt: known.restartCount + 1, backoffSteps: 0 };
 }
 

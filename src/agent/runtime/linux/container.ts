@@ -286,11 +286,17 @@ export class LinuxContainer {
       const hasEnded = child.exitCode !== null || child.signalCode !== null;
       this.#pids ??= readPids(this.#directory);
       if (this.#pids !== undefined && engine.hasBegun(this.#directory)) return undefined;
-      if (hasEnded) return this.#complaint() || `its start ended with exit code ${readExit(this.#directory)?.exitCode ?? UNKNOWN_EXIT_CODE}`;
+      if (hasEnded) return this.#complaint() || this.#howStartEnded();
       if (clock.monotonic() - startMs <= START_DEADLINE_MS) continue;
       this.#killAll();
       return this.#complaint() || `the program did not begin within ${START_DEADLINE_MS} ms`;
     }
+  }
+
+  #howStartEnded(): string {
+    const { cgroups } = this.#world;
+    if ((cgroups?.oomKills(this.cgroup) ?? 0) > 0) return 'container init was OOM-killed (memory limit too low?)';
+    return `its start ended with exit code ${readExit(this.#directory)?.exitCode ?? UNKNOWN_EXIT_CODE}`;
   }
 
   #complaint(): string {
