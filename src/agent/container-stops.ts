@@ -105,7 +105,9 @@ export class ContainerStops {
     }
     if (signal.aborted) return;
     stop.isAsked = true;
-    await runtime.stopContainer(id, Math.max(0, left())).catch((error: unknown) => {
+    // Who lets go does not wait for its end: the next agent goes on with it.
+    const released = new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
+    await Promise.race([runtime.stopContainer(id, Math.max(0, left())), released]).catch((error: unknown) => {
       this.#options.say('Warning', 'FailedKillPod', `error killing pod: ${describeError(error)}`);
       throw error;
     });

@@ -169,6 +169,11 @@ function carryOut(planner: Planner, container: AgentContainer, verdict: Verdict)
       stop(planner, planner.latest.get(name)!, 1000 * seconds, why);
       return;
     }
+    case 'restart-changed': {
+      const seconds = planner.input.pod.spec.terminationGracePeriodSeconds ?? 30;
+      stop(planner, planner.latest.get(name)!, 1000 * seconds, `Container ${name} definition changed, will be restarted`);
+      return;
+    }
     case 'running':
     case 'done':
       return;

@@ -101,6 +101,8 @@ export type Verdict =
   | { readonly kind: 'back-off'; readonly agoMs: Millis; readonly delayMs: Millis }
   | { readonly kind: 'running' }
   | { readonly kind: 'restart-unhealthy'; readonly probe: ProbeKind }
+  /** It was made of another image than the pod names now. */
+  | { readonly kind: 'restart-changed' }
   | { readonly kind: 'done'; readonly isFailed: boolean };
 
 /** Whether more or less than it has is wanted of the node, and what became of it. */

@@ -2,7 +2,7 @@
 import type { Millis } from '../../base/clock.ts';
 import type { ContainerRecord } from '../runtime/runtime.ts';
 import { knownStatus, restartPolicyOf, type Planner, type Verdict } from './pod-plan.ts';
-import type { AgentContainer } from './pod-spec.ts';
+import { isSidecar, type AgentContainer } from './pod-spec.ts';
 
 export const BACKOFF_FIRST_MS = 10_000;
 export const BACKOFF_MAX_MS = 300_000;
@@ -27,6 +27,10 @@ export function judge(planner: Planner, container: AgentContainer, isInit: boole
   const isLost = !planner.isCurrent(last) && (isInit || last.state === 'created') && last.state !== 'running';
   if (isLost) return { kind: 'start', attempt: last.attempt + 1, backoffSteps: last.backoffSteps };
   if (last.state === 'created') return { kind: 'start', attempt: last.attempt, backoffSteps: last.backoffSteps };
+  const isChanged = (!isInit || isSidecar(container)) && last.image !== undefined && last.image !== container.image;
+  if (isChanged && last.state === 'running') return { kind: 'restart-changed' };
+  // What went wrong with another image says nothing of this one.
+  if (isChanged) return { kind: 'start', attempt: last.attempt + 1, backoffSteps: 0 };
   if (last.state === 'exited') return judgeEnded(planner, last, restartPolicyOf(planner.input.pod, container, isInit), isInit);
   const probe = health.get(last.id)?.unhealthy;
   return probe === undefined ? { kind: 'running' } : { kind: 'restart-unhealthy', probe };

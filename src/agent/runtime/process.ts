@@ -300,14 +300,14 @@ export class ProcessRuntime implements Runtime {
   }
 
   #newContainer(sandboxId: SandboxId, directory: string, { config, createdAtMs, sandboxAttempt }: StoredContainer): Container {
-    const { name, attempt, backoffSteps, init, resources } = config;
+    const { name, attempt, backoffSteps, init, image, resources } = config;
     const id = containerIdOf(sandboxId, name, attempt);
     return {
       id,
       directory,
       config,
       log: new ProcessLog(directory, this.#options.logBytesMax ?? LOG_BYTES_MAX),
-      record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, sandboxAttempt, resources },
+      record: { id, sandboxId, name, attempt, backoffSteps, init, image, state: 'created', createdAtMs, sandboxAttempt, resources },
       pids: undefined,
       child: undefined,
       ended: deferred<void>(),

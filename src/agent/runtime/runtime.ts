@@ -131,6 +131,8 @@ export interface ContainerRecord {
   readonly attempt: number;
   readonly backoffSteps: number;
   readonly init: boolean;
+  /** As its pod named it; absent: the runtime does not tell. */
+  readonly image?: string | undefined;
   /** In which of its pod's sandboxes it was made; absent: in the first. */
   readonly sandboxAttempt?: number | undefined;
   /** What limits it now; absent: the runtime does not tell. */

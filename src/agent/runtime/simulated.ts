@@ -146,14 +146,14 @@ export class SimulatedRuntime implements Runtime {
     const entry = this.#entries.get(sandboxId);
     if (entry === undefined) return Promise.reject(new RuntimeError('not-found', `there is no sandbox ${sandboxId}`));
     if (entry.sandbox.state !== 'ready') return Promise.reject(new RuntimeError('invalid-state', `sandbox ${sandboxId} is stopped`));
-    const { name, attempt, backoffSteps, init, resources } = config;
+    const { name, attempt, backoffSteps, init, image, resources } = config;
     const id = containerIdOf(sandboxId, name, attempt);
     if (entry.containers.has(id)) return Promise.resolve(id);
     const createdAtMs = this.#options.clock.wall();
     const once: Performance = { startDelayMs: START_DELAY_MS, runMs: START_DELAY_MS, exitCode: 0 };
     const performance = this.#options.perform?.(entry.config, config) ?? (init ? once : { startDelayMs: START_DELAY_MS });
     entry.containers.set(id, {
-      record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, sandboxAttempt: entry.sandbox.attempt, resources },
+      record: { id, sandboxId, name, attempt, backoffSteps, init, image, state: 'created', createdAtMs, sandboxAttempt: entry.sandbox.attempt, resources },
       performance,
       ended: deferred<void>(),
       timer: undefined,

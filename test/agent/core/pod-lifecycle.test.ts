@@ -238,6 +238,14 @@ test('the status says which generation of the pod it is of', () => {
   expect([status.observedGeneration, ...status.conditions!.map(({ observedGeneration }) => observedGeneration)]).toEqual([4, 4, 4, 4, 4, 4]);
 });
 
+test('a container of another image than the pod names now is restarted at once, whatever became of it', () => {
+  const pod = podOf({ restartPolicy: 'Never', containers: [{ name: 'a', image: 'new' }] });
+  expect(plan({ pod, containers: [recordOf('a', { image: 'old' })] }).actions).toMatchObject([{ kind: 'stop-container', why: 'Container a definition changed, will be restarted' }]);
+  const after = plan({ pod, containers: [ended('a', 1, { image: 'old', backoffSteps: 5 })] });
+  expect(after.actions).toEqual([{ kind: 'start-container', name: 'a', attempt: 1, backoffSteps: 0 }]);
+  expect(kinds(plan({ pod, containers: [recordOf('a', { image: 'new' })] }))).toEqual([]);
+});
+
 test('others speak by conditions of their own, and are left to speak', () => {
   const disrupted = { type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', lastTransitionTime: 'then' };
   const pod = podOf({ readinessGates: [{ conditionType: 'gate' }] }, {}, { conditions: [disrupted, { type: 'gate', status: 'False' }, { type: 'PodResizePending', status: 'True' }] });

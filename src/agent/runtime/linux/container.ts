@@ -114,10 +114,10 @@ export class LinuxContainer {
     this.#pod = pod;
     this.#directory = directory;
     this.#config = config;
-    const { name, attempt, backoffSteps, init, resources } = config;
+    const { name, attempt, backoffSteps, init, image, resources } = config;
     this.id = containerIdOf(pod.uid, name, attempt);
     this.log = new ProcessLog(directory, world.logBytesMax ?? LOG_BYTES_MAX);
-    this.#record = { id: this.id, sandboxId: pod.uid, name, attempt, backoffSteps, init, state: 'created', createdAtMs, sandboxAttempt: pod.sandboxAttempt, resources };
+    this.#record = { id: this.id, sandboxId: pod.uid, name, attempt, backoffSteps, init, image, state: 'created', createdAtMs, sandboxAttempt: pod.sandboxAttempt, resources };
   }
 
   get record(): ContainerRecord {
