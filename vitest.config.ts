@@ -1,10 +1,24 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three projects. `unit` and `short` are `npm test`; `long` is what `npm run test:all` adds. Files of `short` and
- * `long` start real processes or run many seeds, so they run one at a time.
+ * `unit` and `short` are `npm test`; the two `long` ones are what `npm run test:all` adds. Files of `short` and `long` start
+ * real processes or run many seeds, so they run one at a time. Those of `long-side` wait more than they work, each on ports
+ * and directories of its own: two of them side by side.
  */
 const serial = { pool: 'forks' as const, fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 };
+
+const side = [
+  'api-conformance/*',
+  'cli/*',
+  'clients-of-the-api/{client-go,election,kubernetes-service}',
+  'conformance/*',
+  'e2e/{api-servers,etcd,streams}',
+  'etcd/*',
+  'grpc/**/*',
+  'helm/*',
+  'image/*',
+  'store/{command-line,tls-cluster}',
+].map((files) => `test/${files}.long.test.ts`);
 
 export default defineConfig({
   test: {
@@ -24,9 +38,21 @@ export default defineConfig({
       { test: { name: 'short', include: ['test/**/*.short.test.ts'], sequence: { groupOrder: 1 }, ...serial } },
       {
         test: {
+          name: 'long-side',
+          include: side,
+          sequence: { groupOrder: 2 },
+          ...serial,
+          fileParallelism: true,
+          maxWorkers: 2,
+          testTimeout: 600_000,
+        },
+      },
+      {
+        test: {
           name: 'long',
           include: ['test/**/*.long.test.ts'],
-          sequence: { groupOrder: 2 },
+          exclude: side,
+          sequence: { groupOrder: 3 },
           ...serial,
           testTimeout: 600_000,
         },

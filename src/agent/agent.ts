@@ -17,6 +17,8 @@ import { parseQuantity, toMilli, toUnits } from '../kube/quantity.ts';
 import { Node as NodeService, type LogsRequest, type PodState } from '../proto/node.ts';
 import { RpcCode, RpcError, bind, type BoundService, type CallContext } from '../proto/rpc.ts';
 import { admit, sumOfRequests, type Allocatable, type Refusal } from './core/admission.ts';
+import { hostPortsOf, type HostPort } from './core/host-ports.ts';
+import type { Naming } from './core/pod-names.ts';
 import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
@@ -29,6 +31,7 @@ import type { Prober } from './probe.ts';
 import type { ServiceProxy } from './proxy.ts';
 import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
 import type { ServiceFollower } from './service-follower.ts';
+import { PodVolumes } from './pod-volumes.ts';
 import { StaticPods } from './static-pods.ts';
 import type { TerminationLogs } from './termination-logs.ts';
 import type { VolumeStore } from './volumes.ts';
@@ -69,6 +72,10 @@ export interface NodeAgentOptions {
   readonly proxy?: ServiceProxy | undefined;
   /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
   readonly followers?: readonly ServiceFollower[];
+  /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
+  readonly hostIp?: string | undefined;
+  /** How pods find names; undefined: that is the runtime's affair. */
+  readonly naming?: Naming | undefined;
 }
 
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -91,9 +98,12 @@ export class NodeAgent {
   readonly #slices: Informer<EndpointSlice>;
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
+  readonly #volumes: PodVolumes;
   readonly #static: StaticPods | undefined;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
+  #isFed = false;
+  #hostPorts: readonly HostPort[] = [];
   #isRegistered = false;
   #statusWrittenAtMs: Millis | undefined;
   #lease: Lease | undefined;
@@ -105,8 +115,18 @@ export class NodeAgent {
     this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
     const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
-    this.#context = {
+    this.#volumes = new PodVolumes({
+      api,
+      clock,
+      log,
+      store: volumes,
       nodeIp: address,
+      allocatable: capacity,
+      onProgress: (uid) => this.#workers.get(uid)?.retry(),
+      onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
+    });
+    this.#context = {
+      nodeIp: options.hostIp ?? address,
       allocatable: capacity,
       onContainerFailure,
       api,
@@ -115,8 +135,10 @@ export class NodeAgent {
       events,
       runtime,
       prober,
-      volumes,
+      volumes: this.#volumes,
       terminationLogs,
+      naming: options.naming,
+      services: () => this.#services.cache.list(),
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
       capacityLeft: { allocatable: this.#allocatable, others: (uid) => sumOfRequests(this.#counted(uid)) },
     };
@@ -140,13 +162,13 @@ export class NodeAgent {
 
   /** Resolves when the node is registered and its pods are known; what runs from before has been found again. */
   async start(): Promise<void> {
-    const { runtime, proxy, followers = [] } = this.#options;
+    const { runtime } = this.#options;
     const { signal } = this.#abort;
     await runtime.start();
     this.#unsubscribe = runtime.subscribe((uid) => this.#workers.get(uid)?.wake());
-    this.#pods.listen({ changed: ({ before, after }) => this.#podChanged(before, after) });
+    this.#pods.listen({ changed: ({ before, after }) => this.#podChanged(before, after), progressed: () => this.#hostPortsChanged() });
     this.#node.listen({ changed: ({ after }) => this.#nodeChanged(after) });
-    if (proxy !== undefined || followers.length > 0) {
+    if (this.#hasServices) {
       for (const informer of [this.#services, this.#slices]) {
         informer.listen({ progressed: () => this.#proxyChanged() });
         this.#tasks.run(informer.run(signal));
@@ -158,6 +180,8 @@ export class NodeAgent {
     await this.#register();
     this.#tasks.run(this.#heartbeats());
     this.#tasks.run(this.#node.run(signal));
+    // Containers are told of the services that there are when they start.
+    if (this.#hasServices) await this.#services.synced(signal);
     this.#tasks.run(this.#pods.run(signal));
     await this.#pods.synced(signal);
     await this.#removeUnknown();
@@ -168,6 +192,7 @@ export class NodeAgent {
     this.#abort.abort();
     this.#unsubscribe?.();
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+    await this.#volumes.close();
     await this.#options.proxy?.close();
     await Promise.all((this.#options.followers ?? []).map((follower) => follower.close()));
     await this.#options.runtime.close();
@@ -277,6 +302,7 @@ export class NodeAgent {
       if (this.#static === undefined) this.#tasks.run(this.#deleteOrphan(after));
       return;
     }
+    this.#volumes.update(after);
     const worker = this.#workers.get(after.metadata.uid ?? '');
     if (worker !== undefined) worker.update(after);
     else this.#addWorker(after);
@@ -370,9 +396,24 @@ export class NodeAgent {
 
   // --- services
 
-  /** Many changes at once (a list) become one application. */
+  get #hasServices(): boolean {
+    const { proxy, followers = [] } = this.#options;
+    return proxy !== undefined || followers.length > 0;
+  }
+
+  #hostPortsChanged(): void {
+    const hostPorts = hostPortsOf(this.#pods.cache.list());
+    // Pods change all the time, their ports of the node seldom.
+    const isSame = JSON.stringify(hostPorts) === JSON.stringify(this.#hostPorts);
+    this.#hostPorts = hostPorts;
+    if (!isSame || !this.#isFed) this.#proxyChanged();
+  }
+
+  /** Many changes at once (a list) become one application; the first one when everything is known that was there before. */
   #proxyChanged(): void {
-    if (this.#isProxyDue || !this.#services.isSynced || !this.#slices.isSynced) return;
+    if (this.#isProxyDue || !this.#hasServices) return;
+    if (![this.#services, this.#slices, this.#pods].every(({ isSynced }) => isSynced)) return;
+    this.#isFed = true;
     this.#isProxyDue = true;
     void Promise.resolve().then(() => {
       this.#isProxyDue = false;
@@ -380,8 +421,9 @@ export class NodeAgent {
       const { nodePortAddress, portBase, proxy, followers = [] } = this.#options;
       const services = this.#services.cache.list();
       const slices = this.#slices.cache.list();
-      proxy?.apply(planProxy({ services, slices, nodePortAddress, portBase }));
-      for (const follower of followers) follower.update(services, slices);
+      const hostPorts = this.#hostPorts;
+      proxy?.apply(planProxy({ services, slices, hostPorts, nodePortAddress, portBase }));
+      for (const follower of followers) follower.update(services, slices, hostPorts);
     });
   }
 

@@ -2,22 +2,28 @@
  * Makes and starts one container of a pod: gathers what the pod's spec names (ConfigMaps, Secrets, volumes), resolves it, and
  * hands it to the runtime. Keeps nothing between two calls.
  */
+import { describeError } from '../base/errors.ts';
 import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
 import { isNotFound } from '../client/api-error.ts';
+import type { Service } from '../client/objects.ts';
 import { containerResources, containerSecurity } from './core/container-demands.ts';
 import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
 import { isHostImage, type AgentContainer, type AgentPod, type ConfigMap, type Secret } from './core/pod-spec.ts';
-import { planVolumes, volumeSources } from './core/volume-files.ts';
+import { serviceEnvironment } from './core/service-environment.ts';
+import { planMounts, subPathFailed, type PlannedMount } from './core/volume-mounts.ts';
+import { VolumesError, type PodVolumes } from './pod-volumes.ts';
 import type { ContainerId, ContainerResources, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
 import type { TerminationLogs } from './termination-logs.ts';
-import type { VolumeStore } from './volumes.ts';
+import { VolumeError } from './volumes/volume-error.ts';
 
 export interface StarterContext {
   readonly nodeIp: string;
   readonly allocatable: { readonly cpu: string; readonly memory: string };
   readonly api: ApiClient;
   readonly runtime: Runtime;
-  readonly volumes: VolumeStore;
+  readonly volumes: PodVolumes;
+  /** All that the agent knows of. */
+  readonly services: () => readonly Service[];
   /** Absent: containers leave no last words. */
   readonly terminationLogs?: TerminationLogs | undefined;
 }
@@ -38,10 +44,13 @@ export interface ContainerStart {
 export class ContainerStartError extends Error {
   override readonly name = 'ContainerStartError';
   readonly reason: string;
+  /** Events have told of it. */
+  readonly isSaid: boolean;
 
-  constructor(reason: string, message: string, options?: ErrorOptions) {
+  constructor(reason: string, message: string, { isSaid = false, ...options }: ErrorOptions & { readonly isSaid?: boolean } = {}) {
     super(message, options);
     this.reason = reason;
+    this.isSaid = isSaid;
   }
 }
 
@@ -56,13 +65,14 @@ export class ContainerStarter {
   async start(start: ContainerStart): Promise<ContainerId> {
     const { runtime } = this.#context;
     const { pod, container, attempt, backoffSteps, init, sandbox, say, resources = containerResources(container) } = start;
+    const paths = await this.#volumes(start);
     const input = await this.#input(pod, container, sandbox.ip);
     const invocation = resolveInvocation(input);
     if (!invocation.ok) throw new ContainerStartError('CreateContainerConfigError', invocation.message);
     const security = containerSecurity(pod, container);
     if (!security.ok) throw new ContainerStartError('CreateContainerConfigError', security.message);
     const lastWords = await this.#context.terminationLogs?.mount(pod.metadata.uid ?? '', container, attempt);
-    const mounts = [...(await this.#mounts(input)), ...(lastWords === undefined ? [] : [lastWords])];
+    const mounts = [...(await this.#mounts(start, { paths, env: invocation.value.env })), ...(lastWords === undefined ? [] : [lastWords])];
     const id = await runtime.createContainer(sandbox.id, {
       name: container.name,
       attempt,
@@ -94,13 +104,15 @@ export class ContainerStarter {
   async #input(pod: AgentPod, container: AgentContainer, podIp: string): Promise<EnvironmentInput> {
     const { allocatable, nodeIp: hostIp, runtime } = this.#context;
     const sources = await this.#sources(pod);
-    return { pod, container, podIp, hostIp, allocatable, sources, ignoresImages: runtime.ignoresImages };
+    const { metadata: { namespace = '' }, spec: { enableServiceLinks = true } } = pod;
+    const serviceVariables = serviceEnvironment({ services: this.#context.services(), namespace, enableServiceLinks });
+    return { pod, container, podIp, hostIp, allocatable, sources, serviceVariables, ignoresImages: runtime.ignoresImages };
   }
 
-  /** The ConfigMaps and Secrets that the pod names, as they are now. */
+  /** The ConfigMaps and Secrets that the environment names, as they are now. */
   async #sources(pod: AgentPod): Promise<Sources> {
     const { api } = this.#context;
-    const wanted = [environmentSources(pod), volumeSources(pod)];
+    const wanted = environmentSources(pod);
     const { namespace } = pod.metadata;
     const configMaps = new Map<string, ConfigMap>();
     const secrets = new Map<string, Secret>();
@@ -108,31 +120,53 @@ export class ContainerStarter {
       if (isNotFound(error)) return undefined;
       throw error;
     };
-    for (const name of new Set(wanted.flatMap(({ configMaps: names }) => names))) {
+    for (const name of wanted.configMaps) {
       const found = await api.get<ConfigMap>(inNamespace(resources.configMaps, namespace), name).catch(absent);
       if (found !== undefined) configMaps.set(name, found);
     }
-    for (const name of new Set(wanted.flatMap(({ secrets: names }) => names))) {
+    for (const name of wanted.secrets) {
       const found = await api.get<Secret>(inNamespace(resources.secrets, namespace), name).catch(absent);
       if (found !== undefined) secrets.set(name, found);
     }
     return { configMap: (name) => configMaps.get(name), secret: (name) => secrets.get(name) };
   }
 
-  async #mounts(input: EnvironmentInput): Promise<Mount[]> {
-    const planned = planVolumes(input);
-    if (!planned.ok) throw new ContainerStartError('ContainerCreating', planned.message);
-    const paths = await this.#context.volumes.materialize(input.pod.metadata.uid ?? '', planned.value);
-    // Outer mounts first, so that an inner one appears within.
-    const wanted = [...(input.container.volumeMounts ?? [])].sort((a, b) => a.mountPath.length - b.mountPath.length);
-    return wanted.map(({ name, mountPath, subPath = '', readOnly = false }) => {
-      const path = paths.get(name);
-      if (path === undefined) throw new ContainerStartError('CreateContainerConfigError', `there is no volume ${name}`);
-      if (subPath.split('/').includes('..')) {
-        throw new ContainerStartError('CreateContainerConfigError', `subPath ${subPath} leads out of volume ${name}`);
-      }
-      const hostPath = subPath === '' ? path : `${path}/${subPath}`;
-      return { containerPath: mountPath, hostPath, readOnly };
-    });
+  /** Of the whole pod, so that what is missing is known before anything of it runs. */
+  async #volumes({ pod, sandbox, say }: ContainerStart): Promise<ReadonlyMap<string, string>> {
+    try {
+      return await this.#context.volumes.setUp(pod, sandbox.ip);
+    } catch (error) {
+      if (!(error instanceof VolumesError)) throw error;
+      for (const failure of error.failures) say('Warning', 'FailedMount', failure);
+      throw new ContainerStartError('ContainerCreating', error.message, { cause: error, isSaid: true });
+    }
+  }
+
+  async #mounts(start: ContainerStart, { paths, env }: { readonly paths: ReadonlyMap<string, string>; readonly env: Readonly<Record<string, string>> }): Promise<Mount[]> {
+    const { container } = start;
+    const planned = planMounts(container, env);
+    if (!planned.ok) throw new ContainerStartError('CreateContainerConfigError', planned.message);
+    const mounts: Mount[] = [];
+    for (const [index, mount] of planned.value.entries()) {
+      const path = paths.get(mount.volume);
+      if (path === undefined) throw new ContainerStartError('CreateContainerConfigError', `there is no volume ${mount.volume}`);
+      const { containerPath, propagation } = mount;
+      const hostPath = mount.subPath === '' ? path : await this.#part(start, mount, { path, index });
+      const readOnly = mount.readOnly || this.#context.volumes.isReadOnly(start.pod, mount.volume);
+      mounts.push({ containerPath, hostPath, readOnly, ...(propagation === undefined ? {} : { propagation }) });
+    }
+    return mounts;
+  }
+
+  async #part({ pod, container, sandbox }: ContainerStart, { volume, subPath }: PlannedMount, { path, index }: { readonly path: string; readonly index: number }): Promise<string> {
+    const { volumes } = this.#context;
+    const outside = volumes.inMemory(pod).some((one) => one.path === path) ? (sandbox.memoryAt ?? '') : '';
+    try {
+      const found = await volumes.part({ uid: pod.metadata.uid ?? '', container: container.name, index, path: `${outside}${path}`, subPath }, volume);
+      return found.slice(outside.length);
+    } catch (error) {
+      const why = error instanceof VolumeError ? error.message : describeError(error);
+      throw new ContainerStartError('CreateContainerConfigError', subPathFailed({ volume, container: container.name }, why));
+    }
   }
 }

@@ -17,6 +17,7 @@ import { sandboxDemands } from './core/container-demands.ts';
 import { planPod, isEnded } from './core/pod-lifecycle.ts';
 import type { PodAction, PodPlan, Reason } from './core/pod-plan.ts';
 import { describeResize } from './core/pod-resize.ts';
+import { podNames, type Naming } from './core/pod-names.ts';
 import { ON_FAILURE_ANNOTATION, containersOf, describePod, graceSecondsOf, type AgentContainer, type AgentPod, type AgentPodStatus } from './core/pod-spec.ts';
 import { SteadyAges } from './core/steady-ages.ts';
 import { runHook } from './lifecycle-hooks.ts';
@@ -34,6 +35,8 @@ export interface WorkerContext extends StarterContext {
   readonly log: Log;
   readonly events: EventRecorder;
   readonly prober: Prober;
+  /** undefined: names are the runtime's affair. */
+  readonly naming?: Naming | undefined;
   /** Do endpoints that the agent knows of still send new connections to this address? */
   readonly isRouted: (address: string) => boolean;
   readonly capacityLeft: { readonly allocatable: Allocatable; readonly others: (uid: string) => Amounts };
@@ -69,7 +72,7 @@ interface Waiting extends Reason {
 export class PodWorker {
   readonly #context: WorkerContext;
   readonly #uid: string;
-  readonly #refusal: WorkerOptions['refusal'];
+  #refusal: WorkerOptions['refusal'];
   readonly #onGone: () => void;
   readonly #mirror: WorkerOptions['mirror'];
   readonly #tasks: Tasks;
@@ -151,6 +154,20 @@ export class PodWorker {
     this.wake();
   }
 
+  /** Something that a container waited for may be there. */
+  retry(): void {
+    for (const [name, waiting] of this.#waiting) this.#waiting.set(name, { ...waiting, retryAtMs: this.#now() });
+    this.wake();
+  }
+
+  /** The node cannot keep the pod: it ends, and is Failed. */
+  evict(message: string): void {
+    if (this.#refusal !== undefined || isEnded(this.#pod.status?.phase)) return;
+    this.#refusal = { reason: 'Evicted', message };
+    this.#events.say('Warning', 'Evicted', message);
+    this.wake();
+  }
+
   /** The object is gone. */
   remove(): void {
     this.#isRemoved = true;
@@ -201,6 +218,7 @@ export class PodWorker {
       const containers = await this.#context.runtime.listContainers(this.#uid);
       const sandbox = await this.#sandbox();
       if (this.#isRemoved) return this.#cleanUp(containers);
+      if (sandbox?.state === 'ready' && containers.length > 0) this.#context.volumes.adopt(this.#pod, sandbox.ip);
       const running = containers.filter(({ state }) => state === 'running');
       for (const id of this.#starting) if (!running.some((record) => record.id === id)) this.#starting.delete(id);
       this.#probing.sync(running.filter(({ id }) => !this.#starting.has(id)), this.#isDeleted || this.#plan?.isEnding === true);
@@ -282,15 +300,18 @@ export class PodWorker {
   async #runSandbox(isAnew: boolean): Promise<boolean> {
     const { metadata, spec } = this.#pod;
     if (isAnew) this.#events.say('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+    const { warnings, ...names } = podNames(this.#pod, this.#context.naming);
+    for (const { reason, message } of warnings) this.#events.say('Warning', reason, message);
     return this.#trying(SANDBOX, 'FailedCreatePodSandBox', 'Failed to create pod sandbox: ', async () => {
       await this.#context.runtime.runPodSandbox({
         uid: this.#uid,
         namespace: metadata.namespace ?? '',
         name: metadata.name,
-        hostname: spec.hostname ?? metadata.name,
+        ...names,
         hostNetwork: spec.hostNetwork ?? false,
         annotations: metadata.annotations ?? {},
         ...sandboxDemands(this.#pod),
+        memoryVolumes: this.#context.volumes.inMemory(this.#pod),
       });
     });
   }
@@ -319,12 +340,13 @@ export class PodWorker {
       const tries = (known?.tries ?? 0) + 1;
       const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
       const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
-      const message = describeError(error);
+      const isSaid = error instanceof ContainerStartError && error.isSaid;
+      const message = isSaid ? error.message : describeError(error);
       // A program that could not be started has run, and failed: its attempt counts, and its record says why.
       const hasFailedToRun = reason === 'RunContainerError';
       if (hasFailedToRun) this.#waiting.delete(name);
       else this.#waiting.set(name, { reason, message, retryAtMs, tries });
-      if (known?.message !== message) this.#events.say('Warning', event, `${prefix}${message}`, name === SANDBOX ? undefined : name);
+      if (known?.message !== message && !isSaid) this.#events.say('Warning', event, `${prefix}${message}`, name === SANDBOX ? undefined : name);
       // Plan once more, for the status; the retry time keeps it from trying again at once.
       return hasFailedToRun || known?.message !== message;
     }

@@ -13,6 +13,9 @@ import { systemErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ProxyRule, Target } from './core/proxy-rules.ts';
 
+/** A server that listens there already, for whoever takes it over. */
+export type Listen = (at: { readonly host: string; readonly port: number }) => Promise<Server>;
+
 export type Dial = (to: { readonly host: string; readonly port: number; readonly timeoutMs: Millis }) => Promise<Socket>;
 
 /** What the agent drives; the simulator and other runtimes have none. */
@@ -28,6 +31,8 @@ export interface UserspaceProxyOptions {
   readonly connectTimeoutMs?: Millis;
   /** How a target is reached, where that is not this machine's network; paused, and rejects when it is not. */
   readonly dial?: Dial | undefined;
+  /** How it is listened, where that is not in this machine's network. */
+  readonly listen?: Listen | undefined;
   readonly connectionsMax?: number;
 }
 
@@ -178,6 +183,7 @@ class Listener {
   #retry: Timer | undefined;
   #turn = 0;
   #isWarned = false;
+  #isClosed = false;
   isListening = false;
 
   constructor(rule: ProxyRule, options: UserspaceProxyOptions, onConnection: (socket: Socket, listener: Listener) => void) {
@@ -188,18 +194,28 @@ class Listener {
   }
 
   #listen(): void {
-    const { address, port } = this.rule;
+    const { address: host, port } = this.rule;
+    const { listen } = this.#options;
     // Paused: a byte that was read could not be given to a second target if the first does not answer.
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#onConnection(socket, this));
     this.#server = server;
     server.once('error', (error) => this.#failed(error));
-    server.listen({ host: address, port, backlog: BACKLOG, exclusive: true }, () => {
+    const listens = () => {
       this.isListening = true;
       this.#options.log.debug({ address: this.rule.key, service: this.rule.service }, 'proxy: listens');
-    });
+    };
+    if (listen === undefined) {
+      server.listen({ host, port, backlog: BACKLOG, exclusive: true }, listens);
+      return;
+    }
+    listen({ host, port }).then(
+      (opened) => (this.#isClosed ? void opened.close() : void server.listen(opened, listens)),
+      (error: unknown) => this.#failed(error instanceof Error ? error : new Error('it cannot be listened', { cause: error })),
+    );
   }
 
   #failed(error: Error): void {
+    if (this.#isClosed) return;
     const code = systemErrorCode(error);
     const isTaken = code === 'EADDRINUSE';
     if (!isTaken && !this.#isWarned) {
@@ -237,6 +253,7 @@ class Listener {
 
   /** New connections end here; those that are joined go on. */
   close(): void {
+    this.#isClosed = true;
     this.#retry?.cancel();
     this.#server?.close();
     this.isListening = false;

@@ -1,11 +1,42 @@
-/** Puts a pod's volumes on disk: one directory a volume, below the pods' volume root. What they hold is planned in core. */
-import { lstat, mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import type { VolumeContent, VolumeFile } from './core/volume-files.ts';
+/**
+ * The volumes of a node's pods on its disk. What they hold is planned in core; when, is pod-volumes.ts' business.
+ *
+ *   ROOT/UID/NAME               a volume; a hostPath has none, nor has an emptyDir in memory, which is only mounted there
+ *   ROOT/UID/.parts/CONTAINER/  parts of volumes of files, as they were when the container started
+ */
+import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { describeError, systemErrorCode } from '../base/errors.ts';
+import { setUpFailed, type VolumeContent } from './core/volume-files.ts';
+import { prepareHostPath } from './volumes/host-path.ts';
+import { giver, hasPayload, writePayload, type Giver } from './volumes/payload.ts';
+import { freeze, resolveSubPath } from './volumes/sub-path.ts';
+import { VolumeError } from './volumes/volume-error.ts';
+
+export interface PartOfVolume {
+  readonly uid: string;
+  readonly container: string;
+  /** Which of the container's mounts. */
+  readonly index: number;
+  /** Where the volume lies. */
+  readonly path: string;
+  readonly subPath: string;
+  /** It holds files that change under their readers: whoever mounts a part has it as it is now. */
+  readonly isFrozen: boolean;
+}
 
 export interface VolumeStore {
-  /** Makes what is not there yet, replaces files whose content changed; answers where each volume is. */
-  materialize(uid: string, volumes: readonly VolumeContent[]): Promise<ReadonlyMap<string, string>>;
+  /** Files are kept; else nobody looks at what would be in them. */
+  readonly isReal: boolean;
+  pathOf(uid: string, name: string): string;
+  /** Makes it, or brings it up to date. Answers where it is. Rejects with `VolumeError`. */
+  put(uid: string, volume: VolumeContent): Promise<string>;
+  /** It has been made before, whole. */
+  has(uid: string, volume: Pick<VolumeContent, 'name' | 'kind'>): Promise<boolean>;
+  /** Where a part of it is. Rejects with `VolumeError`. */
+  part(part: PartOfVolume): Promise<string>;
+  /** Bytes on disk; it is not counted much further than `most`. */
+  usage(uid: string, name: string, most: number): Promise<number>;
   /** Idempotent. */
   remove(uid: string): Promise<void>;
   /** Pods that have volumes here. */
@@ -14,37 +45,96 @@ export interface VolumeStore {
 
 /** For runtimes without files: every volume is somewhere. */
 export const noVolumes: VolumeStore = {
-  materialize: (uid, volumes) => Promise.resolve(new Map(volumes.map(({ name }) => [name, `/volumes/${uid}/${name}`]))),
+  isReal: false,
+  pathOf: (uid, name) => `/volumes/${uid}/${name}`,
+  put: (uid, { name }) => Promise.resolve(`/volumes/${uid}/${name}`),
+  has: () => Promise.resolve(true),
+  part: ({ path, subPath }) => Promise.resolve(`${path}/${subPath}`),
+  usage: () => Promise.resolve(0),
   remove: () => Promise.resolve(),
   list: () => Promise.resolve([]),
 };
 
-export class VolumeError extends Error {
-  override readonly name = 'VolumeError';
+const PARTS = '.parts';
+/** Programs of any user of the container may use it; nobody else of the machine gets so far. */
+const EMPTY_MODE = 0o777;
+const EMPTY_MODE_OF_GROUP = 0o2777;
+const FILES_MODE = 0o755;
+const BLOCK_BYTES = 512;
+
+export interface FileVolumesOptions {
+  /** The user of this agent cannot give files away: volumes keep their owner and group. */
+  readonly onNotGiven?: () => void;
 }
 
 export class FileVolumes implements VolumeStore {
+  readonly isReal = true;
   readonly #root: string;
+  readonly #give: Giver;
 
-  constructor(root: string) {
+  constructor(root: string, { onNotGiven }: FileVolumesOptions = {}) {
     this.#root = resolve(root);
+    let isSaid = false;
+    this.#give = giver(() => {
+      if (!isSaid) onNotGiven?.();
+      isSaid = true;
+    });
   }
 
-  async materialize(uid: string, volumes: readonly VolumeContent[]): Promise<ReadonlyMap<string, string>> {
-    const paths = new Map<string, string>();
-    for (const volume of volumes) paths.set(volume.name, await this.#make(join(this.#root, uid, volume.name), volume));
-    return paths;
+  pathOf(uid: string, name: string): string {
+    return join(this.#root, uid, name);
   }
 
-  async #make(directory: string, volume: VolumeContent): Promise<string> {
+  async put(uid: string, volume: VolumeContent): Promise<string> {
+    try {
+      return await this.#make(uid, volume);
+    } catch (error) {
+      const why = error instanceof VolumeError ? error.message : describeError(error);
+      throw new VolumeError(setUpFailed(volume.name, why), { cause: error });
+    }
+  }
+
+  async #make(uid: string, volume: VolumeContent): Promise<string> {
     if (volume.kind === 'host') return prepareHostPath(volume.path, volume.type);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    if (volume.kind === 'files') await writeFiles(directory, volume.files);
+    const directory = this.pathOf(uid, volume.name);
+    await mkdir(join(this.#root, uid), { recursive: true, mode: 0o700 });
+    const isNew = (await mkdir(directory, { recursive: true })) !== undefined;
+    const { group } = volume;
+    if (volume.kind === 'files') {
+      if (isNew) await chmod(directory, FILES_MODE);
+      await writePayload({ directory, files: volume.files, group, give: this.#give });
+    } else if (isNew) {
+      await this.#give(directory, { group });
+      await chmod(directory, group === undefined ? EMPTY_MODE : EMPTY_MODE_OF_GROUP);
+    }
     return directory;
   }
 
+  has(uid: string, { name, kind }: Pick<VolumeContent, 'name' | 'kind'>): Promise<boolean> {
+    if (kind === 'host') return Promise.resolve(true);
+    const directory = this.pathOf(uid, name);
+    return kind === 'files' ? hasPayload(directory) : lstat(directory).then(() => true, () => false);
+  }
+
+  part({ uid, container, index, path, subPath, isFrozen }: PartOfVolume): Promise<string> {
+    return isFrozen ? freeze(path, subPath, join(this.#root, uid, PARTS, container, String(index))) : resolveSubPath(path, subPath);
+  }
+
+  usage(uid: string, name: string, most: number): Promise<number> {
+    return bytesBelow(this.pathOf(uid, name), most, new Set());
+  }
+
   async remove(uid: string): Promise<void> {
-    await rm(join(this.#root, uid), { recursive: true, force: true, maxRetries: 3 });
+    const directory = join(this.#root, uid);
+    const clear = () => rm(directory, { recursive: true, force: true, maxRetries: 3 });
+    try {
+      await clear();
+    } catch (error) {
+      if (systemErrorCode(error) !== 'EACCES') throw error;
+      // A program has taken away its own right to a directory.
+      await makeWritable(directory);
+      await clear();
+    }
   }
 
   async list(): Promise<readonly string[]> {
@@ -55,43 +145,23 @@ export class FileVolumes implements VolumeStore {
   }
 }
 
-/**
- * All files change at once, as in Kubernetes: they lie in a directory of their own, `..data` names the current one, and
- * each path is a link through it. A program that reads two files sees both old or both new, if it holds on to `..data`.
- */
-async function writeFiles(directory: string, files: readonly VolumeFile[]): Promise<void> {
-  const current = join(directory, '..data');
-  const number = (await readdir(directory)).filter((name) => /^\.\.\d+$/.test(name)).map((name) => Number(name.slice(2)));
-  const last = number.length === 0 ? 0 : Math.max(...number);
-  const made = `..${last + 1}`;
-  for (const { path, content, mode } of files) {
-    const target = join(directory, made, path);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-    await writeFile(target, content, { mode });
+/** A file that has several names counts once, as its blocks are there once. What goes meanwhile is not counted. */
+async function bytesBelow(path: string, most: number, seen: Set<number>): Promise<number> {
+  const found = await lstat(path).catch(() => undefined); // gone meanwhile
+  if (found === undefined || seen.has(found.ino)) return 0;
+  if (found.nlink > 1) seen.add(found.ino);
+  let bytes = found.blocks * BLOCK_BYTES;
+  if (!found.isDirectory()) return bytes;
+  for (const name of await readdir(path).catch(() => [])) {
+    if (bytes > most) return bytes;
+    bytes += await bytesBelow(join(path, name), most - bytes, seen);
   }
-  await mkdir(join(directory, made), { recursive: true, mode: 0o700 });
-  await rm(`${current}.tmp`, { force: true });
-  await symlink(made, `${current}.tmp`);
-  await rename(`${current}.tmp`, current);
-  const tops = new Set(files.map(({ path }) => path.split('/')[0]!));
-  for (const name of await readdir(directory)) {
-    const isOld = /^\.\.\d+$/.test(name) ? name !== made : !name.startsWith('..') && !tops.has(name);
-    if (isOld) await rm(join(directory, name), { recursive: true, force: true });
-  }
-  for (const top of tops) {
-    const link = join(directory, top);
-    if (await lstat(link).then(() => true, () => false)) continue;
-    await symlink(join('..data', top), link);
-  }
+  return bytes;
 }
 
-async function prepareHostPath(path: string, type: string): Promise<string> {
-  if (type === 'DirectoryOrCreate') await mkdir(path, { recursive: true, mode: 0o755 });
-  if (type === 'FileOrCreate') await writeFile(path, '', { flag: 'a', mode: 0o644 });
-  const found = await stat(path).catch(() => undefined); // said below
-  if (type === '' && found === undefined) return path;
-  if (found === undefined) throw new VolumeError(`hostPath type check failed: ${path} does not exist`);
-  if (type.startsWith('Directory') && !found.isDirectory()) throw new VolumeError(`hostPath type check failed: ${path} is not a directory`);
-  if (type.startsWith('File') && !found.isFile()) throw new VolumeError(`hostPath type check failed: ${path} is not a file`);
-  return path;
+async function makeWritable(directory: string): Promise<void> {
+  await chmod(directory, 0o700);
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) await makeWritable(join(directory, entry.name));
+  }
 }

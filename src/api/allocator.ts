@@ -92,10 +92,12 @@ export class ServiceAllocator {
   async #freeAddress(): Promise<string> {
     const taken = new Set(await this.#storage.keys(ADDRESSES));
     const isFree = (candidate: number) => !taken.has(ADDRESSES + addressText(candidate));
-    // The first and the last address of a network are its own. The next one is for the Service `kubernetes`: given to
-    // another only where there is nothing else.
+    // The first and the last address of a network are its own. The next one is for the Service `kubernetes`, those behind it
+    // for who asks for one (the cluster's DNS is the tenth): given to another only where there is nothing else.
     const first = this.#cidr.base + 1;
-    const number = this.#pick(first + 1, this.#cidr.size - 3, isFree) ?? this.#pick(first, 1, isFree);
+    const kept = Math.min(askedFor(this.#cidr.size), this.#cidr.size - 3);
+    const number =
+      this.#pick(first + kept, this.#cidr.size - 2 - kept, isFree) ?? this.#pick(first + 1, kept - 1, isFree) ?? this.#pick(first, 1, isFree);
     if (number === undefined) throw new ApiError('InternalError', `failed to allocate a serviceIP: range ${this.#rules.serviceCidr} is full`);
     return addressText(number);
   }
@@ -128,6 +130,7 @@ export class ServiceAllocator {
 
   /** From a random place on, so that two API servers seldom try the same. */
   #pick(first: number, count: number, isFree: (candidate: number) => boolean): number | undefined {
+    if (count <= 0) return undefined;
     const start = this.#random.below(count);
     for (let step = 0; step < count; step++) {
       const candidate = first + ((start + step) % count);
@@ -135,6 +138,11 @@ export class ServiceAllocator {
     }
     return undefined;
   }
+}
+
+/** How many addresses at the beginning of a range Kubernetes leaves to those that ask for them. */
+function askedFor(size: number): number {
+  return size < 16 ? 1 : Math.min(Math.max(16, Math.floor(size / 16)), 256);
 }
 
 /** The keys of the addresses and ports that a service names. A port that TCP and UDP share is held once. */

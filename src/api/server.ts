@@ -84,6 +84,8 @@ export interface AccessOptions {
 }
 
 const RETRY_MS = 200;
+/** As Kubernetes ends generated names. */
+const TOKEN_VOLUME_SUFFIX_LENGTH = 5;
 
 export class ApiServer {
   readonly registry: Registry;
@@ -112,7 +114,9 @@ export class ApiServer {
     this.#clock = clock;
     this.#log = log;
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'api server: a task failed'));
-    const kinds = builtInKinds({ evictionTolerationSeconds });
+    const volumeNames = random.fork('token-volumes');
+    const tokenVolumeSuffix = access.serviceAccounts?.signingKey === undefined ? undefined : () => volumeNames.suffix(TOKEN_VOLUME_SUFFIX_LENGTH);
+    const kinds = builtInKinds({ evictionTolerationSeconds, tokenVolumeSuffix });
     this.registry = new Registry({ kinds, storage: new Storage(storeClient, log), clock, random, log, allocation, watchLimits });
     const { registry } = this;
     this.computed = allComputed([new Usages({ registry, connectToNode, clock, log }), new ComponentStatuses({ registry, stores, clock })]);

@@ -17,6 +17,9 @@ export interface MemberConfig {
 /** `auto`: linux where this machine can isolate containers, else process (isolation.ts). */
 export type RuntimeChoice = 'auto' | 'linux' | 'process' | 'simulated';
 
+/** `auto`: masquerade as root, else pasta or slirp4netns, whichever is there. */
+export type EgressChoice = 'auto' | 'none' | 'masquerade' | 'pasta' | 'slirp4netns';
+
 export interface NodeConfig {
   readonly name: string;
   readonly port: number;
@@ -44,6 +47,8 @@ export interface ClusterConfig {
   readonly scheduler: { readonly port: number };
   readonly controllers: { readonly port: number; readonly onContainerFailure: 'restart' | 'replace-pod' };
   readonly nodes: readonly NodeConfig[];
+  /** Of pods that have a network of their own. */
+  readonly network: { readonly egress: EgressChoice };
   readonly timings: Timings;
 }
 
@@ -144,6 +149,13 @@ const clusterShape: Shape = {
     nodes: {
       shape: { kind: 'list', of: nodeShape, min: 1, max: NODES_MAX },
       fallback: [1, 2].map((n) => ({ name: `node-${n}`, port: 10_249 + n })),
+    },
+    network: {
+      shape: {
+        kind: 'map',
+        fields: { egress: { shape: { kind: 'choice', of: ['auto', 'none', 'masquerade', 'pasta', 'slirp4netns'] }, fallback: 'auto' } },
+      },
+      fallback: {},
     },
     timings: {
       shape: {

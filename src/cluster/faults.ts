@@ -2,12 +2,14 @@
  * Faults on purpose: a part is killed, frozen, thawed or restarted. The fault is recorded before the signal goes, so
  * that the supervisor knows a wanted death from an accident whenever it looks.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
 import { nearest } from '../base/nearest.ts';
+import { findTool } from './isolation.ts';
 import { isAlive, isPaused, processesBelow, signalGroup, signalProcess } from './processes.ts';
 
 /** How long a part that is restarted may take to end by itself. */
@@ -15,6 +17,7 @@ const RESTART_GRACE_MS = 5_000;
 /** How long the supervisor may take to bring a part back. */
 const RESTART_DEADLINE_MS = 15_000;
 const POLL_MS = 20;
+const REMOVE_TABLE_MS = 5_000;
 /** Children may be born while their parents are found and killed; three rounds without rest end any sane tree. */
 const KILL_ROUNDS_MAX = 10;
 
@@ -44,7 +47,8 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
-  const { cgroups, parents } = leftoversOf(join(dataDir, node));
+  const { cgroups, parents, tables = [] } = leftoversOf(join(dataDir, node));
+  for (const table of tables) removeTable(table);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
   return killed.size;
@@ -54,9 +58,17 @@ interface Leftovers {
   readonly cgroups: readonly string[];
   /** Of all nodes of the machine: they go with the last one. */
   readonly parents: readonly string[];
+  /** Of nftables, in the machine's network. */
+  readonly tables?: readonly string[];
 }
 
-/** Cgroups of the node's pods: directories of the kernel that stay when the processes in them have ended. */
+/** It may be there or not. */
+function removeTable(table: string): void {
+  const nft = findTool('nft');
+  if (nft !== undefined) spawnSync(nft, ['-f', '-'], { input: `add table ip ${table}\ndelete table ip ${table}\n`, timeout: REMOVE_TABLE_MS });
+}
+
+/** What of the node stays in the kernel when its processes have ended. */
 function leftoversOf(nodeDirectory: string): Leftovers {
   const path = join(nodeDirectory, 'leftovers.json');
   if (!existsSync(path)) return { cgroups: [], parents: [] };

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { API_SERVER_PORT_STEP, type ClusterConfig, type Timings } from './config.ts';
+import { API_SERVER_PORT_STEP, type ClusterConfig, type EgressChoice, type Timings } from './config.ts';
 import { isApiServer, logFile, networkDir, pkiDir, serviceAccountKeyFile, tokensFile } from './data-dir.ts';
 import { chooseRuntime } from './isolation.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
@@ -38,6 +38,8 @@ export interface PartConfig {
     readonly tokenFile: string;
     readonly serviceAccountKeyFile: string;
   };
+  /** Only for the controllers: what signed the certificate of the API's REST face. */
+  readonly rootCaFile?: string;
   /** Only for a node agent. */
   readonly node?: {
     readonly runtime: string;
@@ -51,6 +53,10 @@ export interface PartConfig {
     readonly podManifestPath?: string;
     /** Pod addresses are drawn from here: `10.244.n.0/24`, or `127.x.y.0/20` where pods share the machine's network. */
     readonly podCidr: string;
+    /** Of all nodes' pods. */
+    readonly clusterPodCidr: string;
+    /** How pods get out of this machine. */
+    readonly egress: EgressChoice;
     /** Shared by the cluster's nodes on this machine. */
     readonly networkDirectory: string;
     /** Kubernetes' API, as pods find it behind the Service `kubernetes`. */
@@ -196,14 +202,15 @@ export function planCluster(options: PlanOptions): ClusterPlan {
     add(name, 'apiserver', grpcPort, apiServerIdentity, { rest });
   }
   add('scheduler', 'scheduler', config.scheduler.port, { commonName: 'system:kube-scheduler' });
-  add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' });
+  add('controllers', 'controllers', config.controllers.port, { commonName: 'system:kube-controller-manager' }, { rootCaFile: tlsFiles(pkiDir(dataDir), ADMIN.name).caFile });
   config.nodes.forEach(({ name, port, ...own }, i) => {
     const { runtime, why: runtimeWhy } = choices[i]!;
     const shared = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;
     const podCidr = runtime === 'linux' ? `10.244.${i}.0/24` : shared;
+    const clusterPodCidr = runtime === 'linux' ? '10.244.0.0/16' : '127.0.0.0/8';
     const networkDirectory = networkDir(dataDir);
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
-    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, networkDirectory, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
+    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, clusterPodCidr, egress: config.network.egress, networkDirectory, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
   });
   // In plain text only the REST face needs what the others have no use for.
   const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || isApiServer({ name })) : identities;

@@ -30,6 +30,8 @@ export interface ControllerConfig {
   readonly podForceDeleteMs: Millis;
   /** Finished pods that are kept in the cluster; the oldest go first. */
   readonly terminatedPodsMax: number;
+  /** PEM: by it pods know the API server. Absent: they are not told. */
+  readonly rootCa?: string | undefined;
 }
 
 export const DEFAULT_CONFIG: ControllerConfig = {

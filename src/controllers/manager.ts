@@ -20,6 +20,7 @@ import { namespaceController } from './namespace/execute.ts';
 import { NodeLifecycle } from './node-lifecycle/execute.ts';
 import { PodCleanUp } from './pod-clean-up/execute.ts';
 import { replicaSetController } from './replicaset/execute.ts';
+import { rootCaController } from './root-ca/execute.ts';
 import { serviceAccountController } from './serviceaccount/execute.ts';
 
 export interface ControllerManagerOptions {
@@ -108,5 +109,6 @@ function partsOf(context: ControllerContext): readonly Part[] {
     new PodCleanUp(context),
     serviceAccountController(context),
     disruptionController(context),
+    ...(context.config.rootCa === undefined ? [] : [rootCaController(context, context.config.rootCa)]),
   ];
 }

@@ -1,4 +1,5 @@
 /** `podium controllers`. */
+import { readFileSync } from 'node:fs';
 import { systemClock } from '../base/system-clock.ts';
 import { ControllerManager } from '../controllers/manager.ts';
 import { runCandidate } from './leading.ts';
@@ -14,6 +15,7 @@ export function run(argv: readonly string[]): Promise<number> {
       identity,
       leaderElection,
       config: {
+        rootCa: config.rootCaFile === undefined ? undefined : readFileSync(config.rootCaFile, 'utf8'),
         nodeMonitorGraceMs: nodeGraceSeconds * 1000,
         podEvictionMs: podEvictionSeconds * 1000,
         nodeMonitorPeriodMs: (nodeHeartbeatSeconds * 1000) / 2,

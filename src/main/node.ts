@@ -1,9 +1,13 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NodeAgent } from '../agent/agent.ts';
+import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
 import { NetworkProber } from '../agent/probe.ts';
+import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
+import { ClusterDns, machineNames } from '../agent/runtime/linux/cluster-dns.ts';
+import { clusterDnsAddress, nodeNetworkOf } from '../agent/runtime/linux/core/node-network.ts';
+import { NodeServices } from '../agent/runtime/linux/node-services.ts';
 import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
 import { LinuxRuntime } from '../agent/runtime/linux/linux.ts';
 import { probeMachine } from '../agent/runtime/linux/machine.ts';
@@ -20,8 +24,12 @@ import type { PartConfig } from '../cluster/parts.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
+type Client = Awaited<ReturnType<typeof connectToApi>>['client'];
+
 /** Of the machine's own network. */
 const NODE_PORT_ADDRESS = '127.0.0.1';
+const CLUSTER_DOMAIN = 'cluster.local';
+const SERVICE_TABLE = 'podium';
 
 export function run(argv: readonly string[]): Promise<number> {
   const config = withFlags(readPartConfig('node', argv), argv);
@@ -51,14 +59,13 @@ function withFlags(config: PartConfig, argv: readonly string[]): PartConfig {
   return { ...config, node: { ...config.node, podManifestPath } };
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnType<typeof connectToApi>>['client']): NodeAgent {
+function makeAgent({ config, log, random }: PartWorld, client: Client): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
   const runtime = makeRuntime(config, { log });
-  const isReal = node.runtime !== 'simulated';
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
-  const proxy = new UserspaceProxy({ clock: systemClock, log, dial });
+  const isReal = node.runtime !== 'simulated';
   return new NodeAgent({
     name,
     address,
@@ -82,20 +89,51 @@ function makeAgent({ config, log, random }: PartWorld, client: Awaited<ReturnTyp
     terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
     podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
     volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
-    proxy: !isReal ? undefined : runtime instanceof LinuxRuntime ? new ServiceRelay({ proxy, address: NODE_PORT_ADDRESS }) : proxy,
+    ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
+    ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
   });
 }
 
-function makeRuntime({ node, dataDir, serviceCidr }: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
+/** What serves Services and names where pods have a network of their own. */
+function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: Client, runtime: LinuxRuntime): Pick<NodeAgentOptions, 'proxy' | 'followers' | 'naming' | 'hostIp'> {
+  const { node, serviceCidr, name: nodeName } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
-  const { runtime, runtimeWhy: why, podCidr, networkDirectory, apiServerRestAddresses: outerAddresses } = node;
+  const { podCidr: nodePodCidr, clusterPodCidr: podCidr } = node;
+  const { inner } = runtime;
+  const shared = { clock: systemClock, log };
+  const dial = inner.dial.bind(inner);
+  const outside = new UserspaceProxy({ ...shared, dial });
+  const inside = new UserspaceProxy({ ...shared, dial, listen: inner.openTcp.bind(inner) });
+  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS });
+  const clusterDns = clusterDnsAddresses(config);
+  const [address] = clusterDns;
+  const ownCidrs = [podCidr, serviceCidr];
+  const hasEgress = () => runtime.hasEgress;
+  const dns = address === undefined ? undefined : new ClusterDns({ ...shared, address, domain: CLUSTER_DOMAIN, ownCidrs, inner, api, hasEgress, random });
+  const proxied = { tableName: SERVICE_TABLE, nodeName, podCidr, nodePodCidr, serviceCidr, nodePortAddresses: [], ownAddresses: clusterDns };
+  const services = new NodeServices({ ...shared, runtime, node: proxied, relay, dns, serviceCidr });
+  const naming: Naming = { clusterDomain: CLUSTER_DOMAIN, clusterDns, host: () => machineNames(clusterDns) };
+  return { proxy: relay, followers: [services], naming, hostIp: nodeNetworkOf(nodePodCidr)?.gateway };
+}
+
+function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
+  // A pod's own loopback leads nowhere: such services are those of a cluster whose nodes share the machine's network.
+  const address = serviceCidr.startsWith('127.') ? undefined : clusterDnsAddress(serviceCidr);
+  return address === undefined ? [] : [address];
+}
+
+function makeRuntime(config: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
+  const { node, dataDir, serviceCidr } = config;
+  assert(node !== undefined, 'the configuration of a node says what the node has');
+  const { runtime, runtimeWhy: why, podCidr, clusterPodCidr, networkDirectory, egress, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
     case 'linux': {
       const probed = probeMachine();
       if (!probed.ok) throw new UserError(`the linux runtime cannot work here: ${probed.why}`);
       const { machine } = probed;
       const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
-      return new LinuxRuntime({ root: dataDir, networkDirectory, podCidr, serviceCidr, outerAddresses, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+      const network = { networkDirectory, podCidr, clusterPodCidr, serviceCidr, outerAddresses, ownAddresses: clusterDnsAddresses(config), egress };
+      return new LinuxRuntime({ root: dataDir, ...network, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import type { ProxyRule, Target } from '../../src/agent/core/proxy-rules.ts';
-import { UserspaceProxy } from '../../src/agent/proxy.ts';
+import { UserspaceProxy, type Listen } from '../../src/agent/proxy.ts';
 
 const SERVICE = '127.252.1.1';
 const PORT = 18181;
@@ -23,7 +23,7 @@ async function until<T>(what: string, probe: () => T | undefined | Promise<T | u
   throw new Error(`${what}: not within 8 s`);
 }
 
-function proxy(options: { connectionsMax?: number } = {}): UserspaceProxy {
+function proxy(options: { connectionsMax?: number; listen?: Listen } = {}): UserspaceProxy {
   const made = new UserspaceProxy({ clock: systemClock, log: silentLog, ...options });
   closing.push(() => made.close());
   return made;
@@ -182,4 +182,23 @@ test('past its maximum of connections new ones are refused', async () => {
   closing.push(() => client.destroy());
   await new Promise((done) => client.on('connect', done));
   expect(await ask()).toBeUndefined();
+});
+
+test('a proxy takes over servers that listen already, and tries again where none can be had', async () => {
+  const target = await backend('127.252.1.2', (socket) => socket.end('one'));
+  let asked = 0;
+  const listen: Listen = async (at) => {
+    // Whoever had it has just gone.
+    if (++asked === 1) throw Object.assign(new Error('taken'), { code: 'EADDRINUSE' });
+    const opened = createServer();
+    await new Promise<void>((done, failed) => opened.once('error', failed).listen(at, done));
+    return opened;
+  };
+  const made = proxy({ listen });
+  made.apply([rule([target])]);
+  await until('it listens', () => made.held.length === 1 || undefined);
+  const answer = await new Promise<string>((done, failed) => connect(PORT, SERVICE).once('error', failed).on('data', (data) => done(String(data))));
+  expect([answer, asked]).toEqual(['one', 2]);
+  made.apply([]);
+  await until('nobody listens', () => new Promise<boolean | undefined>((done) => connect(PORT, SERVICE).once('error', () => done(true)).once('connect', () => done(undefined))));
 });

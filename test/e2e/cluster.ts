@@ -21,8 +21,8 @@ const POLL_MS = 50;
 
 export class ProcessCluster {
   readonly dataDir = mkdtempSync(join(tmpdir(), 'podium-e2e-'));
-  /** Below the ports that the kernel hands out, nodePorts included. */
-  readonly portBase = 400 + (process.pid % 2_000);
+  /** Below the ports that the kernel hands out, nodePorts included; another test's cluster stands beside it, not upon it. */
+  readonly portBase = 400 + 16 * (process.pid % 128);
 
   /** Any command line; answers however it ends. */
   run(line: string, { stdin = '', isAllowedToFail = false } = {}): Promise<Result> {

@@ -105,7 +105,7 @@ describe('the main job', () => {
     const before = await runningPods(cluster);
     const [pod] = [...before].find(([, node]) => node === 'node-1')!;
     const logged = await cluster.out(`logs ${pod}`);
-    expect(logged).toMatch(/listens on 127\./);
+    expect(logged).toMatch(/listens on (?:10\.244|127)\./);
     await cluster.out('fault kill node-1');
     await cluster.out('fault restart node-1');
     await cluster.out('status --wait 20');

@@ -1,7 +1,7 @@
 /**
  * Connections into pods of real processes, as the JavaScript client and kubectl have them where it gets rough: slow
  * peers, ends of one direction, a port that breaks, and an API server that is killed in the middle. What kubectl prints
- * is in test/golden/kubectl/streams.txt.
+ * is in test/golden/kubectl/streams.txt. And what the programs of a pod find in its volumes.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -235,4 +235,44 @@ test('an API server that is killed: clients end with an error, and the agent kee
   await cluster.out('status --wait 20');
   expect(await cluster.out('exec web -- echo again')).toBe('again\n');
   await cluster.until('no socket is left', 20_000, () => Promise.resolve(held().sockets <= before.sockets));
+});
+
+// --- what a pod's programs find in its volumes
+
+/** As client libraries do it within a cluster; the paths are relative, since the process runtime has no root of its own. */
+const WHO_AM_I = `
+const { readFileSync } = require('fs');
+const file = (name) => readFileSync('var/run/secrets/kubernetes.io/serviceaccount/' + name);
+const at = process.argv[2] ? new URL(process.argv[2]) : { hostname: process.env.KUBERNETES_SERVICE_HOST, port: process.env.KUBERNETES_SERVICE_PORT };
+const headers = { Authorization: 'Bearer ' + file('token'), 'Content-Type': 'application/json' };
+const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+const call = require('https').request({ host: at.hostname, port: at.port, path, method: 'POST', ca: file('ca.crt'), headers }, async (response) => {
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  const { username, extra } = JSON.parse(text).status.userInfo;
+  console.log(username, extra['authentication.kubernetes.io/pod-name'][0], 'in', String(file('namespace')));
+});
+call.end(JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' }));
+`;
+
+test("a pod's program asks the API server in the name of its service account", async () => {
+  // Who is not root cannot listen on port 443, so there the Service has no proxy.
+  const address = process.getuid?.() === 0 ? '' : config.getCurrentCluster()!.server;
+  const { stdout, stderr } = await cluster.run(`exec -i web -- node - ${address}`, { stdin: WHO_AM_I, isAllowedToFail: true });
+  expect(stdout + stderr).toBe('system:serviceaccount:default:default web in default\n');
+});
+
+test('a changed ConfigMap is seen by a program that runs, and one that is missing is waited for', async () => {
+  const settings = (color: string) => JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { color } });
+  const volumes = [{ name: 'config', configMap: { name: 'settings' } }];
+  const container = { ...POD.spec.containers[0], command: ['sleep', '1000'], readinessProbe: undefined, volumeMounts: [{ name: 'config', mountPath: '/config' }] };
+  await cluster.run('apply -f -', { stdin: JSON.stringify({ ...POD, metadata: { name: 'reader' }, spec: { ...POD.spec, volumes, containers: [container] } }) });
+  const told = 'MountVolume.SetUp failed for volume "config" : configmap "settings" not found';
+  await cluster.until('it is said what is missing', 20_000, async () => (await cluster.out('get events')).includes(told));
+  expect(await cluster.out('get pod reader')).toContain('ContainerCreating');
+  await cluster.run('apply -f -', { stdin: settings('red') });
+  await cluster.until('it runs', 20_000, async () => (await cluster.out('get pod reader')).includes('1/1'));
+  expect(await cluster.out('exec reader -- cat config/color')).toBe('red');
+  await cluster.run('apply -f -', { stdin: settings('blue') });
+  await cluster.until('it sees the change', 20_000, async () => (await cluster.out('exec reader -- cat config/color')) === 'blue');
 });

@@ -3,7 +3,7 @@
  * etcd's shape and of Kubernetes'. What the clients were answered must be strictly serializable, watchers must have been
  * told as etcd promises, members must be alike, and every fault must have struck.
  *
- *   PODIUM_SEED=<n> npx vitest run --project long test/faults     another order, other victims
+ *   PODIUM_SEED=<n> npx vitest run --project 'long*' test/faults     another order, other victims
  *   npm run faults -- --minutes 30 --seed 7                       for longer
  */
 import { expect, test } from 'vitest';

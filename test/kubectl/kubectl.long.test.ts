@@ -34,6 +34,8 @@ async function play(file: string, { expect, skip }: { readonly expect: ExpectSta
   const commands = parseTranscript(readFileSync(path, 'utf8'));
   await cluster.until('the nodes are ready', 30_000, async () => (await shell.run('kubectl get nodes')).match(/ Ready /g)?.length === NODES);
   await shell.run(`kubectl create namespace ${namespace}`);
+  // What controllers put into every namespace is in its lists from the first command on.
+  await cluster.until('the namespace has what is its own', 30_000, async () => (await shell.run('kubectl get configmap/kube-root-ca.crt serviceaccount/default -o name')).includes('serviceaccount/default'));
   const found: Command[] = [];
   for (const command of commands) found.push({ ...command, output: await shell.run(command.line) });
   await shell.run(`kubectl delete namespace ${namespace}`);

@@ -31,6 +31,8 @@ const fixed: readonly Mask[] = [
   [/^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ /gm, '<log> '],
   // What client-go says of its own pace.
   [/^<log> .*very short watch.*\n/gm, ''],
+  [/\b(?:process|linux):\/\//g, '<runtime>://'],
+  [/(?<=podium\.dev\/runtime=)(?:process|linux)/g, '<runtime>'],
   [/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g, '<token>'],
 ];
 
@@ -38,7 +40,8 @@ const varying: readonly Mask[] = [
   [/(?<=resourceVersion"?: ?")\d+(?=")/g, '<version>'],
   [/(?<=resource ?version[^\d\n]{0,20})\d+/gi, '<version>'],
   [/(?<=resource version to be \S+, was )\d+/g, '<version>'],
-  [/\b127\.\d+\.\d+\.\d+(?!\d)(?<!127\.0\.0\.1)/g, '<ip>'],
+  // Of the runtime's ranges: 127.0.0.0/8 with `process`, pods and services of 10.0.0.0/8 with `linux`.
+  [/\b(?:127\.\d+|10\.(?:244|96))\.\d+\.\d+(?!\d)(?<!127\.0\.0\.1)/g, '<ip>'],
   [/(?<=127\.0\.0\.1:)\d+/g, '<port>'],
 ];
 

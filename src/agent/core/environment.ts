@@ -18,6 +18,8 @@ export interface EnvironmentInput {
   /** What a limit that is not set stands for. */
   readonly allocatable: { readonly cpu: string; readonly memory: string };
   readonly sources: Sources;
+  /** By which it finds services (service-environment.ts): whatever it sets itself goes first. */
+  readonly serviceVariables?: Readonly<Record<string, string>>;
   /** The runtime has no image to take a program from. */
   readonly ignoresImages: boolean;
 }
@@ -61,7 +63,7 @@ export function resolveInvocation(input: EnvironmentInput): Resolved<Invocation>
 }
 
 function resolveEnvironment(input: EnvironmentInput): Resolved<Record<string, string>> {
-  const env: Record<string, string> = {};
+  const env: Record<string, string> = { ...input.serviceVariables };
   const from = addFrom(input, env);
   if (from !== undefined) return { ok: false, message: from };
   for (const variable of input.container.env ?? []) {

@@ -6,7 +6,7 @@
  *   prerouting, output ─► services ─┬─ service-ips ─────► svc/…  one of all endpoints
  *                                   │                 ╱  loc/…  one of this node's
  *                                   ├─ service-ips ─► ext/… external addresses: masqueraded, or local
- *                                   ├─ node-ports ──► ext/…
+ *                                   ├─ node-ports ──► ext/…, host/… a pod's `hostPort`
  *                                   └─ addresses of services with no such port: refused; of no service: dropped
  *   postrouting ─► masquerade what is marked, and what goes back to the pod it came from
  *
@@ -17,6 +17,7 @@
  * Not here: IPv6, topology hints, health-check ports.
  */
 import type { EndpointSlice, Service, ServicePort } from '../../client/objects.ts';
+import type { HostPort } from './host-ports.ts';
 import { dispatchKey, type Chain, type Match, type NftSet, type Protocol, type Rule, type Table } from './nft-table.ts';
 import {
   affinitySecondsOf,
@@ -75,8 +76,8 @@ const PORT_MAX = 65_535;
 const EMPTY_FRAGMENT: Fragment = { chains: [], sets: [], elements: [] };
 
 /** Everything at once. */
-export function planTable(services: readonly Service[], slices: readonly EndpointSlice[], node: ProxyNode): Table {
-  return new TablePlanner(node).plan(services, slices);
+export function planTable(services: readonly Service[], slices: readonly EndpointSlice[], node: ProxyNode, hostPorts: readonly HostPort[] = []): Table {
+  return new TablePlanner(node).plan(services, slices, hostPorts);
 }
 
 /** The same, with what it knows of services that have not changed since: of those, chains and sets are the same objects. */
@@ -88,7 +89,7 @@ export class TablePlanner {
     this.#node = node;
   }
 
-  plan(services: readonly Service[], slices: readonly EndpointSlice[]): Table {
+  plan(services: readonly Service[], slices: readonly EndpointSlice[], hostPorts: readonly HostPort[] = []): Table {
     const slicesOf = slicesByService(slices);
     const known = new Map<string, Known>();
     for (const service of services) {
@@ -100,7 +101,8 @@ export class TablePlanner {
     }
     this.#known = known;
     // The order of names, for of two services that claim one address the first one has it.
-    return assemble([...known.keys()].sort().map((key) => known.get(key)!.fragment), this.#node);
+    const ofServices = [...known.keys()].sort().map((key) => known.get(key)!.fragment);
+    return assemble([...ofServices, ...hostPorts.map(planHostPort)], this.#node);
   }
 }
 
@@ -278,6 +280,20 @@ function localPolicy(id: string, { podCidr, nodePodCidr }: ProxyNode): Rule[] {
     when({ on: 'source-is-local' }, { do: 'goto', chain: `svc/${id}` }),
     always({ do: 'goto', chain: `loc/${id}` }),
   ];
+}
+
+/** A pod's port at the node's addresses. Who asks from outside keeps his address, as with Kubernetes' portmap. */
+function planHostPort({ namespace, name, protocol: named, hostPort, hostIp, address, port, isHostNetwork }: HostPort): Fragment {
+  const protocol = protocolOf({ protocol: named, port });
+  const isUnderstood = NAME.test(name) && NAME.test(namespace) && ADDRESS.test(address) && (hostIp === '' || ADDRESS.test(hostIp));
+  if (isHostNetwork || protocol === undefined || !isUnderstood || !isPort(port) || !isPort(hostPort)) return EMPTY_FRAGMENT;
+  const chain = `host/${namespace}/${name}/${protocol}/${hostPort}${hostIp === '' ? '' : `/${hostIp}`}`;
+  const at: Fragment['elements'][number] =
+    hostIp === ''
+      ? { set: 'node-ports', key: dispatchKey('node-port', '', protocol, hostPort), chain }
+      : { set: 'service-ips', key: dispatchKey('service', hostIp, protocol, hostPort), chain };
+  const rules = [when({ on: 'source-is-local' }, { do: 'mark' }), always({ do: 'translate', protocol, targets: [{ address, port }] })];
+  return { chains: [{ name: chain, rules }], sets: [], elements: [at, { set: 'hairpins', key: `${address} . ${address}` }] };
 }
 
 function loadBalancerIpsOf({ spec, status }: ProxiedService): string[] {

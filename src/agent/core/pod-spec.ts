@@ -2,7 +2,8 @@
  * A Pod as the node agent reads it: the fields that decide what runs here. `client/objects.ts` names those that
  * scheduler and controllers read; this file adds the rest. Plain data, shared by the agent's cores and shells.
  */
-import type { ApiObject, Condition, ContainerPort, Pod, PodSpec, StringMap } from '../../client/objects.ts';
+import type { ApiObject, Condition, Pod, PodSpec, StringMap } from '../../client/objects.ts';
+import type { PodDnsSpec } from './resolv-conf.ts';
 
 export interface ExecAction {
   readonly command?: readonly string[];
@@ -68,7 +69,10 @@ export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
   readonly subPath?: string;
+  /** With references to variables of the container. */
+  readonly subPathExpr?: string;
   readonly readOnly?: boolean;
+  readonly mountPropagation?: string;
 }
 
 /** Of a pod. */
@@ -89,6 +93,14 @@ export interface SecurityContext {
   readonly allowPrivilegeEscalation?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
+}
+
+export interface ContainerPort {
+  readonly name?: string;
+  readonly containerPort: number;
+  readonly protocol?: string;
+  readonly hostPort?: number;
+  readonly hostIP?: string;
 }
 
 export interface AgentContainer {
@@ -147,15 +159,31 @@ export interface DownwardSource {
   readonly defaultMode?: number;
 }
 
+export interface TokenSource {
+  /** Absent: the API server. */
+  readonly audience?: string;
+  readonly expirationSeconds?: number;
+  readonly path: string;
+  /** Of the volume. */
+  readonly defaultMode?: number;
+}
+
 export interface ProjectedSource {
   readonly configMap?: ConfigMapSource;
   readonly secret?: SecretSource;
   readonly downwardAPI?: DownwardSource;
+  readonly serviceAccountToken?: TokenSource;
+  readonly clusterTrustBundle?: object;
+}
+
+export interface EmptyDirSource {
+  readonly medium?: string;
+  readonly sizeLimit?: string;
 }
 
 export interface Volume {
   readonly name: string;
-  readonly emptyDir?: object;
+  readonly emptyDir?: EmptyDirSource;
   readonly hostPath?: { readonly path: string; readonly type?: string };
   readonly configMap?: ConfigMapSource;
   readonly secret?: SecretSource;
@@ -170,6 +198,10 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly volumes?: readonly Volume[];
   readonly securityContext?: PodSecurityContext;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
+  readonly dnsPolicy?: string;
+  readonly dnsConfig?: NonNullable<PodDnsSpec['dnsConfig']>;
+  readonly setHostnameAsFQDN?: boolean;
+  readonly enableServiceLinks?: boolean;
   readonly activeDeadlineSeconds?: number;
   readonly serviceAccountName?: string;
   readonly readinessGates?: readonly { readonly conditionType: string }[];
@@ -237,11 +269,13 @@ export interface ConfigMap extends ApiObject {
   readonly data?: StringMap;
   /** Base 64. */
   readonly binaryData?: StringMap;
+  readonly immutable?: boolean;
 }
 
 export interface Secret extends ApiObject {
   /** Base 64. */
   readonly data?: StringMap;
+  readonly immutable?: boolean;
 }
 
 /** `replace-pod`: a container that fails ends the pod, and its owner makes a new one, which is scheduled afresh. */

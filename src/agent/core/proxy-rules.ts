@@ -3,6 +3,7 @@
  * rules are computed whole, from nothing but the objects, so that the same objects give the same rules.
  */
 import type { EndpointSlice, Service, ServicePort } from '../../client/objects.ts';
+import type { HostPort } from './host-ports.ts';
 import {
   affinitySecondsOf,
   clusterIpOf,
@@ -32,15 +33,17 @@ export interface ProxyRule {
 export interface ProxyRulesInput {
   readonly services: readonly Service[];
   readonly slices: readonly EndpointSlice[];
+  /** Of this node's pods, at the address of NodePorts. */
+  readonly hostPorts?: readonly HostPort[];
   /** Where NodePorts are listened on. */
   readonly nodePortAddress: string;
-  /** Added to a NodePort to get its listener's port. */
+  /** Added to a NodePort, or a pod's port of the node, to get its listener's port. */
   readonly portBase: number;
 }
 
 const PORT_MAX = 65_535;
 
-export function planProxy({ services, slices, nodePortAddress, portBase }: ProxyRulesInput): ProxyRule[] {
+export function planProxy({ services, slices, hostPorts = [], nodePortAddress, portBase }: ProxyRulesInput): ProxyRule[] {
   const slicesOf = slicesByService(slices);
   const rules = new Map<string, ProxyRule>();
   for (const service of services) {
@@ -59,6 +62,13 @@ export function planProxy({ services, slices, nodePortAddress, portBase }: Proxy
         if (!rules.has(key)) rules.set(key, { key, address, port: number, ...shared });
       }
     }
+  }
+  for (const { namespace, name, protocol, hostPort, hostIp, address: target, port } of hostPorts) {
+    const key = `${nodePortAddress}:${hostPort + portBase}`;
+    const isHere = protocol === 'TCP' && (hostIp === '' || hostIp === nodePortAddress) && hostPort + portBase <= PORT_MAX;
+    if (!isHere || rules.has(key)) continue;
+    const targets = [{ address: target, port }];
+    rules.set(key, { key, address: nodePortAddress, port: hostPort + portBase, service: `pod ${namespace}/${name}:${hostPort}`, targets });
   }
   return [...rules.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }

@@ -1,21 +1,42 @@
-/** Which files a pod's volumes hold. Pure; `volumes.ts` writes them. */
+/** What a pod's volumes are and which files they hold. Pure; `volumes.ts` makes them. */
+import { parseQuantity, toUnits } from '../../kube/quantity.ts';
 import { decode, resolveDownward, type EnvironmentInput, type Resolved, type Sources } from './environment.ts';
-import type { AgentPod, ConfigMapSource, DownwardSource, KeyToPath, ProjectedSource, SecretSource, Volume } from './pod-spec.ts';
+import type { AgentPod, ConfigMapSource, DownwardSource, EmptyDirSource, KeyToPath, ProjectedSource, SecretSource, TokenSource, Volume } from './pod-spec.ts';
 
 export interface VolumeFile {
   /** Relative, without `..`. */
   readonly path: string;
   readonly content: Uint8Array;
   readonly mode: number;
+  /** Of the file; absent: of whoever writes it. */
+  readonly user?: number | undefined;
 }
 
 export type VolumeContent =
-  | { readonly name: string; readonly kind: 'empty' }
+  | { readonly name: string; readonly kind: 'empty'; /** Of the pod's fsGroup. */ readonly group?: number | undefined }
   | { readonly name: string; readonly kind: 'host'; readonly path: string; readonly type: string }
-  | { readonly name: string; readonly kind: 'files'; readonly files: readonly VolumeFile[] };
+  | { readonly name: string; readonly kind: 'files'; readonly files: readonly VolumeFile[]; readonly group?: number | undefined };
 
-/** Kubernetes' own default. */
+/** An emptyDir that may hold so much and no more. */
+export interface SizeLimit {
+  readonly name: string;
+  readonly bytes: number;
+  /** As it is written in the pod. */
+  readonly text: string;
+}
+
+/** A token that a volume shows; `key` tells it from the pod's others. */
+export interface TokenWish {
+  readonly key: string;
+  readonly audience: string | undefined;
+  readonly expirationSeconds: number;
+}
+
+/** Kubernetes' own defaults. */
 const MODE_DEFAULT = 0o644;
+const TOKEN_LIFETIME_SECONDS = 3_600;
+/** A token is its user's or its group's alone, where the pod names one. */
+const TOKEN_MODE_OWNED = 0o600;
 
 /** The ConfigMaps and Secrets that a pod's volumes name. */
 export function volumeSources(pod: AgentPod): { configMaps: readonly string[]; secrets: readonly string[] } {
@@ -29,38 +50,104 @@ export function volumeSources(pod: AgentPod): { configMaps: readonly string[]; s
   return { configMaps: [...configMaps].sort(), secrets: [...secrets].sort() };
 }
 
-export type VolumeInput = Omit<EnvironmentInput, 'container'>;
+/** The tokens that a pod's volumes show; each is asked for once. */
+export function tokenWishes(pod: AgentPod): readonly TokenWish[] {
+  const wishes = (pod.spec.volumes ?? []).flatMap(partsOf).flatMap(({ serviceAccountToken }) => (serviceAccountToken === undefined ? [] : [wishOf(serviceAccountToken)]));
+  return [...new Map(wishes.map((wish) => [wish.key, wish])).values()];
+}
 
-export function planVolumes(input: VolumeInput): Resolved<readonly VolumeContent[]> {
+function wishOf({ audience = '', expirationSeconds = TOKEN_LIFETIME_SECONDS }: TokenSource): TokenWish {
+  return { key: `${expirationSeconds} ${audience}`, audience: audience === '' ? undefined : audience, expirationSeconds };
+}
+
+/** EmptyDirs whose size somebody must look after. */
+export function sizeLimits({ spec }: AgentPod): readonly SizeLimit[] {
+  return (spec.volumes ?? []).flatMap(({ name, emptyDir }) => {
+    const bytes = limitOf(emptyDir);
+    return bytes === undefined ? [] : [{ name, bytes, text: emptyDir?.sizeLimit ?? '' }];
+  });
+}
+
+function limitOf(source: EmptyDirSource | undefined): number | undefined {
+  const nano = source?.sizeLimit === undefined ? undefined : parseQuantity(source.sizeLimit);
+  return nano === undefined || nano <= 0n ? undefined : Number(toUnits(nano));
+}
+
+/**
+ * EmptyDirs that are to lie in memory, and how much they may hold: no more than the pod may use, nor than the node has. A
+ * runtime that keeps no memory for pods leaves them on disk, where they are measured like the others.
+ */
+export function memoryVolumes(pod: AgentPod, allocatableMemory: string): readonly { readonly name: string; readonly bytes: number; readonly group?: number | undefined }[] {
+  const limits = pod.spec.containers.map(({ resources }) => parseQuantity(resources?.limits?.['memory'] ?? '0') ?? 0n);
+  const ofPod = limits.includes(0n) ? undefined : limits.reduce((sum, one) => sum + one, 0n);
+  const most = [parseQuantity(allocatableMemory), ofPod].flatMap((nano) => (nano === undefined ? [] : [Number(toUnits(nano))]));
+  const group = pod.spec.securityContext?.fsGroup;
+  return (pod.spec.volumes ?? [])
+    .filter(({ emptyDir }) => emptyDir?.medium === 'Memory')
+    .map(({ name, emptyDir }) => ({ name, bytes: Math.min(limitOf(emptyDir) ?? Infinity, ...most), group }));
+}
+
+export interface VolumeInput extends Omit<EnvironmentInput, 'container'> {
+  /** What was issued for a wish of `tokenWishes`, or why it was not. */
+  readonly token: (key: string) => Resolved<string>;
+}
+
+export interface PlannedVolumes {
+  readonly volumes: readonly VolumeContent[];
+  /** Of the others: why they cannot be set up, as events say it. */
+  readonly failures: readonly string[];
+}
+
+export function planVolumes(input: VolumeInput): PlannedVolumes {
   const volumes: VolumeContent[] = [];
+  const failures: string[] = [];
   for (const volume of input.pod.spec.volumes ?? []) {
     const content = planVolume(input, volume);
-    if (!content.ok) return { ok: false, message: `MountVolume.SetUp failed for volume "${volume.name}": ${content.message}` };
-    volumes.push(content.value);
+    if (content.ok) volumes.push(content.value);
+    else failures.push(setUpFailed(volume.name, content.message));
   }
-  return { ok: true, value: volumes };
+  return { volumes, failures };
+}
+
+/** Kubernetes' words. */
+export function setUpFailed(name: string, why: string): string {
+  return `MountVolume.SetUp failed for volume "${name}" : ${why}`;
 }
 
 function planVolume(input: VolumeInput, volume: Volume): Resolved<VolumeContent> {
   const { name } = volume;
+  const group = input.pod.spec.securityContext?.fsGroup;
   if (volume.hostPath !== undefined) {
     return { ok: true, value: { name, kind: 'host', path: volume.hostPath.path, type: volume.hostPath.type ?? '' } };
   }
   const parts = partsOf(volume);
-  if (parts.length === 0) {
-    if (volume.emptyDir !== undefined || Object.keys(volume).length === 1) return { ok: true, value: { name, kind: 'empty' } };
-    const kind = Object.keys(volume).filter((key) => key !== 'name');
-    return { ok: false, message: `volumes of type ${kind.join(', ')} are not supported` };
+  if (parts.length === 0 && volume.projected === undefined) {
+    if (volume.emptyDir !== undefined || Object.keys(volume).length === 1) return planEmpty(name, volume.emptyDir ?? {}, group);
+    const kinds = Object.keys(volume).filter((key) => key !== 'name');
+    return { ok: false, message: `volumes of type ${kinds.join(', ')} are not supported by this node` };
   }
   const files: VolumeFile[] = [];
+  const failures: string[] = [];
   for (const part of parts) {
     const made = filesOf(input, part);
-    if (!made.ok) return made;
-    files.push(...made.value);
+    if (made.ok) files.push(...made.value);
+    else failures.push(made.message);
   }
-  const unsafe = files.find(({ path }) => path === '' || path.startsWith('/') || path.split('/').includes('..'));
+  if (failures.length > 0) return { ok: false, message: failures.length === 1 ? failures[0]! : `[${failures.join(', ')}]` };
+  const unsafe = files.find(({ path }) => !isInside(path));
   if (unsafe !== undefined) return { ok: false, message: `the path ${unsafe.path} leads out of the volume` };
-  return { ok: true, value: { name, kind: 'files', files } };
+  // Of two that have one path the later counts.
+  return { ok: true, value: { name, kind: 'files', files: [...new Map(files.map((file) => [file.path, file])).values()], group } };
+}
+
+function planEmpty(name: string, { medium = '' }: EmptyDirSource, group: number | undefined): Resolved<VolumeContent> {
+  if (medium === '' || medium === 'Memory') return { ok: true, value: { name, kind: 'empty', group } };
+  return { ok: false, message: `an emptyDir of medium ${medium} is not supported by this node` };
+}
+
+/** Relative, and nowhere on its way outside. */
+export function isInside(path: string): boolean {
+  return path !== '' && !path.startsWith('/') && !path.split('/').includes('..');
 }
 
 function partsOf(volume: Volume): readonly ProjectedSource[] {
@@ -74,11 +161,14 @@ function partsOf(volume: Volume): readonly ProjectedSource[] {
   return downwardAPI === undefined ? [] : [{ downwardAPI }];
 }
 
-function withMode({ configMap, secret, downwardAPI }: ProjectedSource, defaultMode: number): ProjectedSource {
+function withMode(source: ProjectedSource, defaultMode: number): ProjectedSource {
+  const { configMap, secret, downwardAPI, serviceAccountToken } = source;
   return {
+    ...source,
     ...(configMap === undefined ? {} : { configMap: { defaultMode, ...configMap } }),
     ...(secret === undefined ? {} : { secret: { defaultMode, ...secret } }),
     ...(downwardAPI === undefined ? {} : { downwardAPI: { defaultMode, ...downwardAPI } }),
+    ...(serviceAccountToken === undefined ? {} : { serviceAccountToken: { defaultMode, ...serviceAccountToken } }),
   };
 }
 
@@ -86,6 +176,8 @@ function filesOf(input: VolumeInput, source: ProjectedSource): Resolved<readonly
   if (source.configMap !== undefined) return configMapFiles(input.sources, source.configMap);
   if (source.secret !== undefined) return secretFiles(input.sources, source.secret);
   if (source.downwardAPI !== undefined) return downwardFiles(input, source.downwardAPI);
+  if (source.serviceAccountToken !== undefined) return tokenFiles(input, source.serviceAccountToken);
+  if (source.clusterTrustBundle !== undefined) return { ok: false, message: 'a projected clusterTrustBundle is not supported by this node' };
   return { ok: true, value: [] };
 }
 
@@ -96,7 +188,7 @@ function configMapFiles(sources: Sources, source: ConfigMapSource): Resolved<rea
   const contents = new Map<string, Uint8Array>();
   for (const [key, text] of Object.entries(found?.data ?? {})) contents.set(key, Buffer.from(text, 'utf8'));
   for (const [key, text] of Object.entries(found?.binaryData ?? {})) contents.set(key, decode(text));
-  return pick(contents, source);
+  return pick(contents, source, 'configmap references non-existent config key');
 }
 
 function secretFiles(sources: Sources, source: SecretSource): Resolved<readonly VolumeFile[]> {
@@ -105,19 +197,21 @@ function secretFiles(sources: Sources, source: SecretSource): Resolved<readonly 
   if (found === undefined && source.optional !== true) return { ok: false, message: `secret "${name}" not found` };
   const contents = new Map<string, Uint8Array>();
   for (const [key, text] of Object.entries(found?.data ?? {})) contents.set(key, decode(text));
-  return pick(contents, source);
+  return pick(contents, source, 'references non-existent secret key');
 }
 
 function pick(
   contents: ReadonlyMap<string, Uint8Array>,
   { items, defaultMode = MODE_DEFAULT, optional }: Pick<ConfigMapSource, 'items' | 'defaultMode' | 'optional'>,
+  lacking: string,
 ): Resolved<readonly VolumeFile[]> {
-  const wanted: readonly KeyToPath[] = items ?? [...contents.keys()].sort().map((key) => ({ key, path: key }));
+  // No items is all of them.
+  const wanted: readonly KeyToPath[] = items === undefined || items.length === 0 ? [...contents.keys()].sort().map((key) => ({ key, path: key })) : items;
   const files: VolumeFile[] = [];
   for (const item of wanted) {
     const content = contents.get(item.key);
     if (content !== undefined) files.push({ path: item.path, content, mode: item.mode ?? defaultMode });
-    else if (optional !== true) return { ok: false, message: `references non-existent key: ${item.key}` };
+    else if (optional !== true) return { ok: false, message: `${lacking}: ${item.key}` };
   }
   return { ok: true, value: files };
 }
@@ -130,4 +224,20 @@ function downwardFiles(input: VolumeInput, { items, defaultMode = MODE_DEFAULT }
     files.push({ path: item.path, content: Buffer.from(value.value, 'utf8'), mode: item.mode ?? defaultMode });
   }
   return { ok: true, value: files };
+}
+
+function tokenFiles({ pod, token }: VolumeInput, source: TokenSource): Resolved<readonly VolumeFile[]> {
+  const issued = token(wishOf(source).key);
+  if (!issued.ok) return { ok: false, message: `failed to fetch token: ${issued.message}` };
+  const user = commonUser(pod);
+  const isOwned = user !== undefined || pod.spec.securityContext?.fsGroup !== undefined;
+  const mode = isOwned ? TOKEN_MODE_OWNED : (source.defaultMode ?? MODE_DEFAULT);
+  return { ok: true, value: [{ path: source.path, content: Buffer.from(issued.value, 'utf8'), mode, user }] };
+}
+
+/** The user of all of a pod's containers, if the pod says that they have the same one. */
+function commonUser({ spec }: AgentPod): number | undefined {
+  const users = new Set([...spec.containers, ...(spec.initContainers ?? [])].map(({ securityContext }) => securityContext?.runAsUser ?? spec.securityContext?.runAsUser));
+  const [only] = users;
+  return users.size === 1 ? only : undefined;
 }

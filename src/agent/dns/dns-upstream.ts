@@ -138,8 +138,9 @@ function overUdp({ address, port }: UpstreamServer, query: Uint8Array, take: (by
   let isOpen = true;
   socket.on('error', fail);
   socket.on('message', take);
-  socket.connect(port, address, () => {
-    if (isOpen) socket.send(query);
+  // It is called also when there is no way there, with the error that is told besides.
+  socket.connect(port, address, (error?: Error | null) => {
+    if (isOpen && !(error instanceof Error)) socket.send(query);
   });
   return () => {
     isOpen = false;

@@ -15,6 +15,7 @@ import type { Log } from '../../base/log.ts';
 import { Backoff } from '../../client/core/backoff.ts';
 import type { EndpointSlice, Service } from '../../client/objects.ts';
 import { parseFlows, staleDestinations, staleFlows, udpDestinations, type Destinations } from '../core/conntrack.ts';
+import type { HostPort } from '../core/host-ports.ts';
 import { describeRefusal, differingObjects, isTooLong, tableOfListing } from '../core/nft-output.ts';
 import { TablePlanner, type ProxyNode } from '../core/nft-services.ts';
 import { differenceUnits, packUnits, tableUnits, type Table, type Unit } from '../core/nft-table.ts';
@@ -47,6 +48,7 @@ export interface NftablesStats {
 interface Wanted {
   readonly services: readonly Service[];
   readonly slices: readonly EndpointSlice[];
+  readonly hostPorts: readonly HostPort[];
 }
 
 /** Applies scripts, each behind its length, and prints the table. */
@@ -87,8 +89,8 @@ export class NftablesProxy implements ServiceFollower {
     this.#armCheck();
   }
 
-  update(services: readonly Service[], slices: readonly EndpointSlice[]): void {
-    this.#wanted = { services, slices };
+  update(services: readonly Service[], slices: readonly EndpointSlice[], hostPorts: readonly HostPort[] = []): void {
+    this.#wanted = { services, slices, hostPorts };
     this.#wake();
   }
 
@@ -144,7 +146,7 @@ export class NftablesProxy implements ServiceFollower {
       this.#latest = wanted ?? this.#latest;
       this.#wanted = undefined;
       try {
-        if (wanted !== undefined) await this.#apply(this.#planner.plan(wanted.services, wanted.slices));
+        if (wanted !== undefined) await this.#apply(this.#planner.plan(wanted.services, wanted.slices, wanted.hostPorts));
         else await this.#checkTable();
         this.#backoff.forget('');
       } catch (error) {

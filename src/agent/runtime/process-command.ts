@@ -1,16 +1,18 @@
 /**
  * A child process as a {@link CommandStream}: its pipes, read as fast as they are taken. Knows nothing of containers;
- * whoever makes the child says how it is ended.
+ * whoever makes the child says how it is ended, with what it has started.
  */
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { deferred } from '../../base/deferred.ts';
 import { describeError } from '../../base/errors.ts';
 import { Pipe } from '../../base/pipe.ts';
+import { sendSignal } from './process-table.ts';
+import { TerminalSizes } from './process-terminal.ts';
 import { RuntimeError } from './runtime.ts';
-import type { CommandStream, OutputChunk, TerminalSize } from './streams.ts';
+import type { CommandOptions, CommandStream, OutputChunk, TerminalSize } from './streams.ts';
 
 /** Of output that waits for its reader: so many chunks, a large one counting as several. */
 const CHUNKS_AHEAD_MAX = 16;
@@ -113,8 +115,41 @@ export class ChildCommand implements CommandStream {
   }
 }
 
+export interface StartOptions {
+  /** What is really started: of one with a terminal, the program that makes it. */
+  readonly command: readonly string[];
+  readonly options: CommandOptions;
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly argv0?: string | undefined;
+  readonly clock: Clock;
+  /** Ends what has left its process group. */
+  readonly endAll: () => void;
+  readonly onEnd?: () => void;
+}
+
+/** In a process group of its own, and with the descriptors that are asked for. */
+export async function startCommand({ command, options, env, cwd, argv0, clock, endAll, onEnd }: StartOptions): Promise<ChildCommand> {
+  const { tty, stdin, stdout, stderr } = options;
+  const [program = '', ...args] = command;
+  const wanted = (flag: boolean) => (flag ? 'pipe' : 'ignore');
+  // A terminal's input stays open: its end would be typed as one.
+  const stdio = tty ? (['pipe', 'pipe', 'ignore'] as const) : ([wanted(stdin), wanted(stdout), wanted(stderr)] as const);
+  const place = { ...(cwd === undefined ? {} : { cwd }), ...(argv0 === undefined ? {} : { argv0 }) };
+  const child = spawn(program, args, { ...place, env: { ...env }, detached: true, stdio: [...stdio] });
+  if (onEnd !== undefined) child.once('close', onEnd);
+  await begun(child);
+  const pid = child.pid!;
+  const kill = () => {
+    sendSignal(-pid, 'SIGKILL');
+    endAll();
+  };
+  const sizes = tty ? new TerminalSizes(pid, clock) : undefined;
+  return new ChildCommand({ child, clock, kill, ...(sizes === undefined ? {} : { resize: (wish) => sizes.set(wish) }) });
+}
+
 /** Resolves once it runs; rejects with a RuntimeError where it could not be started. */
-export function begun(child: ChildProcess): Promise<void> {
+function begun(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (cause) => reject(new RuntimeError('cannot-start', describeError(cause), { cause })));

@@ -22,12 +22,23 @@ export interface SandboxConfig {
   readonly hostname: string;
   readonly hostNetwork: boolean;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of its own address in /etc/hosts, the longest first; absent: the hostname. */
+  readonly hostnames?: readonly string[] | undefined;
   /** How the pod's programs find names; absent: as the runtime's node does. */
   readonly dns?: DnsConfig | undefined;
   /** Lines added to /etc/hosts. */
   readonly hostAliases?: readonly HostAlias[] | undefined;
   /** Of the pod's network and ipc namespaces, by dotted name. */
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  /** Made in memory, where the runtime can, and seen by mounts of their paths; they end with the sandbox. */
+  readonly memoryVolumes?: readonly MemoryVolume[] | undefined;
+}
+
+export interface MemoryVolume {
+  /** A `hostPath` of mounts; absolute. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly group?: number | undefined;
 }
 
 export interface DnsConfig {
@@ -53,6 +64,8 @@ export interface Sandbox {
   readonly state: 'ready' | 'stopped';
   /** How many sandboxes the pod has had before this one; absent: none. */
   readonly attempt?: number | undefined;
+  /** Goes before the paths of its memory volumes, for who looks into them from outside; absent: they are as they are. */
+  readonly memoryAt?: string | undefined;
 }
 
 export interface Mount {
@@ -60,6 +73,8 @@ export interface Mount {
   readonly containerPath: string;
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** What is mounted below it later, by the machine (or by both), is seen too. A runtime that cannot refuses the container. */
+  readonly propagation?: 'HostToContainer' | 'Bidirectional' | undefined;
 }
 
 export interface ContainerConfig {

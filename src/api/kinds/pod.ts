@@ -1,4 +1,4 @@
-import type { Pod, PodSpec, PodStatus } from 'kubernetes-types/core/v1.js';
+import type { Pod, PodSpec, PodStatus, ServiceAccount } from 'kubernetes-types/core/v1.js';
 import { type FieldError, forbidden, forbiddenField, invalid } from '../../kube/errors.ts';
 import { checkDnsSubdomain } from '../../kube/names.ts';
 import { cloneJson, equalJson, typed, type KubeObject } from '../../kube/types.ts';
@@ -10,14 +10,17 @@ import { infoOf } from './info.ts';
 import { validatePodSpec } from './pod-template.ts';
 import { qosClass } from './qos.ts';
 import { resize } from './resize.ts';
+import { addTokenVolume } from './token-volume.ts';
 import { podAnnotationWarnings, podSpecWarnings } from './pod-warnings.ts';
 
 export interface PodRules {
   /** How long a pod stays bound to a node that is not ready or not reachable, unless it says otherwise: 300 in Kubernetes. */
   readonly evictionTolerationSeconds: number;
+  /** The end of a token volume's name; absent: no tokens are issued, and pods get no such volume. */
+  readonly tokenVolumeSuffix?: (() => string) | undefined;
 }
 
-export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
+export const podKind = ({ evictionTolerationSeconds, tokenVolumeSuffix }: PodRules): Kind => ({
   info: infoOf('pods'),
   model: 'V1Pod',
   subresources: ['status', 'binding', 'eviction', 'ephemeralcontainers', 'resize'],
@@ -36,7 +39,7 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
     const spec = typed<Pod>(draft).spec!;
     spec.tolerations = withEvictionTolerations(spec, evictionTolerationSeconds);
   },
-  resolve: resolvePod,
+  resolve: (draft, namespace, lookup) => resolvePod(draft, namespace, { lookup, tokenVolumeSuffix }),
   parts: { ephemeralcontainers: ephemeralContainers, resize },
   warnings: (object) => [...podSpecWarnings(typed<Pod>(object).spec!, 'spec'), ...podAnnotationWarnings(object.metadata.annotations, 'metadata')],
   validate: (object) => validatePodSpec(typed<Pod>(object).spec!, 'spec'),
@@ -74,16 +77,23 @@ export const podKind = ({ evictionTolerationSeconds }: PodRules): Kind => ({
   hasAgeColumn: false,
 });
 
-/** Its priority is that of its class; its service account must be there. */
-async function resolvePod(draft: KubeObject, namespace: string, lookup: Lookup): Promise<void> {
+interface PodContext {
+  readonly lookup: Lookup;
+  readonly tokenVolumeSuffix: PodRules['tokenVolumeSuffix'];
+}
+
+/** Its priority is that of its class; its service account must be there, and gives it a token. */
+async function resolvePod(draft: KubeObject, namespace: string, { lookup, tokenVolumeSuffix: suffix }: PodContext): Promise<void> {
   const { spec } = typed<Pod>(draft);
   if (spec === undefined) return;
   const refuse = (why: string) => forbidden(infoOf('pods'), draft.metadata.name || (draft.metadata.generateName ?? ''), why);
-  const account = spec.serviceAccountName ?? '';
+  const name = spec.serviceAccountName || 'default';
+  const account = suffix === undefined && name === 'default' ? undefined : await lookup.get('serviceaccounts', namespace, name);
   // Every namespace gets its default one in time.
-  if (account !== '' && account !== 'default' && (await lookup.get('serviceaccounts', namespace, account)) === undefined) {
-    throw refuse(`error looking up service account ${namespace}/${account}: serviceaccount ${JSON.stringify(account)} not found`);
+  if (name !== 'default' && account === undefined) {
+    throw refuse(`error looking up service account ${namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`);
   }
+  if (suffix !== undefined) addTokenVolume(spec, { annotations: draft.metadata.annotations, account: account && typed<ServiceAccount>(account), suffix });
   const chosen = await priorityClassOf(spec, lookup);
   if (chosen === undefined && spec.priorityClassName) throw refuse(`no PriorityClass with name ${spec.priorityClassName} was found`);
   const priority = Number(chosen?.['value'] ?? 0);

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { expand, resolveInvocation, type EnvironmentInput } from '../../../src/agent/core/environment.ts';
 import type { AgentContainer, ConfigMap, Secret } from '../../../src/agent/core/pod-spec.ts';
-import { planVolumes } from '../../../src/agent/core/volume-files.ts';
 import { nextAddress, parseCidr } from '../../../src/agent/core/address-pool.ts';
 
 const settings: ConfigMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { A: '1', B: '2' } };
@@ -84,18 +83,9 @@ test('resolveInvocation() says what is missing, unless it is optional', () => {
   expect(envOf({ command: [] })).toContain('command is required');
 });
 
-test('planVolumes() refuses a path that leads out of the volume, and kinds that it does not know', () => {
-  const input = inputOf({});
-  const volumesOf = (volume: object) => {
-    const spec = { ...input.pod.spec, volumes: [{ name: 'v', ...volume }] };
-    return planVolumes({ ...input, pod: { ...input.pod, spec } });
-  };
-  expect(volumesOf({ configMap: { name: 'settings', items: [{ key: 'A', path: '../a' }] } })).toMatchObject({ ok: false });
-  expect(volumesOf({ nfs: {} })).toMatchObject({ ok: false, message: expect.stringContaining('nfs') as string });
-  const projected = { sources: [{ configMap: { name: 'settings' } }, { secret: { name: 'keys', items: [{ key: 'K', path: 'k/k', mode: 0o400 }] } }] };
-  const result = volumesOf({ projected });
-  const files = result.ok && result.value[0]!.kind === 'files' ? result.value[0]!.files.map(({ path, mode }) => [path, mode]) : [];
-  expect(files).toEqual([['A', 0o644], ['B', 0o644], ['k/k', 0o400]]);
+test('resolveInvocation() tells of Services what the container itself does not say', () => {
+  const input = { ...inputOf({ env: [{ name: 'A_SERVICE_PORT', value: '1' }, { name: 'AT', value: '$(A_SERVICE_HOST)' }] }), serviceVariables: { A_SERVICE_HOST: '10.96.0.7', A_SERVICE_PORT: '80' } };
+  expect(resolveInvocation(input)).toMatchObject({ value: { env: { A_SERVICE_HOST: '10.96.0.7', A_SERVICE_PORT: '1', AT: '10.96.0.7' } } });
 });
 
 test('nextAddress() goes round, past what is taken, and knows when there is none', () => {

@@ -27,6 +27,11 @@ export function census(roots: readonly string[]): readonly string[] {
   }
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n')) found.push(`mount ${line.split(' ')[4]}`);
   for (const line of spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.trim().split('\n')) found.push(`link ${line.split(':')[1]?.trim()}`);
+  for (const [tool, ...args] of [['ip', '-4', 'route', 'show', 'table', 'all'], ['ip', '-4', 'rule'], ['nft', 'list', 'tables']] as const) {
+    // An ordinary user has no rules here, and is told that he may not look.
+    const { status, stdout } = spawnSync(tool, args, { encoding: 'utf8', env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } });
+    if (status === 0) found.push(...stdout.trim().split('\n').map((line) => `${tool} ${line.trim()}`));
+  }
   found.push(...runtimeCgroups(roots));
   return [...new Set(found)];
 }

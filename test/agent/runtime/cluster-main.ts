@@ -11,13 +11,17 @@ import { fileURLToPath } from 'node:url';
 import { describeError } from '../../../src/base/errors.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import { readCluster } from '../../../src/cluster/data-dir.ts';
+import { findTool } from '../../../src/cluster/isolation.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { census, missing } from './census.ts';
+import { answersInside, apiServer, checkHeld, detailOf, hold, hostNetworkAndPorts, namesAndServices, startPods, wayOut } from './cluster-network.ts';
 
 export interface Step {
   readonly step: string;
   /** What went wrong. */
   readonly failure?: string;
+  /** Why it was not tried. */
+  readonly skipped?: string;
   readonly ms?: number;
 }
 
@@ -25,9 +29,16 @@ export const STEPS = [
   'podium up starts two nodes, and auto is linux',
   'a deployment is rolled out, and its pods have addresses of their nodes',
   'all of its pods answer on the NodePort of the machine',
-  'an agent that is killed comes back to the same pods',
+  'pods find services and each other by name, on either node',
+  'pods find the API server as the Service kubernetes',
+  'pods of a node’s network, and ports of a node',
+  'pods get out of the machine, under its address',
+  'an agent that is killed comes back to the same pods; connections outlive it, and names are found all the time',
   'a container that is killed is restarted in its pod',
   'a pod whose sandbox is killed goes on in another one, with another address',
+  'a pod with a side car ends when its work is done, and leaves its last words',
+  'a node’s network that is lost is made again, with its services, names and way out',
+  'without nft a node proxies its services in userspace, and says so',
   'podium down --purge leaves nothing behind',
 ] as const;
 
@@ -39,8 +50,32 @@ nodes:
 # An agent that is late on a busy machine is not a lost one.
 timings: { nodeGraceSeconds: 60 }
 `;
+/** The work waits for what the side car, which is started before it, makes. */
+const JOB = `
+apiVersion: v1
+kind: Pod
+metadata: { name: job }
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 5
+  volumes: [{ name: shared, emptyDir: {} }]
+  initContainers:
+    - name: side
+      image: podium.dev/host
+      restartPolicy: Always
+      volumeMounts: [{ name: shared, mountPath: /shared }]
+      command: [sh, -c, 'trap "echo down; exit 0" TERM; echo up; touch /shared/up; while :; do sleep 0.05; done']
+      startupProbe: { exec: { command: [test, -e, /shared/up] }, periodSeconds: 1 }
+  containers:
+    - name: main
+      image: podium.dev/host
+      volumeMounts: [{ name: shared, mountPath: /shared }]
+      command: [sh, -c, 'test -e /shared/up || exit 9; printf "disk on fire" >/dev/termination-log; exit 3']
+`;
 const DEADLINE_MS = 60_000;
 const NODE_PORT = 30_080;
+/** Of cluster-network.ts. */
+const NETWORK_PODS = 4;
 
 class Cluster {
   readonly dataDir: string;
@@ -50,14 +85,14 @@ class Cluster {
   }
 
   podium(...args: readonly string[]): string {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/src/main.js', ...args, '--data-dir', this.dataDir], { encoding: 'utf8', timeout: DEADLINE_MS });
-    if (status !== 0) throw new Error(`podium ${args.join(' ')}: ${status}\n${stdout}${stderr}`);
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/src/main.js', '--data-dir', this.dataDir, ...args], { encoding: 'utf8', timeout: DEADLINE_MS });
+    if (status !== 0) throw new Error(`podium ${args.join(' ').slice(0, 80)}: ${status}\n${stdout}${stderr}`);
     return stdout;
   }
 
   /** Names, addresses, uids and restarts of the pods. */
-  pods(): readonly { readonly name: string; readonly ip: string; readonly uid: string; readonly restarts: number; readonly ready: boolean }[] {
-    const { items } = JSON.parse(this.podium('get', 'pods', '-o', 'json')) as {
+  pods(selector = 'app=hello'): readonly { readonly name: string; readonly ip: string; readonly uid: string; readonly restarts: number; readonly ready: boolean }[] {
+    const { items } = JSON.parse(this.podium('get', 'pods', '--selector', selector, '-o', 'json')) as {
       items: { metadata: { name: string; uid: string }; status: { podIP?: string; containerStatuses?: { restartCount: number; ready: boolean }[] } }[];
     };
     return items.map(({ metadata, status }) => {
@@ -80,6 +115,10 @@ class Cluster {
       if (readdirSync(pods).includes(uid)) return JSON.parse(readFileSync(join(pods, uid, 'sandbox.json'), 'utf8')) as { pause: { pid: number } };
     }
     throw new Error(`no node has a sandbox ${uid}`);
+  }
+
+  holderPid(node: string): number {
+    return (JSON.parse(readFileSync(join(this.dataDir, node, 'node.json'), 'utf8')) as { holder: { pid: number } }).holder.pid;
   }
 
   containerPid(uid: string): number {
@@ -118,6 +157,27 @@ async function until(what: string, probe: () => boolean | Promise<boolean>): Pro
   throw new Error(`${what}: not within ${DEADLINE_MS} ms`);
 }
 
+/** What throws is not so yet. */
+async function trying(probe: () => boolean | Promise<boolean>): Promise<boolean> {
+  try {
+    return await probe();
+  } catch {
+    return false;
+  }
+}
+
+function runOrFail(program: string, ...args: readonly string[]): void {
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: DEADLINE_MS });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${status} ${stderr}`);
+}
+
+async function killAgent(cluster: Cluster, node: string): Promise<void> {
+  const pidOf = () => readCluster(cluster.dataDir)?.parts.find(({ name }) => name === node)?.pid ?? 0;
+  const agent = pidOf();
+  sendSignal(agent, 'SIGKILL');
+  await until('the agent is back', () => ![0, agent].includes(pidOf()) && cluster.podium('get', 'node', node).includes('Ready'));
+}
+
 function must(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
@@ -126,13 +186,14 @@ async function run(directory: string): Promise<void> {
   const cluster = new Cluster(directory);
   const nodes = ['node-1', 'node-2'].map((name) => join(cluster.dataDir, name));
   const before = census(nodes);
-  const step = async (index: number, work: () => void | Promise<void>): Promise<void> => {
+  /** Work that answers something says why it was not tried. */
+  const step = async (index: number, work: () => string | void | Promise<string | void>): Promise<void> => {
     const start = systemClock.monotonic();
-    const failure = await Promise.resolve()
+    const outcome = await Promise.resolve()
       .then(work)
-      .then(() => undefined, (error: unknown) => describeError(error));
+      .then((why) => (typeof why === 'string' ? { skipped: why } : {}), (error: unknown) => ({ failure: describeError(error) }));
     const ms = Math.round(systemClock.monotonic() - start);
-    process.stdout.write(`${JSON.stringify({ step: STEPS[index]!, ms, ...(failure === undefined ? {} : { failure }) } satisfies Step)}\n`);
+    process.stdout.write(`${JSON.stringify({ step: STEPS[index]!, ms, ...outcome } satisfies Step)}\n`);
   };
   writeFileSync(join(directory, 'config.yaml'), CONFIG);
   await step(0, () => {
@@ -152,26 +213,65 @@ async function run(directory: string): Promise<void> {
     await until('all pods answer', async () => (await cluster.answers()).join() === names.join());
   });
   await step(3, async () => {
+    startPods(cluster, directory);
+    await until('the pods are ready', () => cluster.pods('of=network').filter(({ ready }) => ready).length === NETWORK_PODS);
+    namesAndServices(cluster);
+  });
+  await step(4, () => apiServer(cluster));
+  await step(5, () => hostNetworkAndPorts(cluster));
+  await step(6, () => wayOut(cluster));
+  await step(7, async () => {
+    hold(cluster);
     const pods = JSON.stringify(cluster.pods());
-    const agent = readCluster(cluster.dataDir)?.parts.find(({ name }) => name === 'node-1')?.pid ?? 0;
-    sendSignal(agent, 'SIGKILL');
-    await until('the agent is back', () => cluster.podium('get', 'node', 'node-1').includes('Ready') && readCluster(cluster.dataDir)?.parts.some(({ name, pid }) => name === 'node-1' && pid !== agent && pid !== 0) === true);
+    await killAgent(cluster, 'node-1');
     await until('all pods answer', async () => (await cluster.answers().catch(() => [])).length === 3);
     must(JSON.stringify(cluster.pods()) === pods, `the same pods as before: ${JSON.stringify(cluster.pods())}`);
+    checkHeld(cluster);
   });
-  await step(4, async () => {
+  await step(8, async () => {
     const [{ uid } = { uid: '' }] = cluster.pods();
     sendSignal(cluster.containerPid(uid), 'SIGKILL');
     await until('it is restarted', () => cluster.pods().some((pod) => pod.uid === uid && pod.restarts === 1 && pod.ready));
   });
-  await step(5, async () => {
+  await step(9, async () => {
     // Who was restarted just now would be waited with.
     const { uid, ip } = cluster.pods().find(({ restarts }) => restarts === 0) ?? { uid: '', ip: '' };
     sendSignal(cluster.sandbox(uid).pause.pid, 'SIGKILL');
     await until('it is there again', () => cluster.pods().some((pod) => pod.uid === uid && pod.ip !== ip && pod.ready));
     await until('all pods answer', async () => (await cluster.answers().catch(() => [])).length === 3);
   });
-  await step(6, async () => {
+  await step(10, async () => {
+    writeFileSync(join(directory, 'job.yaml'), JOB);
+    cluster.podium('apply', '-f', join(directory, 'job.yaml'));
+    const statusOf = () => (JSON.parse(cluster.podium('get', 'pod', 'job', '-o', 'json')) as { status: { phase: string; containerStatuses?: { state: { terminated?: { message?: string } } }[] } }).status;
+    await until('it has ended', () => statusOf().phase === 'Failed');
+    const said = cluster.podium('logs', 'job', '-c', 'side');
+    must(said === 'up\ndown\n', `the side car was up before the work, and was told to end behind it: ${said}`);
+    const message = statusOf().containerStatuses?.[0]?.state.terminated?.message;
+    must(message === 'disk on fire', `last words: ${message}`);
+    cluster.podium('delete', 'pod', 'job');
+  });
+  await step(11, async () => {
+    const addressOf = (name: string) => cluster.pods('of=network').find((pod) => pod.name === name)?.ip;
+    const lost = ['b', 'port'].map(addressOf);
+    sendSignal(cluster.holderPid('node-2'), 'SIGKILL');
+    // Its pods have ended with it, and go on in the new one.
+    await until('they have other addresses', () => ['b', 'port'].every((name, index) => addressOf(name) !== lost[index]));
+    await until('the pods are ready', () => cluster.pods('of=network').filter(({ ready }) => ready).length === NETWORK_PODS);
+    await until('pods get out', () => trying(() => wayOut(cluster) === undefined));
+    namesAndServices(cluster);
+  });
+  await step(12, async () => {
+    if (process.getuid?.() !== 0) return 'who is not root cannot hide a program';
+    runOrFail('nsenter', `--net=/proc/${cluster.holderPid('node-1')}/ns/net`, 'nft', 'delete', 'table', 'ip', 'podium');
+    runOrFail('mount', '--bind', '/bin/false', findTool('nft') ?? '');
+    await killAgent(cluster, 'node-1');
+    await until('it says so', () => detailOf(cluster, 'node-1').includes('services of TCP alone, by proxies in userspace'));
+    await until('both pods answer', () => trying(() => answersInside(cluster).join() === 'a,b'));
+    runOrFail('umount', findTool('nft') ?? '');
+    return undefined;
+  });
+  await step(13, async () => {
     cluster.podium('down', '--purge');
     let left: readonly string[] = [];
     await until('nothing is left', () => (left = missing(census(nodes), before)).length === 0).catch((error: unknown) => {

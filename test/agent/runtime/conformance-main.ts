@@ -18,7 +18,8 @@ import { probeMachine } from '../../../src/agent/runtime/linux/machine.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
 import { processesWith, sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { census, missing } from './census.ts';
-import { CASES, OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
+import { CASES } from './conformance-cases.ts';
+import { OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
 
 export interface Outcome {
   readonly name: string;
@@ -94,6 +95,12 @@ function nodesOf(directory: string): readonly string[] {
   return ['node-1', 'node-2', 'small'].map((name) => join(directory, name));
 }
 
+/** What cannot be ended is seen by the cases after it, and at the end. */
+async function endWorld({ runtime }: World): Promise<void> {
+  for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id).catch(() => undefined);
+  await runtime.close();
+}
+
 async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Outcome> {
   const lacked = needs.map((ability) => subject.lacks.get(ability)).find((why) => why !== undefined);
   if (lacked !== undefined) return { name, outcome: 'skipped', message: lacked };
@@ -107,8 +114,7 @@ async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Ou
     const stack = error instanceof Error ? (error.stack ?? '') : '';
     return { name, outcome: 'failed', message: `${describeError(error)}\n${stack}` };
   } finally {
-    for (const { id } of (await world?.runtime.listPodSandboxes()) ?? []) await world?.runtime.removePodSandbox(id);
-    await world?.runtime.close();
+    if (world !== undefined) await endWorld(world);
     rmSync(join(subject.root, 'signals'), { recursive: true, force: true });
   }
 }

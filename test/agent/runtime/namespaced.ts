@@ -1,6 +1,7 @@
 /**
  * Runs a program of the tests in network, mount and process namespaces of its own, without a route out; nothing survives
- * it. As root, or as the ordinary user `nobody`; who is no root is an ordinary user anyway.
+ * it. As root, or as the ordinary user `nobody`; who is no root is an ordinary user anyway. If asked for, there is a way
+ * out of its network into one more namespace, and no further (outside-main.ts).
  */
 import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { probeIsolation } from '../../../src/cluster/isolation.ts';
+import { MACHINE_ADDRESS, OUTSIDE_ADDRESS } from './outside-main.ts';
 
 export interface NamespacedOptions {
   readonly asUser: boolean;
@@ -15,6 +17,7 @@ export interface NamespacedOptions {
   readonly program: string;
   /** Handed to the program, with a directory of its own as the last one. */
   readonly args: readonly string[];
+  readonly hasOutside?: boolean;
 }
 
 export interface Namespaced<Line> {
@@ -24,6 +27,27 @@ export interface Namespaced<Line> {
 }
 
 const NOBODY = { uid: 65_534, gid: 65_534 };
+/** `$node`, which is where the sources are. Whoever waits for the server's word has its network too. */
+const OUTSIDE = `
+mkfifo "$data/outside"; chmod 666 "$data/outside"
+unshare --net sh -c 'ip link set lo up; echo up; until ip addr add ${OUTSIDE_ADDRESS}/24 dev eth0 2>/dev/null; do sleep 0.01; done; ip link set eth0 up; exec "$0" dist/test/agent/runtime/outside-main.js' "$node" >"$data/outside" &
+pid=$!
+exec 9<"$data/outside"
+read -r word <&9
+ip link add up0 type veth peer name eth0 netns $pid
+ip addr add ${MACHINE_ADDRESS}/24 dev up0
+ip link set up0 up
+ip route add default via ${OUTSIDE_ADDRESS}
+read -r word <&9
+exec 9<&-
+echo 'nameserver ${OUTSIDE_ADDRESS}' >"$data/resolv.conf"
+mount --bind "$data/resolv.conf" /etc/resolv.conf
+# Any user may have a tap device where people work; here perhaps root alone.
+if [ "$(stat -c %a /dev/net/tun 2>/dev/null)" != 666 ]; then
+  mount -t tmpfs none /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun
+fi
+rm "$data/outside"
+`;
 const isRoot = process.getuid?.() === 0;
 /** A suite takes a quarter of it on a machine that is busy. */
 const DEADLINE_MS = 300_000;
@@ -36,7 +60,7 @@ export function whyNotNamespaced({ asUser }: Pick<NamespacedOptions, 'asUser'>):
 }
 
 /** Each line of its output is JSON. */
-export async function runNamespaced<Line>({ asUser, program, args }: NamespacedOptions): Promise<Namespaced<Line>> {
+export async function runNamespaced<Line>({ asUser, program, args, hasOutside = false }: NamespacedOptions): Promise<Namespaced<Line>> {
   const directory = mkdtempSync(join(tmpdir(), 'podium-ns-'));
   const data = join(directory, 'data');
   const repository = join(directory, 'repo');
@@ -46,9 +70,11 @@ export async function runNamespaced<Line>({ asUser, program, args }: NamespacedO
   const user = isRoot ? [] : ['--user', '--map-root-user'];
   const as = asUser ? `setpriv --reuid=${NOBODY.uid} --regid=${NOBODY.gid} --clear-groups` : '';
   // Where another user may read it, wherever the sources are. The shell stays: as the first process it takes up orphans.
-  const script = `mount --bind "$1" "$2"; ip link set lo up; cd "$2"; shift 2; ${as} "$@" || exit $?`;
+  const script = `mount --bind "$1" "$2"; ip link set lo up; cd "$2"; data=$3; node=$4; shift 3
+${hasOutside ? OUTSIDE : ''}
+${as} "$@" || exit $?`;
   const namespaces = [...user, '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
-  const command = [process.cwd(), repository, process.execPath, join('dist', program), ...args, data];
+  const command = [process.cwd(), repository, directory, process.execPath, join('dist', program), ...args, data];
   const child = spawn('unshare', [...namespaces, 'sh', '-ec', script, 'sh', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   const lines: Line[] = [];

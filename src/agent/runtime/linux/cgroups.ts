@@ -11,7 +11,7 @@ import { describeError, systemErrorCode } from '../../../base/errors.ts';
 import { sendSignal } from '../process-table.ts';
 import { RuntimeError, type ContainerResources } from '../runtime.ts';
 import { CONTROLLERS, parseOomKills, parseStat, planCgroup, readLayout, type CgroupLayout, type CgroupSetting } from './core/cgroup-plan.ts';
-import { readText } from './files.ts';
+import { readText } from '../state-files.ts';
 
 export interface CgroupUsage {
   readonly cpuMs: number;

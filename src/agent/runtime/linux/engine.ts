@@ -8,7 +8,7 @@ import type { Cgroups } from './cgroups.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
 import { fstabOf, initScript, privileges, type ProcessPlan } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
-import { readText } from './files.ts';
+import { readText } from '../state-files.ts';
 import type { Machine } from './machine.ts';
 import type { NodeSpace } from './node-space.ts';
 
@@ -18,6 +18,8 @@ export interface Launch {
   /** The container's own, absolute; its root is `root` in it. */
   readonly directory: string;
   readonly pausePid: number;
+  /** Those of the pod that the container is in, as nsenter names them. */
+  readonly podNamespaces: readonly string[];
   readonly root: PlannedRoot;
   readonly isRootReadOnly: boolean;
   readonly privileged: boolean;
@@ -68,7 +70,7 @@ export class UtilLinuxEngine implements Engine {
     this.version = version;
   }
 
-  async prepare({ directory, pausePid, root, isRootReadOnly, process, cgroupProcs }: Launch): Promise<readonly string[]> {
+  async prepare({ directory, pausePid, podNamespaces, root, isRootReadOnly, process, cgroupProcs }: Launch): Promise<readonly string[]> {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
     const script = initScript({ tools, directory, process, cgroupProcs, inUserNamespace });
@@ -76,7 +78,7 @@ export class UtilLinuxEngine implements Engine {
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
     const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
     const reaper = [tools.unshare, '--pid', tools.sh, join(nodeRoot, 'reaper.sh'), directory, ...init];
-    return space.enter(pausePid, ['--net', '--ipc', '--uts'], reaper);
+    return space.enter(pausePid, podNamespaces, reaper);
   }
 
   hasBegun(directory: string): boolean {

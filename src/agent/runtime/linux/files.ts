@@ -1,40 +1,8 @@
-/** What the linux runtime keeps on disk for its successor: small files that appear whole or not at all. */
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+/** What the supervisors of the linux runtime, and the container runtimes, write down of whom they have started. */
 import { join } from 'node:path';
-import type { Millis } from '../../../base/clock.ts';
 import { parsePids, type SupervisorPids } from '../process-supervisor.ts';
 import { startTimeOf, type ProcessIdentity } from '../process-table.ts';
-
-/** What is missing or was cut off is as if it had never been written. */
-export function readJson<T>(path: string): T | undefined {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as T; // written by this runtime alone
-  } catch {
-    return undefined;
-  }
-}
-
-let written = 0;
-
-/** Two that write one file at a time each bring a whole one; which is the last, is theirs to order. */
-export async function writeJson(path: string, value: unknown): Promise<void> {
-  const temporary = `${path}.${++written}.tmp`;
-  await writeFile(temporary, JSON.stringify(value), { mode: 0o600 });
-  await rename(temporary, path);
-}
-
-export function listDirectory(path: string): string[] {
-  return existsSync(path) ? readdirSync(path).sort() : [];
-}
-
-export function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // not written, or not there
-  }
-}
+import { readText } from '../state-files.ts';
 
 /** The container's first process and its supervisor; undefined: not written yet. */
 export function readPids(directory: string): SupervisorPids | undefined {
@@ -52,17 +20,4 @@ function readRuntimePids(directory: string): SupervisorPids | undefined {
 export function readSupervisor(directory: string): ProcessIdentity | undefined {
   const match = /^(\d+) (\d+)\s*$/.exec(readText(join(directory, 'supervisor')));
   return match === null ? undefined : { pid: Number(match[1]), startTime: match[2]! };
-}
-
-/** What CRI runtimes answer for a container whose end nobody saw. */
-export const UNKNOWN_EXIT_CODE = 137;
-
-export function readExit(directory: string): { exitCode: number; finishedAtMs: Millis } | undefined {
-  const path = join(directory, 'exit');
-  try {
-    const exitCode = Number.parseInt(readFileSync(path, 'utf8'), 10);
-    return { exitCode: Number.isNaN(exitCode) ? UNKNOWN_EXIT_CODE : exitCode, finishedAtMs: statSync(path).mtimeMs };
-  } catch {
-    return undefined; // not written yet
-  }
 }

@@ -2,10 +2,11 @@
  * The agent's end of its inner half (inner-main.ts): connections into the node's network, and listeners in it that lead
  * out. The inner half is started anew when it dies; whoever asks meanwhile waits for it.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { connect, type Socket } from 'node:net';
+import { spawn, type ChildProcess, type SendHandle } from 'node:child_process';
+import { Socket as UdpSocket } from 'node:dgram';
+import { connect, Server, type Socket } from 'node:net';
 import { withDeadline, type Clock, type Millis, type Timer } from '../../../base/clock.ts';
-import { deferred } from '../../../base/deferred.ts';
+import { deferred, type Deferred } from '../../../base/deferred.ts';
 import { UserError } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
 
@@ -48,6 +49,13 @@ const RESTART_MS = 200;
 /** What the kernel takes for the path of a Unix socket. */
 const PATH_BYTES_MAX = 107;
 const DIAL_TIMEOUT_MS = 10_000;
+const OPEN_TIMEOUT_MS = 10_000;
+
+/** What the inner half answers to a request for a socket. */
+interface Opened {
+  readonly id: number;
+  readonly error?: string;
+}
 
 export class InnerLink {
   readonly #options: InnerLinkOptions;
@@ -55,6 +63,9 @@ export class InnerLink {
   #ready: Promise<void> = Promise.reject(new Error('not started'));
   #timer: Timer | undefined;
   #isClosed = false;
+  /** Requests for sockets that wait for their answers. */
+  readonly #openings = new Map<number, Deferred<SendHandle>>();
+  #openingId = 0;
 
   constructor(options: InnerLinkOptions) {
     this.#options = options;
@@ -89,14 +100,16 @@ export class InnerLink {
   #spawn(): void {
     const { entry, path, inside, env, clock, log } = this.#options;
     const [program = '', ...args] = inside([process.execPath, ...V8_FLAGS, entry, path]);
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...env } });
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit', 'ipc'], env: { ...env } });
     this.#child = child;
-    child.stdin.on('error', () => undefined); // it has ended
+    child.stdin?.on('error', () => undefined); // it has ended
+    child.on('message', (message, handle) => this.#opened(message as unknown as Opened, handle)); // from inner-main.ts alone
     const started = deferred<void>();
-    child.stdout.once('data', () => started.resolve());
+    child.stdout?.once('data', () => started.resolve());
     child.once('error', (error) => started.reject(error));
     child.once('exit', (code, signal) => {
       started.reject(new Error(`the inner half of the node ended: ${signal ?? code}`));
+      for (const opening of this.#openings.values()) opening.reject(new DialError('ECONNRESET', 'the inner half of the node'));
       if (this.#isClosed) return;
       log.warn({ code, signal }, 'linux runtime: the inner half ended, starting it again');
       this.#timer = clock.setTimer(RESTART_MS, () => this.#spawn());
@@ -121,6 +134,42 @@ export class InnerLink {
       control.off('close', onClosed);
       control.destroy();
     };
+  }
+
+  /** A listening socket of the node's network that is this process's own: it goes on without the inner half. */
+  async openTcp(at: { readonly host: string; readonly port: number }): Promise<Server> {
+    const server = await this.#open('tcp', at);
+    if (!(server instanceof Server)) throw new Error('the inner half of the node has sent something else than a server');
+    return server;
+  }
+
+  /** As `openTcp`. */
+  async openUdp(at: { readonly host: string; readonly port: number }): Promise<UdpSocket> {
+    const socket = await this.#open('udp', at);
+    if (!(socket instanceof UdpSocket)) throw new Error('the inner half of the node has sent something else than a socket');
+    return socket;
+  }
+
+  async #open(kind: 'tcp' | 'udp', { host, port }: { readonly host: string; readonly port: number }): Promise<SendHandle> {
+    await this.#ready;
+    const id = ++this.#openingId;
+    const opening = deferred<SendHandle>();
+    this.#openings.set(id, opening);
+    opening.promise.catch(() => undefined); // whoever asked hears of it
+    try {
+      this.#child?.send({ id, open: kind, host, port });
+      return await withDeadline(opening.promise, { clock: this.#options.clock, deadlineMs: OPEN_TIMEOUT_MS, what: `socket ${host}:${port}` });
+    } finally {
+      this.#openings.delete(id);
+    }
+  }
+
+  #opened({ id, error }: Opened, handle: SendHandle | undefined): void {
+    const opening = this.#openings.get(id);
+    if (error !== undefined) opening?.reject(new DialError(error, 'to listen'));
+    else if (opening !== undefined && handle !== undefined) opening.resolve(handle);
+    // Nobody waits for it any more.
+    else if (handle instanceof Server || handle instanceof UdpSocket) handle.close();
   }
 
   async #ask(request: object, to: string, timeoutMs: Millis): Promise<Socket> {

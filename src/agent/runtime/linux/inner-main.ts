@@ -6,15 +6,26 @@
  *   agent ──{"listen":{"host","port","path"}}\n──► inner listens as long as this connection lasts; each connection that it
  *                                                    takes is joined to one to the socket `path`
  *
+ * Over Node's own channel between parent and child the agent asks for sockets: `{ id, open: "tcp" | "udp", host, port }` is
+ * answered by `{ id }` and the socket itself, which is the agent's from then on, or by `{ id, error }`.
+ *
  * It has no state and ends with its agent: its standard input is a pipe that the agent holds. Started as
  * `node inner-main.js SOCKET`; it imports nothing, since each node of a machine pays for it.
  */
+import { createSocket } from 'node:dgram';
 import { unlinkSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 
 interface Request {
   readonly dial?: { readonly host: string; readonly port: number };
   readonly listen?: { readonly host: string; readonly port: number; readonly path: string };
+}
+
+interface Opening {
+  readonly id: number;
+  readonly open: 'tcp' | 'udp';
+  readonly host: string;
+  readonly port: number;
 }
 
 const HEADER_BYTES_MAX = 4_096;
@@ -61,6 +72,18 @@ function listen(control: Socket, { host, port, path }: NonNullable<Request['list
   control.resume();
 }
 
+/** Ours is closed as soon as it is the agent's too. */
+function open({ id, open: kind, host, port }: Opening): void {
+  const fail = (error: Error) => process.send?.({ id, error: codeOf(error) });
+  if (kind === 'udp') {
+    const socket = createSocket('udp4').once('error', fail);
+    socket.bind({ address: host, port, exclusive: true }, () => process.send?.({ id }, socket, {}, () => socket.close()));
+  } else {
+    const server = createServer().once('error', fail);
+    server.listen({ host, port, exclusive: true }, () => process.send?.({ id }, server, {}, () => server.close()));
+  }
+}
+
 function serve(client: Socket): void {
   let head = Buffer.alloc(0);
   client.on('error', () => undefined); // it has gone, which `close` tells too
@@ -86,6 +109,7 @@ try {
 } catch {
   // nobody was here before
 }
+process.on('message', (message) => open(message as Opening)); // from our agent alone
 process.stdin.resume();
 process.stdin.on('end', () => process.exit(0));
 process.stdin.on('error', () => process.exit(0));

@@ -7,7 +7,7 @@ import { findTool, probeIsolation } from '../../../cluster/isolation.ts';
 import { parseCapabilities } from './core/capabilities.ts';
 import type { Tools as InitTools } from './core/init-script.ts';
 import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, type EntryKind, type HostFacts } from './core/root-layout.ts';
-import { readText } from './files.ts';
+import { readText } from '../state-files.ts';
 
 export interface Tools extends InitTools {
   readonly flock: string;

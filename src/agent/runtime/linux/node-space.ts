@@ -12,10 +12,10 @@ import { withDeadline, type Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import { isAlive, startTimeOf, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { RuntimeError } from '../runtime.ts';
-import { neighbourLinkBatch, neighbourRouteBatch, nodeBatch, nodeNetworkOf, type NodeNetwork } from './core/node-network.ts';
-import { listDirectory, readJson, writeJson } from './files.ts';
+import { neighbourLinkBatch, neighbourRouteBatch, nodeBatch, nodeNetworkOf, nodeSettingsBatch, type NodeNetwork, type NodeSettings } from './core/node-network.ts';
+import { listDirectory, readJson, writeJson } from '../state-files.ts';
 import type { Machine } from './machine.ts';
-import { mustRun, runCommand } from './run-command.ts';
+import { mustRun, runCommand } from '../run-command.ts';
 
 export interface NodeSpaceOptions {
   /** The node's own directory, absolute. */
@@ -24,6 +24,7 @@ export interface NodeSpaceOptions {
   readonly networkDirectory: string;
   readonly network: NodeNetwork;
   readonly serviceCidr: string | undefined;
+  readonly settings: NodeSettings;
   readonly machine: Machine;
   readonly clock: Clock;
   readonly log: Log;
@@ -65,6 +66,7 @@ export class NodeSpace {
     const known = readJson<{ holder: ProcessIdentity }>(join(root, 'node.json'))?.holder;
     if (known !== undefined && isAlive(known)) {
       this.#holder = known;
+      await this.#settle(known);
       return 'adopted';
     }
     mkdirSync(networkDirectory, { recursive: true, mode: 0o700 });
@@ -132,7 +134,7 @@ export class NodeSpace {
   // --- making it
 
   async #make(): Promise<void> {
-    const { root, network, serviceCidr, clock, machine, networkDirectory, log } = this.#options;
+    const { root, network, serviceCidr, clock, machine, networkDirectory } = this.#options;
     const neighbours = this.#neighbours();
     const { unshare } = machine.tools;
     const first = neighbours[0];
@@ -145,12 +147,7 @@ export class NodeSpace {
     this.#holder = holder;
     try {
       await this.batch(holder.pid, nodeBatch(network, serviceCidr), 'the network of the node');
-      const settings = SYSCTLS.map((setting) => {
-        const [name = '', value = ''] = setting.split('=');
-        return `echo ${value} 2>/dev/null >/proc/sys/${name.replaceAll('.', '/')} || echo ${name}`;
-      });
-      const refused = await runCommand(this.inside([machine.tools.sh, '-c', settings.join('\n')]), { clock, env: this.environment });
-      if (refused.output !== '') log.debug({ settings: refused.output.trim() }, 'linux runtime: settings that this machine does not have');
+      await this.#settle(holder);
       for (const { record, network: other } of neighbours) {
         // A namespace that was lost may live on for a while, by whoever still stands in it, and so does its link.
         await runCommand(this.enter(record.holder.pid, ['--net'], [machine.tools.ip, 'link', 'del', network.linkName]), { clock, env: this.environment });
@@ -166,6 +163,18 @@ export class NodeSpace {
       this.#holder = undefined;
       throw error;
     }
+  }
+
+  async #settle(holder: ProcessIdentity): Promise<void> {
+    const { clock, machine, settings, log } = this.#options;
+    const batch = nodeSettingsBatch(settings);
+    if (batch !== '') await this.batch(holder.pid, batch, 'the network of the node');
+    const commands = SYSCTLS.map((setting) => {
+      const [name = '', value = ''] = setting.split('=');
+      return `echo ${value} 2>/dev/null >/proc/sys/${name.replaceAll('.', '/')} || echo ${name}`;
+    });
+    const refused = await runCommand(this.inside([machine.tools.sh, '-c', commands.join('\n')]), { clock, env: this.environment });
+    if (refused.output !== '') log.debug({ settings: refused.output.trim() }, 'linux runtime: settings that this machine does not have');
   }
 
   /** The living ones; records of others are taken away. */

@@ -11,7 +11,7 @@ import { ociProcess, ociSpec } from './core/oci-spec.ts';
 import { overlayOptions, type ProcessPlan } from './core/init-script.ts';
 import { quote, quoteAll } from './core/shell-words.ts';
 import { UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
-import { readText } from './files.ts';
+import { readText } from '../state-files.ts';
 
 export class OciEngine implements Engine {
   readonly name: string;
@@ -35,7 +35,7 @@ export class OciEngine implements Engine {
 
   async prepare(launch: Launch): Promise<readonly string[]> {
     const { machine, space } = this.#world;
-    const { directory, pausePid, root, isRootReadOnly, process, privileged, key } = launch;
+    const { directory, pausePid, podNamespaces, root, isRootReadOnly, process, privileged, key } = launch;
     const { facts, inUserNamespace, tools } = machine;
     const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
     const spec = ociSpec({ root, isRootReadOnly, process, facts, privileged, inUserNamespace, cgroupsPath });
@@ -48,7 +48,7 @@ export class OciEngine implements Engine {
     const overlay = overlayOptions(directory, root, inUserNamespace);
     const mountRoot = overlay.length === 0 ? [] : [quoteAll([tools.mount, '-t', 'overlay', 'overlay', '-o', overlay.join(','), join(directory, 'root')])];
     const script = ['exec 5>&2 2>&3', ...launch.cgroupProcs.map((file) => `echo 0 >${quote(file)}`), ...mountRoot, ...this.#hideCgroups(), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
-    return space.enter(pausePid, ['--net', '--ipc', '--uts'], [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
+    return space.enter(pausePid, podNamespaces, [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
   }
 
   /** With its global flags. */

@@ -15,6 +15,7 @@ import { formatAddress, parseCidr } from '../../../core/address-pool.ts';
 import { assert } from '../../../../base/assert.ts';
 
 export const BRIDGE = 'podium0';
+const CLUSTER_DNS_PLACE = 10;
 
 export interface NodeNetwork {
   readonly podCidr: string;
@@ -43,6 +44,33 @@ export function nodeBatch({ gateway, prefixBits }: NodeNetwork, serviceCidr: str
     `link set ${BRIDGE} up`,
     ...(serviceCidr === undefined ? [] : [`route add ${serviceCidr} dev lo`]),
   ]);
+}
+
+export interface NodeSettings {
+  /** Of all pods of the cluster: what is none of its nodes' leads nowhere, and above all not out of the cluster. */
+  readonly clusterPodCidr?: string | undefined;
+  /** Where this node's programs listen for all pods, as the cluster's DNS does. */
+  readonly ownAddresses: readonly string[];
+}
+
+/** At each start of an agent: what an earlier one, perhaps of another version, has left is brought to the same state. */
+export function nodeSettingsBatch({ clusterPodCidr, ownAddresses }: NodeSettings): string {
+  return lines([
+    // Of the host's scope: else it would become the source of what this node sends itself, which no other node could answer.
+    ...ownAddresses.map((address) => `addr replace ${address}/32 dev lo scope host`),
+    ...(clusterPodCidr === undefined ? [] : [`route replace unreachable ${clusterPodCidr}`]),
+  ]);
+}
+
+/** Where there are no rules for services, who listens at their addresses is found by this. */
+export function localServicesBatch(serviceCidr: string, isOn: boolean): string {
+  return lines([isOn ? `route replace local ${serviceCidr} dev lo` : `route del local ${serviceCidr} dev lo`]);
+}
+
+/** Where the cluster's DNS is in every Kubernetes: at the tenth address of the services. */
+export function clusterDnsAddress(serviceCidr: string): string | undefined {
+  const range = parseCidr(serviceCidr);
+  return range === undefined || range.size < CLUSTER_DNS_PLACE ? undefined : formatAddress(range.first + CLUSTER_DNS_PLACE - 1);
 }
 
 /** In the node's namespace: its end of a pod's link. */

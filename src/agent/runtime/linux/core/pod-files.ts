@@ -11,9 +11,9 @@ export function resolvConf({ servers, searches, options }: DnsConfig): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-export function hostsFile(input: { readonly ip: string; readonly hostname: string; readonly aliases: readonly HostAlias[] }): string {
-  const { ip, hostname, aliases } = input;
-  const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', `${ip}\t${hostname}`];
-  for (const { ip: address, hostnames } of aliases) lines.push(`${address}\t${hostnames.join('\t')}`);
+export function hostsFile(input: { readonly ip: string; readonly hostnames: readonly string[]; readonly aliases: readonly HostAlias[] }): string {
+  const { ip, hostnames, aliases } = input;
+  const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', `${ip}\t${hostnames.join('\t')}`];
+  for (const { ip: address, hostnames: names } of aliases) lines.push(`${address}\t${names.join('\t')}`);
   return lines.map((line) => `${line}\n`).join('');
 }

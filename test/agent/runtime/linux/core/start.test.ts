@@ -130,5 +130,5 @@ test('ociProcess() leaves a program of another user nothing of its rights but th
 test('the files of a pod below /etc', () => {
   expect(resolvConf({ servers: ['10.96.0.10'], searches: ['a', 'b'], options: ['ndots:5'] })).toBe('nameserver 10.96.0.10\nsearch a b\noptions ndots:5\n');
   expect(resolvConf({ servers: [], searches: [], options: [] })).toBe('');
-  expect(hostsFile({ ip: '10.1.1.1', hostname: 'p', aliases: [{ ip: '1.2.3.4', hostnames: ['x', 'y'] }] })).toContain('10.1.1.1\tp\n1.2.3.4\tx\ty\n');
+  expect(hostsFile({ ip: '10.1.1.1', hostnames: ['p'], aliases: [{ ip: '1.2.3.4', hostnames: ['x', 'y'] }] })).toContain('10.1.1.1\tp\n1.2.3.4\tx\ty\n');
 });

@@ -6,7 +6,7 @@ import type { Case } from './conformance.ts';
 
 const MIB = 1024 * 1024;
 
-export const LIFE_CASES: readonly Case[] = [
+export const CHANGE_CASES: readonly Case[] = [
   {
     name: 'a sandbox that has stopped is made anew with another address, and what has ended in the old one keeps its log',
     needs: [],

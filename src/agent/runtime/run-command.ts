@@ -1,14 +1,15 @@
 /** Runs one of the machine's tools to its end, with a deadline; how it ended is an answer. */
 import { spawn } from 'node:child_process';
-import type { Clock, Millis } from '../../../base/clock.ts';
-import { describeError } from '../../../base/errors.ts';
-import { RuntimeError } from '../runtime.ts';
-import { sendSignal } from '../process-table.ts';
+import type { Clock, Millis } from '../../base/clock.ts';
+import { describeError } from '../../base/errors.ts';
+import { sendSignal } from './process-table.ts';
+import { RuntimeError } from './runtime.ts';
 
 export interface CommandOptions {
   readonly clock: Clock;
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
   readonly timeoutMs?: Millis;
 }
 
@@ -18,6 +19,7 @@ export interface CommandResult {
   /** What it wrote, to both descriptors. */
   readonly output: string;
   readonly timedOut: boolean;
+  readonly isStarted: boolean;
 }
 
 /** The tools answer within milliseconds, on a busy machine within a second or two. */
@@ -27,9 +29,9 @@ const OUTPUT_BYTES_MAX = 64 * 1024;
 const SETTLE_MS = 100;
 
 export function runCommand([program = '', ...args]: readonly string[], options: CommandOptions): Promise<CommandResult> {
-  const { clock, input = '', env = {}, timeoutMs = TIMEOUT_MS } = options;
+  const { clock, input = '', env = {}, cwd, timeoutMs = TIMEOUT_MS } = options;
   return new Promise((done) => {
-    const child = spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', 'pipe'], env: { ...env } });
+    const child = spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', 'pipe'], env: { ...env }, ...(cwd === undefined ? {} : { cwd }) });
     let output = '';
     let timedOut = false;
     const collect = (chunk: Buffer) => {
@@ -39,7 +41,7 @@ export function runCommand([program = '', ...args]: readonly string[], options: 
       timer.cancel();
       child.stdout.destroy();
       child.stderr.destroy();
-      done({ exitCode, output: text, timedOut });
+      done({ exitCode, output: text, timedOut, isStarted: child.pid !== undefined });
     };
     const timer = clock.setTimer(timeoutMs, () => {
       timedOut = true;

@@ -1,0 +1,51 @@
+/** The private directory of a container of the process runtime: where its volumes and its programs are looked for. */
+import { spawn } from 'node:child_process';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { mkdir, symlink } from 'node:fs/promises';
+import { delimiter, dirname, isAbsolute, join, normalize, resolve } from 'node:path';
+import { RuntimeError } from './runtime.ts';
+
+/** The mount path below the container's private root, whatever it says: `..` does not lead out. */
+function below(root: string, path: string): string {
+  return join(root, normalize(`/${path}`));
+}
+
+export function workingDirectory(directory: string, workingDir: string): string {
+  const root = join(directory, 'root');
+  const inside = below(root, workingDir);
+  // The runtime runs the machine's programs on the machine's files: a directory of the machine is meant if there is no other.
+  if (workingDir === '' || existsSync(inside)) return inside;
+  return isAbsolute(workingDir) && existsSync(workingDir) ? workingDir : inside;
+}
+
+export async function linkMount(root: string, containerPath: string, hostPath: string): Promise<void> {
+  const target = below(root, containerPath);
+  if (target === root || target === `${root}/`) throw new RuntimeError('cannot-start', 'a volume cannot be mounted at /');
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  await symlink(hostPath, target);
+}
+
+/** A container's standard input (process-supervisor.ts). Node.js makes no FIFOs. */
+export async function makeFifos(directory: string): Promise<void> {
+  const child = spawn('mkfifo', ['-m', '600', join(directory, 'stdin'), join(directory, 'stdin-end')], { stdio: 'ignore' });
+  const failure = await new Promise<Error | number | null>((done) => {
+    child.once('error', done);
+    child.once('exit', done);
+  });
+  if (failure !== 0) throw new RuntimeError('cannot-start', 'mkfifo failed: a container with stdin needs it');
+}
+
+export function findProgram(command: string, path: string, cwd: string): string | undefined {
+  if (command === '') return undefined;
+  const candidates = command.includes('/')
+    ? [resolve(cwd, command)]
+    : path.split(delimiter).map((directory) => join(directory === '' ? cwd : directory, command));
+  return candidates.find((candidate) => {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return statSync(candidate).isFile();
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,113 @@
+/** Commands beside a container, who is attached to it, and its log. */
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { signalFile, WAIT, type Case, type World } from './conformance.ts';
+import type { CommandOptions, CommandStream } from '../../../src/agent/runtime/streams.ts';
+
+const command = (world: World, id: string, script: string, options: Partial<CommandOptions> = {}) =>
+  world.runtime.execStream(id, { command: ['sh', '-c', script], stdin: false, stdout: true, stderr: true, tty: false, ...options });
+
+async function saidBy(stream: CommandStream): Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number }> {
+  const texts = { stdout: '', stderr: '' };
+  for await (const { stream: name, bytes } of stream.output) texts[name] += Buffer.from(bytes).toString();
+  return { ...texts, ...(await stream.ended) };
+}
+
+export const STREAM_CASES: readonly Case[] = [
+  {
+    name: 'exec() runs beside the container, and is ended at its time',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000', { env: { COLOUR: 'red' } });
+      deepEqual(await world.runtime.exec(id, ['sh', '-c', 'echo $COLOUR; exit 2'], 5_000), { exitCode: 2, output: 'red\n', timedOut: false });
+      equal((await world.runtime.exec(id, ['sh', '-c', 'sleep 2222 & wait'], 300)).timedOut, true);
+      await world.until('the end of what took too long', () => !world.subject.census().some((line) => line.includes('sleep 2222')) || undefined);
+      ok((await world.runtime.exec(id, ['no-such-program'], 5_000)).exitCode !== 0);
+    },
+  },
+  {
+    name: 'execStream() passes on what goes in and what comes out, apart, and how it ended',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000', { env: { COLOUR: 'red' } });
+      const stream = await command(world, id, 'echo $COLOUR; wc -c; echo oops >&2; exit 7', { stdin: true });
+      const said = saidBy(stream);
+      for (let part = 0; part < 40; part++) await stream.write(Buffer.alloc(25_000, 'x'));
+      stream.endInput();
+      deepEqual(await said, { stdout: 'red\n1000000\n', stderr: 'oops\n', exitCode: 7 });
+      await world.runtime.stopContainer(id, 0);
+      await command(world, id, 'true').then(
+        () => ok(false, 'a container that does not run takes a command'),
+        (error: Error) => ok(error.message.includes('is not running'), error.message),
+      );
+    },
+  },
+  {
+    name: 'execStream() has a terminal, of the size that is asked for, then and later',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000');
+      const script = 'test -t 1 && stty size; until [ "$(stty size)" = "33 77" ]; do sleep 0.02; done; read line; echo "has read $line"; exit 3';
+      const stream = await command(world, id, script, { stdin: true, tty: true, size: { width: 101, height: 41 } });
+      let text = '';
+      for await (const { bytes } of stream.output) {
+        text += Buffer.from(bytes).toString();
+        if (text !== '41 101\r\n') continue;
+        stream.resize({ width: 77, height: 33 });
+        await stream.write(Buffer.from('on\r'));
+      }
+      equal(text, '41 101\r\non\r\nhas read on\r\n');
+      equal((await stream.ended).exitCode, 3);
+    },
+  },
+  {
+    name: 'execStream() that is let go takes along all that it has started',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000');
+      const stream = await command(world, id, 'sleep 3333 & setsid sleep 3333 & echo begun; wait');
+      for await (const { bytes } of stream.output) if (Buffer.from(bytes).toString().includes('begun')) break;
+      stream.close();
+      await world.until('the end of what it has started', () => !world.subject.census().some((line) => line.includes('sleep 3333')) || undefined);
+      equal((await world.record(id)).state, 'running');
+    },
+  },
+  {
+    name: 'attachStream() shows what the container writes from then on, and ends with it',
+    needs: [],
+    run: async (world) => {
+      const signal = signalFile(world);
+      const id = await world.run(`echo before; ${WAIT}; echo after`, { mounts: signal.mounts });
+      await world.said(id, 'before');
+      const stream = await world.runtime.attachStream(id, { stdin: false, stdout: true, stderr: true, tty: false });
+      const said = saidBy(stream);
+      signal.give();
+      equal((await said).stdout, 'after\n');
+    },
+  },
+  {
+    name: 'exec() stands in all namespaces of its container, with no more rights',
+    needs: ['isolation'],
+    run: async (world) => {
+      const script = 'for n in net ipc uts pid mnt; do readlink /proc/self/ns/$n; done; grep -E "CapBnd|NoNewPrivs" /proc/self/status; id -u';
+      const id = await world.run(`${script}; exec sleep 1000`, { security: { dropCapabilities: ['ALL'], addCapabilities: ['CHOWN'], noNewPrivileges: true } });
+      await world.said(id, 'NoNewPrivs');
+      const { output } = await world.runtime.exec(id, ['sh', '-c', script], 5_000);
+      equal(output, await world.log(id));
+      ok(output.includes('CapBnd:\t0000000000000001\n'), output);
+    },
+  },
+  {
+    name: 'logs() follows until the container ends',
+    needs: [],
+    run: async (world) => {
+      const signal = signalFile(world);
+      const id = await world.run(`echo one; ${WAIT}; printf 'two\\nthree'`, { mounts: signal.mounts });
+      const seen: string[] = [];
+      for await (const chunk of world.runtime.logs(id, { follow: true, timestamps: false })) {
+        seen.push(Buffer.from(chunk).toString());
+        if (seen.length === 1) signal.give();
+      }
+      equal(seen.join(''), 'one\ntwo\nthree');
+    },
+  },
+];

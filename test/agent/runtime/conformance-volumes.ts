@@ -1,0 +1,63 @@
+/** The cases of volumes: in memory, on a full disk, and what is refused. */
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FileVolumes } from '../../../src/agent/volumes.ts';
+import type { Case } from './conformance.ts';
+
+export const VOLUME_CASES: readonly Case[] = [
+  {
+    name: 'a volume in memory is shared by its pod, takes no more than it may, outlives the agent, and is nowhere on disk',
+    needs: ['isolation'],
+    run: async (world) => {
+      const path = join(world.subject.root, 'memory of a pod');
+      const volume = join(world.subject.root, 'a-volume');
+      mkdirSync(volume, { recursive: true });
+      writeFileSync(join(volume, 'key'), 'value\n');
+      await world.pod('pod-a', { memoryVolumes: [{ path, sizeBytes: 1 << 20, group: 4242 }] });
+      const cache = { containerPath: '/cache', hostPath: path, readOnly: false };
+      const script = 'stat -f -c %T /cache; echo kept >/cache/a; head -c 2000000 /dev/zero 2>/dev/null >/cache/big || echo full; rm /cache/big';
+      equal(await world.output(script, { mounts: [cache] }), 'tmpfs\nfull\n');
+      deepEqual(readdirSync(path), [], 'on disk there is only its place');
+      await world.reopen();
+      const [{ memoryAt = '' } = {}] = await world.runtime.listPodSandboxes();
+      deepEqual(readdirSync(`${memoryAt}${path}`), ['a'], 'seen from outside');
+      mkdirSync(`${memoryAt}${path}/part`);
+      const mounts = [{ ...cache, readOnly: true }, { containerPath: '/part', hostPath: `${path}/part`, readOnly: false }, { containerPath: '/rw', hostPath: path, readOnly: false }, { containerPath: '/rw/in', hostPath: volume, readOnly: true }];
+      equal(await world.output('cat cache/a; cat rw/in/key; echo b >part/b; cat rw/part/b; touch cache/x 2>/dev/null || echo refused', { name: 'other', mounts }), 'kept\nvalue\nb\nrefused\n');
+      const beside = await world.run('exec sleep 1000', { name: 'beside', mounts: [cache] });
+      equal((await world.runtime.exec(beside, ['cat', '/cache/a'], 5_000)).output, 'kept\n');
+      if (!world.subject.lacks.has('many-users')) equal(await world.output('stat -c "%g %a" cache', { name: 'third', mounts: [cache] }), '4242 2777\n');
+    },
+  },
+  {
+    name: 'files that find no room on the disk name their volume, and nothing of them is seen',
+    needs: ['many-users'],
+    run: async (world) => {
+      const disk = join(world.subject.root, 'small-disk');
+      mkdirSync(disk, { recursive: true });
+      equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status, 0, 'a small disk');
+      try {
+        const volumes = new FileVolumes(disk);
+        const put = (texts: readonly string[]) => volumes.put('u', { name: 'v', kind: 'files', files: texts.map((text, index) => ({ path: `f${index}`, content: Buffer.from(text), mode: 0o644 })) });
+        const path = await put(['one']);
+        const failure = await put(['two', 'x'.repeat(300_000)]).then(() => 'written', (error: unknown) => String(error));
+        ok(failure.includes('MountVolume.SetUp failed for volume "v" : ENOSPC: no space left on device'), failure);
+        deepEqual([readFileSync(join(path, 'f0'), 'utf8'), readdirSync(path).sort()], ['one', ['..1', '..data', 'f0']]);
+        equal(readFileSync(join(await put(['three']), 'f0'), 'utf8'), 'three');
+      } finally {
+        spawnSync('umount', [disk]);
+      }
+    },
+  },
+  {
+    name: 'a mount that shall follow the mounts of the machine is refused, and says so',
+    needs: ['isolation'],
+    run: async (world) => {
+      const mounts = [{ containerPath: '/data', hostPath: world.subject.root, readOnly: true, propagation: 'HostToContainer' as const }];
+      const refused = await world.run('true', { mounts }).then(() => 'made', (error: unknown) => String(error));
+      ok(refused.includes('mountPropagation HostToContainer of /data is not supported by this node'), refused);
+    },
+  },
+];
