@@ -3,8 +3,8 @@
  * that server reflection hands out. `--check` writes nothing and fails when the files are not what would be written.
  *
  * The shape of what it writes: src/proto/wire.ts says what a codec and a method are. Fields are camelCase; a oneof is
- * one field, `{ case, value } | undefined`; 64-bit numbers are `number`, but `bigint` where they are identities: fields
- * of the type fixed64 and those that etcd names as in IDENTITIES.
+ * one field, `{ case, value } | undefined`; 64-bit numbers are `number`, but `bigint` where they are identities (fields of
+ * the type fixed64 and those that etcd names as in IDENTITIES) or nanoseconds.
  */
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -19,6 +19,9 @@ const protoDir = join(projectDir, 'proto');
 const outputDir = join(projectDir, 'src', 'proto');
 
 const IDENTITIES = new Set(['ID', 'lease', 'cluster_id', 'member_id', 'memberID', 'leader', 'targetID']);
+
+/** Of CRI: nanoseconds since 1970 are more than a `number` holds. */
+const NANOSECONDS = new Set(['created_at', 'started_at', 'finished_at', 'timestamp', 'value']);
 
 /** Nested enums go by their own name, but for names that say too little without their message's. */
 const VAGUE_ENUM_NAMES = new Set(['Type', 'Kind']);
@@ -37,7 +40,11 @@ const MODULES: ReadonlyArray<readonly [pattern: RegExp, module: string]> = [
   [/^grpc\/reflection_v1\.proto/, 'reflection'],
   [/^grpc\/reflection_v1alpha/, 'reflection-alpha'],
   [/^podium\/(\w+)\.proto/, '$1'],
+  [/^cri\//, 'cri'],
 ];
+
+/** Only called, never served: server reflection says nothing of them. */
+const NOT_SERVED = /^cri\//;
 
 interface ProtoFile {
   readonly name: string;
@@ -151,8 +158,9 @@ function kindOf(field: protobuf.Field, type: string): Kind {
 }
 
 function scalarOf(name: string, type: string): Scalar {
-  if (type === 'int64' && IDENTITIES.has(name)) return 'bigInt64';
-  if (type === 'uint64' && IDENTITIES.has(name)) return 'bigUint64';
+  const isBig = IDENTITIES.has(name) || NANOSECONDS.has(name);
+  if (type === 'int64' && isBig) return 'bigInt64';
+  if (type === 'uint64' && isBig) return 'bigUint64';
   if (!(type in SCALARS)) throw new Error(`${name}: scripts/generate.ts does not know ${type}`);
   return type as Scalar; // a key of SCALARS
 }
@@ -566,7 +574,7 @@ function symbolsOf(file: ProtoFile, root: protobuf.Root): string[] {
 }
 
 function descriptorsModule(files: readonly ProtoFile[], root: protobuf.Root): string {
-  const entries = files.map(
+  const entries = files.filter(({ name }) => !NOT_SERVED.test(name)).map(
     (file) => `{
       name: '${file.name}',
       dependencies: ${JSON.stringify(file.imports)},

@@ -23,8 +23,10 @@ import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
 import { isMirror, isMirrorOf, localUid } from './core/static-pods.ts';
+import { ImagePuller } from './image-puller.ts';
+import { IMAGE_GARBAGE, NodeImageKeeper, type ImageGarbageOptions } from './node-images.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
-import { nodeLabels, nodeStatus, saysReady, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
+import { nodeLabels, nodeStatus, saysHealth, type AgentNode, type MachineFacts, type NodeFacts } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
 import { PodStreams } from './pod-streams.ts';
 import type { Prober } from './probe.ts';
@@ -42,6 +44,7 @@ export interface NodeAgentOptions {
   readonly address: string;
   readonly port: number;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Empty: somebody else gives out the addresses of its pods, and does not say which. */
   readonly podCidr: string;
   /** Quantities, as in the node's status; memory in bytes with a suffix. */
   readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
@@ -74,6 +77,8 @@ export interface NodeAgentOptions {
   readonly followers?: readonly ServiceFollower[];
   /** By which its pods reach the node (`status.hostIP`), where that is another address than ours. */
   readonly hostIp?: string | undefined;
+  /** When images go that nobody uses; absent: as the kubelet does it. */
+  readonly imageGarbage?: ImageGarbageOptions | undefined;
   /** How pods find names; undefined: that is the runtime's affair. */
   readonly naming?: Naming | undefined;
 }
@@ -99,6 +104,7 @@ export class NodeAgent {
   readonly #stats: NodeStats;
   readonly #streams: PodStreams;
   readonly #volumes: PodVolumes;
+  readonly #images: NodeImageKeeper | undefined;
   readonly #static: StaticPods | undefined;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
@@ -115,6 +121,19 @@ export class NodeAgent {
     this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
     const events = new EventRecorder({ client: api, clock, random: random.fork('events'), log, component: 'podium-agent', host: name });
+    const { images } = runtime;
+    if (images !== undefined) {
+      this.#images = new NodeImageKeeper({
+        images,
+        garbage: options.imageGarbage ?? IMAGE_GARBAGE,
+        clock,
+        log,
+        signal: this.#abort.signal,
+        say: (event) => events.record(this.#node.cache.get(name) ?? { apiVersion: 'v1', kind: 'Node', metadata: { name } }, event),
+        onChanged: () => this.#isRegistered && this.#tasks.run(this.#repeatStatus()),
+      });
+    }
+    const onPulled = () => this.#tasks.run(this.#images?.refresh() ?? Promise.resolve());
     this.#volumes = new PodVolumes({
       api,
       clock,
@@ -126,6 +145,7 @@ export class NodeAgent {
       onTooLarge: (uid, message) => this.#workers.get(uid)?.evict(message),
     });
     this.#context = {
+      puller: images === undefined ? undefined : new ImagePuller({ images, api, clock, onPulled }),
       nodeIp: options.hostIp ?? address,
       allocatable: capacity,
       onContainerFailure,
@@ -174,11 +194,13 @@ export class NodeAgent {
         this.#tasks.run(informer.run(signal));
       }
     }
+    await this.#images?.refresh();
     // Pods of files need no API server, least of all those that are one.
     await this.#static?.look();
     if (this.#static !== undefined) this.#tasks.run(this.#static.run(signal, () => this.#mirrors()));
     await this.#register();
     this.#tasks.run(this.#heartbeats());
+    if (this.#images !== undefined) this.#tasks.run(this.#images.run());
     this.#tasks.run(this.#node.run(signal));
     // Containers are told of the services that there are when they start.
     if (this.#hasServices) await this.#services.synced(signal);
@@ -227,7 +249,7 @@ export class NodeAgent {
       throw error;
     });
     if (node === undefined) {
-      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } };
+      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: podCidr === '' ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] } };
       node = await api.create<AgentNode>(resources.nodes, object).catch((error: unknown) => {
         if (isAlreadyExists(error)) return api.get<AgentNode>(resources.nodes, name);
         throw error;
@@ -238,7 +260,7 @@ export class NodeAgent {
       const metadata = { ...node.metadata, labels: { ...node.metadata.labels, ...labels } };
       node = await api.update<AgentNode>(resources.nodes, { ...node, metadata });
     }
-    await api.updateStatus<AgentNode>(resources.nodes, { ...node, status: nodeStatus(this.#facts, node.status, clock.wall()) });
+    await api.updateStatus<AgentNode>(resources.nodes, { ...node, status: nodeStatus({ ...this.#facts, images: this.#images?.list }, node.status, clock.wall()) });
     this.#statusWrittenAtMs = clock.monotonic();
   }
 
@@ -247,7 +269,7 @@ export class NodeAgent {
     const { clock, heartbeatMs } = this.#options;
     // Who was contradicted just now waits for the next heartbeat: two that insist would do nothing else.
     const isFresh = this.#statusWrittenAtMs !== undefined && clock.monotonic() - this.#statusWrittenAtMs < heartbeatMs;
-    if (this.#isRegistered && !isFresh && !saysReady(node)) this.#tasks.run(this.#repeatStatus());
+    if (this.#isRegistered && !isFresh && !saysHealth(node, this.#options.runtime.health)) this.#tasks.run(this.#repeatStatus());
   }
 
   async #repeatStatus(): Promise<void> {
@@ -267,7 +289,7 @@ export class NodeAgent {
       await this.#renewLease().catch((error: unknown) => log.debug({ error: describeError(error) }, 'agent: lease not renewed'));
       const writtenAtMs = this.#statusWrittenAtMs;
       const isDue = writtenAtMs === undefined || clock.monotonic() - writtenAtMs >= STATUS_REPEAT_MS;
-      if (isDue || (this.#node.isSynced && !saysReady(this.#node.cache.get(this.#options.name)))) await this.#repeatStatus();
+      if (isDue || (this.#node.isSynced && !saysHealth(this.#node.cache.get(this.#options.name), this.#options.runtime.health))) await this.#repeatStatus();
     }
   }
 

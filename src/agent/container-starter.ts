@@ -6,13 +6,16 @@ import { describeError } from '../base/errors.ts';
 import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
 import { isNotFound } from '../client/api-error.ts';
 import type { Service } from '../client/objects.ts';
+import { isHostImageName } from '../image/core/reference.ts';
+import { ImageError } from '../image/image-service.ts';
 import { containerResources, containerSecurity } from './core/container-demands.ts';
 import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
-import { isHostImage, type AgentContainer, type AgentPod, type ConfigMap, type Secret } from './core/pod-spec.ts';
+import type { AgentContainer, AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { serviceEnvironment } from './core/service-environment.ts';
 import { planMounts, subPathFailed, type PlannedMount } from './core/volume-mounts.ts';
+import type { ReadyImage } from './pod-images.ts';
 import { VolumesError, type PodVolumes } from './pod-volumes.ts';
-import type { ContainerId, ContainerResources, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
+import type { ContainerConfig, ContainerId, ContainerResources, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
 import type { TerminationLogs } from './termination-logs.ts';
 import { VolumeError } from './volumes/volume-error.ts';
 
@@ -37,6 +40,8 @@ export interface ContainerStart {
   readonly sandbox: Sandbox;
   /** Other than the container says. */
   readonly resources?: ContainerResources | undefined;
+  /** Absent: the runtime keeps no images. */
+  readonly image?: ReadyImage | undefined;
   readonly say: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
 }
 
@@ -54,6 +59,9 @@ export class ContainerStartError extends Error {
   }
 }
 
+/** How a runtime's record calls a program that could not be run. */
+const START_ERROR = 'StartError';
+
 export class ContainerStarter {
   readonly #context: StarterContext;
 
@@ -64,21 +72,23 @@ export class ContainerStarter {
   /** Rejects with `ContainerStartError`, or with what the runtime said. */
   async start(start: ContainerStart): Promise<ContainerId> {
     const { runtime } = this.#context;
-    const { pod, container, attempt, backoffSteps, init, sandbox, say, resources = containerResources(container) } = start;
+    const { pod, container, attempt, backoffSteps, init, sandbox, image, say, resources = containerResources(container) } = start;
     const paths = await this.#volumes(start);
     const input = await this.#input(pod, container, sandbox.ip);
     const invocation = resolveInvocation(input);
     if (!invocation.ok) throw new ContainerStartError('CreateContainerConfigError', invocation.message);
-    const security = containerSecurity(pod, container);
+    const security = containerSecurity(pod, container, image?.user);
     if (!security.ok) throw new ContainerStartError('CreateContainerConfigError', security.message);
     const lastWords = await this.#context.terminationLogs?.mount(pod.metadata.uid ?? '', container, attempt);
     const mounts = [...(await this.#mounts(start, { paths, env: invocation.value.env })), ...(lastWords === undefined ? [] : [lastWords])];
-    const id = await runtime.createContainer(sandbox.id, {
+    const id = await this.#create(sandbox, {
       name: container.name,
       attempt,
       backoffSteps,
       init,
       image: container.image,
+      imageId: image?.id,
+      imageShown: image?.shown,
       ...invocation.value,
       workingDir: container.workingDir ?? '',
       mounts,
@@ -90,15 +100,22 @@ export class ContainerStarter {
       stopSignal: container.lifecycle?.stopSignal,
     });
     say('Normal', 'Created', `Created container: ${container.name}`);
-    if (runtime.ignoresImages && !isHostImage(container.image)) {
+    if (runtime.ignoresImages && !isHostImageName(container.image)) {
       const message = `the ${runtime.name} runtime has no images: ${container.name} runs this machine's programs, not those of ${container.image}`;
       say('Warning', 'ImageIgnored', message);
     }
     await runtime.startContainer(id);
     const record = (await runtime.listContainers(sandbox.id)).find((one) => one.id === id);
-    if (record?.reason === 'StartError') throw new ContainerStartError('RunContainerError', record.message ?? 'it could not be started');
+    if (record?.reason === START_ERROR) throw new ContainerStartError('RunContainerError', record.message ?? 'the program cannot be run');
     say('Normal', 'Started', `Started container ${container.name}`);
     return id;
+  }
+
+  /** An image may have gone since it was found to be there, or be damaged. */
+  #create(sandbox: Sandbox, config: ContainerConfig): Promise<ContainerId> {
+    return this.#context.runtime.createContainer(sandbox.id, config).catch((cause: unknown) => {
+      throw cause instanceof ImageError ? new ContainerStartError(cause.reason, cause.message, { cause }) : cause;
+    });
   }
 
   async #input(pod: AgentPod, container: AgentContainer, podIp: string): Promise<EnvironmentInput> {
@@ -162,8 +179,7 @@ export class ContainerStarter {
     const { volumes } = this.#context;
     const outside = volumes.inMemory(pod).some((one) => one.path === path) ? (sandbox.memoryAt ?? '') : '';
     try {
-      const found = await volumes.part({ uid: pod.metadata.uid ?? '', container: container.name, index, path: `${outside}${path}`, subPath }, volume);
-      return found.slice(outside.length);
+      return await volumes.part({ uid: pod.metadata.uid ?? '', container: container.name, index, path, outside, subPath }, volume);
     } catch (error) {
       const why = error instanceof VolumeError ? error.message : describeError(error);
       throw new ContainerStartError('CreateContainerConfigError', subPathFailed({ volume, container: container.name }, why));

@@ -1,6 +1,8 @@
 /** What a node agent says of its node. Pure. */
 import { formatTime, type Millis } from '../base/clock.ts';
+import type { RuntimeHealth } from './runtime/runtime.ts';
 import type { ApiObject, Condition, StringMap, Taint } from '../client/objects.ts';
+import type { NodeImage } from './core/node-images.ts';
 
 export interface NodeFacts {
   readonly name: string;
@@ -11,8 +13,10 @@ export interface NodeFacts {
   readonly podCidr: string;
   readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
   /** `detail`: what it can do here and why it is this one. */
-  readonly runtime: { readonly name: string; readonly version: string; readonly detail?: string | undefined };
+  readonly runtime: { readonly name: string; readonly version: string; readonly detail?: string | undefined; readonly health?: RuntimeHealth | undefined };
   readonly machine: MachineFacts;
+  /** Absent: its runtime keeps none. */
+  readonly images?: readonly NodeImage[] | undefined;
 }
 
 export interface MachineFacts {
@@ -34,6 +38,7 @@ export interface AgentNode extends ApiObject {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly daemonEndpoints?: { readonly kubeletEndpoint: { readonly Port: number } };
     readonly nodeInfo?: StringMap;
+    readonly images?: readonly NodeImage[];
   };
 }
 
@@ -50,10 +55,11 @@ export function nodeLabels({ name, labels, runtime, machine }: NodeFacts): Strin
 }
 
 export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs: Millis): NonNullable<AgentNode['status']> {
-  const { capacity, machine, runtime, address, port, name } = facts;
+  const { capacity, machine, runtime, address, port, name, images } = facts;
+  const { images: _, ...known } = before ?? {};
   const amounts = { cpu: capacity.cpu, memory: capacity.memory, pods: String(capacity.pods) };
   return {
-    ...before,
+    ...known,
     capacity: amounts,
     allocatable: amounts,
     conditions: conditionsOf(before?.conditions ?? [], runtime, nowMs),
@@ -74,21 +80,29 @@ export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs:
       kubeletVersion: `${VERSION}-podium`,
       kubeProxyVersion: `${VERSION}-podium`,
     },
+    ...(images === undefined ? {} : { images }),
   };
 }
 
 /** The condition that the node controller overrules when no heartbeat comes, and that the agent then has to repeat. */
-export function saysReady(node: AgentNode | undefined): boolean {
-  return node?.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+export function saysHealth(node: AgentNode | undefined, health: RuntimeHealth | undefined): boolean {
+  const said = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+  const { status, message } = readyCondition(health);
+  return said?.status === status && (status === 'True' || said.message === message);
 }
 
-function conditionsOf(before: readonly Condition[], { name, detail }: NodeFacts['runtime'], nowMs: Millis): Condition[] {
+function readyCondition(health: RuntimeHealth | undefined) {
+  if (health === undefined || health.isReady) return { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'the node agent is posting ready status' };
+  return { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: health.message };
+}
+
+function conditionsOf(before: readonly Condition[], { name, detail, health }: NodeFacts['runtime'], nowMs: Millis): Condition[] {
   const now = formatTime(nowMs);
   const own = [
     { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'node has sufficient memory available' },
     { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'node has no disk pressure' },
     { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'node has sufficient PID available' },
-    { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'the node agent is posting ready status' },
+    readyCondition(health),
     ...(detail === undefined ? [] : [{ type: 'ContainersIsolated', status: name === 'process' ? 'False' : 'True', reason: `Runtime${name[0]!.toUpperCase()}${name.slice(1)}`, message: detail }]),
   ].map((condition) => {
     const known = before.find(({ type }) => type === condition.type);

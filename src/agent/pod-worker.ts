@@ -20,12 +20,14 @@ import { describeResize } from './core/pod-resize.ts';
 import { podNames, type Naming } from './core/pod-names.ts';
 import { ON_FAILURE_ANNOTATION, containersOf, describePod, graceSecondsOf, type AgentContainer, type AgentPod, type AgentPodStatus } from './core/pod-spec.ts';
 import { SteadyAges } from './core/steady-ages.ts';
+import type { ImagePuller } from './image-puller.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { PodEvents } from './pod-events.ts';
+import { PodImages } from './pod-images.ts';
 import { PodProbing } from './pod-probing.ts';
 import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
-import type { ContainerId, ContainerRecord, Sandbox } from './runtime/runtime.ts';
+import { RuntimeError, type ContainerId, type ContainerRecord, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
 import { TerminationMessages } from './termination-logs.ts';
 
 /** What all workers of a node share. */
@@ -35,6 +37,8 @@ export interface WorkerContext extends StarterContext {
   readonly log: Log;
   readonly events: EventRecorder;
   readonly prober: Prober;
+  /** Absent: the runtime keeps no images. */
+  readonly puller?: ImagePuller | undefined;
   /** undefined: names are the runtime's affair. */
   readonly naming?: Naming | undefined;
   /** Do endpoints that the agent knows of still send new connections to this address? */
@@ -67,6 +71,8 @@ const SANDBOX = '';
 interface Waiting extends Reason {
   readonly retryAtMs: Millis;
   readonly tries: number;
+  /** What it waits for, if that is its image. */
+  readonly image?: string;
 }
 
 export class PodWorker {
@@ -86,6 +92,7 @@ export class PodWorker {
   readonly #stops: ContainerStops;
   readonly #probing: PodProbing;
   readonly #messages: TerminationMessages;
+  readonly #images: PodImages;
   readonly #writer: PodStatusWriter;
   #pod: AgentPod;
   #isRemoved = false;
@@ -111,6 +118,7 @@ export class PodWorker {
     this.#messages = new TerminationMessages(context.terminationLogs, context.runtime);
     const { clock, log, runtime, prober, isRouted, api } = context;
     const shared = { clock, prober, tasks: this.#tasks, signal: this.#abort.signal, say: this.#events.say };
+    this.#images = new PodImages({ ...shared, puller: context.puller, pod: () => this.#pod, wake: () => this.wake() });
     this.#stops = new ContainerStops({ ...shared, log, runtime, isRouted, wake: () => this.wake() });
     this.#probing = new PodProbing({
       ...shared,
@@ -214,6 +222,7 @@ export class PodWorker {
   async #pass(): Promise<void> {
     this.#timer?.cancel();
     if (this.#isDeleted) this.#endingSinceMs = this.#deletionSeenAtMs ??= this.#now();
+    if (this.#isDeleted || this.#isRemoved) this.#images.abandon();
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const containers = await this.#context.runtime.listContainers(this.#uid);
       const sandbox = await this.#sandbox();
@@ -302,33 +311,45 @@ export class PodWorker {
     if (isAnew) this.#events.say('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
     const { warnings, ...names } = podNames(this.#pod, this.#context.naming);
     for (const { reason, message } of warnings) this.#events.say('Warning', reason, message);
-    return this.#trying(SANDBOX, 'FailedCreatePodSandBox', 'Failed to create pod sandbox: ', async () => {
-      await this.#context.runtime.runPodSandbox({
-        uid: this.#uid,
-        namespace: metadata.namespace ?? '',
-        name: metadata.name,
-        ...names,
-        hostNetwork: spec.hostNetwork ?? false,
-        annotations: metadata.annotations ?? {},
-        ...sandboxDemands(this.#pod),
-        memoryVolumes: this.#context.volumes.inMemory(this.#pod),
-      });
+    const config: SandboxConfig = {
+      uid: this.#uid,
+      namespace: metadata.namespace ?? '',
+      name: metadata.name,
+      ...names,
+      hostNetwork: spec.hostNetwork ?? false,
+      annotations: metadata.annotations ?? {},
+      ...sandboxDemands(this.#pod),
+      memoryVolumes: this.#context.volumes.inMemory(this.#pod),
+    };
+    return this.#trying(SANDBOX, sandboxFailed, async () => {
+      await this.#context.runtime.runPodSandbox(config);
     });
   }
 
   async #startContainer(action: Extract<PodAction, { kind: 'start-container' }>, sandbox: Sandbox): Promise<boolean> {
     const { name, attempt, backoffSteps, resources } = action;
+    const known = this.#waiting.get(name);
     const init = this.#pod.spec.initContainers?.some((one) => one.name === name) ?? false;
     const container = containersOf(this.#pod).find((one) => one.name === name)!;
-    return this.#trying(name, 'Failed', 'Error: ', async () => {
+    const isOther = known?.image !== undefined && known.image !== container.image;
+    if (known !== undefined && known.retryAtMs > this.#now() && !isOther) return false;
+    const answer = this.#images.ask(container);
+    if (answer.kind === 'busy') return false;
+    if (answer.kind === 'waiting') {
+      const { reason, message, untilMs } = answer;
+      this.#waiting.set(name, { reason, message, retryAtMs: untilMs, tries: 0, image: container.image });
+      return known?.reason !== reason || known.message !== message;
+    }
+    if (isOther) this.#waiting.delete(name);
+    return this.#trying(name, (why) => ['Failed', `Error: ${why}`], async () => {
       const say: ContainerStart['say'] = (type, reason, message) => this.#events.say(type, reason, message, name);
-      const id = await this.#starter.start({ pod: this.#pod, container, attempt, backoffSteps, init, sandbox, resources, say });
+      const id = await this.#starter.start({ pod: this.#pod, container, attempt, backoffSteps, init, sandbox, resources, image: answer.image, say });
       this.#postStart(container, id, sandbox.ip);
     });
   }
 
-  /** What fails is tried again later, and says why in the meantime. */
-  async #trying(name: string, event: string, prefix: string, work: () => Promise<void>): Promise<boolean> {
+  /** What fails is tried again later, and says why in the meantime. `event`: its reason and text. */
+  async #trying(name: string, event: (why: string, error: unknown) => readonly [string, string], work: () => Promise<void>): Promise<boolean> {
     const known = this.#waiting.get(name);
     if (known !== undefined && known.retryAtMs > this.#now()) return false;
     try {
@@ -338,15 +359,15 @@ export class PodWorker {
     } catch (error) {
       if (error instanceof AbortedError) throw error;
       const tries = (known?.tries ?? 0) + 1;
-      const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
       const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
+      const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
       const isSaid = error instanceof ContainerStartError && error.isSaid;
       const message = isSaid ? error.message : describeError(error);
       // A program that could not be started has run, and failed: its attempt counts, and its record says why.
       const hasFailedToRun = reason === 'RunContainerError';
       if (hasFailedToRun) this.#waiting.delete(name);
       else this.#waiting.set(name, { reason, message, retryAtMs, tries });
-      if (known?.message !== message && !isSaid) this.#events.say('Warning', event, `${prefix}${message}`, name === SANDBOX ? undefined : name);
+      if (known?.message !== message && !isSaid) this.#events.say('Warning', ...event(message, error), name === SANDBOX ? undefined : name);
       // Plan once more, for the status; the retry time keeps it from trying again at once.
       return hasFailedToRun || known?.message !== message;
     }
@@ -378,7 +399,7 @@ export class PodWorker {
   async #resize({ id, resources }: Extract<PodAction, { kind: 'resize-container' }>): Promise<boolean> {
     const { runtime } = this.#context;
     const key = `resize of ${id}`;
-    const isDone = await this.#trying(key, 'ResizeError', 'Pod resize error: ', async () => {
+    const isDone = await this.#trying(key, (why) => ['ResizeError', `Pod resize error: ${why}`], async () => {
       const what = describeResize(this.#pod);
       this.#events.once(what, () => this.#events.say('Normal', 'ResizeStarted', `Pod resize started: ${what}`));
       await runtime.updateContainerResources?.(id, resources);
@@ -453,8 +474,9 @@ export class PodWorker {
     const times: Millis[] = [];
     const { wakeInMs } = this.#plan ?? {};
     if (wakeInMs !== undefined) times.push(this.#now() + wakeInMs);
+    // What its image takes tells by itself.
     const isWanted = new Set((this.#plan?.actions ?? []).map((action) => keyOfTry(action)));
-    for (const [name, { retryAtMs }] of this.#waiting) if (isWanted.has(name)) times.push(retryAtMs);
+    for (const [name, { retryAtMs }] of this.#waiting) if (isWanted.has(name) && !this.#images.isBusy(name)) times.push(retryAtMs);
     const next = this.#probing.nextDeadline();
     if (next !== undefined) times.push(next);
     if (times.length > 0) this.#wakeAt(Math.min(...times));
@@ -470,6 +492,11 @@ export class PodWorker {
     const { namespace, name: pod } = this.#pod.metadata;
     this.#context.log.warn({ namespace, pod, uid: this.#uid, error: describeError(error) }, 'pod: a pass failed, trying again');
   }
+}
+
+function sandboxFailed(why: string, error: unknown): readonly [string, string] {
+  if (error instanceof RuntimeError && error.code === 'network-not-ready') return ['NetworkNotReady', why];
+  return ['FailedCreatePodSandBox', `Failed to create pod sandbox: ${why}`];
 }
 
 /** Under which name what this does is tried again. */

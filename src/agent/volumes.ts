@@ -4,7 +4,7 @@
  *   ROOT/UID/NAME               a volume; a hostPath has none, nor has an emptyDir in memory, which is only mounted there
  *   ROOT/UID/.parts/CONTAINER/  parts of volumes of files, as they were when the container started
  */
-import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describeError, systemErrorCode } from '../base/errors.ts';
 import { setUpFailed, type VolumeContent } from './core/volume-files.ts';
@@ -20,6 +20,8 @@ export interface PartOfVolume {
   readonly index: number;
   /** Where the volume lies. */
   readonly path: string;
+  /** Goes before the path, for this process: the volume is in memory, mounted elsewhere. */
+  readonly outside: string;
   readonly subPath: string;
   /** It holds files that change under their readers: whoever mounts a part has it as it is now. */
   readonly isFrozen: boolean;
@@ -97,27 +99,33 @@ export class FileVolumes implements VolumeStore {
   async #make(uid: string, volume: VolumeContent): Promise<string> {
     if (volume.kind === 'host') return prepareHostPath(volume.path, volume.type);
     const directory = this.pathOf(uid, volume.name);
-    await mkdir(join(this.#root, uid), { recursive: true, mode: 0o700 });
-    const isNew = (await mkdir(directory, { recursive: true })) !== undefined;
-    const { group } = volume;
-    if (volume.kind === 'files') {
-      if (isNew) await chmod(directory, FILES_MODE);
-      await writePayload({ directory, files: volume.files, group, give: this.#give });
-    } else if (isNew) {
-      await this.#give(directory, { group });
-      await chmod(directory, group === undefined ? EMPTY_MODE : EMPTY_MODE_OF_GROUP);
-    }
+    const { kind, group } = volume;
+    const isThere = await exists(directory);
+    if (!isThere && kind === 'files') await this.#makeDirectory(uid, volume, { mode: FILES_MODE });
+    if (!isThere && kind === 'empty') await this.#makeDirectory(uid, volume, { mode: group === undefined ? EMPTY_MODE : EMPTY_MODE_OF_GROUP, group });
+    if (kind === 'files') await writePayload({ directory, files: volume.files, group, give: this.#give });
     return directory;
+  }
+
+  /** By its name it is whole: whose it is and what others may do there is what the pod says, also after a crash. */
+  async #makeDirectory(uid: string, { name }: VolumeContent, { mode, group }: { readonly mode: number; readonly group?: number | undefined }): Promise<void> {
+    const made = join(this.#root, uid, `.new-${name}`);
+    await mkdir(join(this.#root, uid), { recursive: true, mode: 0o700 });
+    await rm(made, { recursive: true, force: true });
+    await mkdir(made);
+    await this.#give(made, { group });
+    await chmod(made, mode);
+    await rename(made, this.pathOf(uid, name));
   }
 
   has(uid: string, { name, kind }: Pick<VolumeContent, 'name' | 'kind'>): Promise<boolean> {
     if (kind === 'host') return Promise.resolve(true);
     const directory = this.pathOf(uid, name);
-    return kind === 'files' ? hasPayload(directory) : lstat(directory).then(() => true, () => false);
+    return kind === 'files' ? hasPayload(directory) : exists(directory);
   }
 
-  part({ uid, container, index, path, subPath, isFrozen }: PartOfVolume): Promise<string> {
-    return isFrozen ? freeze(path, subPath, join(this.#root, uid, PARTS, container, String(index))) : resolveSubPath(path, subPath);
+  part({ uid, container, index, path, outside, subPath, isFrozen }: PartOfVolume): Promise<string> {
+    return isFrozen ? freeze(path, subPath, join(this.#root, uid, PARTS, container, String(index))) : resolveSubPath({ path, outside }, subPath);
   }
 
   usage(uid: string, name: string, most: number): Promise<number> {
@@ -143,6 +151,13 @@ export class FileVolumes implements VolumeStore {
       () => [], // no volume was ever made
     );
   }
+}
+
+function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A file that has several names counts once, as its blocks are there once. What goes meanwhile is not counted. */

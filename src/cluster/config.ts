@@ -15,7 +15,7 @@ export interface MemberConfig {
 }
 
 /** `auto`: linux where this machine can isolate containers, else process (isolation.ts). */
-export type RuntimeChoice = 'auto' | 'linux' | 'process' | 'simulated';
+export type RuntimeChoice = 'auto' | 'linux' | 'process' | 'cri' | 'simulated';
 
 /** `auto`: masquerade as root, else pasta or slirp4netns, whichever is there. */
 export type EgressChoice = 'auto' | 'none' | 'masquerade' | 'pasta' | 'slirp4netns';
@@ -24,6 +24,8 @@ export interface NodeConfig {
   readonly name: string;
   readonly port: number;
   readonly runtime: RuntimeChoice;
+  /** Of `cri`: where containerd or CRI-O listens. */
+  readonly runtimeEndpoint: string;
   readonly cpu: string;
   readonly memory: string;
   readonly pods: number;
@@ -39,6 +41,14 @@ export interface Timings {
   readonly leaderLeaseSeconds: number;
 }
 
+/** When images go that no container uses; the words are the kubelet's. */
+export interface ImageSettings {
+  readonly gcPeriodSeconds: number;
+  readonly gcHighThresholdPercent: number;
+  readonly gcLowThresholdPercent: number;
+  readonly gcMinimumAgeSeconds: number;
+}
+
 export interface ClusterConfig {
   readonly name: string;
   readonly store: { readonly members: readonly MemberConfig[] };
@@ -47,6 +57,7 @@ export interface ClusterConfig {
   readonly scheduler: { readonly port: number };
   readonly controllers: { readonly port: number; readonly onContainerFailure: 'restart' | 'replace-pod' };
   readonly nodes: readonly NodeConfig[];
+  readonly images: ImageSettings;
   /** Of pods that have a network of their own. */
   readonly network: { readonly egress: EgressChoice };
   readonly timings: Timings;
@@ -64,6 +75,7 @@ type Shape =
   | { readonly kind: 'name' }
   | { readonly kind: 'quantity' }
   | { readonly kind: 'folder' }
+  | { readonly kind: 'endpoint' }
   | { readonly kind: 'choice'; readonly of: readonly string[] }
   | { readonly kind: 'number'; readonly min: number; readonly max: number; readonly whole: boolean };
 
@@ -73,8 +85,13 @@ interface Field {
   readonly fallback?: unknown;
 }
 
+/** As containerd listens by default. */
+export const RUNTIME_ENDPOINT = 'unix:///run/containerd/containerd.sock';
+export const isEndpoint = (text: string) => /^unix:\/\/\/.+/.test(text);
+
 const port: Shape = { kind: 'number', min: 1, max: 65_535, whole: true };
 const seconds: Shape = { kind: 'number', min: 0.1, max: 3_600, whole: false };
+const percent: Shape = { kind: 'number', min: 0, max: 100, whole: true };
 const name: Shape = { kind: 'name' };
 
 /** More than seven members cost latency and win nothing; more than 64 local nodes want the simulator. */
@@ -95,7 +112,8 @@ const nodeShape: Shape = {
   fields: {
     name: { shape: name },
     port: { shape: port },
-    runtime: { shape: { kind: 'choice', of: ['auto', 'linux', 'process', 'simulated'] }, fallback: 'process' },
+    runtime: { shape: { kind: 'choice', of: ['auto', 'linux', 'process', 'cri', 'simulated'] }, fallback: 'process' },
+    runtimeEndpoint: { shape: { kind: 'endpoint' }, fallback: RUNTIME_ENDPOINT },
     cpu: { shape: { kind: 'quantity' }, fallback: '4' },
     memory: { shape: { kind: 'quantity' }, fallback: '4Gi' },
     pods: { shape: { kind: 'number', min: 1, max: 5_000, whole: true }, fallback: 110 },
@@ -149,6 +167,18 @@ const clusterShape: Shape = {
     nodes: {
       shape: { kind: 'list', of: nodeShape, min: 1, max: NODES_MAX },
       fallback: [1, 2].map((n) => ({ name: `node-${n}`, port: 10_249 + n })),
+    },
+    images: {
+      shape: {
+        kind: 'map',
+        fields: {
+          gcPeriodSeconds: { shape: seconds, fallback: 300 },
+          gcHighThresholdPercent: { shape: percent, fallback: 85 },
+          gcLowThresholdPercent: { shape: percent, fallback: 80 },
+          gcMinimumAgeSeconds: { shape: seconds, fallback: 120 },
+        },
+      },
+      fallback: {},
     },
     network: {
       shape: {
@@ -290,6 +320,9 @@ class Reader {
       case 'folder':
         if (typeof value === 'string' && (value === '' || isAbsolute(value))) return value;
         return this.#wrong(offset, path, `must be an absolute path, not ${describe(node)}`);
+      case 'endpoint':
+        if (typeof value === 'string' && isEndpoint(value)) return value;
+        return this.#wrong(offset, path, `must be a Unix socket such as ${RUNTIME_ENDPOINT}, not ${describe(node)}`);
       case 'choice':
         if (typeof value === 'string' && shape.of.includes(value)) return value;
         return this.#wrong(offset, path, `must be ${shape.of.join(' or ')}, not ${describe(node)}`);
@@ -319,7 +352,7 @@ class Reader {
       if (other === undefined) seen.set(key, path);
       else this.#wrong(this.#offsets.get(path) ?? 0, path, `${what} ${String(key)} is already that of ${other}`);
     };
-    for (const reserved of ['apiserver', 'scheduler', 'controllers', 'supervisor', 'pki', 'logs', 'network', 'parts']) {
+    for (const reserved of ['apiserver', 'scheduler', 'controllers', 'supervisor', 'pki', 'logs', 'network', 'parts', 'images']) {
       names.set(reserved, `the part ${reserved}`);
     }
     config.store.members.forEach((member, i) => {
@@ -343,6 +376,11 @@ class Reader {
       claim(names, node.name, `nodes[${i}].name`, 'the name');
       claim(ports, node.port, `nodes[${i}].port`, 'port');
     });
+    const { gcHighThresholdPercent: high, gcLowThresholdPercent: low } = config.images;
+    if (low >= high) {
+      const path = 'images.gcLowThresholdPercent';
+      this.#wrong(this.#offsets.get(path) ?? this.#offsets.get('images') ?? 0, path, `must be below images.gcHighThresholdPercent (${high}), or nothing would be given back`);
+    }
     const { nodeHeartbeatSeconds, nodeGraceSeconds } = config.timings;
     if (nodeGraceSeconds < 2 * nodeHeartbeatSeconds) {
       const path = 'timings.nodeGraceSeconds';

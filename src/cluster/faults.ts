@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
+import { endCriPods, type CriPods } from './cri-pods.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
 import { nearest } from '../base/nearest.ts';
 import { findTool } from './isolation.ts';
@@ -47,7 +48,8 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
-  const { cgroups, parents, tables = [] } = leftoversOf(join(dataDir, node));
+  const { cgroups, parents, tables = [], cri } = leftoversOf(join(dataDir, node));
+  if (cri !== undefined) await endCriPods(cri);
   for (const table of tables) removeTable(table);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
@@ -60,6 +62,8 @@ interface Leftovers {
   readonly parents: readonly string[];
   /** Of nftables, in the machine's network. */
   readonly tables?: readonly string[];
+  /** Pods that a container runtime of the machine runs for the node. */
+  readonly cri?: CriPods;
 }
 
 /** It may be there or not. */

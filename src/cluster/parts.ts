@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { API_SERVER_PORT_STEP, type ClusterConfig, type EgressChoice, type Timings } from './config.ts';
+import { API_SERVER_PORT_STEP, type ClusterConfig, type EgressChoice, type ImageSettings, type Timings } from './config.ts';
 import { isApiServer, logFile, networkDir, pkiDir, serviceAccountKeyFile, tokensFile } from './data-dir.ts';
 import { chooseRuntime } from './isolation.ts';
 import { type Identity, type TlsFiles, tlsFiles } from '../base/pki.ts';
@@ -45,6 +45,8 @@ export interface PartConfig {
     readonly runtime: string;
     /** Why it is this one, for people. */
     readonly runtimeWhy: string;
+    /** Of `cri`: `unix:///run/containerd/containerd.sock`. */
+    readonly runtimeEndpoint?: string;
     readonly cpu: string;
     readonly memory: string;
     readonly pods: number;
@@ -59,6 +61,10 @@ export interface PartConfig {
     readonly egress: EgressChoice;
     /** Shared by the cluster's nodes on this machine. */
     readonly networkDirectory: string;
+    /** The cluster's data directory: its images are shared by its nodes and by `podium image`. */
+    readonly clusterDirectory: string;
+    /** Absent: as the kubelet has them. */
+    readonly images?: ImageSettings | undefined;
     /** Kubernetes' API, as pods find it behind the Service `kubernetes`. */
     readonly apiServerRestAddresses: readonly string[];
   };
@@ -111,7 +117,7 @@ export function planCluster(options: PlanOptions): ClusterPlan {
   const apiServers = apiServersOf(config);
   const choices = config.nodes.map(({ runtime }) => chooseRuntime(runtime));
   // Services have addresses that the pods can reach: one kind of them for all nodes.
-  const isIsolated = choices.every(({ runtime }) => runtime === 'linux');
+  const isIsolated = choices.every(({ runtime }) => runtime === 'linux' || runtime === 'cri');
   const services = isIsolated ? '10.96' : `127.${addressSpace.services}`;
 
   for (const member of members) {
@@ -206,11 +212,12 @@ export function planCluster(options: PlanOptions): ClusterPlan {
   config.nodes.forEach(({ name, port, ...own }, i) => {
     const { runtime, why: runtimeWhy } = choices[i]!;
     const shared = `127.${addressSpace.pods + Math.floor(i / 16)}.${(i % 16) * 16}.0/20`;
-    const podCidr = runtime === 'linux' ? `10.244.${i}.0/24` : shared;
-    const clusterPodCidr = runtime === 'linux' ? '10.244.0.0/16' : '127.0.0.0/8';
+    const hasOwnNetwork = runtime === 'linux' || runtime === 'cri';
+    const podCidr = hasOwnNetwork ? `10.244.${i}.0/24` : shared;
+    const clusterPodCidr = hasOwnNetwork ? '10.244.0.0/16' : '127.0.0.0/8';
     const networkDirectory = networkDir(dataDir);
     const identity = { commonName: `system:node:${name}`, organization: 'system:nodes' };
-    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, clusterPodCidr, egress: config.network.egress, networkDirectory, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
+    add(name, 'node', port, identity, { node: { ...own, runtime, runtimeWhy, podCidr, clusterPodCidr, egress: config.network.egress, networkDirectory, clusterDirectory: dataDir, images: config.images, apiServerRestAddresses: apiServers.map(({ restPort }) => at(restPort)) } });
   });
   // In plain text only the REST face needs what the others have no use for.
   const needed = insecure ? identities.filter(({ name }) => name === ADMIN.name || isApiServer({ name })) : identities;

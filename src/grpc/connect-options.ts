@@ -3,7 +3,7 @@ import type { Channel } from '../proto/rpc.ts';
 import type { RenewedTls } from './renewed-tls.ts';
 
 export interface ConnectOptions {
-  /** "127.0.0.1:2379"; several must be IP addresses. */
+  /** "127.0.0.1:2379", several must be IP addresses; over the lean channel also "unix:///run/x.sock". */
   readonly addresses: readonly string[];
   /** undefined: plain text. Without `cert` and `key` no client certificate is shown. */
   /** `trustAnybody`: what is said is secret, but to whom it is said is not checked. */

@@ -29,13 +29,17 @@ export async function collectGarbage(context: GarbageContext, options: GarbageOp
     freedBytes += freed;
   };
   for (const image of expired) await remove(image);
+  let wantedBytes: number | undefined;
   if ((await percentUsed(context)) > highPercent) {
+    const { capacityBytes, usedBytes } = await context.diskUsage();
+    wantedBytes = Math.ceil(usedBytes - (capacityBytes * lowPercent) / 100);
     for (const image of whileShort) {
       if ((await percentUsed(context)) <= lowPercent) break;
       await remove(image);
     }
   }
-  return { removed, freedBytes, isShort: (await percentUsed(context)) > highPercent };
+  const isShort = (await percentUsed(context)) > highPercent;
+  return { removed, freedBytes, isShort, ...(wantedBytes === undefined ? {} : { wantedBytes }) };
 }
 
 /** Undefined: somebody came to use it. */

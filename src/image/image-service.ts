@@ -23,6 +23,7 @@ export type ImageErrorReason =
   | 'ErrImagePull'
   | 'ErrImageNeverPull'
   | 'InvalidImageName'
+  /** Of runtimes that tell it apart. */
   | 'RegistryUnavailable'
   /** What the store holds of the image cannot be read or unpacked. */
   | 'ImageInspectError';
@@ -85,8 +86,8 @@ export interface EnsuredImage {
   readonly durationMs: Millis;
 }
 
-export interface MountableImage {
-  readonly id: string;
+/** What a container's root is made of. */
+export interface ImageRoot {
   /**
    * For overlayfs' `lowerdir=`, topmost first. Directories that nobody writes to, ever. Today at most one: layers are
    * flattened (snapshots.ts says why). Empty for the built-in image.
@@ -97,6 +98,10 @@ export interface MountableImage {
    * any, lie on top of it: an image that was built `--from podium.dev/host`.
    */
   readonly hasHostPrograms: boolean;
+}
+
+export interface MountableImage extends ImageRoot {
+  readonly id: string;
   readonly config: ImageRunConfig;
   /** Owners of files were not kept (an ordinary user unpacked them): all of it belongs to that user. */
   readonly isOwnerless: boolean;
@@ -115,6 +120,8 @@ export interface GarbageOptions {
 export interface GarbageReport {
   readonly removed: readonly ImageStatus[];
   readonly freedBytes: number;
+  /** What would have brought it from above `high` down to `low`; absent: it was not above. */
+  readonly wantedBytes?: number;
   /** Still above the high threshold: nothing more may go. */
   readonly isShort: boolean;
 }

@@ -126,6 +126,8 @@ export class LocalImages implements ImageService {
         throw new ImageError('ErrImagePull', `image ${JSON.stringify(image)} was removed while it was pulled`);
       return answer(status, pulled !== undefined);
     } catch (error) {
+      // Layers that came whole, of an image that did not, would keep the room that others need.
+      if (isNoSpace(error)) await this.#store.sweep(0).catch(() => undefined); // the next one tries it again
       throw asImageError(image, error);
     }
   }
@@ -311,9 +313,8 @@ function asImageError(image: string, error: unknown): unknown {
     error instanceof DigestError ||
     error instanceof LayerError;
   if (!isExpected && !isNoSpace(error) && systemErrorCode(error) === undefined) return error;
-  const reason =
-    error instanceof RegistryError && error.code === 'unavailable' ? 'RegistryUnavailable' : 'ErrImagePull';
-  return new ImageError(reason, `failed to pull image ${JSON.stringify(image)}: ${describeError(error)}`, {
+  // Whatever it was, as with every runtime that people know; the message says which.
+  return new ImageError('ErrImagePull', `failed to pull image ${JSON.stringify(image)}: ${describeError(error)}`, {
     cause: error,
   });
 }

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
+import type { ImageGarbageOptions } from '../agent/node-images.ts';
 import { NetworkProber } from '../agent/probe.ts';
 import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
@@ -20,7 +21,10 @@ import { FileVolumes, noVolumes } from '../agent/volumes.ts';
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { systemClock } from '../base/system-clock.ts';
+import type { ImageSettings } from '../cluster/config.ts';
 import type { PartConfig } from '../cluster/parts.ts';
+import { hostOf } from '../grpc/addresses.ts';
+import type { LocalImages } from '../image/local-images.ts';
 import { readVersion } from './version.ts';
 import { aborted, connectToApi, partWorld, type PartWorld, readPartConfig, runUntilStopped, serve } from './world.ts';
 
@@ -31,12 +35,15 @@ const NODE_PORT_ADDRESS = '127.0.0.1';
 const CLUSTER_DOMAIN = 'cluster.local';
 const SERVICE_TABLE = 'podium';
 
-export function run(argv: readonly string[]): Promise<number> {
-  const config = withFlags(readPartConfig('node', argv), argv);
+export async function run(argv: readonly string[]): Promise<number> {
+  // As `podium up` starts it; whoever starts one by hand pays for reading what else may be said.
+  const isByFile = (argv.length === 1 && argv[0]!.startsWith('--config=')) || (argv.length === 2 && argv[0] === '--config');
+  const config = isByFile ? readPartConfig('node', argv) : await (await import('./node-flags.ts')).nodeConfig(argv);
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
-    const agent = makeAgent(world, client);
+    const images = await openNodeImages(world);
+    const agent = makeAgent(world, client, await makeRuntime(config, { log: world.log, images }));
     const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
@@ -46,24 +53,24 @@ export function run(argv: readonly string[]): Promise<number> {
     } finally {
       await agent.stop();
       await served.stop();
+      await images?.close();
       channel.close();
     }
   });
 }
 
-/** What the kubelet has a flag for may be said by it, too. */
-function withFlags(config: PartConfig, argv: readonly string[]): PartConfig {
-  const flag = '--pod-manifest-path=';
-  const podManifestPath = argv.find((one) => one.startsWith(flag))?.slice(flag.length);
-  if (podManifestPath === undefined || config.node === undefined) return config;
-  return { ...config, node: { ...config.node, podManifestPath } };
+/** Where pods have images: shared with the other nodes of the cluster and with `podium image`. */
+async function openNodeImages({ config, log }: PartWorld): Promise<LocalImages | undefined> {
+  if (config.node?.runtime !== 'linux') return undefined;
+  // Only who has images needs what speaks with registries.
+  const { openImages } = await import('../image/open-images.ts');
+  return (await openImages({ dataDir: config.node.clusterDirectory, clock: systemClock, log })).images;
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Client): NodeAgent {
+function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: Runtime): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
-  const runtime = makeRuntime(config, { log });
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
   const isReal = node.runtime !== 'simulated';
   return new NodeAgent({
@@ -72,6 +79,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Client): NodeAgen
     port: Number(port),
     labels: node.labels,
     podCidr: node.podCidr,
+    imageGarbage: node.images === undefined ? undefined : imageGarbageOf(node.images),
     capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
     machine: readMachineFacts(),
     ownUsage: readOwnUsage,
@@ -88,10 +96,15 @@ function makeAgent({ config, log, random }: PartWorld, client: Client): NodeAgen
     prober: new NetworkProber(runtime, systemClock, dial),
     terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
     podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
-    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes')) : noVolumes,
+    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
     ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
+    // TODO(issue 5): with cri what `ofOwnNetwork` makes, in the machine's own network, which is that of the pods' bridge.
   });
+}
+
+function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThresholdPercent, gcMinimumAgeSeconds }: ImageSettings): ImageGarbageOptions {
+  return { periodMs: gcPeriodSeconds * 1000, highPercent: gcHighThresholdPercent, lowPercent: gcLowThresholdPercent, minAgeMs: gcMinimumAgeSeconds * 1000 };
 }
 
 /** What serves Services and names where pods have a network of their own. */
@@ -122,8 +135,8 @@ function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
   return address === undefined ? [] : [address];
 }
 
-function makeRuntime(config: PartConfig, { log }: Pick<PartWorld, 'log'>): Runtime {
-  const { node, dataDir, serviceCidr } = config;
+async function makeRuntime(config: PartConfig, { log, images }: Pick<PartWorld, 'log'> & { readonly images: LocalImages | undefined }): Promise<Runtime> {
+  const { node, dataDir, serviceCidr, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { runtime, runtimeWhy: why, podCidr, clusterPodCidr, networkDirectory, egress, apiServerRestAddresses: outerAddresses } = node;
   switch (runtime) {
@@ -133,13 +146,20 @@ function makeRuntime(config: PartConfig, { log }: Pick<PartWorld, 'log'>): Runti
       const { machine } = probed;
       const innerEntry = fileURLToPath(new URL('../agent/runtime/linux/inner-main.js', import.meta.url));
       const network = { networkDirectory, podCidr, clusterPodCidr, serviceCidr, outerAddresses, ownAddresses: clusterDnsAddresses(config), egress };
-      return new LinuxRuntime({ root: dataDir, ...network, machine, why, innerEntry, version: readVersion(), clock: systemClock, log });
+      return new LinuxRuntime({ root: dataDir, ...network, machine, why, innerEntry, version: readVersion(), clock: systemClock, log, images });
     }
     case 'process':
       return new ProcessRuntime({ root: dataDir, podCidr, clock: systemClock, log, why, pinNodeListeners: true });
+    case 'cri': {
+      const [{ CriRuntime }, { connectLean }] = await Promise.all([import('../agent/runtime/cri/cri.ts'), import('../grpc/lean/lean-channel.ts')]);
+      const { runtimeEndpoint: endpoint = '' } = node;
+      // Go's servers hang up on who pings them unasked; every call has a deadline.
+      const channel = connectLean({ addresses: [endpoint], keepaliveTimeMs: Infinity });
+      return new CriRuntime({ root: dataDir, nodeIp: hostOf(listenAddress), endpoint, channel, clock: systemClock, log });
+    }
     case 'simulated':
       return new SimulatedRuntime({ clock: systemClock, podCidr });
     default:
-      throw new UserError(`there is no runtime ${runtime}: linux, process and simulated are known`);
+      throw new UserError(`there is no runtime ${runtime}: linux, process, cri and simulated are known`);
   }
 }

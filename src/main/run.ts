@@ -4,7 +4,7 @@ import { UserError } from '../base/errors.ts';
 export async function runPart(name: string, argv: readonly string[]): Promise<number> {
   // The store and the API server have flags of their own to tell of.
   if (name !== 'store' && name !== 'apiserver' && argv.some((arg) => arg === '--help' || arg === '-h')) {
-    process.stdout.write(partHelp(name));
+    process.stdout.write(name === 'node' ? (await import('./node-flags.ts')).NODE_HELP : partHelp(name));
     return 0;
   }
   switch (name) {

@@ -210,6 +210,21 @@ test('a container that fails is restarted at once, then backed off; its last log
   expect(await logs('crashes', { previous: true })).toBe('attempt\n');
 });
 
+test('a program that cannot be run is said to be so, before its container is backed off', async () => {
+  await create(podOf('missing', { command: ['no-such-program'] }));
+  const pod = await podWhen('missing', ({ status }) => status?.containerStatuses?.[0]?.state.waiting?.reason === 'RunContainerError');
+  const [status] = pod.status!.containerStatuses!;
+  expect(status!.state.waiting!.message).toContain('no-such-program');
+  expect(status!.lastState.terminated).toMatchObject({ exitCode: 128, reason: 'StartError' });
+  await until('the event', () => events().some((line) => line.startsWith('Failed: Error: ') && line.includes('no-such-program')));
+  expect(events().some((line) => line.startsWith('Started'))).toBe(false);
+  const backedOff = await podWhen('missing', (one) => one.status?.containerStatuses?.[0]?.state.waiting?.reason === 'CrashLoopBackOff');
+  expect(backedOff.status?.containerStatuses?.[0]?.restartCount).toBe(1);
+  await create(podOf('once', { command: ['no-such-program'] }, { restartPolicy: 'Never' }));
+  const failed = await podWhen('once', ({ status: own }) => own?.phase === 'Failed');
+  expect(failed.status?.containerStatuses?.[0]?.state.terminated).toMatchObject({ exitCode: 128, reason: 'StartError' });
+});
+
 test('init containers run first, one by one; a Job-like pod succeeds', async () => {
   const step = (name: string, script: string) => ({ name, image: 'podium.dev/host', ...sh(script), volumeMounts: [{ name: 'work', mountPath: '/work' }] });
   const container = { ...sh('cat work/trace'), volumeMounts: [{ name: 'work', mountPath: '/work' }] };

@@ -30,6 +30,8 @@ interface TokenAsked {
 /** Issues tokens, numbered. */
 class TokenApi extends FakeApi {
   readonly asked: TokenAsked[] = [];
+  /** Called when one is asked for. */
+  meanwhile: (() => void) | undefined;
   readonly #clock: DrivenClock;
 
   constructor(clock: DrivenClock) {
@@ -43,6 +45,7 @@ class TokenApi extends FakeApi {
     if (failure !== undefined) throw failure;
     const { spec } = JSON.parse(JSON.stringify(object)) as TokenAsked; // a TokenRequest
     this.asked.push({ account: options.name, spec });
+    this.meanwhile?.();
     const expirationTimestamp = new Date(this.#clock.wall() + 1_000 * spec.expirationSeconds).toISOString();
     return JSON.parse(JSON.stringify({ ...object, status: { token: `token-${this.asked.length}`, expirationTimestamp } })) as T;
   }
@@ -156,14 +159,14 @@ test('a token is exchanged at 80 % of its life, and what it is for is said', asy
   expect([api.asked.length, read(uid, 'token/token')]).toEqual([2, 'token-1']);
   const before = realpathSync(file(uid, 'token/..data'));
   await pass(30_000);
-  expect(await until('the next token', () => (read(uid, 'token/token') === 'token-1' ? undefined : read(uid, 'token/token')))).toBe('token-3');
+  expect(await until('the next token', () => (read(uid, 'token/token') === 'token-1' ? undefined : read(uid, 'token/token')), 1_000)).toBe('token-3');
   // By a switch of the whole: the other one is there beside it, unchanged.
   expect([realpathSync(file(uid, 'token/..data')) === before, read(uid, 'token/vault')]).toEqual([false, 'token-2']);
   // One that is good for a week is a day old at most.
   await pass(86_400_000 - 2_900_000 - 60_000);
   expect(read(uid, 'token/vault')).toBe('token-2');
   await pass(90_000);
-  await until('the next of the other', () => read(uid, 'token/vault') !== 'token-2' || undefined);
+  await until('the next of the other', () => read(uid, 'token/vault') !== 'token-2' || undefined, 1_000);
 }, 30_000);
 
 test('a token that cannot be exchanged stays, and is asked for again', async () => {
@@ -192,6 +195,15 @@ test('files follow their ConfigMap, all at once, and stay when it goes', async (
   await api.delete(configMaps, 'settings');
   await pass(30_000);
   expect(read(uid, 'config/a')).toBe('2');
+});
+
+test('a change that comes while the volumes are being made is not lost', async () => {
+  await api.create(configMaps, settings({ a: '1' }));
+  // The ConfigMap has been read then.
+  api.meanwhile = () => api.put(configMaps, settings({ a: '2' }));
+  const uid = await run('web', [config, { name: 'token', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }]);
+  await until('it runs', () => isRunning('web'));
+  await until('the change', () => read(uid, 'config/a') === '2');
 });
 
 test('an immutable object is not watched', async () => {

@@ -29,7 +29,7 @@ const filesOf = (texts: Readonly<Record<string, string>>, extra: { readonly mode
   files: Object.entries(texts).map(([path, text]) => ({ path, content: Buffer.from(text), mode: extra.mode ?? 0o644, user: extra.user })),
 });
 const modeOf = (path: string) => (lstatSync(path).mode & 0o7777).toString(8);
-const part = (path: string, subPath: string, isFrozen = false) => volumes.part({ uid: 'u', container: 'main', index: 0, path, subPath, isFrozen });
+const part = (path: string, subPath: string, isFrozen = false) => volumes.part({ uid: 'u', container: 'main', index: 0, path, outside: '', subPath, isFrozen });
 
 describe('volumes of files', () => {
   test('are readable by every user of the container, and have the modes that they are given', async () => {
@@ -101,17 +101,22 @@ describe('parts of volumes', () => {
     symlinkSync(join(root, 'secret'), join(path, 'bad'));
     symlinkSync('../../..', join(path, 'up'));
     symlinkSync('nowhere', join(path, 'dangling'));
+    symlinkSync(join(path, 'real'), join(path, 'absolute'));
+    symlinkSync('../good', join(path, 'real/back'));
+    symlinkSync('round', join(path, 'round'));
     expect(await part(path, 'good/inner')).toBe(join(path, 'real/inner'));
+    expect(await part(path, 'absolute/back/again')).toBe(join(path, 'real/again'));
+    await expect(part(path, 'round')).rejects.toThrow('leads out of the volume');
     await expect(part(path, 'bad')).rejects.toThrow('bad leads out of the volume');
     await expect(part(path, 'bad/made')).rejects.toThrow(VolumeError);
     await expect(part(path, 'up/secret')).rejects.toThrow('leads out of the volume');
-    await expect(part(path, 'dangling')).rejects.toThrow('is a link that leads nowhere');
+    expect(await part(path, 'dangling')).toBe(join(path, 'nowhere'));
     expect(readdirSync(join(root, 'secret'))).toEqual([]);
   });
 
   test('of files stay as they are when the volume changes', async () => {
     const path = await volumes.put('u', filesOf({ a: '1', 'd/b': '1' }));
-    const [file, directory] = [await part(path, 'a', true), await volumes.part({ uid: 'u', container: 'main', index: 1, path, subPath: 'd', isFrozen: true })];
+    const [file, directory] = [await part(path, 'a', true), await volumes.part({ uid: 'u', container: 'main', index: 1, path, outside: '', subPath: 'd', isFrozen: true })];
     await volumes.put('u', filesOf({ a: '2', 'd/b': '2' }));
     expect([readFileSync(file, 'utf8'), readFileSync(join(directory, 'b'), 'utf8')]).toEqual(['1', '1']);
     // The next start of the container sees them as they are then.
@@ -157,6 +162,12 @@ describe('paths of the machine', () => {
     expect(await put(at('no/f'), 'FileOrCreate')).toContain('ENOENT');
     expect(await put('/dev/null', 'CharDevice')).toBe('there');
   });
+});
+
+test('a volume that a crash left half made is made again', async () => {
+  mkdirSync(join(root, 'volumes/u/.new-e/x'), { recursive: true });
+  const path = await volumes.put('u', { name: 'e', kind: 'empty' });
+  expect([readdirSync(path), modeOf(path), readdirSync(join(root, 'volumes/u'))]).toEqual([[], '777', ['e']]);
 });
 
 test('usage() counts blocks, a file of two names once, and no further than it must', async () => {

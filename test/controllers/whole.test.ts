@@ -7,6 +7,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { resources } from '../../src/client/api-client.ts';
 import {
   conditionOf,
+  type ApiObject,
   type Deployment,
   type Endpoints,
   type EndpointSlice,
@@ -21,7 +22,7 @@ import { SchedulerPart } from '../../src/scheduler/scheduler-part.ts';
 import { FakeApi } from '../client/fake-api.ts';
 import { FakeKubelet } from './fake-kubelet.ts';
 
-const config = { nodeMonitorGraceMs: 4_000, podEvictionMs: 3_000, nodeMonitorPeriodMs: 1_000, podForceDeleteMs: 5_000 };
+const config = { rootCa: 'a certificate', nodeMonitorGraceMs: 4_000, podEvictionMs: 3_000, nodeMonitorPeriodMs: 1_000, podForceDeleteMs: 5_000 };
 
 interface World {
   readonly api: FakeApi;
@@ -133,6 +134,23 @@ test('a Deployment comes up, spread over the nodes, and its Service finds it', a
   expect(conditionOf(deployment().status?.conditions, 'Available')?.status).toBe('True');
   expect(conditionOf(deployment().status?.conditions, 'Progressing')?.reason).toBe('NewReplicaSetAvailable');
   expect(api.find(inDefault(resources.serviceAccounts), 'default')).toBeDefined();
+  expect(warnings).toEqual([]);
+});
+
+test('every namespace has the certificate of the API, whatever becomes of it', async () => {
+  const { api, clock, warnings } = world(0);
+  const name = 'kube-root-ca.crt';
+  const found = (namespace = 'default') => api.find<ApiObject & { data: object }>({ ...resources.configMaps, namespace }, name)?.data;
+  const wanted = { 'ca.crt': 'a certificate' };
+  await clock.advanceUntil(() => found() !== undefined && found('kube-system') !== undefined, 10_000, 'the certificate');
+  expect([found(), found('kube-system')]).toEqual([wanted, wanted]);
+  const stored = api.find(inDefault(resources.configMaps), name)!;
+  api.put(inDefault(resources.configMaps), { ...stored, data: { 'ca.crt': 'another', more: '' } } as ApiObject);
+  await clock.advanceUntil(() => JSON.stringify(found()) === JSON.stringify(wanted), 10_000, 'the right one');
+  await api.delete(inDefault(resources.configMaps), name);
+  await clock.advanceUntil(() => found() !== undefined, 10_000, 'another one');
+  await api.create(resources.namespaces, namespace('late'));
+  await clock.advanceUntil(() => found('late') !== undefined, 10_000, 'one in a new namespace');
   expect(warnings).toEqual([]);
 });
 

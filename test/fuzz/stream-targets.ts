@@ -2,11 +2,11 @@
 import { assert } from '../../src/base/assert.ts';
 import { concatBytes } from '../../src/base/bytes.ts';
 import { readCommandMessage } from '../../src/api/rest/core/command-channels.ts';
-import { SPDY_DICTIONARY } from '../../src/api/rest/core/spdy/dictionary.ts';
-import { SpdyError } from '../../src/api/rest/core/spdy/frames.ts';
-import { InflateError, Inflater } from '../../src/api/rest/core/spdy/inflate.ts';
+import { SPDY_DICTIONARY } from '../../src/base/core/spdy/dictionary.ts';
+import { SpdyError } from '../../src/base/core/spdy/frames.ts';
+import { InflateError, Inflater } from '../../src/base/core/spdy/inflate.ts';
 import { SpdySession, STREAMS_MAX } from '../../src/api/rest/core/spdy/session.ts';
-import { control, data, Packer } from '../api/rest/core/spdy/packer.ts';
+import { control, data, Packer } from '../base/core/spdy/packer.ts';
 import { refuses, type FuzzTarget } from './target.ts';
 
 /** A server's session, which must come to the same however the bytes were cut. */

@@ -299,7 +299,7 @@ describe('a bad line', () => {
     registry.misbehave({ path: image.layers[0]!, times: 9, status: 503 });
     const error = await failure(pull());
     expect([error.reason, error.message]).toEqual([
-      'RegistryUnavailable',
+      'ErrImagePull',
       `failed to pull image "${name()}": ${registry.host} answers 503: made to fail`,
     ]);
     registry.misbehaviours.length = 0;
@@ -315,7 +315,7 @@ describe('a bad line', () => {
     registry.misbehave({ path: '/manifests/', times: 1, status: 429, headers: { 'retry-after': '1000' } });
     await pull();
     registry.misbehave({ path: '/manifests/2', times: 99, status: 502 });
-    expect((await failure(pull(name('app', '2')))).reason).toBe('RegistryUnavailable');
+    expect((await failure(pull(name('app', '2')))).reason).toBe('ErrImagePull');
     expect(registry.seen.filter(({ path }) => path.includes('/manifests/2')).length).toBe(retry.attempts);
     const missing = await failure(pull(name('app', '3')));
     expect([missing.reason, missing.message]).toEqual([
@@ -331,7 +331,7 @@ describe('a bad line', () => {
     registry.misbehave({ path: '/blobs/', times: 99, stallAfter: 0 });
     const error = await failure(pull());
     expect([error.reason, error.message]).toEqual([
-      'RegistryUnavailable',
+      'ErrImagePull',
       expect.stringMatching(/has said nothing for 200 ms/),
     ]);
   });
@@ -339,9 +339,12 @@ describe('a bad line', () => {
   test('nobody there', async () => {
     const { host } = registry;
     await registry.stop();
-    const error = await failure(pull(`${host}/app:1`));
+    const retried: string[] = [];
+    const onProgress = (progress: PullProgress) => void (progress.kind === 'retrying' && retried.push(progress.what));
+    const error = await failure(images.ensure({ image: `${host}/app:1`, onProgress }));
+    expect(retried).toEqual([]);
     expect([error.reason, error.message]).toEqual([
-      'RegistryUnavailable',
+      'ErrImagePull',
       expect.stringMatching(/no answer from .*ECONNREFUSED/),
     ]);
     registry = await TestRegistry.start();
@@ -520,14 +523,15 @@ test('mirrors are asked first, without credentials; who has it not is passed ove
 
 test('a full disk is told as such, and gives back what has come', async () => {
   // A device that is always full stands where the layer is to go.
-  const image = noise();
+  const image = imageOf([[file('came', 'whole')], bigLayer()]);
   registry.push('app', '1', image);
-  fs.symlinkSync('/dev/full', join(directory, 'images/partial', image.layers[0]!.slice(7)));
+  fs.symlinkSync('/dev/full', join(directory, 'images/partial', image.layers[1]!.slice(7)));
   const error = await failure(pull());
   expect([error.reason, error.message]).toEqual([
     'ErrImagePull',
     expect.stringMatching(/ENOSPC: no space left on device/),
   ]);
   expect(await left()).toEqual({ partial: [], tmp: [] });
+  expect(fs.readdirSync(join(directory, 'images/blobs/sha256'))).toEqual([]);
   expect((await pull()).wasPulled).toBe(true);
 });

@@ -2,7 +2,7 @@
 import { parseQuantity, toMilli, toUnits } from '../../kube/quantity.ts';
 import type { ContainerResources, ContainerSecurity, SandboxConfig } from '../runtime/runtime.ts';
 import type { Resolved } from './environment.ts';
-import type { AgentContainer, AgentPod } from './pod-spec.ts';
+import { describePod, type AgentContainer, type AgentPod } from './pod-spec.ts';
 
 export function sandboxDemands({ spec }: AgentPod): Pick<SandboxConfig, 'hostAliases' | 'sysctls'> {
   const sysctls = spec.securityContext?.sysctls ?? [];
@@ -25,23 +25,24 @@ export function containerResources({ resources }: AgentContainer): ContainerReso
   };
 }
 
-/** The container's own security context goes before the pod's. Not ok: the pod forbids what would happen. */
-export function containerSecurity(pod: AgentPod, container: AgentContainer): Resolved<ContainerSecurity> {
+/**
+ * The container's own security context goes before the pod's. Not ok: the pod forbids what would happen. `imageUser`: as the
+ * image writes it, '' or absent for root.
+ */
+export function containerSecurity(pod: AgentPod, container: AgentContainer, imageUser = ''): Resolved<ContainerSecurity> {
   const ofPod = pod.spec.securityContext ?? {};
   const own = container.securityContext ?? {};
   const user = own.runAsUser ?? ofPod.runAsUser;
-  if ((own.runAsNonRoot ?? ofPod.runAsNonRoot) === true && (user ?? 0) === 0) {
-    const message =
-      user === undefined
-        ? `container has runAsNonRoot and image will run as root (pod: "${pod.metadata.name}", container: ${container.name})`
-        : `container's runAsUser breaks non-root policy (pod: "${pod.metadata.name}", container: ${container.name})`;
-    return { ok: false, message };
+  if ((own.runAsNonRoot ?? ofPod.runAsNonRoot) === true) {
+    const broken = whyRoot(user, imageUser.split(':')[0] ?? '');
+    if (broken !== undefined) return { ok: false, message: `${broken} (pod: "${describePod(pod)}", container: ${container.name})` };
   }
   const groups = [...(ofPod.supplementalGroups ?? []), ...(ofPod.fsGroup === undefined ? [] : [ofPod.fsGroup])];
   const value: ContainerSecurity = {
     user,
     group: own.runAsGroup ?? ofPod.runAsGroup,
     supplementalGroups: [...new Set(groups)].sort((a, b) => a - b),
+    supplementalGroupsPolicy: ofPod.supplementalGroupsPolicy,
     addCapabilities: own.capabilities?.add ?? [],
     dropCapabilities: own.capabilities?.drop ?? [],
     privileged: own.privileged ?? false,
@@ -49,4 +50,12 @@ export function containerSecurity(pod: AgentPod, container: AgentContainer): Res
     noNewPrivileges: own.allowPrivilegeEscalation === false,
   };
   return { ok: true, value };
+}
+
+/** Why it would run as root, in the kubelet's words: a name in the image may stand for any number. */
+function whyRoot(user: number | undefined, imageUser: string): string | undefined {
+  if (user === 0) return "container's runAsUser breaks non-root policy";
+  if (user !== undefined) return undefined;
+  if (!/^\d*$/.test(imageUser)) return `container has runAsNonRoot and image has non-numeric user (${imageUser}), cannot verify user is non-root`;
+  return Number(imageUser) === 0 ? 'container has runAsNonRoot and image will run as root' : undefined;
 }

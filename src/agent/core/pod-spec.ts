@@ -82,6 +82,7 @@ export interface PodSecurityContext {
   readonly runAsNonRoot?: boolean;
   readonly fsGroup?: number;
   readonly supplementalGroups?: readonly number[];
+  readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
 }
 
@@ -106,6 +107,7 @@ export interface ContainerPort {
 export interface AgentContainer {
   readonly name: string;
   readonly image: string;
+  readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly workingDir?: string;
@@ -204,6 +206,7 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly enableServiceLinks?: boolean;
   readonly activeDeadlineSeconds?: number;
   readonly serviceAccountName?: string;
+  readonly imagePullSecrets?: readonly { readonly name?: string }[];
   readonly readinessGates?: readonly { readonly conditionType: string }[];
 }
 
@@ -273,6 +276,7 @@ export interface ConfigMap extends ApiObject {
 }
 
 export interface Secret extends ApiObject {
+  readonly type?: string;
   /** Base 64. */
   readonly data?: StringMap;
   readonly immutable?: boolean;
@@ -280,13 +284,6 @@ export interface Secret extends ApiObject {
 
 /** `replace-pod`: a container that fails ends the pod, and its owner makes a new one, which is scheduled afresh. */
 export const ON_FAILURE_ANNOTATION = 'podium.dev/on-container-failure';
-
-/** The one image that needs no download: the machine's own programs. */
-export const HOST_IMAGE = 'podium.dev/host';
-
-export function isHostImage(image: string): boolean {
-  return image === HOST_IMAGE || image.startsWith(`${HOST_IMAGE}:`) || image.startsWith(`${HOST_IMAGE}@`);
-}
 
 /** Whatever may run in it, by their names one of a kind. */
 export function containersOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {

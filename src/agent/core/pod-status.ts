@@ -66,8 +66,8 @@ function containerStatus(planner: Planner, container: AgentContainer, kind: Cont
     ready: isReady,
     started: running?.isStarted ?? false,
     restartCount: record === undefined ? (known?.restartCount ?? 0) : record.attempt,
-    image,
-    imageID: image,
+    image: record?.imageShown?.name ?? image,
+    imageID: record === undefined ? '' : (record.imageShown?.ref ?? image),
     ...(isOfNow ? { containerID: `${runtimeName}://${record.id}` } : record === undefined && known?.containerID !== undefined ? { containerID: known.containerID } : {}),
     state,
     lastState: lastStateOf(planner, container, state),
@@ -84,7 +84,8 @@ function stateOf(planner: Planner, container: AgentContainer, record: ContainerR
   const verdict = planner.verdicts.get(name);
   const why = waiting.get(name);
   // By name: what else the worker keeps beside them is no field of a status, and the API server refuses it.
-  if (why !== undefined && verdict?.kind !== 'done') return { waiting: { reason: why.reason, message: why.message } };
+  const isOver = verdict?.kind === 'done' || (record?.state === 'exited' && verdict?.kind !== 'start' && verdict?.kind !== 'back-off');
+  if (why !== undefined && !isOver) return { waiting: { reason: why.reason, message: why.message } };
   if (record?.state === 'exited' && verdict?.kind === 'back-off') {
     const { agoMs, delayMs } = verdict;
     const { reason, message = '' } = record;

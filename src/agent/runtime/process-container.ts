@@ -12,7 +12,7 @@ import { isAlive, processesWith, sendSignal, type ProcessIdentity } from './proc
 import { terminalCommand } from './process-terminal.ts';
 import { runCommand } from './run-command.ts';
 import { RuntimeError, type ExecResult } from './runtime.ts';
-import { stopSignalOf } from './stop-signal.ts';
+import { stopSignalOf } from './linux/core/stop-signal.ts';
 import { CANNOT_RUN_EXIT_CODE, readText, UNKNOWN_EXIT_CODE } from './state-files.ts';
 import type { CommandOptions, CommandStream, TerminalSize } from './streams.ts';
 import { SupervisedContainer, type ContainerHost, type ContainerPlace, type SupervisedStart } from './supervised-container.ts';
@@ -112,7 +112,7 @@ export class ProcessContainer extends SupervisedContainer {
   }
 
   protected override askToEnd(child: ProcessIdentity): void {
-    signalGroup(child, stopSignalOf(this.config));
+    signalGroup(child, stopSignalOf(this.config.stopSignal ?? ''));
   }
 
   /** The group and whatever left it. */

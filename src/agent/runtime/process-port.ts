@@ -13,8 +13,8 @@ interface Target {
   readonly port: number;
 }
 
-export function connectPort({ host, port, clock }: Target & { readonly clock: Clock }): Promise<PortStream> {
-  return openPort({ host, port }, () => connected({ host, port }, clock));
+export function connectPort({ host, port, clock, deadlineMs = CONNECT_DEADLINE_MS }: Target & { readonly clock: Clock; readonly deadlineMs?: number }): Promise<PortStream> {
+  return openPort({ host, port }, () => connected({ host, port }, { clock, deadlineMs }));
 }
 
 /** `dial` rejects as a socket would, with its code. */
@@ -27,14 +27,14 @@ export async function openPort({ host, port }: Target, dial: () => Promise<Socke
   }
 }
 
-async function connected({ host, port }: Target, clock: Clock): Promise<Socket> {
+async function connected({ host, port }: Target, { clock, deadlineMs }: { readonly clock: Clock; readonly deadlineMs: number }): Promise<Socket> {
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
   const opened = new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', reject);
   });
   try {
-    await withDeadline(opened, { clock, deadlineMs: CONNECT_DEADLINE_MS, what: `connection to ${host}:${port}` });
+    await withDeadline(opened, { clock, deadlineMs, what: `connection to ${host}:${port}` });
   } catch (error) {
     socket.destroy();
     throw error;

@@ -1,7 +1,7 @@
 /**
  * The seam to what runs containers, in the shape of CRI (`runtime.v1`): sandboxes, containers in them, exit codes. The
  * agent keeps no list of its own of what runs: after a restart it asks the runtime, which remembers. Bindings: linux
- * (namespaces), process (child processes), simulated (states played on a clock); cri comes later.
+ * (namespaces), process (child processes), simulated (states played on a clock), cri (containerd, CRI-O).
  *
  * What a runtime cannot do of the optional fields (limits, users, names), it leaves undone, and says so of itself once
  * (`detail`): a runtime without isolation has no use for most of them.
@@ -84,10 +84,10 @@ export interface ContainerConfig {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly image: string;
-  /** Where a runtime that keeps no images finds this one; absent: it is built in. */
-  readonly imageRoot?: ImageRoot | undefined;
   /** What the runtime's images call it (`EnsuredImage.image.id`); absent: the runtime keeps no images. */
   readonly imageId?: string | undefined;
+  /** What is to be said of it; the runtime only remembers it, so that it outlives the agent. */
+  readonly imageShown?: ImageShown | undefined;
   /** As the pod writes them, all references resolved: instead of the image's entrypoint, and instead of its arguments. */
   readonly command: readonly string[];
   readonly args?: readonly string[] | undefined;
@@ -109,12 +109,12 @@ export interface ContainerConfig {
 /** What the agent asks of whoever keeps a node's images: src/image, or the runtime itself. */
 export type NodeImages = Pick<ImageService, 'ensure' | 'list' | 'remove' | 'collectGarbage'>;
 
-/** A root made of directories that nobody writes to. */
-export interface ImageRoot {
-  /** For an overlay, topmost first. */
-  readonly lowerDirs: readonly string[];
-  /** The machine's own programs lie below them, as in podium.dev/host. */
-  readonly hasHostPrograms: boolean;
+/** How a container's status calls its image. */
+export interface ImageShown {
+  /** `docker.io/library/busybox:1.35`. */
+  readonly name: string;
+  /** By digest where it has one; CRI's `image_ref`. */
+  readonly ref: string;
 }
 
 /** Absent: not limited. In CRI `LinuxContainerResources`. */
@@ -131,6 +131,8 @@ export interface ContainerSecurity {
   readonly user?: number | undefined;
   readonly group?: number | undefined;
   readonly supplementalGroups?: readonly number[] | undefined;
+  /** `Strict`: those alone, and not the ones that the image's /etc/group has for its user. */
+  readonly supplementalGroupsPolicy?: 'Merge' | 'Strict' | undefined;
   /** Names without `CAP_`; `ALL` stands for all of them. Dropped first, then added. */
   readonly addCapabilities?: readonly string[] | undefined;
   readonly dropCapabilities?: readonly string[] | undefined;
@@ -162,6 +164,7 @@ export interface ContainerRecord {
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
   readonly pid?: number | undefined;
+  readonly imageShown?: ImageShown | undefined;
 }
 
 /** What a running container has used; in CRI `ContainerStats`. */
@@ -189,7 +192,8 @@ export interface LogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type RuntimeErrorCode = 'not-found' | 'invalid-state' | 'no-address' | 'cannot-start';
+/** `unavailable`: the runtime itself does not answer; `network-not-ready`: it has no network for pods yet. */
+export type RuntimeErrorCode = 'not-found' | 'invalid-state' | 'no-address' | 'cannot-start' | 'unavailable' | 'network-not-ready';
 
 export class RuntimeError extends Error {
   override readonly name = 'RuntimeError';
@@ -201,12 +205,20 @@ export class RuntimeError extends Error {
   }
 }
 
+/** Whether a runtime that is a process of its own can run pods now; what is missing is for people. */
+export interface RuntimeHealth {
+  readonly isReady: boolean;
+  readonly message: string;
+}
+
 export interface Runtime {
   /** `process`, `simulated`, …: part of container ids and of the node's status. */
   readonly name: string;
   readonly version: string;
   /** What it can do on this machine and why it is this one, in a sentence: part of the node's status. */
   readonly detail?: string | undefined;
+  /** Part of the node's Ready condition; absent: it is part of the agent, and there as long as that is. */
+  readonly health?: RuntimeHealth | undefined;
   /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
   readonly ignoresImages: boolean;
   /** Where its images are kept; absent: it has none. */
@@ -237,6 +249,8 @@ export interface Runtime {
   updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
   /** With its log. A running container is refused. Idempotent. */
   removeContainer(id: ContainerId): Promise<void>;
+  /** Changes the limits of what runs, in place; absent: it cannot. What is not named stays. */
+  updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */
   listContainers(sandboxId?: SandboxId): Promise<readonly ContainerRecord[]>;
   /** Of the running ones, with all that descends from them; who has ended while it was measured is left out. */

@@ -19,6 +19,7 @@ import {
   type ContainerUsage,
   type ExecResult,
   type LogOptions,
+  type NodeImages,
   type Runtime,
   type Sandbox,
   type SandboxConfig,
@@ -43,6 +44,8 @@ export interface SimulatedRuntimeOptions {
   readonly clock: Clock;
   readonly podCidr: string;
   readonly perform?: (pod: SandboxConfig, container: ContainerConfig) => Performance;
+  /** Absent: it has none, and plays whatever it is given. */
+  readonly images?: NodeImages;
 }
 
 interface SimulatedContainer {
@@ -68,6 +71,7 @@ export class SimulatedRuntime implements Runtime {
   readonly name = 'simulated';
   readonly version = '1';
   readonly ignoresImages = false;
+  readonly images: NodeImages | undefined;
   readonly #options: SimulatedRuntimeOptions;
   readonly #range: AddressRange;
   readonly #entries = new Map<SandboxId, Entry>();
@@ -76,6 +80,7 @@ export class SimulatedRuntime implements Runtime {
 
   constructor(options: SimulatedRuntimeOptions) {
     this.#options = options;
+    this.images = options.images;
     const range = parseCidr(options.podCidr);
     assert(range !== undefined, `podCidr ${options.podCidr} is a block of addresses`);
     this.#range = range;
@@ -146,14 +151,14 @@ export class SimulatedRuntime implements Runtime {
     const entry = this.#entries.get(sandboxId);
     if (entry === undefined) return Promise.reject(new RuntimeError('not-found', `there is no sandbox ${sandboxId}`));
     if (entry.sandbox.state !== 'ready') return Promise.reject(new RuntimeError('invalid-state', `sandbox ${sandboxId} is stopped`));
-    const { name, attempt, backoffSteps, init, image, resources } = config;
+    const { name, attempt, backoffSteps, init, image, imageShown, resources } = config;
     const id = containerIdOf(sandboxId, name, attempt);
     if (entry.containers.has(id)) return Promise.resolve(id);
     const createdAtMs = this.#options.clock.wall();
     const once: Performance = { startDelayMs: START_DELAY_MS, runMs: START_DELAY_MS, exitCode: 0 };
     const performance = this.#options.perform?.(entry.config, config) ?? (init ? once : { startDelayMs: START_DELAY_MS });
     entry.containers.set(id, {
-      record: { id, sandboxId, name, attempt, backoffSteps, init, image, state: 'created', createdAtMs, sandboxAttempt: entry.sandbox.attempt, resources },
+      record: { id, sandboxId, name, attempt, backoffSteps, init, image, imageShown, state: 'created', createdAtMs, sandboxAttempt: entry.sandbox.attempt, resources },
       performance,
       ended: deferred<void>(),
       timer: undefined,

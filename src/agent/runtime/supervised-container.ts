@@ -99,10 +99,10 @@ export abstract class SupervisedContainer {
     this.#host = host;
     this.directory = directory;
     this.config = config;
-    const { name, attempt, backoffSteps, init, image, resources } = config;
+    const { name, attempt, backoffSteps, init, image, imageShown, resources } = config;
     this.id = containerIdOf(sandboxId, name, attempt);
     this.log = new ProcessLog(directory, host.logBytesMax ?? LOG_BYTES_MAX);
-    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, image, sandboxAttempt, resources, state: 'created', createdAtMs };
+    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, image, imageShown, sandboxAttempt, resources, state: 'created', createdAtMs };
   }
 
   get record(): ContainerRecord {

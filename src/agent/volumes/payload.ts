@@ -80,7 +80,6 @@ function modeOf(mode: number, group: number | undefined): number {
 async function makeDirectory(path: string, { group, give }: Pick<PayloadOptions, 'group' | 'give'>): Promise<void> {
   await mkdir(path);
   await give(path, { group });
-  // Last, since a change of the owner takes away the set-group-id bit.
   await chmod(path, group === undefined ? DIRECTORY_MODE : DIRECTORY_MODE | GROUP_READS | GROUP_ENTERS);
 }
 

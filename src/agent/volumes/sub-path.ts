@@ -9,31 +9,44 @@ import { dirname, join } from 'node:path';
 import { systemErrorCode } from '../../base/errors.ts';
 import { VolumeError } from './volume-error.ts';
 
-/** What is missing on the way is made, as a directory with the rights of the volume's own. Answers the path without links. */
-export async function resolveSubPath(volume: string, subPath: string): Promise<string> {
-  const root = await realpath(volume);
-  const { mode, gid } = await lstat(root);
-  let at = root;
-  for (const step of subPath.split('/').filter((one) => one !== '' && one !== '.')) {
-    const next = join(at, step);
-    const found = await find(next);
-    if (found === undefined) {
-      await makeDirectory(next, { mode, gid });
-      at = next;
-    } else {
-      at = found.isSymbolicLink() ? await follow(next, subPath) : next;
-    }
-    if (at !== root && !at.startsWith(`${root}/`)) throw new VolumeError(`${subPath} leads out of the volume`);
-  }
-  return at;
+export interface VolumePlace {
+  readonly path: string;
+  /** Goes before the path, for who looks from outside of the mounts in which it is; else empty. */
+  readonly outside: string;
 }
 
-async function follow(path: string, subPath: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (cause) {
-    throw new VolumeError(`${subPath} is a link that leads nowhere`, { cause });
+/** As many as the kernel follows. */
+const LINKS_MAX = 40;
+
+/** What is missing on the way is made, as a directory with the rights of the volume's own. Answers the path without links. */
+export async function resolveSubPath({ path, outside }: VolumePlace, subPath: string): Promise<string> {
+  // From outside no call may resolve the whole of it: it would leave the mounts by the link that leads into them.
+  const root = outside === '' ? await realpath(path) : path;
+  const { mode, gid } = await lstat(`${outside}${root}`);
+  const todo = stepsOf(subPath);
+  const done: string[] = [];
+  for (let links = 0; todo.length > 0; ) {
+    const step = todo.shift()!;
+    if (step === '..' && done.pop() === undefined) throw new VolumeError(`${subPath} leads out of the volume`);
+    if (step === '..') continue;
+    const at = join(outside, root, ...done, step);
+    const found = await find(at);
+    if (found === undefined) await makeDirectory(at, { mode, gid });
+    if (found?.isSymbolicLink() !== true) {
+      done.push(step);
+      continue;
+    }
+    const target = await readlink(at);
+    const isAbsolute = target.startsWith('/');
+    if ((isAbsolute && !target.startsWith(`${root}/`)) || ++links > LINKS_MAX) throw new VolumeError(`${subPath} leads out of the volume`);
+    if (isAbsolute) done.length = 0;
+    todo.unshift(...stepsOf(isAbsolute ? target.slice(root.length) : target));
   }
+  return join(root, ...done);
+}
+
+function stepsOf(path: string): string[] {
+  return path.split('/').filter((step) => step !== '' && step !== '.');
 }
 
 async function makeDirectory(path: string, { mode, gid }: Pick<Stats, 'mode' | 'gid'>): Promise<void> {

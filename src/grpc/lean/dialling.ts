@@ -1,10 +1,12 @@
 /** A socket to the first of some addresses that takes one and speaks HTTP/2 on it. */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
-import { hostOf, portOf, sniOf } from '../addresses.ts';
+import { hostOf, portOf, sniOf, socketPathOf } from '../addresses.ts';
 import type { ConnectOptions } from '../connect-options.ts';
 
 export function openSocket(address: string, { addresses, tls }: ConnectOptions): Socket {
+  const path = socketPathOf(address);
+  if (path !== undefined) return connectPlain({ path });
   const to = { host: hostOf(address), port: portOf(address) };
   if (tls === undefined) return connectPlain({ ...to, noDelay: true });
   const socket = connectTls({ ...to, ...tlsOptions(tls, addresses), ALPNProtocols: ['h2'] });

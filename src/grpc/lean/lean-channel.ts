@@ -5,6 +5,7 @@
 import { Pipe } from '../../base/pipe.ts';
 import { RpcCode, RpcError, type BidiCall, type CallOptions } from '../../proto/rpc.ts';
 import type { Init, MethodDescriptor } from '../../proto/wire.ts';
+import { authorityOf } from '../addresses.ts';
 import { RESPONSE_BYTES_MAX, RESPONSES_AHEAD_MAX, type ConnectOptions, type GrpcChannel } from '../connect-options.ts';
 import { ClientCall, type ClientCallOptions } from './client-call.ts';
 import { Dialler } from './dialler.ts';
@@ -153,7 +154,7 @@ class LeanChannel implements GrpcChannel {
       { name: ':method', value: 'POST' },
       { name: ':scheme', value: this.#options.tls === undefined ? 'http' : 'https' },
       { name: ':path', value: path },
-      { name: ':authority', value: this.#options.addresses[0]! },
+      { name: ':authority', value: authorityOf(this.#options.addresses[0]!) },
       { name: 'te', value: 'trailers' },
       { name: 'content-type', value: 'application/grpc' },
       { name: 'user-agent', value: 'podium' },

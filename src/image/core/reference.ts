@@ -108,6 +108,11 @@ export function defaultPullPolicy({ tag }: ImageReference): 'Always' | 'IfNotPre
 /** Known by name, with no layers: its root is made of the machine's own programs. */
 export const HOST_IMAGE = 'podium.dev/host';
 
+export function isHostImageName(image: string): boolean {
+  const parsed = parseReference(image);
+  return parsed.ok && isHostImage(parsed.value);
+}
+
 export function isHostImage({ host, path, tag, digest }: ImageReference): boolean {
   return `${host}/${path}` === HOST_IMAGE && digest === undefined && tag === DEFAULT_TAG;
 }

@@ -1,7 +1,7 @@
 /** One repository on one server, by the distribution protocol (OCI distribution-spec): manifests, and blobs from any byte on. */
 import type { IncomingMessage } from 'node:http';
 import { sleep, type Clock, type Millis } from '../../base/clock.ts';
-import { describeError } from '../../base/errors.ts';
+import { describeError, systemErrorCode } from '../../base/errors.ts';
 import { isRecord } from '../../kube/types.ts';
 import type { Credentials } from '../core/credentials.ts';
 import { isDigest } from '../core/digest.ts';
@@ -192,7 +192,7 @@ export class RegistryClient {
       try {
         return await run();
       } catch (error) {
-        if (!isPassing(error) || attempt >= retry.attempts) throw asUnavailable(error);
+        if (!isPassing(error) || isNobodyThere(error) || attempt >= retry.attempts) throw asUnavailable(error);
         const delayMs = retryDelay(error, attempt, retry);
         onRetry?.(what, describeError(error), delayMs);
         await sleep(clock, delayMs, signal);
@@ -203,6 +203,11 @@ export class RegistryClient {
 
 export function isPassing(error: unknown): boolean {
   return (error instanceof RegistryError || error instanceof TransportError) && error.isPassing;
+}
+
+/** It may come, but not in a moment: whoever waits for it shall know. A download that has begun is another matter. */
+function isNobodyThere(error: unknown): boolean {
+  return error instanceof TransportError && systemErrorCode(error.cause) === 'ECONNREFUSED';
 }
 
 export function retryDelay(error: unknown, attempt: number, { firstMs, maxMs }: RetryLimits): Millis {

@@ -24,7 +24,10 @@ test('containerSecurity() refuses root where the pod forbids it', () => {
   const forbidden = pod({ securityContext: { runAsNonRoot: true } });
   expect(containerSecurity(forbidden, container())).toMatchObject({ ok: false, message: expect.stringContaining('image will run as root') as string });
   expect(containerSecurity(forbidden, container({ securityContext: { runAsUser: 0 } }))).toMatchObject({ ok: false, message: expect.stringContaining('non-root policy') as string });
-  expect(containerSecurity(forbidden, container({ securityContext: { runAsUser: 7 } })).ok).toBe(true);
+  expect(containerSecurity(forbidden, container({ securityContext: { runAsUser: 7 } }), '0').ok).toBe(true);
+  expect(containerSecurity(forbidden, container(), '7:0').ok).toBe(true);
+  expect(containerSecurity(forbidden, container(), 'app:0')).toMatchObject({ ok: false, message: 'container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root (pod: "p_default()", container: main)' });
+  expect(containerSecurity(forbidden, container(), '00').ok).toBe(false);
   expect(containerSecurity(forbidden, container({ securityContext: { runAsNonRoot: false } })).ok).toBe(true);
 });
 

@@ -1,7 +1,10 @@
 /** Services, names and ways in and out, as programs in pods of a whole cluster find them (cluster-main.ts). */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
+import { findTool } from '../../../src/cluster/isolation.ts';
 import { MACHINE_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_NAME, OUTSIDE_PORT } from './outside-main.ts';
 
 export interface PodiumCluster {
@@ -41,7 +44,7 @@ function pod(name: string, node: string, more: object, port: object = {}): objec
     spec: {
       nodeSelector: { 'kubernetes.io/hostname': node },
       terminationGracePeriodSeconds: 0,
-      volumes: [{ name: 'app', configMap: { name: 'net' } }],
+      volumes: [{ name: 'app', configMap: { name: 'net' } }, { name: 'cache', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }],
       containers: [
         {
           name: 'server',
@@ -49,7 +52,7 @@ function pod(name: string, node: string, more: object, port: object = {}): objec
           command: ['node', '--max-semi-space-size=1', '/app/server.cjs'],
           env: [{ name: 'NAME', value: name }, { name: 'HOST_IP', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } }],
           ports: [{ containerPort: 8080, ...port }],
-          volumeMounts: [{ name: 'app', mountPath: '/app' }],
+          volumeMounts: [{ name: 'app', mountPath: '/app' }, { name: 'cache', mountPath: '/cache', subPathExpr: '$(NAME)' }],
           readinessProbe: { httpGet: { port: 8080 }, periodSeconds: 1 },
         },
       ],
@@ -153,6 +156,26 @@ export function apiServer(cluster: PodiumCluster): void {
   same('where people look for the DNS', dns.spec.clusterIP, '10.96.0.10');
 }
 
+/** A volume in memory; and by the token of its service account a program is who it should be, with kubectl too. */
+export function volumes(cluster: PodiumCluster): void {
+  const own = '/var/run/secrets/kubernetes.io/serviceaccount';
+  const found = ask<readonly unknown[]>(cluster, 'b', `async () => {
+    const fs = require('node:fs');
+    const file = (name) => fs.readFileSync('${own}/' + name);
+    const cache = fs.statfsSync('/cache');
+    const headers = { authorization: 'Bearer ' + file('token'), 'content-type': 'application/json' };
+    const options = { host: 'kubernetes.default.svc', method: 'POST', path: '/apis/authentication.k8s.io/v1/selfsubjectreviews', ca: file('ca.crt'), headers, agent: false };
+    const text = await new Promise((done) => https.request(options, async (answer) => { let all = ''; for await (const part of answer) all += part; done(all); }).on('error', (error) => done(JSON.stringify(error.message))).end('{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}'));
+    let refused = '';
+    try { fs.writeFileSync('${own}/token', 'x'); } catch (error) { refused = error.code; }
+    return [cache.blocks * cache.bsize, JSON.parse(text).status?.userInfo.username ?? text, String(file('namespace')), refused];
+  }`);
+  same('memory, token, namespace, and nothing is written there', found, [1 << 20, 'system:serviceaccount:default:default', 'default', 'EROFS']);
+  if (findTool('kubectl')?.startsWith('/usr/') !== true) return;
+  const who = cluster.podium('exec', 'b', '--', 'kubectl', 'auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}');
+  same('kubectl in a pod', who, 'system:serviceaccount:default:default');
+}
+
 /** hostNetwork, hostPort, and what pods are told of names. */
 export async function hostNetworkAndPorts(cluster: PodiumCluster): Promise<void> {
   const file = (name: string, path: string) => cluster.podium('exec', name, '--', 'cat', path);
@@ -191,6 +214,16 @@ export function wayOut(cluster: PodiumCluster): void {
     ]`);
     same(`${name} leaves the machine`, found, [OUTSIDE_ADDRESS, MACHINE_ADDRESS, 'EHOSTUNREACH']);
   }
+}
+
+/** Somebody takes it away from under both nodes. */
+export function breakWayOut(cluster: PodiumCluster): void {
+  for (const node of NODES) {
+    const { copier } = JSON.parse(readFileSync(join(cluster.dataDir, node, 'egress.json'), 'utf8')) as { copier?: { pid: number } };
+    if (copier !== undefined) sendSignal(-copier.pid, 'SIGKILL');
+  }
+  const links = spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.match(/podium-[0-9a-f]{8}/g) ?? [];
+  for (const link of links) spawnSync('ip', ['link', 'del', link]);
 }
 
 export function detailOf(cluster: PodiumCluster, node: (typeof NODES)[number]): string {

@@ -17,9 +17,13 @@ import { LinuxRuntime } from '../../../src/agent/runtime/linux/linux.ts';
 import { probeMachine } from '../../../src/agent/runtime/linux/machine.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
 import { processesWith, sendSignal } from '../../../src/agent/runtime/process-table.ts';
+import { openImages } from '../../../src/image/open-images.ts';
 import { census, missing } from './census.ts';
 import { CASES } from './conformance-cases.ts';
+import { BRIEFLY, criCases } from './cri/cases.ts';
+import { criSubject } from './cri/subject.ts';
 import { OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
+import { whyNoBusybox } from './test-images.ts';
 
 export interface Outcome {
   readonly name: string;
@@ -54,6 +58,9 @@ function linuxSubject(directory: string, engine: string): Subject {
   const { machine } = probed;
   const lacks = new Map<Ability, string>();
   if (engine === 'util-linux' && findTool('crun') === undefined) lacks.set('images', 'neither crun nor runc is here');
+  const noBusybox = whyNoBusybox();
+  if (noBusybox !== undefined && process.env['CI'] !== undefined) throw new Error(`${noBusybox}: CI installs it`);
+  if (noBusybox !== undefined) lacks.set('images', noBusybox);
   if (machine.inUserNamespace) {
     lacks.set('limits', 'an ordinary user has no cgroups of his own here');
     lacks.set('many-users', 'an ordinary user has one user to give');
@@ -63,6 +70,7 @@ function linuxSubject(directory: string, engine: string): Subject {
     root: join(directory, 'node-1'),
     lacks,
     open: async ({ podCidr = '10.244.1.0/24', node = 'node-1' }: OpenOptions = {}): Promise<OpenRuntime> => {
+      const opened = await openImages({ dataDir: directory, clock: systemClock });
       const runtime = new LinuxRuntime({
         root: join(directory, node),
         networkDirectory: join(directory, 'network'),
@@ -76,9 +84,10 @@ function linuxSubject(directory: string, engine: string): Subject {
         clock: systemClock,
         log: silentLog,
         engine,
+        images: opened.images,
       });
       await runtime.start();
-      return { runtime, dial: (host, port) => runtime.inner.dial({ host, port }) };
+      return { runtime, images: opened, dial: (host, port) => runtime.inner.dial({ host, port }) };
     },
     census: () => census(nodesOf(directory)),
   };
@@ -132,15 +141,19 @@ function endNodes(directory: string): void {
 
 async function main([subjectName = '', directory = '', only = '']: readonly string[]): Promise<void> {
   const say = (outcome: Outcome) => process.stdout.write(`${JSON.stringify(outcome)}\n`);
-  const before = census(nodesOf(directory));
-  const subject = subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', ''));
-  for (const one of CASES) if (one.name.includes(only)) say(await runCase(subject, one));
+  const [, ociRuntime, brief] = /^cri-(crun|runc)(-brief)?$/.exec(subjectName) ?? [];
+  const cri = ociRuntime === undefined ? undefined : await criSubject({ directory, runtime: ociRuntime, census: () => census(nodesOf(directory)), dial: dialHere });
+  const subject = cri ?? (subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', '')));
+  const before = subject.census();
+  const cases = cri === undefined ? CASES : [...CASES, ...criCases(cri)];
+  for (const one of cases) if (one.name.includes(only) && (brief === undefined || BRIEFLY.some((part) => one.name.includes(part)))) say(await runCase(subject, one));
   endNodes(directory);
   let left: readonly string[] = [];
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
-    left = missing(census(nodesOf(directory)), before);
+    left = missing(subject.census(), before);
     if (left.length === 0) break;
   }
+  await cri?.containerd.kill();
   say(left.length === 0 ? { name: LEFT_BEHIND, outcome: 'passed' } : { name: LEFT_BEHIND, outcome: 'failed', message: left.join('\n') });
 }
 

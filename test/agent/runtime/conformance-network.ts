@@ -8,7 +8,7 @@ import { OUTER_PORT, server, type Case } from './conformance.ts';
 export const NETWORK_CASES: readonly Case[] = [
   {
     name: 'no address comes back before the range wraps, nor after a restart of the agent',
-    needs: [],
+    needs: ['own-network'],
     run: async (world) => {
       const podCidr = world.subject.name === 'process' ? '127.251.7.0/29' : '10.244.7.0/29';
       await world.reopen({ podCidr, node: 'small' });
@@ -52,8 +52,8 @@ export const NETWORK_CASES: readonly Case[] = [
     name: 'portForward() reaches a port of the pod, and says where nobody listens',
     needs: [],
     run: async (world) => {
-      const echo = ['node', '-e', "require('net').createServer({allowHalfOpen:true},(s)=>{let n=0;s.on('data',(d)=>n+=d.length).on('end',()=>s.end(process.env.HOSTNAME+' '+n))}).listen(18085)"];
-      await world.run('', { command: echo });
+      const echo = ['node', '-e', "require('net').createServer({allowHalfOpen:true},(s)=>{let n=0;s.on('data',(d)=>n+=d.length).on('end',()=>s.end(process.env.HOSTNAME+' '+n))}).listen(18085,()=>console.log('up'))"];
+      await world.said(await world.run('', { command: echo }), 'up');
       const port = await world.until('a port that is forwarded', () => world.runtime.portForward('pod-a', 18_085).catch(() => undefined));
       for (let part = 0; part < 40; part++) await port.write(Buffer.alloc(25_000));
       port.endInput();
@@ -100,14 +100,15 @@ export const NETWORK_CASES: readonly Case[] = [
     run: async (world) => {
       const ip = await world.pod('pod-a', { hostNetwork: true });
       ok(ip.endsWith('.1'), ip);
-      await world.run('', { command: server(18_083) });
+      // On the network of its node it may have the name of its node, too.
+      await world.run('', { command: server(18_083), env: { HOSTNAME: 'pod-a' } });
       await world.run(`until node -e "require('net').connect(18083,'${ip}').on('data',(d)=>process.exit(String(d)==='pod-a'?0:1)).on('error',()=>process.exit(1))"; do sleep 0.05; done; echo met`, { uid: 'pod-b' });
       await world.said('pod-b/main/0', 'met');
     },
   },
   {
     name: 'pods of two nodes of a machine reach each other, also after one of the nodes came back',
-    needs: ['isolation'],
+    needs: ['isolation', 'own-network'],
     run: async (world) => {
       const other = await world.subject.open({ node: 'node-2', podCidr: '10.244.2.0/24' });
       try {

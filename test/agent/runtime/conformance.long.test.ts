@@ -1,6 +1,6 @@
 /**
  * Runtimes as the agent meets them (conformance.ts), each subject a process in namespaces of its own, and a whole cluster
- * on the linux runtime (cluster-main.ts). Two lanes, one of subjects and one of clusters: each waits for other processes
+ * on the linux runtime (cluster-main.ts, images-main.ts). Two lanes, one of subjects and one of clusters: each waits for other processes
  * half of the time.
  */
 import { existsSync } from 'node:fs';
@@ -9,7 +9,9 @@ import { findTool } from '../../../src/cluster/isolation.ts';
 import { STEPS, type Step } from './cluster-main.ts';
 import { CASES } from './conformance-cases.ts';
 import { LEFT_BEHIND, type Outcome } from './conformance-main.ts';
+import { IMAGE_STEPS } from './images-main.ts';
 import { runNamespaced, whyNotNamespaced, type Namespaced } from './namespaced.ts';
+import { whyNoBusybox } from './test-images.ts';
 
 interface TriedOn {
   readonly title: string;
@@ -29,9 +31,18 @@ const SUBJECTS: readonly TriedOn[] = [
   // The oldest and slowest way, taken where there is no other.
   { title: 'linux by runc', subject: 'linux-runc', asUser: false, tool: 'runc', isExtra: true },
 ];
-const CLUSTERS: readonly { readonly title: string; readonly asUser: boolean }[] = [
-  { title: 'a cluster on linux', asUser: false },
-  { title: 'a cluster on linux, as an ordinary user', asUser: true },
+interface TriedCluster {
+  readonly title: string;
+  readonly asUser: boolean;
+  readonly program: string;
+  readonly steps: readonly string[];
+  readonly hasImages?: boolean;
+}
+
+const CLUSTERS: readonly TriedCluster[] = [
+  { title: 'a cluster on linux', asUser: false, program: 'cluster-main.js', steps: STEPS },
+  { title: 'a cluster on linux, as an ordinary user', asUser: true, program: 'cluster-main.js', steps: STEPS },
+  { title: 'images of a registry', asUser: false, program: 'images-main.js', steps: IMAGE_STEPS, hasImages: true },
 ];
 
 function whyNot({ title, asUser, tool, isExtra = false }: TriedOn): string | undefined {
@@ -48,7 +59,16 @@ const skippedSubjects = SUBJECTS.map(whyNot);
 for (const tool of ['nft', 'conntrack', 'pasta']) {
   if (process.env['CI'] !== undefined && findTool(tool) === undefined) throw new Error(`${tool} is missing: CI installs it`);
 }
-const skippedClusters = CLUSTERS.map(({ asUser }) => whyNotNamespaced({ asUser }) ?? (findTool('nft') === undefined ? 'nft is missing' : asUser && findTool('pasta') === undefined ? 'pasta is missing' : undefined));
+
+function whyNoCluster({ title, asUser, hasImages = false }: TriedCluster): string | undefined {
+  const why = whyNotNamespaced({ asUser }) ?? (findTool('nft') === undefined ? 'nft is missing' : asUser && findTool('pasta') === undefined ? 'pasta is missing' : undefined);
+  if (why !== undefined || !hasImages) return why;
+  const missing = findTool('crun') === undefined ? 'crun is missing' : whyNoBusybox();
+  if (missing !== undefined && process.env['CI'] !== undefined) throw new Error(`${title}: ${missing}: CI installs it`);
+  return missing;
+}
+
+const skippedClusters = CLUSTERS.map(whyNoCluster);
 const subjects: Promise<Namespaced<Outcome>>[] = [];
 const clusters: Promise<Namespaced<Step>>[] = [];
 
@@ -61,9 +81,9 @@ beforeAll(() => {
     lane = subjects[index].catch(() => undefined); // its tests tell
   }
   lane = Promise.resolve();
-  for (const [index, { asUser }] of CLUSTERS.entries()) {
+  for (const [index, { asUser, program }] of CLUSTERS.entries()) {
     if (skippedClusters[index] !== undefined) continue;
-    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: 'test/agent/runtime/cluster-main.js', args: [], hasOutside: true }));
+    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, program: `test/agent/runtime/${program}`, args: [], hasOutside: true }));
     lane = clusters[index].catch(() => undefined); // its tests tell
   }
 });
@@ -82,8 +102,8 @@ describe.each(SUBJECTS.map(({ title }, index) => ({ title, index })))('$title', 
   }
 });
 
-describe.each(CLUSTERS.map(({ title }, index) => ({ title, index })))('$title', ({ index }) => {
-  for (const step of STEPS) {
+describe.each(CLUSTERS.map(({ title, steps }, index) => ({ title, steps, index })))('$title', ({ steps, index }) => {
+  for (const step of steps) {
     test(step, async ({ skip }) => {
       const why = skippedClusters[index];
       if (why !== undefined) skip(why);

@@ -8,19 +8,38 @@ import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import { equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
+import type { CriRuntimeOptions } from '../../../src/agent/runtime/cri/cri.ts';
+import type { ImageStatus } from '../../../src/image/image-service.ts';
+import type { OpenedImages } from '../../../src/image/open-images.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
+import { buildTestImage, type TestBuild } from './test-images.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
-export type Ability = 'isolation' | 'images' | 'limits' | 'many-users' | 'sandbox-process';
+export type Ability =
+  | 'isolation' | 'images' | 'limits' | 'many-users' | 'sandbox-process'
+  /** What it knows is in files of its own, and it watches over processes itself. */
+  | 'own-files'
+  /** It gives out addresses itself, and joins the nodes of a machine. */
+  | 'own-network'
+  /** podium.dev/host: the machine's own programs. */
+  | 'host-image'
+  /** What a command has started ends with it, however it ends. */
+  | 'command-trees'
+  /** A terminal has its size before the command begins. */
+  | 'first-size'
+  | 'process-limits';
 
 export interface OpenOptions {
   readonly podCidr?: string;
   /** Another node of the same cluster. */
   readonly node?: string;
+  readonly cri?: Partial<CriRuntimeOptions>;
 }
 
 export interface OpenRuntime {
   readonly runtime: Runtime;
+  /** Where the runtime finds its images. */
+  readonly images?: OpenedImages;
   /** Reaches a pod's address. */
   dial(host: string, port: number): Promise<Socket>;
 }
@@ -31,6 +50,8 @@ export interface Subject {
   readonly lacks: ReadonlyMap<Ability, string>;
   /** Absolute, of the node that `open` opens by default. */
   readonly root: string;
+  /** What containers run that say nothing else: an image with the machine's programs in it, and what it needs for that. */
+  readonly container?: Pick<ContainerConfig, 'image' | 'mounts'>;
   open(options?: OpenOptions): Promise<OpenRuntime>;
   /** Processes, namespaces, mounts, links and cgroups that are there now. */
   census(): readonly string[];
@@ -60,6 +81,19 @@ export class World {
     return this.#open.runtime;
   }
 
+  get images(): OpenedImages {
+    ok(this.#open.images, 'the runtime has images');
+    return this.#open.images;
+  }
+
+  /** An image with busybox in it, of a name of its own. */
+  async image(build: Omit<TestBuild, 'folder'>): Promise<ImageStatus & { readonly image: string; readonly imageId: string }> {
+    await buildTestImage(this.images, { ...build, folder: join(this.subject.root, 'to-build') });
+    const status = await this.images.images.status(build.name);
+    ok(status, `image ${build.name} was built`);
+    return { ...status, image: build.name, imageId: status.id };
+  }
+
   /** The agent is gone and another one comes, as after a crash: the runtime lets go of everything. */
   async reopen(options: OpenOptions = {}, between: () => void | Promise<void> = () => undefined): Promise<void> {
     await this.runtime.close();
@@ -75,8 +109,9 @@ export class World {
   async run(script: string, extra: Partial<ContainerConfig> & { readonly uid?: string } = {}): Promise<string> {
     const { uid = 'pod-a', ...config } = extra;
     await this.pod(uid);
+    const { image, mounts: own } = this.subject.container ?? { image: 'podium.dev/host', mounts: [] };
     const id = await this.runtime.createContainer(uid, {
-      name: 'main', attempt: 0, backoffSteps: 0, init: false, image: 'podium.dev/host', command: ['sh', '-c', script], workingDir: '', env: {}, mounts: [], ...config,
+      name: 'main', attempt: 0, backoffSteps: 0, init: false, image, command: ['sh', '-c', script], workingDir: '', env: {}, ...config, mounts: [...own, ...(config.mounts ?? [])],
     });
     await this.runtime.startContainer(id);
     return id;

@@ -106,6 +106,15 @@ test('a service account`s token is good for its time, its audience, and as long 
   expect((await client({ token: brief }).get('/api')).status).toBe(401);
 });
 
+test('a new pod has the volume with its token where tokens are issued, by every way of making it', async () => {
+  const { api } = await startRest();
+  await api.create(ref('serviceaccounts'), { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'mute' }, automountServiceAccountToken: false });
+  const volumesOf = ({ object }: { readonly object: object }) => ((object as { spec: { volumes?: { name: string }[] } }).spec.volumes ?? []).map(({ name }) => name.replace(/-[a-z0-9]{5}$/, '-*'));
+  expect(volumesOf(await api.create(ref('pods'), pod('one', {})))).toEqual(['kube-api-access-*']);
+  expect(volumesOf(await api.apply(ref('pods', 'two'), pod('two', {}), { fieldManager: 'test' }))).toEqual(['kube-api-access-*']);
+  expect(volumesOf(await api.create(ref('pods'), pod('mute', { serviceAccountName: 'mute' })))).toEqual([]);
+});
+
 test('whoever verifies tokens elsewhere finds the keys', async () => {
   const client = (await startRest()).client();
   const keys = JSON.parse((await client.get('/openid/v1/jwks')).text) as { keys: object[] };

@@ -15,7 +15,7 @@ import type { CommandInput, CommandOutput, PortInput } from '../../../src/proto/
 import type { Init } from '../../../src/proto/wire.ts';
 import { pod, quiet, ref } from '../fixture.ts';
 import { ADMIN_TOKEN, refusalOf, startRest, VIEWER_TOKEN, type RestFixture, type RestOptions } from './fixture.ts';
-import { data as spdyData, Packer } from './core/spdy/packer.ts';
+import { data as spdyData, Packer } from '../../base/core/spdy/packer.ts';
 
 const PODS = '/api/v1/namespaces/default/pods';
 const EXEC = `${PODS}/web/exec?command=cat&stdin=true`;

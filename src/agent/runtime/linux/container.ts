@@ -11,23 +11,25 @@ import { join } from 'node:path';
 import type { Millis } from '../../../base/clock.ts';
 import { describeError } from '../../../base/errors.ts';
 import { findTool } from '../../../cluster/isolation.ts';
-import { isHostImage } from '../../core/pod-spec.ts';
+import { HOST_IMAGE } from '../../../image/core/reference.ts';
+import type { MountableImage } from '../../../image/image-service.ts';
 import { startCommand } from '../process-command.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
-import { RuntimeError, type ContainerConfig, type ContainerResources, type ExecResult } from '../runtime.ts';
+import { RuntimeError, type ContainerId, type ContainerResources, type ExecResult } from '../runtime.ts';
 import { readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
-import { stopSignalOf } from '../stop-signal.ts';
+import { stopSignalOf } from './core/stop-signal.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
 import { SupervisedContainer, type ContainerHost, type ContainerPlace, type SupervisedStart } from '../supervised-container.ts';
 import type { Cgroups } from './cgroups.ts';
+import { makeContainerImage, mountsOf, placeIn, readContainerImage, type ContainerImage } from './container-image.ts';
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint } from './core/complaint.ts';
 import type { ProcessPlan } from './core/init-script.ts';
-import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
+import { planRoot, type PlannedRoot } from './core/root-layout.ts';
 import type { Engine, ExecPlan, Launch } from './engine.ts';
 import { readPids, readSupervisor } from './files.ts';
 import { kindOf, type Machine } from './machine.ts';
@@ -40,6 +42,8 @@ export interface ContainerWorld extends ContainerHost {
   readonly imageEngine: Engine | undefined;
   readonly cgroups: Cgroups | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  /** Its image is not mounted any more. */
+  readonly releaseImage: (id: ContainerId) => Promise<void>;
 }
 
 /** What a container has of its pod. */
@@ -55,7 +59,6 @@ export interface ContainerPod {
   readonly seenAt: (hostPath: string) => string;
 }
 
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const COMPLAINT_SHOWN_MAX = 1_024;
 /** In the environment of commands beside it: what they have started is known by it. */
 const EXEC_MARK = 'PODIUM_EXEC_ID';
@@ -63,17 +66,20 @@ const EXEC_MARK = 'PODIUM_EXEC_ID';
 export class LinuxContainer extends SupervisedContainer {
   readonly #world: ContainerWorld;
   readonly #pod: ContainerPod;
+  readonly #image: ContainerImage;
   #commands = 0;
 
-  constructor(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace) {
+  /** `image`: absent for one that an earlier agent has made. */
+  constructor(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace & { readonly image?: ContainerImage }) {
     super(world, place);
     this.#world = world;
     this.#pod = pod;
+    this.#image = place.image ?? readContainerImage(place.directory, place.config, pod.hostname);
   }
 
   get #engine(): Engine {
     const { engine, imageEngine } = this.#world;
-    return this.config.imageRoot?.hasHostPrograms === false ? (imageEngine ?? engine) : engine;
+    return this.#image.root.hasHostPrograms ? engine : (imageEngine ?? engine);
   }
 
   /** Below the node's cgroups. */
@@ -85,20 +91,17 @@ export class LinuxContainer extends SupervisedContainer {
     return `${this.#pod.uid}-${this.config.name}-${this.config.attempt}`;
   }
 
-  /** Makes its files. Refuses what cannot be mounted. */
-  static async create(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace): Promise<LinuxContainer> {
-    const { config, directory } = place;
-    // Other images come with whoever keeps them.
-    const { imageRoot } = config;
-    if (!isHostImage(config.image) && imageRoot === undefined) throw new RuntimeError('cannot-start', `image ${config.image} is not on this node: it has podium.dev/host alone`);
-    if (imageRoot?.hasHostPrograms === false && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
-    if (invocationOf(config).length === 0) throw new RuntimeError('cannot-start', `container ${config.name}: command is required: the machine's own programs have no default one`);
+  /** Makes its files. Refuses what cannot be mounted, and what the image does not allow. */
+  static async create(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace & { readonly mountable: MountableImage }): Promise<LinuxContainer> {
+    const { config, directory, mountable } = place;
+    if (!mountable.hasHostPrograms && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
     const followed = config.mounts.find(({ propagation }) => propagation !== undefined);
     if (followed !== undefined) throw new RuntimeError('cannot-start', `mountPropagation ${followed.propagation} of ${followed.containerPath} is not supported by this node: a container sees the mounts of its start`);
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
-    const container = new LinuxContainer(world, pod, place);
-    const { user, group } = container.#process(invocationOf(config));
-    if (world.machine.inUserNamespace && (config.security?.supplementalGroups ?? []).some((one) => one !== group)) {
+    const image = await makeContainerImage({ config, image: mountable, hostname: pod.hostname, directory });
+    const container = new LinuxContainer(world, pod, { ...place, image });
+    const { user, group, supplementalGroups } = image.run;
+    if (world.machine.inUserNamespace && supplementalGroups.some((one) => one !== group)) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
     }
     makeRoot(directory, container.#plannedRoot(), world.machine.inUserNamespace);
@@ -108,14 +111,17 @@ export class LinuxContainer extends SupervisedContainer {
 
   #plannedRoot(): PlannedRoot {
     const { machine } = this.#world;
-    const { mounts, workingDir, security, imageRoot } = this.config;
+    const { security } = this.config;
+    const { root, run } = this.#image;
     const { etc, seenAt } = this.#pod;
+    const mounts = mountsOf(this.#image, this.config.mounts);
     const planned = planRoot({
-      image: imageRoot,
+      image: root,
+      hasAccounts: root.hasAccounts,
       facts: machine.facts,
       podFiles: { hosts: join(etc, 'hosts'), resolvConf: join(etc, 'resolv.conf'), hostname: join(etc, 'hostname') },
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
-      workingDir,
+      workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
       inUserNamespace: machine.inUserNamespace,
     });
@@ -126,14 +132,15 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   #process(command: readonly string[]): ProcessPlan {
-    const { security = {}, env, workingDir } = this.config;
-    const { user = 0, supplementalGroups = [], noNewPrivileges = false } = security;
+    const { security = {} } = this.config;
+    const { env, workingDir, user, group, supplementalGroups } = this.#image.run;
+    const { noNewPrivileges = false } = security;
     return {
       command,
-      env: { PATH, HOME: '/', HOSTNAME: this.#pod.hostname, ...env },
-      workingDir: `/${relative(workingDir)}`,
+      env,
+      workingDir,
       user,
-      group: security.group ?? 0,
+      group,
       supplementalGroups,
       capabilities: capabilitiesOf(security, this.#world.machine.capabilities),
       noNewPrivileges,
@@ -161,7 +168,7 @@ export class LinuxContainer extends SupervisedContainer {
   protected override async prepareStart(): Promise<SupervisedStart> {
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
-    const args = await this.#engine.prepare(this.#launch(cgroupProcs, invocationOf(this.config)));
+    const args = await this.#engine.prepare(this.#launch(cgroupProcs, this.#image.run.command));
     return { args, env: environment };
   }
 
@@ -182,7 +189,8 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   protected override askToEnd({ pid }: ProcessIdentity): void {
-    sendSignal(pid, stopSignalOf(this.config));
+    const { stopSignal } = this.config;
+    sendSignal(pid, stopSignal === undefined ? this.#image.run.stopSignal : stopSignalOf(stopSignal));
   }
 
   /** With the first process of a pid namespace all others end. */
@@ -212,6 +220,11 @@ export class LinuxContainer extends SupervisedContainer {
     if (cgroups === undefined) throw new RuntimeError('invalid-state', 'this node has no cgroups: containers have no limits');
     cgroups.update(this.cgroup, resources);
     await this.noteResources(resources);
+  }
+
+  override async remove(): Promise<void> {
+    await super.remove();
+    if (this.#image.root.id !== HOST_IMAGE) await this.#world.releaseImage(this.id);
   }
 
   // --- beside it
@@ -268,8 +281,4 @@ function endGroup({ pidFile }: ExecPlan): void {
   const [, , group = 0] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
   if (group > 1) sendSignal(-group, 'SIGKILL');
   sendSignal(pid, 'SIGKILL');
-}
-
-function invocationOf({ command, args = [] }: ContainerConfig): readonly string[] {
-  return [...command, ...args];
 }

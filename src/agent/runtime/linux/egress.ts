@@ -77,9 +77,11 @@ export class Egress {
     return this.#record !== undefined;
   }
 
-  /** It was there, and is no more. */
+  /** It was there, and is no more. What takes a process to find out, `open` finds out. */
   get isLost(): boolean {
-    return this.#record?.copier !== undefined && !isAlive(this.#record.copier);
+    if (this.#record === undefined) return false;
+    const { kind, copier } = this.#record;
+    return (copier !== undefined && !isAlive(copier)) || (kind === 'masquerade' && !readText('/proc/net/dev').includes(`${this.#link}:`));
   }
 
   /** For people. */

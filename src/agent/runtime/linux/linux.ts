@@ -21,14 +21,17 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describeError, UserError } from '../../../base/errors.ts';
+import { isHostImageName } from '../../../image/core/reference.ts';
+import { MOUNTABLE_HOST_IMAGE } from '../../../image/host-image.ts';
+import type { ImageService, MountableImage } from '../../../image/image-service.ts';
 import { parseCidr } from '../../core/address-pool.ts';
 import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from '../local-runtime.ts';
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
-import type { ContainerId, ContainerResources, ContainerUsage, DnsConfig, Sandbox, SandboxConfig, SandboxId } from '../runtime.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerResources, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { readText, writeJson } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
@@ -73,6 +76,8 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   /** `crun`, `runc`, `util-linux`: no other is tried. */
   readonly engine?: string | undefined;
   readonly withoutCgroups?: boolean | undefined;
+  /** Shared by the nodes of this machine that are of one cluster; absent: there is podium.dev/host alone. */
+  readonly images?: ImageService | undefined;
 }
 
 type Entry = SandboxEntry<LinuxContainer>;
@@ -80,13 +85,17 @@ type Entry = SandboxEntry<LinuxContainer>;
 /** Hears that the node's network is there, or is another one now; answers what it does in it, in a few words. */
 export type NetworkListener = () => Promise<string>;
 
-/** A way out that cannot be had now may be had later: a laptop comes home. */
+/** A way out that cannot be had now may be had later (a laptop comes home), and one that is there be gone (a firewall is loaded anew). */
 const EGRESS_RETRY_MS = 30_000;
+const EGRESS_CHECK_MS = 60_000;
 
 export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly name = 'linux';
   readonly version: string;
   readonly ignoresImages = false;
+  readonly images: ImageService | undefined;
+  /** What the names of its containers begin with where images are shared. */
+  readonly #consumers: string;
   readonly #options: LinuxRuntimeOptions;
   readonly #network: NodeNetwork;
   readonly #space: NodeSpace;
@@ -112,6 +121,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     super(options, podCidr, { first: range.first + 1, size: range.size - 1 });
     this.#options = options;
     this.version = options.version;
+    this.images = options.images;
+    this.#consumers = `${basename(root)}@${createHash('sha256').update(root).digest('hex').slice(0, 8)}/`;
     this.#network = network;
     this.#usages = new ProcessUsages(`PODIUM_NODE=${root}`);
     const settings = { clusterPodCidr, ownAddresses };
@@ -137,6 +148,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       environment: this.#space.environment,
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.tell(sandboxId),
+      releaseImage: async (id) => this.images?.release(this.#consumers + id),
     };
   }
 
@@ -186,6 +198,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     for (const entry of this.sandboxes.values()) await this.#endLost(entry, isNew);
     this.#reapStrays();
     await this.removeCutOff();
+    await this.images?.keepOnly(this.#consumers, this.containers().map(({ id }) => this.#consumers + id));
     for (const uid of this.#cgroups?.list() ?? []) if (!this.sandboxes.has(uid)) await this.#cgroups?.remove(uid);
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
@@ -276,8 +289,23 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await this.get(id).update(resources);
   }
 
-  protected override makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
-    return LinuxContainer.create(this.#world, podOf(entry), place);
+  protected override async makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
+    const { sandboxId, config } = place;
+    const id = containerIdOf(sandboxId, config.name, config.attempt);
+    const mountable = await this.#mountable(id, config);
+    try {
+      return await LinuxContainer.create(this.#world, podOf(entry), { ...place, mountable });
+    } catch (error) {
+      await this.images?.release(this.#consumers + id);
+      throw error;
+    }
+  }
+
+  /** From here on nobody collects it. */
+  #mountable(id: ContainerId, { image, imageId }: ContainerConfig): Promise<MountableImage> {
+    if (isHostImageName(imageId ?? image)) return Promise.resolve(MOUNTABLE_HOST_IMAGE);
+    if (this.images !== undefined) return this.images.mountable(imageId ?? image, this.#consumers + id);
+    return Promise.reject(new RuntimeError('cannot-start', `image ${image} is not on this node: it has podium.dev/host alone`));
   }
 
   protected override knownContainer(entry: Entry, place: ContainerPlace): LinuxContainer {
@@ -305,7 +333,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   protected override onTick(): void {
     if (this.#isRecovering) return;
     const { clock, log, egress = 'none' } = this.#options;
-    const isEgressDue = this.#egress.isLost || (!this.#egress.isOpen && clock.monotonic() - this.#egressTriedAtMs >= EGRESS_RETRY_MS);
+    const egressMs = this.#egress.isOpen ? EGRESS_CHECK_MS : EGRESS_RETRY_MS;
+    const isEgressDue = this.#egress.isLost || clock.monotonic() - this.#egressTriedAtMs >= egressMs;
     if (!this.#space.isHeld) {
       this.#recovering(this.#recover(), (error) => log.error({ error }, 'linux runtime: the network of the node cannot be made again'));
     } else if (egress !== 'none' && isEgressDue) {
@@ -338,7 +367,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.#networkDetails = await Promise.all(this.#networkListeners.map((listener) => listener()));
   }
 
-  /** Whoever copied packets has died, or there was no way out at the start. */
+  /** Whoever copied packets has died, or there was no way out, or it is to be seen whether it still is. */
   async #retryEgress(): Promise<void> {
     const had = this.#egress.isOpen;
     await this.#openEgress();
@@ -365,13 +394,6 @@ function rootOf(pid: number): string {
   return `/proc/${pid}/root`;
 }
 
-/** What is done in a pod's new namespaces before anything runs in them. */
-function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
-  const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
-  // Not every machine has the command, and not every user may write the file.
-  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
-}
-
 function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
   return memoryVolumes.length > 0;
 }
@@ -384,4 +406,11 @@ function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserName
     const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
     return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
   });
+}
+
+/** What is done in a pod's new namespaces before anything runs in them. */
+function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
+  const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
+  // Not every machine has the command, and not every user may write the file.
+  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
 }

@@ -1,7 +1,7 @@
 /** Whoever runs a command, over WebSocket channels or over streams of SPDY: the same to who passes it on. */
 import { deferred } from '../../../base/deferred.ts';
 import { Channel, channelMessage, readCommandMessage, readSize, type ChannelProtocol } from '../core/command-channels.ts';
-import { SpdyError } from '../core/spdy/frames.ts';
+import { SpdyError } from '../../../base/core/spdy/frames.ts';
 import { SpdySession } from '../core/spdy/session.ts';
 import type { Transport } from './transport.ts';
 

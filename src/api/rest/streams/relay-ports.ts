@@ -6,7 +6,7 @@ import { Pipe } from '../../../base/pipe.ts';
 import { fromUtf8 } from '../../../base/bytes.ts';
 import type { PodPlace, PortCall } from '../../pod-streams.ts';
 import { channelMessage } from '../core/command-channels.ts';
-import { SpdyError } from '../core/spdy/frames.ts';
+import { SpdyError } from '../../../base/core/spdy/frames.ts';
 import { SpdySession } from '../core/spdy/session.ts';
 import type { Transport } from './transport.ts';
 

@@ -27,13 +27,15 @@ interface OciMount {
 /** The text of `config.json`; the root is the directory `root` beside it. */
 export function ociSpec(input: OciInput): string {
   const { root, isRootReadOnly, process, facts, privileged } = input;
+  const mappings = otherUser(input);
   const spec = {
     ociVersion: '1.0.2',
     process: ociProcess(process, input),
     root: { path: 'root', readonly: isRootReadOnly },
     mounts: root.mounts.filter((mount) => !isBelowProc(mount)).map(ociMount),
     linux: {
-      namespaces: [{ type: 'pid' }, { type: 'mount' }],
+      namespaces: [{ type: 'pid' }, { type: 'mount' }, ...(mappings === undefined ? [] : [{ type: 'user' }])],
+      ...mappings,
       cgroupsPath: input.cgroupsPath,
       rootfsPropagation: 'private',
       maskedPaths: privileged ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
@@ -41,6 +43,13 @@ export function ociSpec(input: OciInput): string {
     },
   };
   return JSON.stringify(spec);
+}
+
+/** One user is all that an ordinary user has: who wants to be another is given that number in a namespace within. */
+function otherUser({ process: { user, group }, inUserNamespace }: OciInput) {
+  if (!inUserNamespace || (user === 0 && group === 0)) return undefined;
+  const only = (id: number) => [{ containerID: id, hostID: 0, size: 1 }];
+  return { uidMappings: only(user), gidMappings: only(group) };
 }
 
 /** Also the text that `exec --process` reads. */

@@ -13,7 +13,8 @@
  * The machine's /home, /root, /var and everything else are not there, and after the root is changed there is no path that
  * leads to them.
  */
-import type { ImageRoot, Mount } from '../../runtime.ts';
+import type { ImageRoot } from '../../../../image/image-service.ts';
+import type { Mount } from '../../runtime.ts';
 
 export type EntryKind = 'directory' | 'file';
 
@@ -45,6 +46,8 @@ export interface HostFacts {
 export interface RootInput {
   /** Absent: podium.dev/host. */
   readonly image?: ImageRoot | undefined;
+  /** It knows users of its own: its /etc/passwd and /etc/group are not ours to make. */
+  readonly hasAccounts?: boolean | undefined;
   readonly facts: HostFacts;
   /** Absolute paths of the pod's own files, bound below /etc. */
   readonly podFiles: { readonly hosts: string; readonly resolvConf: string; readonly hostname: string };
@@ -77,8 +80,9 @@ export const HOST_PROGRAMS: readonly string[] = ['usr', 'bin', 'sbin', 'lib', 'l
 export const PROC_READ_ONLY: readonly string[] = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
 export const PROC_HIDDEN: readonly string[] = ['acpi', 'asound', 'kcore', 'keys', 'latency_stats', 'timer_list', 'timer_stats', 'sched_debug', 'scsi'];
 
-const PASSWD = 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n';
-const GROUP = 'root:x:0:\nnogroup:x:65534:\n';
+/** Of the machine's own programs. */
+export const HOST_PASSWD = 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n';
+export const HOST_GROUP = 'root:x:0:\nnogroup:x:65534:\n';
 const SHM_SIZE = '64m';
 
 /** Undefined: the volume cannot be mounted there, for the reason given. */
@@ -104,7 +108,7 @@ export function planRoot(whole: RootInput): Planned<PlannedRoot> {
   return { ok: true, value: { lowerDirs: image?.lowerDirs ?? [], entries: entries.all, mounts: planned } };
 }
 
-function planHostPrograms({ facts, inUserNamespace }: RootInput, entries: Entries): RootMount[] {
+function planHostPrograms({ facts, inUserNamespace, hasAccounts = false }: RootInput, entries: Entries): RootMount[] {
   const bind = inUserNamespace ? 'rbind' : 'bind';
   const planned: RootMount[] = [];
   for (const { name, link } of facts.programs) {
@@ -116,8 +120,8 @@ function planHostPrograms({ facts, inUserNamespace }: RootInput, entries: Entrie
     entries.add(kind, `etc/${path}`);
     planned.push(bound({ source: `/etc/${path}`, target: `/etc/${path}`, options: [bind, 'ro', 'nosuid', 'nodev'] }));
   }
-  entries.file('etc/passwd', PASSWD);
-  entries.file('etc/group', GROUP);
+  if (!hasAccounts) entries.file('etc/passwd', HOST_PASSWD);
+  if (!hasAccounts) entries.file('etc/group', HOST_GROUP);
   entries.directory('tmp', 0o1777);
   entries.directory('run');
   return planned;

@@ -4,7 +4,7 @@
  * windows (its library takes a WINDOW_UPDATE for a frame that it does not know), so there are none here either: whoever
  * owns this stops reading where nobody takes what came.
  */
-import { SpdyEncoder, SpdyError, SpdyParser, type SpdyFrame } from './frames.ts';
+import { SpdyEncoder, SpdyError, SpdyParser, type SpdyFrame } from '../../../../base/core/spdy/frames.ts';
 
 export interface SpdyEvents {
   onOpen(streamId: number, headers: ReadonlyMap<string, string>): void;

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { inflateSync, constants } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { concatBytes } from '../../../../../src/base/bytes.ts';
-import { HEADER_BYTES_MAX, SpdyError } from '../../../../../src/api/rest/core/spdy/frames.ts';
+import { HEADER_BYTES_MAX, SpdyError } from '../../../../../src/base/core/spdy/frames.ts';
 import { SpdySession, STREAMS_MAX } from '../../../../../src/api/rest/core/spdy/session.ts';
-import { control, data, Packer, uint32 } from './packer.ts';
+import { control, data, Packer, uint32 } from '../../../../base/core/spdy/packer.ts';
 
 function open() {
   const said: string[] = [];

@@ -2,7 +2,7 @@
  * Frames of SPDY/3.1, as far as a server for kubectl needs them. Pure: bytes in, frames out, in whatever pieces they come.
  * What a frame of data holds is handed out as it comes; of all others the whole is awaited, and they are bounded.
  */
-import { concatBytes, fromUtf8, toUtf8 } from '../../../../base/bytes.ts';
+import { concatBytes, fromUtf8, toUtf8 } from '../../bytes.ts';
 import { SPDY_DICTIONARY } from './dictionary.ts';
 import { InflateError, Inflater } from './inflate.ts';
 

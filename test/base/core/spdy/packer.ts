@@ -1,7 +1,7 @@
 /** As a client packs its headers: one stream of zlib, flushed behind each block. */
 import { constants, createDeflate, type Deflate } from 'node:zlib';
-import { concatBytes, fromUtf8 } from '../../../../../src/base/bytes.ts';
-import { SPDY_DICTIONARY } from '../../../../../src/api/rest/core/spdy/dictionary.ts';
+import { concatBytes, fromUtf8 } from '../../../../src/base/bytes.ts';
+import { SPDY_DICTIONARY } from '../../../../src/base/core/spdy/dictionary.ts';
 
 export class Packer {
   readonly #deflate: Deflate;

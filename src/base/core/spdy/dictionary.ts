@@ -1,5 +1,5 @@
 /** What both ends of SPDY/3 know before the first block of headers (draft 3.1, §2.6.10.1): names with their lengths, then words. */
-import { concatBytes, fromUtf8 } from '../../../../base/bytes.ts';
+import { concatBytes, fromUtf8 } from '../../bytes.ts';
 
 const NAMES = [
   'options', 'head', 'post', 'put', 'delete', 'trace', 'accept', 'accept-charset', 'accept-encoding', 'accept-language', 'accept-ranges', 'age', 'allow',

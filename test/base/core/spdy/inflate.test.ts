@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { constants, deflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { SPDY_DICTIONARY } from '../../../../../src/api/rest/core/spdy/dictionary.ts';
-import { adler32, InflateError, Inflater } from '../../../../../src/api/rest/core/spdy/inflate.ts';
+import { SPDY_DICTIONARY } from '../../../../src/base/core/spdy/dictionary.ts';
+import { adler32, InflateError, Inflater } from '../../../../src/base/core/spdy/inflate.ts';
 import { Packer } from './packer.ts';
 
 const inflater = (bytesMax = 100_000) => new Inflater({ dictionary: SPDY_DICTIONARY, bytesMax });
