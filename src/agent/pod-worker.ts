@@ -27,7 +27,7 @@ import { PodImages } from './pod-images.ts';
 import { PodProbing } from './pod-probing.ts';
 import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
-import { RuntimeError, type ContainerId, type ContainerRecord, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
+import { RuntimeError, type ContainerId, type ContainerRecord, type ContainerResources, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
 import { TerminationMessages } from './termination-logs.ts';
 
 /** What all workers of a node share. */
@@ -86,6 +86,7 @@ export class PodWorker {
   readonly #waiting = new Map<string, Waiting>();
   readonly #starting = new Set<ContainerId>();
   readonly #resizeFailures = new Map<ContainerId, string>();
+  readonly #resized = new Map<ContainerId, ContainerResources>();
   readonly #ages = new SteadyAges();
   readonly #events: PodEvents;
   readonly #starter: ContainerStarter;
@@ -271,6 +272,7 @@ export class PodWorker {
         allocatable: capacityLeft.allocatable,
         canResize: runtime.updateContainerResources !== undefined,
         failures: this.#resizeFailures,
+        applied: this.#resized,
       },
       ending: this.#plan?.ending,
       endingForMs: this.#endingSinceMs === undefined ? 0 : this.#now() - this.#endingSinceMs,
@@ -403,6 +405,7 @@ export class PodWorker {
       const what = describeResize(this.#pod);
       this.#events.once(what, () => this.#events.say('Normal', 'ResizeStarted', `Pod resize started: ${what}`));
       await runtime.updateContainerResources?.(id, resources);
+      this.#resized.set(id, resources);
       this.#events.say('Normal', 'ResizeCompleted', `Pod resize completed: ${what}`);
     });
     const failure = this.#waiting.get(key);

@@ -56,6 +56,8 @@ export interface Resizing {
   readonly allocatable: Allocatable;
   readonly canResize: boolean;
   readonly failures: ReadonlyMap<ContainerId, string>;
+  /** What was given to running containers, for runtimes that do not tell. */
+  readonly applied: ReadonlyMap<ContainerId, ContainerResources>;
 }
 
 export type PodAction =

@@ -31,7 +31,7 @@ export function planResize(planner: Planner): ResizeState {
   const errors: string[] = [];
   for (const container of changed) {
     const record = planner.latest.get(container.name);
-    if (record?.state !== 'running' || isApplied(record, container)) continue;
+    if (record?.state !== 'running' || isApplied(planner, record, container)) continue;
     isInProgress = true;
     const error = resizing.failures.get(record.id);
     if (error !== undefined) errors.push(`${container.name}: ${error}`);
@@ -43,7 +43,7 @@ export function planResize(planner: Planner): ResizeState {
 
 function apply(planner: Planner, container: AgentContainer, record: ContainerRecord): void {
   const { id, name } = record;
-  if (!mustRestart(container, record)) {
+  if (!mustRestart(planner, container, record)) {
     planner.actions.push({ kind: 'resize-container', id, resources: containerResources(container) });
     return;
   }
@@ -54,21 +54,29 @@ function apply(planner: Planner, container: AgentContainer, record: ContainerRec
 /** Another amount than it has was asked for. */
 function isChanged(planner: Planner, container: AgentContainer): boolean {
   const record = planner.latest.get(container.name);
-  if (record?.state === 'running' && !isApplied(record, container)) return true;
+  if (record?.state === 'running' && !isApplied(planner, record, container)) return true;
   const { allocatedResources } = knownStatus(planner.input.pod, container.name) ?? {};
   return allocatedResources !== undefined && RESIZABLE.some((name) => amount(allocatedResources[name]) !== amount(requestsFor(container)[name]));
 }
 
-function isApplied({ resources }: ContainerRecord, container: AgentContainer): boolean {
-  if (resources === undefined) return true; // nobody can tell
+function isApplied(planner: Planner, record: ContainerRecord, container: AgentContainer): boolean {
+  const now = limitsOf(planner, record, container);
   const wanted = containerResources(container);
-  return (['cpuRequestMilli', 'cpuLimitMilli', 'memoryLimitBytes'] as const).every((name) => resources[name] === wanted[name]);
+  return (['cpuRequestMilli', 'cpuLimitMilli', 'memoryLimitBytes'] as const).every((name) => now[name] === wanted[name]);
 }
 
-function mustRestart({ resizePolicy = [], ...container }: AgentContainer, { resources = {} }: ContainerRecord): boolean {
+/** What limits it now. A runtime that does not tell has done what it was told, and what was said of it in the status. */
+function limitsOf({ input }: Planner, { id, resources }: ContainerRecord, container: AgentContainer): ContainerResources {
+  const said = knownStatus(input.pod, container.name)?.resources;
+  return resources ?? input.resizing.applied.get(id) ?? containerResources(said === undefined ? container : { ...container, resources: said });
+}
+
+function mustRestart(planner: Planner, container: AgentContainer, record: ContainerRecord): boolean {
+  const { resizePolicy = [] } = container;
+  const now = limitsOf(planner, record, container);
   const wanted = containerResources(container);
-  const isCpu = resources.cpuRequestMilli !== wanted.cpuRequestMilli || resources.cpuLimitMilli !== wanted.cpuLimitMilli;
-  const isMemory = resources.memoryLimitBytes !== wanted.memoryLimitBytes;
+  const isCpu = now.cpuRequestMilli !== wanted.cpuRequestMilli || now.cpuLimitMilli !== wanted.cpuLimitMilli;
+  const isMemory = now.memoryLimitBytes !== wanted.memoryLimitBytes;
   const restarts = (name: string) => resizePolicy.some(({ resourceName, restartPolicy }) => resourceName === name && restartPolicy === 'RestartContainer');
   return (isCpu && restarts('cpu')) || (isMemory && restarts('memory'));
 }
@@ -92,8 +100,9 @@ function whyNot({ input }: Planner): Reason | undefined {
 }
 
 /** A container that restarts while the node cannot give more goes on with what it had. */
-export function resourcesToStartWith(planner: Planner, { name }: AgentContainer): ContainerResources | undefined {
-  return planner.resize.pending === undefined ? undefined : planner.latest.get(name)?.resources;
+export function resourcesToStartWith(planner: Planner, container: AgentContainer): ContainerResources | undefined {
+  const record = planner.latest.get(container.name);
+  return planner.resize.pending === undefined || record === undefined ? undefined : limitsOf(planner, record, container);
 }
 
 /** What the container was given, and what limits it. */

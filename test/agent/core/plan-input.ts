@@ -2,7 +2,7 @@
 import { planPod } from '../../../src/agent/core/pod-lifecycle.ts';
 import type { PodInput, PodPlan } from '../../../src/agent/core/pod-plan.ts';
 import type { AgentPod } from '../../../src/agent/core/pod-spec.ts';
-import type { ContainerRecord, Sandbox } from '../../../src/agent/runtime/runtime.ts';
+import type { ContainerRecord, ContainerResources, Sandbox } from '../../../src/agent/runtime/runtime.ts';
 
 export const NOW = Date.parse('2026-01-01T00:00:00Z');
 export const sandbox: Sandbox = { id: 'u', namespace: 'ns', name: 'p', ip: '127.9.0.1', createdAtMs: NOW - 1_000, state: 'ready' };
@@ -37,7 +37,7 @@ export function recordOf(name: string, facts: Partial<ContainerRecord> = {}): Co
 export const ended = (name: string, exitCode: number, facts: Partial<ContainerRecord> = {}) =>
   recordOf(name, { state: 'exited', exitCode, startedAtMs: NOW - 2_000, finishedAtMs: NOW, ...facts });
 
-const ROOMY = { others: () => ({ milliCpu: 0n, memoryBytes: 0n }), allocatable: { milliCpu: 4_000n, memoryBytes: 1n << 32n, pods: 10 }, canResize: true, failures: new Map<string, string>() };
+export const ROOMY = { others: () => ({ milliCpu: 0n, memoryBytes: 0n }), allocatable: { milliCpu: 4_000n, memoryBytes: 1n << 32n, pods: 10 }, canResize: true, failures: new Map<string, string>(), applied: new Map<string, ContainerResources>() };
 
 export function plan(input: Partial<PodInput> & { pod: AgentPod }): PodPlan {
   const { nowMs = NOW } = input;
