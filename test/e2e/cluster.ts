@@ -22,7 +22,14 @@ const POLL_MS = 50;
 export class ProcessCluster {
   readonly dataDir = mkdtempSync(join(tmpdir(), 'podium-e2e-'));
   /** Below the ports that the kernel hands out, nodePorts included; another test's cluster stands beside it, not upon it. */
-  readonly portBase = 400 + 16 * (process.pid % 128);
+  readonly portBase: number;
+
+  /** `index`: 0 or 1, of the clusters that one test has at a time. */
+  constructor(index = 0) {
+    // Two files of tests may run side by side; what else runs on this machine is told apart by its process.
+    const worker = Number(process.env['VITEST_POOL_ID'] ?? 1) % 2;
+    this.portBase = 400 + 16 * (4 * (process.pid % 32) + 2 * worker + index);
+  }
 
   /** Any command line; answers however it ends. */
   run(line: string, { stdin = '', isAllowedToFail = false } = {}): Promise<Result> {
