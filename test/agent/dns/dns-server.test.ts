@@ -212,12 +212,26 @@ test('an answer with another number or to another question is passed over; a sil
   expect([silent.asked.length, lying.asked.length, honest.asked.length]).toEqual([1, 1, 1]);
 });
 
+test('an upstream server to which there is no way is passed over', async () => {
+  const upstream = await outside((asked) => reply(asked));
+  // The kernel refuses it at once, as it does an address without a route.
+  await fed({ upstreams: [{ address: '255.255.255.255', port: 53 }, { address: '127.96.0.53', port: upstream.port }] });
+  expect(await resolver().resolve4('www.example.com')).toHaveLength(1);
+});
+
 test('where nobody answers it says so in time, and asks once for all that want to know', async () => {
   const silent = await outside(() => undefined);
   await fed({ upstreamTimeoutMs: 200, upstreams: [{ address: '127.96.0.53', port: silent.port }] });
   const asks = Array.from({ length: 20 }, () => send(query({ questions: [question('www.example.com')] })));
   expect((await Promise.all(asks)).map((answer) => answer?.rcode)).toEqual(Array(20).fill(Rcode.SERVFAIL));
   expect(silent.asked).toHaveLength(2);
+});
+
+test('where there is no way to it says so, and goes on', async () => {
+  // To everybody at once: the kernel lets no ordinary socket connect there.
+  await fed({ upstreamTimeoutMs: 200, upstreams: [{ address: '255.255.255.255', port: 53 }] });
+  expect((await send(query({ questions: [question('www.example.com')] })))?.rcode).toBe(Rcode.SERVFAIL);
+  expect(await resolver().resolve4('web.ns.svc.cluster.local')).toEqual(['10.96.0.10']);
 });
 
 test('a server that sends our questions back to us makes no flood', async () => {

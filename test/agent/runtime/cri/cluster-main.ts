@@ -11,13 +11,15 @@ import { fileURLToPath } from 'node:url';
 import { describeError } from '../../../../src/base/errors.ts';
 import { systemClock } from '../../../../src/base/system-clock.ts';
 import type { Step } from '../cluster-main.ts';
-import { BUSYBOX_IMAGE } from './archive.ts';
+import { TestRegistry } from '../../../image/registry.ts';
+import { BUSYBOX_IMAGE, machineImage } from './archive.ts';
 import { Containerd, ENDPOINT, SOCKET } from './containerd.ts';
 
 export const CRI_STEPS = [
   'podium up has a node that containerd runs pods for, and says so',
   'podium node --container-runtime-endpoint joins as a worker',
   'a deployment is rolled out on both, and its pods have addresses of CNI',
+  'an image is pulled from its registry, and one that does not exist says so',
   'kubectl logs shows and follows what a pod says',
   'kubectl exec passes on input to its end, output, and how it ended',
   'kubectl cp copies a folder there and back',
@@ -177,12 +179,30 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     must(pods.every(({ ip }) => /^10\.244\.7\.\d+$/.test(ip)), JSON.stringify(pods));
     must(new Set(pods.map(({ node }) => node)).size === 2, JSON.stringify(pods));
   },
-  (cluster) => {
+  async (cluster) => {
+    const registry = await TestRegistry.start();
+    try {
+      registry.push('team/app', '1', machineImage('pulled'));
+      const pod = (name: string, image: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { nodeName: 'w1', terminationGracePeriodSeconds: 0, restartPolicy: 'Never', containers: [{ name, image, command: ['sleep', '1000'], volumeMounts: [{ name: 'usr', mountPath: '/usr', readOnly: true }] }], volumes: [{ name: 'usr', hostPath: { path: '/usr' } }] } });
+      const file = join(cluster.directory, 'pulled.json');
+      writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [pod('pulled', `${registry.host}/team/app:1`), pod('absent', `${registry.host}/team/none:1`)] }));
+      cluster.mustKubectl(['apply', '-f', file]);
+      const of = (name: string, path: string) => cluster.mustKubectl(['get', 'pod', name, '-o', `jsonpath={.status${path}}`]);
+      await until('it runs', () => of('pulled', '.phase') === 'Running', () => of('pulled', ''));
+      must(of('pulled', '.containerStatuses[0].imageID').includes('sha256:'), of('pulled', ''));
+      await until('it says so', () => /^(ErrImagePull|ImagePullBackOff)$/.test(of('absent', '.containerStatuses[0].state.waiting.reason')), () => of('absent', ''));
+      must(cluster.mustKubectl(['get', 'node', 'w1', '-o', 'jsonpath={.status.images}']).includes('team/app:1'), 'the node tells of its images');
+      cluster.mustKubectl(['delete', 'pod', 'pulled', 'absent', '--wait=false']);
+    } finally {
+      await registry.stop();
+    }
+  },
+  async (cluster) => {
     const pod = cluster.podOfWorker;
     must(cluster.mustKubectl(['logs', pod]) === `hello of ${pod}\n`, 'the log');
     must(/^\d{4}-.*Z hello of /.test(cluster.mustKubectl(['logs', pod, '--timestamps', '--tail=1'])), 'the log with times');
     cluster.mustKubectl(['run', 'brief', `--image=${IMAGE}`, '--restart=Never', '--', 'sh', '-c', 'for i in 1 2 3; do echo $i; sleep 0.3; done']);
-    cluster.mustKubectl(['wait', '--for=jsonpath={.status.containerStatuses[0].started}', 'pod/brief', '--timeout=20s']);
+    await until('it runs, or has run', () => /^(Running|Succeeded)$/.test(cluster.mustKubectl(['get', 'pod', 'brief', '-o', 'jsonpath={.status.phase}'])));
     must(cluster.mustKubectl(['logs', '-f', 'brief']) === '1\n2\n3\n', 'a log that is followed to its end');
   },
   (cluster) => {
