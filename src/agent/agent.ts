@@ -424,6 +424,7 @@ export class NodeAgent {
   }
 
   #hostPortsChanged(): void {
+    if (!this.#hasServices) return;
     const hostPorts = hostPortsOf(this.#pods.cache.list());
     // Pods change all the time, their ports of the node seldom.
     const isSame = JSON.stringify(hostPorts) === JSON.stringify(this.#hostPorts);
