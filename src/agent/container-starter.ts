@@ -16,7 +16,8 @@ import { serviceEnvironment } from './core/service-environment.ts';
 import { planMounts, subPathFailed, type PlannedMount } from './core/volume-mounts.ts';
 import type { ReadyImage } from './pod-images.ts';
 import { VolumesError, type PodVolumes } from './pod-volumes.ts';
-import type { ContainerConfig, ContainerId, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
+import type { ContainerConfig, ContainerId, ContainerResources, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
+import type { TerminationLogs } from './termination-logs.ts';
 import { VolumeError } from './volumes/volume-error.ts';
 
 export interface StarterContext {
@@ -27,6 +28,8 @@ export interface StarterContext {
   readonly volumes: PodVolumes;
   /** All that the agent knows of. */
   readonly services: () => readonly Service[];
+  /** Absent: containers leave no last words. */
+  readonly terminationLogs?: TerminationLogs | undefined;
 }
 
 export interface ContainerStart {
@@ -36,6 +39,8 @@ export interface ContainerStart {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly sandbox: Sandbox;
+  /** Other than the container says. */
+  readonly resources?: ContainerResources | undefined;
   /** Absent: the runtime keeps no images. */
   readonly image?: ReadyImage | undefined;
   readonly say: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
@@ -68,14 +73,15 @@ export class ContainerStarter {
   /** Rejects with `ContainerStartError`, or with what the runtime said. */
   async start(start: ContainerStart): Promise<ContainerId> {
     const { runtime } = this.#context;
-    const { pod, container, attempt, backoffSteps, init, sandbox, image, say } = start;
+    const { pod, container, attempt, backoffSteps, init, sandbox, image, say, resources = containerResources(container) } = start;
     const paths = await this.#volumes(start);
     const input = await this.#input(pod, container, sandbox.ip);
     const invocation = resolveInvocation(input);
     if (!invocation.ok) throw new ContainerStartError('CreateContainerConfigError', invocation.message);
     const security = containerSecurity(pod, container, image?.user);
     if (!security.ok) throw new ContainerStartError('CreateContainerConfigError', security.message);
-    const mounts = await this.#mounts(start, { paths, env: invocation.value.env });
+    const lastWords = await this.#context.terminationLogs?.mount(pod.metadata.uid ?? '', container, attempt);
+    const mounts = [...(await this.#mounts(start, { paths, env: invocation.value.env })), ...(lastWords === undefined ? [] : [lastWords])];
     const id = await this.#create(sandbox, {
       name: container.name,
       attempt,
@@ -87,12 +93,14 @@ export class ContainerStarter {
       ...invocation.value,
       workingDir: container.workingDir ?? '',
       mounts,
-      resources: { ...containerResources(container), oomScoreAdjust: this.#oomScore(pod, container) },
+      resources: { ...resources, oomScoreAdjust: this.#oomScore(pod, container) },
       security: security.value,
       stdin: container.stdin,
       stdinOnce: container.stdinOnce,
       tty: container.tty,
+      stopSignal: container.lifecycle?.stopSignal,
     });
+    say('Normal', 'Created', `Created container: ${container.name}`);
     if (runtime.ignoresImages && !isHostImageName(container.image)) {
       const message = `the ${runtime.name} runtime has no images: ${container.name} runs this machine's programs, not those of ${container.image}`;
       say('Warning', 'ImageIgnored', message);

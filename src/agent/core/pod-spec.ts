@@ -44,6 +44,8 @@ export interface LifecycleHandler {
   readonly exec?: ExecAction;
   readonly httpGet?: HttpGetAction;
   readonly sleep?: { readonly seconds: number };
+  /** Kept for old manifests; it does nothing. */
+  readonly tcpSocket?: TcpSocketAction;
 }
 
 export interface EnvVar {
@@ -130,7 +132,10 @@ export interface AgentContainer {
   readonly startupProbe?: ProbeSpec;
   readonly livenessProbe?: ProbeSpec;
   readonly readinessProbe?: ProbeSpec;
-  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler };
+  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler; readonly stopSignal?: string };
+  readonly terminationMessagePath?: string;
+  readonly terminationMessagePolicy?: string;
+  readonly resizePolicy?: readonly { readonly resourceName: string; readonly restartPolicy: string }[];
 }
 
 export interface KeyToPath {
@@ -241,9 +246,19 @@ export interface AgentContainerStatus {
   readonly containerID?: string;
   readonly state: ContainerStateStatus;
   readonly lastState: ContainerStateStatus;
+  /** What it was given of the node, and what limits it now. */
+  readonly allocatedResources?: StringMap;
+  readonly resources?: ResourceAmounts;
+  readonly stopSignal?: string;
+}
+
+export interface ResourceAmounts {
+  readonly requests?: StringMap;
+  readonly limits?: StringMap;
 }
 
 export interface AgentPodStatus {
+  readonly observedGeneration?: number;
   readonly phase?: string;
   readonly reason?: string;
   readonly message?: string;
@@ -284,6 +299,15 @@ export const ON_FAILURE_ANNOTATION = 'podium.dev/on-container-failure';
 /** Whatever may run in it, by their names one of a kind. */
 export function containersOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {
   return [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
+}
+
+/** Init containers that go on beside the others, in the order in which they start. */
+export function sidecarsOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {
+  return (spec.initContainers ?? []).filter(isSidecar);
+}
+
+export function isSidecar({ restartPolicy }: AgentContainer): boolean {
+  return restartPolicy === 'Always';
 }
 
 /** `web_default(uid)`: how the agent's messages call a pod, as the kubelet does. */

@@ -24,7 +24,6 @@ import type {
   ContainerConfig,
   ContainerId,
   ContainerRecord,
-  ContainerResources,
   ContainerUsage,
   ExecResult,
   LogOptions,
@@ -94,9 +93,6 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   protected abstract makeContainer(entry: SandboxEntry<C>, place: ContainerPlace): Promise<C>;
   /** One that an earlier agent has made. */
   protected abstract knownContainer(entry: SandboxEntry<C>, place: ContainerPlace): C;
-  /** Throws where it has no limits to set. */
-  protected abstract limit(container: C, resources: ContainerResources): void;
-  protected abstract limitSandbox(id: SandboxId, resources: ContainerResources): void;
   protected abstract usagesOf(running: readonly C[]): readonly ContainerUsage[];
   protected abstract connect(sandbox: Sandbox, port: number): Promise<PortStream>;
   /** What else is looked at now and then. */
@@ -155,7 +151,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
 
   runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const known = this.sandboxes.get(config.uid);
-    if (known !== undefined) return Promise.resolve(known.sandbox);
+    if (known?.sandbox.state === 'ready') return Promise.resolve(known.sandbox);
     const starting = this.#starting.get(config.uid) ?? this.#runPodSandbox(config).finally(() => this.#starting.delete(config.uid));
     this.#starting.set(config.uid, starting);
     return starting;
@@ -164,16 +160,21 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   async #runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const { uid, namespace, name, hostNetwork } = config;
     const directory = join(this.#pods, uid);
+    const known = this.sandboxes.get(uid);
+    // What still ends in the old one has ended first.
+    if (known !== undefined) await this.stopPodSandbox(uid);
     const ip = hostNetwork ? this.hostAddress : await this.addresses.allocate();
     let pause: ProcessIdentity | undefined;
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       pause = await this.makeSandbox(config, ip, directory);
       const memoryAt = this.memoryPlace(config, pause);
-      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', memoryAt };
-      const entry: SandboxEntry<C> = { sandbox, config, directory, pause, containers: new Map() };
+      const attempt = known === undefined ? 0 : (known.sandbox.attempt ?? 0) + 1;
+      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', attempt, memoryAt };
+      const entry: SandboxEntry<C> = { sandbox, config, directory, pause, containers: known?.containers ?? new Map() };
       await this.#store(entry);
       this.sandboxes.set(uid, entry);
+      if (known !== undefined) this.addresses.release(known.sandbox.ip);
       return sandbox;
     } catch (error) {
       this.endSandbox({ pause });
@@ -216,12 +217,12 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   // --- containers
 
   async createContainer(sandboxId: SandboxId, config: ContainerConfig): Promise<ContainerId> {
-    const entry = this.#readySandbox(sandboxId);
+    const entry = this.readySandbox(sandboxId);
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     if (entry.containers.has(id)) return id;
     const directory = join(entry.directory, 'containers', config.name, String(config.attempt));
     await removeTree(directory);
-    entry.containers.set(id, await this.makeContainer(entry, { sandboxId, directory, config, createdAtMs: this.#options.clock.wall() }));
+    entry.containers.set(id, await this.makeContainer(entry, { sandboxId, sandboxAttempt: entry.sandbox.attempt, directory, config, createdAtMs: this.#options.clock.wall() }));
     return id;
   }
 
@@ -231,17 +232,6 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
 
   async stopContainer(id: ContainerId, graceMs: Millis): Promise<void> {
     await this.#find(id)?.stop(graceMs);
-  }
-
-  async updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
-    const container = this.get(id);
-    container.mustRun();
-    this.limit(container, resources);
-  }
-
-  async updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void> {
-    this.#readySandbox(id);
-    this.limitSandbox(id, resources);
   }
 
   async removeContainer(id: ContainerId): Promise<void> {
@@ -330,7 +320,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     return entries.flatMap((entry) => [...(entry?.containers.values() ?? [])]);
   }
 
-  #readySandbox(id: SandboxId): SandboxEntry<C> {
+  protected readySandbox(id: SandboxId): SandboxEntry<C> {
     const entry = this.sandboxes.get(id);
     if (entry === undefined) throw new RuntimeError('not-found', `there is no sandbox ${id}`);
     if (entry.sandbox.state !== 'ready') throw new RuntimeError('invalid-state', `sandbox ${id} is stopped`);

@@ -13,6 +13,7 @@ import { isAlive, processesWith, sendSignal, type ProcessIdentity } from './proc
 import { terminalCommand } from './process-terminal.ts';
 import { runCommand } from './run-command.ts';
 import { RuntimeError, type ExecResult } from './runtime.ts';
+import { stopSignalOf } from './linux/core/stop-signal.ts';
 import { CANNOT_RUN_EXIT_CODE, readText, UNKNOWN_EXIT_CODE } from './state-files.ts';
 import type { CommandOptions, CommandStream, TerminalSize } from './streams.ts';
 import { SupervisedContainer, type ContainerHost, type ContainerPlace, type SupervisedStart } from './supervised-container.ts';
@@ -112,7 +113,7 @@ export class ProcessContainer extends SupervisedContainer {
   }
 
   protected override askToEnd(child: ProcessIdentity): void {
-    signalGroup(child, 'SIGTERM');
+    signalGroup(child, stopSignalOf(this.config.stopSignal ?? ''));
   }
 
   /** The group and whatever left it. */
@@ -173,7 +174,7 @@ function invocation(command: readonly string[], { tty, size, env, cwd }: Invocat
   return { command: [first, ...rest], env: { TERM: 'xterm', ...env, SHELL: '/bin/sh' } };
 }
 
-function signalGroup(child: ProcessIdentity, signal: NodeJS.Signals): void {
+function signalGroup(child: ProcessIdentity, signal: NodeJS.Signals | number): void {
   if (child.startTime === '' || !isAlive(child)) return;
   // Before setsid has run there is no such group yet, only the process.
   if (!sendSignal(-child.pid, signal)) sendSignal(child.pid, signal);

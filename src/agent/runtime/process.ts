@@ -18,7 +18,7 @@ import { connectPort } from './process-port.ts';
 import { PIN_SCRIPT, SUPERVISOR_SCRIPT } from './process-supervisor.ts';
 import { processesWith, sendSignal } from './process-table.ts';
 import { ProcessUsages } from './process-usage.ts';
-import { RuntimeError, type ContainerUsage, type Sandbox } from './runtime.ts';
+import type { ContainerUsage, Sandbox } from './runtime.ts';
 import { writeText } from './state-files.ts';
 import type { PortStream } from './streams.ts';
 import type { ContainerPlace } from './supervised-container.ts';
@@ -106,14 +106,6 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
 
   protected override knownContainer(entry: SandboxEntry<ProcessContainer>, place: ContainerPlace): ProcessContainer {
     return new ProcessContainer(this.#host, podOf(entry), place);
-  }
-
-  protected override limit(): void {
-    throw new RuntimeError('invalid-state', 'the process runtime has no limits to set');
-  }
-
-  protected override limitSandbox(): void {
-    this.limit();
   }
 
   protected override usagesOf(running: readonly ProcessContainer[]): readonly ContainerUsage[] {

@@ -68,6 +68,8 @@ export interface Sandbox {
   readonly createdAtMs: Millis;
   /** `stopped`: all containers have ended and none can start any more. */
   readonly state: 'ready' | 'stopped';
+  /** How many sandboxes the pod has had before this one; absent: none. */
+  readonly attempt?: number | undefined;
   /** Goes before the paths of its memory volumes, for who looks into them from outside; absent: they are as they are. */
   readonly memoryAt?: string | undefined;
 }
@@ -106,6 +108,8 @@ export interface ContainerConfig {
   readonly stdinOnce?: boolean | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
+  /** By which it is asked to end, such as `SIGINT`; absent: `SIGTERM`. */
+  readonly stopSignal?: string | undefined;
 }
 
 /** What the agent asks of whoever keeps a node's images: src/image, or the runtime itself. */
@@ -159,6 +163,12 @@ export interface ContainerRecord {
   readonly attempt: number;
   readonly backoffSteps: number;
   readonly init: boolean;
+  /** As its pod named it; absent: the runtime does not tell. */
+  readonly image?: string | undefined;
+  /** In which of its pod's sandboxes it was made; absent: in the first. */
+  readonly sandboxAttempt?: number | undefined;
+  /** What limits it now; absent: the runtime does not tell. */
+  readonly resources?: ContainerResources | undefined;
   readonly state: 'created' | 'running' | 'exited';
   /** Wall clock, as everything a person will read. */
   readonly createdAtMs: Millis;
@@ -234,7 +244,10 @@ export interface Runtime {
   /** Lets go without ending anything: containers outlive the agent. */
   close(): Promise<void>;
 
-  /** Idempotent: the sandbox of a pod that has one is answered. */
+  /**
+   * Idempotent: the sandbox of a pod that has one is answered. One that has stopped is made anew, with another address;
+   * the pod's containers stay what they are, ended, with their logs.
+   */
   runPodSandbox(config: SandboxConfig): Promise<Sandbox>;
   /** Ends what still runs in it, at once. Idempotent. */
   stopPodSandbox(id: SandboxId): Promise<void>;

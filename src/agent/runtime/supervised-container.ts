@@ -22,7 +22,7 @@ import { LOG_BYTES_MAX, ProcessLog } from './process-log.ts';
 import type { SupervisorPids } from './process-supervisor.ts';
 import { isAlive, type ProcessIdentity } from './process-table.ts';
 import { TerminalSizes } from './process-terminal.ts';
-import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ExecResult, type LogOptions, type SandboxId } from './runtime.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ContainerResources, type ExecResult, type LogOptions, type SandboxId } from './runtime.ts';
 import { CANNOT_RUN_EXIT_CODE, readExit, readJson, UNKNOWN_EXIT_CODE, writeJson } from './state-files.ts';
 import type { AttachOptions, CommandOptions, CommandStream } from './streams.ts';
 
@@ -42,6 +42,8 @@ export interface ContainerPlace {
   readonly directory: string;
   readonly config: ContainerConfig;
   readonly createdAtMs: Millis;
+  /** Which of its pod's sandboxes it is in; absent: the first. */
+  readonly sandboxAttempt?: number | undefined;
 }
 
 /** What the supervisor is started with. */
@@ -55,6 +57,9 @@ export interface SupervisedStart {
 interface StoredContainer {
   readonly config: ContainerConfig;
   readonly createdAtMs: Millis;
+  readonly sandboxAttempt?: number | undefined;
+  /** As they are now. */
+  readonly resources?: ContainerResources | undefined;
   readonly startedAtMs?: Millis | undefined;
   readonly end?: Ending | undefined;
 }
@@ -93,14 +98,14 @@ export abstract class SupervisedContainer {
   /** Removal of what the container leaves in the kernel. */
   #cleaning: Promise<void> = Promise.resolve();
 
-  constructor(host: ContainerHost, { sandboxId, directory, config, createdAtMs }: ContainerPlace) {
+  constructor(host: ContainerHost, { sandboxId, sandboxAttempt, directory, config, createdAtMs }: ContainerPlace) {
     this.#host = host;
     this.directory = directory;
     this.config = config;
-    const { name, attempt, backoffSteps, init, imageShown } = config;
+    const { name, attempt, backoffSteps, init, image, imageShown, resources } = config;
     this.id = containerIdOf(sandboxId, name, attempt);
     this.log = new ProcessLog(directory, host.logBytesMax ?? LOG_BYTES_MAX);
-    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, imageShown };
+    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, image, imageShown, sandboxAttempt, resources, state: 'created', createdAtMs };
   }
 
   get record(): ContainerRecord {
@@ -137,13 +142,14 @@ export abstract class SupervisedContainer {
   // --- what is on disk
 
   /** Reads what an earlier agent left; false: it had not got so far as to be one. */
-  static stored(directory: string): { readonly config: ContainerConfig; readonly createdAtMs: Millis } | undefined {
+  static stored(directory: string): Pick<ContainerPlace, 'config' | 'createdAtMs' | 'sandboxAttempt'> | undefined {
     return readJson<StoredContainer>(join(directory, 'container.json'));
   }
 
   /** Finds out what became of it while there was no agent. */
   adopt(): void {
-    const { startedAtMs, end } = readJson<StoredContainer>(join(this.directory, 'container.json')) ?? {};
+    const { startedAtMs, end, resources = this.config.resources } = readJson<StoredContainer>(join(this.directory, 'container.json')) ?? {};
+    this.#record = { ...this.#record, resources };
     if (end !== undefined) {
       this.#record = { ...this.#record, ...end, startedAtMs, state: 'exited' };
       this.#ended.resolve();
@@ -165,9 +171,9 @@ export abstract class SupervisedContainer {
   }
 
   #write(): Promise<void> {
-    const { state, createdAtMs, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
+    const { state, createdAtMs, sandboxAttempt, resources, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
     const end = state === 'exited' ? { exitCode: exitCode ?? UNKNOWN_EXIT_CODE, finishedAtMs: finishedAtMs ?? 0, reason, message } : undefined;
-    const stored: StoredContainer = { config: this.config, createdAtMs, startedAtMs, end };
+    const stored: StoredContainer = { config: this.config, createdAtMs, sandboxAttempt, resources, startedAtMs, end };
     return writeJson(join(this.directory, 'container.json'), stored);
   }
 
@@ -216,11 +222,17 @@ export abstract class SupervisedContainer {
       const hasEnded = child.exitCode !== null || child.signalCode !== null;
       this.#pids ??= this.readPids();
       if (this.#pids !== undefined && this.hasBegun()) return undefined;
-      if (hasEnded) return this.complaint() || `its start ended with exit code ${readExit(this.directory)?.exitCode ?? UNKNOWN_EXIT_CODE}`;
+      if (hasEnded) return this.complaint() || this.#howStartEnded();
       if (clock.monotonic() - startMs <= START_DEADLINE_MS) continue;
       this.#killAll();
       return this.complaint() || `the program did not begin within ${START_DEADLINE_MS} ms`;
     }
+  }
+
+  #howStartEnded(): string {
+    const exitCode = readExit(this.directory)?.exitCode ?? UNKNOWN_EXIT_CODE;
+    if (this.reasonOf(exitCode) === 'OOMKilled') return 'container init was OOM-killed (memory limit too low?)';
+    return `its start ended with exit code ${exitCode}`;
   }
 
   async #failToStart(message: string): Promise<void> {
@@ -299,6 +311,12 @@ export abstract class SupervisedContainer {
     }
     await ended;
     return this.#record.state === 'exited';
+  }
+
+  /** Other limits were set while it runs. */
+  protected async noteResources(resources: ContainerResources): Promise<void> {
+    this.#record = { ...this.#record, resources };
+    await this.store();
   }
 
   /** Before there is a program to end it is the start that hangs. */

@@ -202,7 +202,8 @@ export const LIFE_CASES: readonly Case[] = [
       sendSignal(pause.pid, 'SIGKILL');
       equal((await world.exited(id)).exitCode, 137);
       await world.until('the sandbox is stopped', async () => (await world.runtime.listPodSandboxes()).some(({ state }) => state === 'stopped') || undefined);
-      await world.run('true', { name: 'late' }).then(
+      const late = { name: 'late', attempt: 0, backoffSteps: 0, init: false, image: 'podium.dev/host', command: ['true'], workingDir: '', env: {}, mounts: [] };
+      await world.runtime.createContainer('pod-a', late).then(
         () => ok(false, 'a container was started in a dead sandbox'),
         (error: Error) => ok(error.message.includes('stopped'), error.message),
       );

@@ -301,6 +301,16 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   // --- containers
 
+  async updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
+    await this.get(id).update(resources);
+  }
+
+  async updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void> {
+    this.readySandbox(id);
+    if (this.#cgroups === undefined) throw new RuntimeError('invalid-state', 'this node has no cgroups: pods have no limits');
+    this.#cgroups.update(id, resources);
+  }
+
   protected override async makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
     const { sandboxId, config } = place;
     const id = containerIdOf(sandboxId, config.name, config.attempt);
@@ -324,18 +334,6 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     return new LinuxContainer(this.#world, podOf(entry), place);
   }
 
-  protected override limit({ cgroup }: LinuxContainer, resources: ContainerResources): void {
-    this.#limitable().update(cgroup, resources);
-  }
-
-  protected override limitSandbox(id: SandboxId, resources: ContainerResources): void {
-    this.#limitable().update(id, resources);
-  }
-
-  #limitable(): Cgroups {
-    if (this.#cgroups === undefined) throw new RuntimeError('invalid-state', 'there are no cgroups here: limits are not kept');
-    return this.#cgroups;
-  }
 
   protected override usagesOf(running: readonly LinuxContainer[]): readonly ContainerUsage[] {
     const cgroups = this.#cgroups;
