@@ -156,12 +156,13 @@ export const LIFE_CASES: readonly Case[] = [
         await world.reopen({ node: 'small/node' });
         const signal = signalFile(world);
         const id = await world.run(`${WAIT}; exit 5`, { mounts: signal.mounts });
-        const filled = spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=4k']);
-        equal(filled.status, 1, 'the disk is full');
+        const fill = () => equal(spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=4k', 'oflag=append', 'conv=notrunc']).status, 1, 'the disk is full');
+        fill();
         await world.run('true', { name: 'late' }).then(
           () => ok(false, 'there was room for another one'),
           (error: Error) => ok(error.message.includes('ENOSPC'), error.message),
         );
+        fill();
         signal.give();
         equal((await world.exited(id)).exitCode, 5);
         await world.reopen({ node: 'small/node' });

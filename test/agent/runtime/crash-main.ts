@@ -92,8 +92,8 @@ class Chaos {
   }
 
   async kill(seconds: number): Promise<void> {
-    // The rare ones first: a node that loses its network loses all pods.
-    const kinds = ['holder', ...['agent', 'pause', 'supervisor', 'program', 'any'].flatMap((kind) => [kind, kind, kind, kind])];
+    // A node that loses its network loses all pods, and there is always an agent to kill: the others get their share.
+    const kinds = ['holder', 'agent', 'agent', ...['pause', 'supervisor', 'program', 'any'].flatMap((kind) => [kind, kind, kind, kind])];
     for (const endMs = systemClock.monotonic() + seconds * 1_000; systemClock.monotonic() < endMs; ) {
       await pause(this.#random.below(250));
       const kind = this.#random.pick(kinds);
