@@ -3,7 +3,7 @@
  * answers for logs. It keeps no state of its own: what is wanted is in the API server, what runs is in the runtime, and
  * an agent that starts puts the two together.
  */
-import { formatMicroTime, sleep, type Clock, type Millis } from '../base/clock.ts';
+import { formatMicroTime, formatTime, sleep, type Clock, type Millis } from '../base/clock.ts';
 import { AbortedError, describeError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -12,16 +12,17 @@ import { inNamespace, resources, type ApiClient } from '../client/api-client.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../client/api-error.ts';
 import { EventRecorder } from '../client/event-recorder.ts';
 import { Informer } from '../client/informer.ts';
-import type { EndpointSlice, Lease, Service } from '../client/objects.ts';
+import { keyOf, type EndpointSlice, type Lease, type Service } from '../client/objects.ts';
 import { parseQuantity, toMilli, toUnits } from '../kube/quantity.ts';
 import { Node as NodeService, type LogsRequest, type PodState } from '../proto/node.ts';
 import { RpcCode, RpcError, bind, type BoundService, type CallContext } from '../proto/rpc.ts';
-import { admit, type Refusal } from './core/admission.ts';
+import { admit, sumOfRequests, type Allocatable, type Refusal } from './core/admission.ts';
 import { hostPortsOf, type HostPort } from './core/host-ports.ts';
 import type { Naming } from './core/pod-names.ts';
 import { isRouted, planProxy } from './core/proxy-rules.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
+import { isMirror, isMirrorOf, localUid } from './core/static-pods.ts';
 import { ImagePuller } from './image-puller.ts';
 import { IMAGE_GARBAGE, NodeImageKeeper, type ImageGarbageOptions } from './node-images.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
@@ -33,6 +34,8 @@ import type { ServiceProxy } from './proxy.ts';
 import { RuntimeError, type ContainerRecord, type Runtime, type Sandbox } from './runtime/runtime.ts';
 import type { ServiceFollower } from './service-follower.ts';
 import { PodVolumes } from './pod-volumes.ts';
+import { StaticPods } from './static-pods.ts';
+import type { TerminationLogs } from './termination-logs.ts';
 import type { VolumeStore } from './volumes.ts';
 
 export interface NodeAgentOptions {
@@ -64,6 +67,10 @@ export interface NodeAgentOptions {
   readonly runtime: Runtime;
   readonly prober: Prober;
   readonly volumes: VolumeStore;
+  /** Absent: containers leave no last words. */
+  readonly terminationLogs?: TerminationLogs | undefined;
+  /** A folder of manifests of pods that run here without anybody's order; absolute. */
+  readonly podManifestPath?: string | undefined;
   /** undefined: somebody else does it, or nobody needs it. */
   readonly proxy?: ServiceProxy | undefined;
   /** Told of all Services and EndpointSlices: the proxy of a packet filter, the cluster's DNS. Closed with the agent. */
@@ -98,6 +105,7 @@ export class NodeAgent {
   readonly #streams: PodStreams;
   readonly #volumes: PodVolumes;
   readonly #images: NodeImageKeeper | undefined;
+  readonly #static: StaticPods | undefined;
   #unsubscribe: (() => void) | undefined;
   #isProxyDue = false;
   #isFed = false;
@@ -108,7 +116,7 @@ export class NodeAgent {
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
-    const { api, clock, random, log, runtime, prober, volumes, name, address, capacity, onContainerFailure } = options;
+    const { api, clock, random, log, runtime, prober, volumes, terminationLogs, name, address, capacity, onContainerFailure } = options;
     const { port, labels = {}, podCidr, machine } = options;
     this.#facts = { name, address, port, labels, podCidr, capacity, machine, runtime };
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'agent: a task failed'));
@@ -148,9 +156,11 @@ export class NodeAgent {
       runtime,
       prober,
       volumes: this.#volumes,
+      terminationLogs,
       naming: options.naming,
       services: () => this.#services.cache.list(),
       isRouted: (ip) => isRouted(this.#slices.cache.list(), ip),
+      capacityLeft: { allocatable: this.#allocatable, others: (uid) => sumOfRequests(this.#counted(uid)) },
     };
     this.#stats = new NodeStats({ runtime, clock, ownUsage: options.ownUsage, signal: this.#abort.signal });
     const podOf = (namespace: string, pod: string) => this.#pods.cache.get(`${namespace}/${pod}`);
@@ -160,6 +170,14 @@ export class NodeAgent {
     this.#node = new Informer({ ...shared, ref: resources.nodes, fieldSelector: `metadata.name=${name}` });
     this.#services = new Informer({ ...shared, ref: resources.services });
     this.#slices = new Informer({ ...shared, ref: resources.endpointSlices });
+    const { podManifestPath: directory } = options;
+    if (directory === undefined) return;
+    this.#static = new StaticPods({
+      ...{ directory, nodeName: name, api, clock, log, events },
+      node: () => this.#node.cache.get(name),
+      object: (key) => this.#pods.cache.get(key),
+      changed: () => this.#staticChanged(),
+    });
   }
 
   /** Resolves when the node is registered and its pods are known; what runs from before has been found again. */
@@ -177,6 +195,9 @@ export class NodeAgent {
       }
     }
     await this.#images?.refresh();
+    // Pods of files need no API server, least of all those that are one.
+    await this.#static?.look();
+    if (this.#static !== undefined) this.#tasks.run(this.#static.run(signal, () => this.#mirrors()));
     await this.#register();
     this.#tasks.run(this.#heartbeats());
     if (this.#images !== undefined) this.#tasks.run(this.#images.run());
@@ -297,10 +318,24 @@ export class NodeAgent {
     // A name may come back with another uid: another pod.
     if (before !== undefined && before.metadata.uid !== after?.metadata.uid) this.#workers.get(before.metadata.uid ?? '')?.remove();
     if (after === undefined) return;
+    // It only stands for a pod of a file, which has a worker of its own.
+    if (isMirror(after)) {
+      this.#workers.get(localUid(after))?.wake();
+      if (this.#static === undefined) this.#tasks.run(this.#deleteOrphan(after));
+      return;
+    }
     this.#volumes.update(after);
     const worker = this.#workers.get(after.metadata.uid ?? '');
     if (worker !== undefined) worker.update(after);
     else this.#addWorker(after);
+  }
+
+  /** There was a folder once: nobody else would take it away. */
+  async #deleteOrphan({ metadata: { namespace, name, uid = '' } }: AgentPod): Promise<void> {
+    const ref = inNamespace(resources.pods, namespace);
+    await this.#options.api.delete(ref, name, { gracePeriodSeconds: 0, preconditions: { uid } }).catch((error: unknown) => {
+      this.#options.log.debug({ pod: name, error: describeError(error) }, 'agent: a mirror pod was not deleted');
+    });
   }
 
   #addWorker(pod: AgentPod): void {
@@ -317,20 +352,68 @@ export class NodeAgent {
   #refusalOf(pod: AgentPod): Refusal | undefined {
     const hasBegun = pod.status?.startTime !== undefined || isEnded(pod.status?.phase);
     if (hasBegun || pod.metadata.deletionTimestamp !== undefined) return undefined;
+    return admit(pod, this.#counted(pod.metadata.uid ?? ''), this.#allocatable);
+  }
+
+  get #allocatable(): Allocatable {
     const { cpu, memory, pods } = this.#options.capacity;
-    const others = [...this.#workers.values()].filter(({ isCounted }) => isCounted).map((worker) => worker.pod);
-    return admit(pod, others, { milliCpu: toMilli(parseQuantity(cpu) ?? 0n), memoryBytes: toUnits(parseQuantity(memory) ?? 0n), pods });
+    return { milliCpu: toMilli(parseQuantity(cpu) ?? 0n), memoryBytes: toUnits(parseQuantity(memory) ?? 0n), pods };
+  }
+
+  /** All pods that have a part of the node, but for one. */
+  #counted(but: string): AgentPod[] {
+    return [...this.#workers].filter(([uid, { isCounted }]) => uid !== but && isCounted).map(([, { pod }]) => pod);
+  }
+
+  // --- pods of files
+
+  #staticChanged(): void {
+    const pods = this.#static?.pods ?? new Map<string, AgentPod>();
+    for (const [uid, worker] of this.#workers) {
+      const { pod } = worker;
+      if (!worker.isOfFile || pods.has(uid) || pod.metadata.deletionTimestamp !== undefined) continue;
+      const deletionTimestamp = formatTime(this.#options.clock.wall());
+      worker.update({ ...pod, metadata: { ...pod.metadata, deletionTimestamp, deletionGracePeriodSeconds: pod.spec.terminationGracePeriodSeconds ?? 30 } });
+    }
+    for (const [uid, pod] of pods) {
+      // A changed file is another pod of the same name: the one before ends first.
+      const isTaken = [...this.#workers.values()].some((worker) => worker.isOfFile && keyOf(worker.pod) === keyOf(pod));
+      if (!isTaken && !this.#workers.has(uid)) this.#addStaticWorker(uid, pod);
+    }
+  }
+
+  #addStaticWorker(uid: string, pod: AgentPod): void {
+    const mirror = () => {
+      const object = this.#pods.cache.get(keyOf(pod));
+      return object !== undefined && isMirrorOf(object, pod) ? object : undefined;
+    };
+    const status = mirror()?.status;
+    const onGone = () => {
+      if (this.#workers.get(uid) === worker) this.#workers.delete(uid);
+      if (!this.#abort.signal.aborted) this.#staticChanged();
+    };
+    const known = status === undefined ? pod : { ...pod, status };
+    const worker = new PodWorker({ context: this.#context, pod: known, refusal: this.#refusalOf(known), onGone, mirror });
+    this.#workers.set(uid, worker);
+    worker.wake();
+  }
+
+  /** Which objects stand for pods of files, but for those that are still being ended. */
+  #mirrors(): string[] {
+    const ending = new Set([...this.#workers.values()].filter(({ isOfFile }) => isOfFile).map(({ pod }) => keyOf(pod)));
+    return this.#pods.cache.list().filter(isMirror).map(keyOf).filter((key) => !ending.has(key));
   }
 
   /** Ends what the runtime still has of pods that were deleted while there was no agent. */
   async #removeUnknown(): Promise<void> {
-    const { runtime, volumes, log } = this.#options;
+    const { runtime, volumes, terminationLogs, log } = this.#options;
     for (const { id, namespace, name } of await runtime.listPodSandboxes()) {
       if (this.#workers.has(id)) continue;
       log.info({ namespace, pod: name, uid: id }, 'agent: ended a pod that is not wanted any more');
       await runtime.removePodSandbox(id);
     }
     for (const uid of await volumes.list()) if (!this.#workers.has(uid)) await volumes.remove(uid);
+    for (const uid of (await terminationLogs?.list()) ?? []) if (!this.#workers.has(uid)) await terminationLogs?.remove(uid);
   }
 
   // --- services
@@ -410,7 +493,7 @@ export class NodeAgent {
     if (!all.some((one) => one.name === wanted)) {
       throw new RpcError(RpcCode.INVALID_ARGUMENT, `container ${wanted} is not valid for pod ${name}`);
     }
-    const records = await this.#options.runtime.listContainers(pod.metadata.uid ?? '');
+    const records = await this.#options.runtime.listContainers(localUid(pod));
     const own = records.filter((record) => record.name === wanted && record.state !== 'created');
     const found = previous ? own.at(-2) : own.at(-1);
     if (found !== undefined) return found;

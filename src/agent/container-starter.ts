@@ -5,17 +5,19 @@
 import { describeError } from '../base/errors.ts';
 import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
 import { isNotFound } from '../client/api-error.ts';
+import { parseQuantity, toUnits } from '../kube/quantity.ts';
 import type { Service } from '../client/objects.ts';
 import { isHostImageName } from '../image/core/reference.ts';
 import { ImageError } from '../image/image-service.ts';
-import { containerResources, containerSecurity } from './core/container-demands.ts';
+import { containerResources, containerSecurity, oomScoreOf } from './core/container-demands.ts';
 import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
 import type { AgentContainer, AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { serviceEnvironment } from './core/service-environment.ts';
 import { planMounts, subPathFailed, type PlannedMount } from './core/volume-mounts.ts';
 import type { ReadyImage } from './pod-images.ts';
 import { VolumesError, type PodVolumes } from './pod-volumes.ts';
-import type { ContainerConfig, ContainerId, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
+import type { ContainerConfig, ContainerId, ContainerResources, Mount, Runtime, Sandbox } from './runtime/runtime.ts';
+import type { TerminationLogs } from './termination-logs.ts';
 import { VolumeError } from './volumes/volume-error.ts';
 
 export interface StarterContext {
@@ -26,6 +28,8 @@ export interface StarterContext {
   readonly volumes: PodVolumes;
   /** All that the agent knows of. */
   readonly services: () => readonly Service[];
+  /** Absent: containers leave no last words. */
+  readonly terminationLogs?: TerminationLogs | undefined;
 }
 
 export interface ContainerStart {
@@ -35,6 +39,8 @@ export interface ContainerStart {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly sandbox: Sandbox;
+  /** Other than the container says. */
+  readonly resources?: ContainerResources | undefined;
   /** Absent: the runtime keeps no images. */
   readonly image?: ReadyImage | undefined;
   readonly say: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
@@ -67,14 +73,15 @@ export class ContainerStarter {
   /** Rejects with `ContainerStartError`, or with what the runtime said. */
   async start(start: ContainerStart): Promise<ContainerId> {
     const { runtime } = this.#context;
-    const { pod, container, attempt, backoffSteps, init, sandbox, image, say } = start;
+    const { pod, container, attempt, backoffSteps, init, sandbox, image, say, resources = containerResources(container) } = start;
     const paths = await this.#volumes(start);
     const input = await this.#input(pod, container, sandbox.ip);
     const invocation = resolveInvocation(input);
     if (!invocation.ok) throw new ContainerStartError('CreateContainerConfigError', invocation.message);
     const security = containerSecurity(pod, container, image?.user);
     if (!security.ok) throw new ContainerStartError('CreateContainerConfigError', security.message);
-    const mounts = await this.#mounts(start, { paths, env: invocation.value.env });
+    const lastWords = await this.#context.terminationLogs?.mount(pod.metadata.uid ?? '', container, attempt);
+    const mounts = [...(await this.#mounts(start, { paths, env: invocation.value.env })), ...(lastWords === undefined ? [] : [lastWords])];
     const id = await this.#create(sandbox, {
       name: container.name,
       attempt,
@@ -86,12 +93,14 @@ export class ContainerStarter {
       ...invocation.value,
       workingDir: container.workingDir ?? '',
       mounts,
-      resources: containerResources(container),
+      resources: { ...resources, oomScoreAdjust: this.#oomScore(pod, container) },
       security: security.value,
       stdin: container.stdin,
       stdinOnce: container.stdinOnce,
       tty: container.tty,
+      stopSignal: container.lifecycle?.stopSignal,
     });
+    say('Normal', 'Created', `Created container: ${container.name}`);
     if (runtime.ignoresImages && !isHostImageName(container.image)) {
       const message = `the ${runtime.name} runtime has no images: ${container.name} runs this machine's programs, not those of ${container.image}`;
       say('Warning', 'ImageIgnored', message);
@@ -101,6 +110,11 @@ export class ContainerStarter {
     if (record?.reason === START_ERROR) throw new ContainerStartError('RunContainerError', record.message ?? 'the program cannot be run');
     say('Normal', 'Started', `Started container ${container.name}`);
     return id;
+  }
+
+  #oomScore(pod: AgentPod, { resources: { requests = {}, limits = {} } = {} }: AgentContainer): number {
+    const bytes = (text: string | undefined) => Number(toUnits(parseQuantity(text ?? '0') ?? 0n));
+    return oomScoreOf(pod.status?.qosClass ?? 'Burstable', bytes(requests['memory'] ?? limits['memory']), bytes(this.#context.allocatable.memory));
   }
 
   /** An image may have gone since it was found to be there, or be damaged. */

@@ -19,6 +19,7 @@ export interface GrpcProbeOptions {
 }
 
 const PATH = '/grpc.health.v1.Health/Check';
+const UNIMPLEMENTED = '12';
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** A message begins with a flag and its length. */
 const PREFIX_BYTES = 5;
@@ -33,7 +34,7 @@ export function checkGrpcHealth({ authority, service, socket, clock, timeoutMs }
       if (failure === undefined) resolve();
       else reject(new Error(failure));
     };
-    const timer = clock.setTimer(timeoutMs, () => finish(`timeout: no answer of ${authority} within ${timeoutMs / 1000}s`));
+    const timer = clock.setTimer(timeoutMs, () => finish(`timeout: failed to connect service ${JSON.stringify(authority)} within ${timeoutMs / 1000}s: context deadline exceeded`));
     session.on('error', (error) => finish(`error: ${describeError(error)}`));
     const call = session.request({
       [constants.HTTP2_HEADER_METHOD]: 'POST',
@@ -66,8 +67,13 @@ export function checkGrpcHealth({ authority, service, socket, clock, timeoutMs }
 
 /** Undefined: it serves. */
 function verdict(status: string, answer: Buffer): string | undefined {
-  if (status !== '0') return `service unhealthy (gRPC status ${status === '' ? 'missing' : status})`;
+  if (status === UNIMPLEMENTED) return 'error: this server does not implement the grpc health protocol (grpc.health.v1.Health)';
+  if (status !== '0') return `error: health rpc probe failed: rpc error: code = ${status === '' ? 'missing' : status}`;
   if (answer.length < PREFIX_BYTES) return 'service unhealthy (no answer)';
   const { status: health } = HealthCheckResponse.decode(answer.subarray(PREFIX_BYTES));
-  return health === ServingStatus.SERVING ? undefined : `service unhealthy (responded with ${health})`;
+  return health === ServingStatus.SERVING ? undefined : `service unhealthy (responded with ${JSON.stringify(nameOf(health))})`;
+}
+
+function nameOf(health: number): string {
+  return Object.entries(ServingStatus).find(([, number]) => number === health)?.[0] ?? String(health);
 }

@@ -11,14 +11,15 @@ import { isConflict, isNotFound } from '../client/api-error.ts';
 import type { AgentPod, AgentPodStatus } from './core/pod-spec.ts';
 
 export interface PodStatusWriterOptions {
-  readonly uid: string;
   readonly api: ApiClient;
   readonly clock: Clock;
   readonly log: Log;
   readonly tasks: Tasks;
   readonly signal: AbortSignal;
-  /** The newest that is known of the object. */
-  readonly pod: () => AgentPod;
+  /** The newest that is known of the object; undefined: there is none yet. */
+  readonly object: () => AgentPod | undefined;
+  /** It stands for a pod of a file, which does not end with it: it is never deleted here. */
+  readonly isMirror: boolean;
   /** What shall be written; undefined: nothing (yet, or any more). */
   readonly wanted: () => { readonly status: AgentPodStatus; readonly isOver: boolean } | undefined;
   /** An answer of the API server is news like any other. */
@@ -61,38 +62,45 @@ export class PodStatusWriter {
 
   #owesWrite(): boolean {
     const wanted = this.#options.wanted();
-    return wanted !== undefined && (wanted.isOver || this.#owesStatus(wanted.status));
+    const pod = this.#options.object();
+    return wanted !== undefined && pod !== undefined && (this.#owesDeletion() || this.#owesStatus(pod, wanted.status));
   }
 
-  #owesStatus(status: AgentPodStatus): boolean {
+  #owesDeletion(): boolean {
+    return this.#options.wanted()?.isOver === true && !this.#options.isMirror;
+  }
+
+  #owesStatus(pod: AgentPod, status: AgentPodStatus): boolean {
     const sent = canonical(status);
-    const cached = canonical(this.#options.pod().status ?? {});
+    const cached = canonical(pod.status ?? {});
     if (sent === cached) return false;
     // What the server made of our write need not be what we sent.
     return this.#lastWrite?.sent !== sent || this.#lastWrite.answered !== cached;
   }
 
   async #write(): Promise<void> {
-    const { api, uid, onPod, onRemoved } = this.#options;
-    const pod = this.#options.pod();
-    const { status } = this.#options.wanted()!;
-    const { namespace, name } = pod.metadata;
+    const { api, onPod, onRemoved } = this.#options;
+    const pod = this.#options.object();
+    const wanted = this.#options.wanted();
+    if (pod === undefined || wanted === undefined) return;
+    const { namespace, name, uid } = pod.metadata;
     const ref = inNamespace(resources.pods, namespace);
-    if (this.#owesStatus(status)) {
-      const answer = await api.updateStatus<AgentPod>(ref, { ...pod, status });
-      this.#lastWrite = { sent: canonical(status), answered: canonical(answer.status ?? {}) };
+    if (this.#owesStatus(pod, wanted.status)) {
+      const answer = await api.updateStatus<AgentPod>(ref, { ...pod, status: wanted.status });
+      this.#lastWrite = { sent: canonical(wanted.status), answered: canonical(answer.status ?? {}) };
       onPod(answer);
     }
-    if (this.#options.wanted()?.isOver !== true) return;
-    await api.delete(ref, name, { gracePeriodSeconds: 0, preconditions: { uid } });
+    if (!this.#owesDeletion()) return;
+    await api.delete(ref, name, { gracePeriodSeconds: 0, ...(uid === undefined ? {} : { preconditions: { uid } }) });
     // The news of it may come late; the containers are gone already.
     onRemoved();
   }
 
   async #failed(error: unknown): Promise<void> {
-    const { api, clock, log, uid, signal, onPod, onRemoved, wake } = this.#options;
-    const { namespace, name } = this.#options.pod().metadata;
-    if (isConflict(error) || isNotFound(error)) {
+    const { api, clock, log, signal, isMirror, onPod, onRemoved, wake } = this.#options;
+    const { namespace, name = '', uid } = this.#options.object()?.metadata ?? {};
+    // Whoever keeps a mirror hears of its news, and makes it again.
+    if ((isConflict(error) || isNotFound(error)) && !isMirror) {
       try {
         const fresh = await api.get<AgentPod>(inNamespace(resources.pods, namespace), name);
         if (fresh.metadata.uid !== uid) return onRemoved();

@@ -4,6 +4,7 @@ import type { CommandInput, CommandOutput, CommandStart, PortInput, PortOutput }
 import { RpcCode, RpcError, type CallContext } from '../proto/rpc.ts';
 import type { Init } from '../proto/wire.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
+import { localUid } from './core/static-pods.ts';
 import { RuntimeError, type ContainerId, type Runtime } from './runtime/runtime.ts';
 import type { CommandStream, PortStream, TerminalSize } from './runtime/streams.ts';
 
@@ -64,7 +65,7 @@ export class PodStreams {
     const start = first.done === true ? undefined : first.value.input;
     if (start?.case !== 'start') throw new RpcError(RpcCode.INVALID_ARGUMENT, 'a stream begins by saying what is wanted');
     const { metadata } = this.#pod(start.value);
-    const stream = await this.#options.runtime.portForward(metadata.uid ?? '', start.value.port).catch(refused);
+    const stream = await this.#options.runtime.portForward(localUid({ metadata }), start.value.port).catch(refused);
     const ending = this.#closing(stream, context);
     try {
       yield { output: { case: 'started', value: {} } };
@@ -124,7 +125,7 @@ export class PodStreams {
   async #running(start: CommandStart): Promise<ContainerId> {
     const pod = this.#pod(start);
     const wanted = start.container === '' ? pod.spec.containers[0]?.name : start.container;
-    const records = await this.#options.runtime.listContainers(pod.metadata.uid ?? '');
+    const records = await this.#options.runtime.listContainers(localUid(pod));
     const record = records.findLast(({ name, state }) => name === wanted && state === 'running');
     if (record !== undefined && containersOf(pod).some(({ name }) => name === wanted)) return record.id;
     throw new RpcError(RpcCode.FAILED_PRECONDITION, `container not found ("${wanted ?? ''}")`);

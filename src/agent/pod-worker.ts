@@ -1,34 +1,34 @@
 /**
  * One pod's worker: asks the plan what to do, does it, says how it is, and waits for the next thing to happen (the
  * object changed, a container ended, a probe answered, a time came). One pass at a time. What takes long runs beside
- * the passes: stops with their grace, probes, and writes to the API server, which may be away for minutes while pods go on.
+ * the passes: stops with their grace, hooks, probes, and writes to the API server, which may be away for minutes while
+ * pods go on.
  */
 import { AbortedError, describeError } from '../base/errors.ts';
-import { sleep, type Clock, type Millis, type Timer } from '../base/clock.ts';
+import type { Clock, Millis, Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Tasks } from '../base/tasks.ts';
 import { controllerOf } from '../client/objects.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import { ContainerStarter, ContainerStartError, type ContainerStart, type StarterContext } from './container-starter.ts';
+import { ContainerStops } from './container-stops.ts';
+import type { Allocatable, Amounts } from './core/admission.ts';
 import { sandboxDemands } from './core/container-demands.ts';
-import { planPod, isEnded, type ContainerHealth, type PodAction, type PodPlan } from './core/pod-lifecycle.ts';
-import {
-  ON_FAILURE_ANNOTATION,
-  containersOf,
-  describePod,
-  graceSecondsOf,
-  type AgentContainer,
-  type AgentPod,
-  type AgentPodStatus,
-  type LifecycleHandler,
-} from './core/pod-spec.ts';
+import { planPod, isEnded } from './core/pod-lifecycle.ts';
+import type { PodAction, PodPlan, Reason } from './core/pod-plan.ts';
+import { describeResize } from './core/pod-resize.ts';
 import { podNames, type Naming } from './core/pod-names.ts';
-import { ContainerProbes, type ProbeDue } from './core/probes.ts';
+import { ON_FAILURE_ANNOTATION, containersOf, describePod, graceSecondsOf, type AgentContainer, type AgentPod, type AgentPodStatus } from './core/pod-spec.ts';
+import { SteadyAges } from './core/steady-ages.ts';
 import type { ImagePuller } from './image-puller.ts';
+import { runHook } from './lifecycle-hooks.ts';
+import { PodEvents } from './pod-events.ts';
 import { PodImages } from './pod-images.ts';
+import { PodProbing } from './pod-probing.ts';
 import { PodStatusWriter } from './pod-status-writer.ts';
 import type { Prober } from './probe.ts';
-import { RuntimeError, type ContainerRecord, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
+import { RuntimeError, type ContainerId, type ContainerRecord, type ContainerResources, type Sandbox, type SandboxConfig } from './runtime/runtime.ts';
+import { TerminationMessages } from './termination-logs.ts';
 
 /** What all workers of a node share. */
 export interface WorkerContext extends StarterContext {
@@ -43,44 +43,32 @@ export interface WorkerContext extends StarterContext {
   readonly naming?: Naming | undefined;
   /** Do endpoints that the agent knows of still send new connections to this address? */
   readonly isRouted: (address: string) => boolean;
+  readonly capacityLeft: { readonly allocatable: Allocatable; readonly others: (uid: string) => Amounts };
 }
 
 export interface WorkerOptions {
   readonly context: WorkerContext;
   readonly pod: AgentPod;
-  readonly refusal?: { readonly reason: string; readonly message: string } | undefined;
+  readonly refusal?: Reason | undefined;
   /** Everything of the pod is gone from this node. */
   readonly onGone: () => void;
+  /** The object that stands for a pod of a file in the API server; absent: the pod is such an object itself. */
+  readonly mirror?: (() => AgentPod | undefined) | undefined;
 }
 
 /** A container that cannot be made (no such ConfigMap) is tried again after this, doubling. */
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 20_000;
-/** A program that could not be run shows why for so long, then that its container is backed off. */
-const RUN_ERROR = 'RunContainerError';
-const RUN_ERROR_SHOWN_MS = 2_000;
-/** New connections end this long after the last endpoint named the pod: other nodes' proxies hear of it a little later. */
-const DRAIN_SETTLE_MS = 500;
-/** Nobody takes the pod out of its endpoints (the controllers are away): go on. */
-const DRAIN_MAX_MS = 3_000;
-const DRAIN_POLL_MS = 50;
-/** TERM has at least this long, whatever a preStop hook took, as the kubelet grants it. */
-const GRACE_AFTER_HOOK_MIN_MS = 2_000;
 /** An object that was removed without waiting for us. */
 const REMOVED_GRACE_MS = 1_000;
+/** A hook has no deadline of its own, but nothing here waits for ever. */
+const POST_START_MAX_MS = 600_000;
 /** Actions of one pass that lead to the next one at once; a plan that needs more has lost its way. */
 const ROUNDS_MAX = 20;
+/** The pod's own, among the names of containers. */
+const SANDBOX = '';
 
-interface Stop {
-  /** Monotonic. */
-  deadlineMs: Millis;
-  readonly hurry: AbortController;
-  isAsked: boolean;
-}
-
-interface Waiting {
-  readonly reason: string;
-  readonly message: string;
+interface Waiting extends Reason {
   readonly retryAtMs: Millis;
   readonly tries: number;
   /** What it waits for, if that is its image. */
@@ -92,17 +80,25 @@ export class PodWorker {
   readonly #uid: string;
   #refusal: WorkerOptions['refusal'];
   readonly #onGone: () => void;
+  readonly #mirror: WorkerOptions['mirror'];
   readonly #tasks: Tasks;
   readonly #abort = new AbortController();
-  readonly #probes = new Map<string, ContainerProbes>();
-  readonly #stops = new Map<string, Stop>();
   readonly #waiting = new Map<string, Waiting>();
-  readonly #said = new Set<string>();
+  readonly #starting = new Set<ContainerId>();
+  readonly #resizeFailures = new Map<ContainerId, string>();
+  readonly #resized = new Map<ContainerId, ContainerResources>();
+  readonly #ages = new SteadyAges();
+  readonly #events: PodEvents;
   readonly #starter: ContainerStarter;
+  readonly #stops: ContainerStops;
+  readonly #probing: PodProbing;
+  readonly #messages: TerminationMessages;
   readonly #images: PodImages;
   readonly #writer: PodStatusWriter;
   #pod: AgentPod;
   #isRemoved = false;
+  /** Monotonic: since when the pod is ended, and since when its deletion is known. */
+  #endingSinceMs: Millis | undefined;
   #deletionSeenAtMs: Millis | undefined;
   #isPassing = false;
   #isDirty = false;
@@ -110,40 +106,50 @@ export class PodWorker {
   #plan: PodPlan | undefined;
   #isGone = false;
 
-  constructor({ context, pod, refusal, onGone }: WorkerOptions) {
+  constructor({ context, pod, refusal, onGone, mirror }: WorkerOptions) {
     this.#context = context;
     this.#pod = pod;
     this.#uid = pod.metadata.uid ?? '';
-    this.#refusal = refusal;
+    this.#refusal = refusal === undefined ? undefined : { ...refusal, message: `Pod was rejected: ${refusal.message}` };
     this.#onGone = onGone;
+    this.#mirror = mirror;
     this.#tasks = new Tasks((error) => this.#failed(error));
+    this.#events = new PodEvents({ recorder: context.events, pod: () => this.#pod });
     this.#starter = new ContainerStarter(context);
-    this.#images = new PodImages({
-      puller: context.puller,
+    this.#messages = new TerminationMessages(context.terminationLogs, context.runtime);
+    const { clock, log, runtime, prober, isRouted, api } = context;
+    const shared = { clock, prober, tasks: this.#tasks, signal: this.#abort.signal, say: this.#events.say };
+    this.#images = new PodImages({ ...shared, puller: context.puller, pod: () => this.#pod, wake: () => this.wake() });
+    this.#stops = new ContainerStops({ ...shared, log, runtime, isRouted, wake: () => this.wake() });
+    this.#probing = new PodProbing({
+      ...shared,
+      runtimeName: runtime.name,
       pod: () => this.#pod,
-      say: (type, reason, message) => this.#say(type, reason, message),
-      wake: () => this.wake(),
-      tasks: this.#tasks,
-      signal: this.#abort.signal,
+      sandbox: () => this.#sandbox(),
+      ageMs: ({ id, startedAtMs = clock.wall() }) => this.#ageMs(`start of ${id}`, startedAtMs),
+      progressed: (isChanged) => (isChanged ? this.wake() : this.#armTimer()),
     });
     this.#writer = new PodStatusWriter({
-      uid: this.#uid,
-      api: context.api,
-      clock: context.clock,
-      log: context.log,
-      tasks: this.#tasks,
-      signal: this.#abort.signal,
-      pod: () => this.#pod,
+      ...shared,
+      api,
+      log,
+      object: () => this.#object,
       wanted: () => this.#wanted(),
+      isMirror: mirror !== undefined,
       onPod: (answered) => this.#adopt(answered),
       onRemoved: () => this.remove(),
       wake: () => this.wake(),
     });
-    if (refusal !== undefined) this.#say('Warning', refusal.reason, refusal.message);
+    if (refusal !== undefined) this.#events.say('Warning', refusal.reason, refusal.message);
   }
 
   get pod(): AgentPod {
     return this.#pod;
+  }
+
+  /** It runs without anybody's order but that of a file. */
+  get isOfFile(): boolean {
+    return this.#mirror !== undefined;
   }
 
   /** Takes part in what the node has given away. */
@@ -152,7 +158,8 @@ export class PodWorker {
   }
 
   update(pod: AgentPod): void {
-    this.#pod = pod;
+    // The status of a pod of a file is made here, and nowhere else.
+    this.#pod = this.#mirror === undefined ? pod : { ...pod, ...(this.#pod.status === undefined ? {} : { status: this.#pod.status }) };
     this.wake();
   }
 
@@ -166,7 +173,7 @@ export class PodWorker {
   evict(message: string): void {
     if (this.#refusal !== undefined || isEnded(this.#pod.status?.phase)) return;
     this.#refusal = { reason: 'Evicted', message };
-    this.#say('Warning', 'Evicted', message);
+    this.#events.say('Warning', 'Evicted', message);
     this.wake();
   }
 
@@ -190,6 +197,15 @@ export class PodWorker {
     this.#tasks.run(this.#passes());
   }
 
+  /** What the API server has of it. */
+  get #object(): AgentPod | undefined {
+    return this.#mirror === undefined ? this.#pod : this.#mirror();
+  }
+
+  get #isDeleted(): boolean {
+    return this.#pod.metadata.deletionTimestamp !== undefined;
+  }
+
   async #passes(): Promise<void> {
     try {
       while (this.#isDirty && !this.#isGone && !this.#abort.signal.aborted) {
@@ -206,16 +222,19 @@ export class PodWorker {
 
   async #pass(): Promise<void> {
     this.#timer?.cancel();
-    if (this.#pod.metadata.deletionTimestamp !== undefined) this.#deletionSeenAtMs ??= this.#now();
-    if (this.#deletionSeenAtMs !== undefined || this.#isRemoved) this.#images.abandon();
+    if (this.#isDeleted) this.#endingSinceMs = this.#deletionSeenAtMs ??= this.#now();
+    if (this.#isDeleted || this.#isRemoved) this.#images.abandon();
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const containers = await this.#context.runtime.listContainers(this.#uid);
       const sandbox = await this.#sandbox();
       if (this.#isRemoved) return this.#cleanUp(containers);
       if (sandbox?.state === 'ready' && containers.length > 0) this.#context.volumes.adopt(this.#pod, sandbox.ip);
-      this.#syncProbes(containers);
-      this.#plan = this.#planFor(sandbox, containers);
-      this.#sayBackoffs(this.#plan);
+      const running = containers.filter(({ state }) => state === 'running');
+      for (const id of this.#starting) if (!running.some((record) => record.id === id)) this.#starting.delete(id);
+      this.#probing.sync(running.filter(({ id }) => !this.#starting.has(id)), this.#isDeleted || this.#plan?.isEnding === true);
+      this.#plan = await this.#planFor(sandbox, containers);
+      this.#sayWhatChanged(this.#plan);
+      if (this.#plan.isEnding) this.#endingSinceMs ??= this.#now();
       let isChanged = false;
       for (const action of this.#plan.actions) {
         if (this.#abort.signal.aborted) return;
@@ -223,31 +242,42 @@ export class PodWorker {
       }
       if (!isChanged) break;
     }
-    this.#runProbes();
+    if (this.#mirror !== undefined) this.#pod = { ...this.#pod, status: this.#plan!.status };
+    this.#probing.run();
     this.#armTimer();
     this.#writer.publish();
+    if (this.#mirror !== undefined && this.#wanted()?.isOver === true) this.remove();
   }
 
   async #sandbox(): Promise<Sandbox | undefined> {
     return (await this.#context.runtime.listPodSandboxes()).find(({ id }) => id === this.#uid);
   }
 
-  #planFor(sandbox: Sandbox | undefined, containers: readonly ContainerRecord[]): PodPlan {
-    const { nodeIp, runtime, clock, onContainerFailure } = this.#context;
-    for (const [name, { reason, retryAtMs }] of this.#waiting) if (reason === RUN_ERROR && retryAtMs <= this.#now()) this.#waiting.delete(name);
-    const health = new Map<string, ContainerHealth>();
-    for (const [id, { isStarted, isReady, unhealthy }] of this.#probes) health.set(id, { isStarted, isReady, unhealthy });
+  async #planFor(sandbox: Sandbox | undefined, containers: readonly ContainerRecord[]): Promise<PodPlan> {
+    const { nodeIp, runtime, clock, onContainerFailure, capacityLeft } = this.#context;
     return planPod({
       pod: this.#pod,
       nodeIp,
       runtimeName: runtime.name,
       sandbox,
       containers,
-      health,
+      health: this.#probing.health,
+      starting: this.#starting,
+      messages: await this.#messages.of(this.#pod, containers),
       waiting: this.#waiting,
       refusal: this.#refusal,
       onContainerFailure,
+      resizing: {
+        others: () => capacityLeft.others(this.#uid),
+        allocatable: capacityLeft.allocatable,
+        canResize: runtime.updateContainerResources !== undefined,
+        failures: this.#resizeFailures,
+        applied: this.#resized,
+      },
+      ending: this.#plan?.ending,
+      endingForMs: this.#endingSinceMs === undefined ? 0 : this.#now() - this.#endingSinceMs,
       nowMs: clock.wall(),
+      ageMs: (what, atMs) => this.#ageMs(what, atMs),
     });
   }
 
@@ -258,14 +288,17 @@ export class PodWorker {
     const { runtime } = this.#context;
     switch (action.kind) {
       case 'run-sandbox':
-        return this.#runSandbox();
+        return this.#runSandbox(action.isAnew);
       case 'start-container':
         return this.#startContainer(action, sandbox!);
       case 'stop-container':
-        this.#stop(action, sandbox);
+        this.#stop(action, sandbox?.ip ?? '');
         return false;
+      case 'resize-container':
+        return this.#resize(action);
       case 'remove-container':
         await runtime.removeContainer(action.id);
+        this.#ages.forget((what) => what.endsWith(` of ${action.id}`));
         return true;
       case 'stop-sandbox':
         await runtime.stopPodSandbox(this.#uid);
@@ -275,10 +308,11 @@ export class PodWorker {
     }
   }
 
-  async #runSandbox(): Promise<boolean> {
+  async #runSandbox(isAnew: boolean): Promise<boolean> {
     const { metadata, spec } = this.#pod;
+    if (isAnew) this.#events.say('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
     const { warnings, ...names } = podNames(this.#pod, this.#context.naming);
-    for (const { reason, message } of warnings) this.#say('Warning', reason, message);
+    for (const { reason, message } of warnings) this.#events.say('Warning', reason, message);
     const config: SandboxConfig = {
       uid: this.#uid,
       namespace: metadata.namespace ?? '',
@@ -289,190 +323,112 @@ export class PodWorker {
       ...sandboxDemands(this.#pod),
       memoryVolumes: this.#context.volumes.inMemory(this.#pod),
     };
-    try {
+    return this.#trying(SANDBOX, sandboxFailed, async () => {
       await this.#context.runtime.runPodSandbox(config);
-    } catch (error) {
-      const isNetwork = error instanceof RuntimeError && error.code === 'network-not-ready';
-      if (isNetwork) this.#say('Warning', 'NetworkNotReady', describeError(error));
-      else this.#say('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${describeError(error)}`);
-      throw error;
-    }
-    return true;
+    });
   }
 
   async #startContainer(action: Extract<PodAction, { kind: 'start-container' }>, sandbox: Sandbox): Promise<boolean> {
-    const { spec } = this.#pod;
-    const known = this.#waiting.get(action.name);
-    const init = spec.initContainers?.some(({ name }) => name === action.name) ?? false;
-    const container = containersOf(this.#pod).find(({ name }) => name === action.name)!;
-    const isWaiting = known !== undefined && known.retryAtMs > this.#now() && (known.image ?? container.image) === container.image;
-    if (isWaiting) return false;
+    const { name, attempt, backoffSteps, resources } = action;
+    const known = this.#waiting.get(name);
+    const init = this.#pod.spec.initContainers?.some((one) => one.name === name) ?? false;
+    const container = containersOf(this.#pod).find((one) => one.name === name)!;
+    const isOther = known?.image !== undefined && known.image !== container.image;
+    if (known !== undefined && known.retryAtMs > this.#now() && !isOther) return false;
     const answer = this.#images.ask(container);
     if (answer.kind === 'busy') return false;
     if (answer.kind === 'waiting') {
       const { reason, message, untilMs } = answer;
-      this.#waiting.set(action.name, { reason, message, retryAtMs: untilMs, tries: 0, image: container.image });
+      this.#waiting.set(name, { reason, message, retryAtMs: untilMs, tries: 0, image: container.image });
       return known?.reason !== reason || known.message !== message;
     }
-    const { attempt, backoffSteps } = action;
+    if (isOther) this.#waiting.delete(name);
+    return this.#trying(name, (why) => ['Failed', `Error: ${why}`], async () => {
+      const say: ContainerStart['say'] = (type, reason, message) => this.#events.say(type, reason, message, name);
+      const id = await this.#starter.start({ pod: this.#pod, container, attempt, backoffSteps, init, sandbox, resources, image: answer.image, say });
+      this.#postStart(container, id, sandbox.ip);
+    });
+  }
+
+  /** What fails is tried again later, and says why in the meantime. `event`: its reason and text. */
+  async #trying(name: string, event: (why: string, error: unknown) => readonly [string, string], work: () => Promise<void>): Promise<boolean> {
+    const known = this.#waiting.get(name);
+    if (known !== undefined && known.retryAtMs > this.#now()) return false;
     try {
-      const say: ContainerStart['say'] = (type, reason, message) => this.#say(type, reason, message);
-      const id = await this.#starter.start({ pod: this.#pod, container, attempt, backoffSteps, init, sandbox, image: answer.image, say });
-      await this.#postStart(container, id, sandbox.ip);
-      this.#waiting.delete(action.name);
+      await work();
+      this.#waiting.delete(name);
       return true;
     } catch (error) {
       if (error instanceof AbortedError) throw error;
       const tries = (known?.tries ?? 0) + 1;
       const reason = error instanceof ContainerStartError ? error.reason : 'CreateContainerError';
-      const delayMs = reason === RUN_ERROR ? RUN_ERROR_SHOWN_MS : Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
-      const retryAtMs = this.#now() + delayMs;
+      const retryAtMs = this.#now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (tries - 1));
       const isSaid = error instanceof ContainerStartError && error.isSaid;
       const message = isSaid ? error.message : describeError(error);
-      this.#waiting.set(action.name, { reason, message, retryAtMs, tries });
-      if (known?.message !== message && !isSaid) this.#say('Warning', 'Failed', `Error: ${message}`);
+      // A program that could not be started has run, and failed: its attempt counts, and its record says why.
+      const hasFailedToRun = reason === 'RunContainerError';
+      if (hasFailedToRun) this.#waiting.delete(name);
+      else this.#waiting.set(name, { reason, message, retryAtMs, tries });
+      if (known?.message !== message && !isSaid) this.#events.say('Warning', ...event(message, error), name === SANDBOX ? undefined : name);
       // Plan once more, for the status; the retry time keeps it from trying again at once.
-      return known?.message !== message;
+      return hasFailedToRun || known?.message !== message;
     }
   }
 
-  async #postStart(container: AgentContainer, id: string, ip: string): Promise<void> {
+  /** Beside the passes: until it has answered, the container counts as one that is being started. */
+  #postStart(container: AgentContainer, id: ContainerId, ip: string): void {
     const hook = container.lifecycle?.postStart;
     if (hook === undefined) return;
-    const failure = await this.#runHook(hook, { container, id, ip }, 30_000);
-    if (failure === undefined) return;
-    this.#say('Warning', 'FailedPostStartHook', `PostStartHook failed: ${failure}`);
-    await this.#context.runtime.stopContainer(id, 1000 * graceSecondsOf(this.#pod));
-  }
-
-  // --- stopping
-
-  #stop({ id, name, graceMs, why }: Extract<PodAction, { kind: 'stop-container' }>, sandbox: Sandbox | undefined): void {
-    const now = this.#now();
-    const deadlineMs = (this.#deletionSeenAtMs ?? now) + graceMs;
-    const known = this.#stops.get(id);
-    if (known !== undefined) {
-      // Only ever shorter: a deletion with less grace overtakes the one before.
-      if (deadlineMs >= known.deadlineMs) return;
-      known.deadlineMs = deadlineMs;
-      known.hurry.abort();
-      if (known.isAsked) this.#tasks.run(this.#context.runtime.stopContainer(id, Math.max(0, deadlineMs - now)));
-      return;
-    }
-    const stop: Stop = { deadlineMs, hurry: new AbortController(), isAsked: false };
-    this.#stops.set(id, stop);
-    this.#say('Normal', 'Killing', why);
-    const wasReady = this.#probes.get(id)?.isReady ?? false;
-    const container = containersOf(this.#pod).find((one) => one.name === name);
-    const work = this.#stopGracefully(id, stop, { container, ip: sandbox?.ip ?? '', wasReady }).finally(() => {
-      this.#stops.delete(id);
-      this.wake();
+    const { clock, prober, log } = this.#context;
+    this.#starting.add(id);
+    const target = { ip, container, containerId: id };
+    const work = runHook(hook, { clock, prober, target, timeoutMs: POST_START_MAX_MS, signal: this.#abort.signal }).then((failure) => {
+      if (this.#abort.signal.aborted || !this.#starting.has(id)) return;
+      if (failure === undefined) return void this.#starting.delete(id);
+      // What it said may be a secret, and events are read by many.
+      this.#events.say('Warning', 'FailedPostStartHook', 'PostStartHook failed', container.name);
+      log.info({ container: id, error: failure }, 'pod: a postStart hook failed');
+      this.#stop({ id, name: container.name, graceMs: 1000 * graceSecondsOf(this.#pod), why: 'FailedPostStartHook' }, ip);
     });
-    this.#tasks.run(work);
+    this.#tasks.run(work.finally(() => this.wake()));
   }
 
-  async #stopGracefully(
-    id: string,
-    stop: Stop,
-    { container, ip, wasReady }: { container: AgentContainer | undefined; ip: string; wasReady: boolean },
-  ): Promise<void> {
-    const left = () => stop.deadlineMs - this.#now();
-    const hook = container?.lifecycle?.preStop;
-    if (wasReady && this.#deletionSeenAtMs !== undefined && left() > 0) await this.#drain(ip, stop);
-    if (hook !== undefined && container !== undefined && left() > 0) {
-      const failure = await this.#runHook(hook, { container, id, ip }, left(), stop.hurry.signal);
-      if (failure !== undefined) this.#say('Warning', 'FailedPreStopHook', `PreStopHook failed: ${failure}`);
-      if (!stop.hurry.signal.aborted) stop.deadlineMs = Math.max(stop.deadlineMs, this.#now() + GRACE_AFTER_HOOK_MIN_MS);
-    }
-    if (this.#abort.signal.aborted) return;
-    stop.isAsked = true;
-    await this.#context.runtime.stopContainer(id, Math.max(0, left()));
+  #stop(stop: { readonly id: ContainerId; readonly name: string; readonly graceMs: Millis; readonly why: string }, ip: string): void {
+    const container = containersOf(this.#pod).find(({ name }) => name === stop.name);
+    this.#stops.stop(stop, { container, ip, drains: this.#isDeleted && this.#probing.isReady(stop.id) });
   }
 
-  /** A terminating pod goes on serving until nobody sends it new connections: a rolling update drops no request. */
-  async #drain(ip: string, stop: Stop): Promise<void> {
-    const { clock, isRouted } = this.#context;
-    const signal = AbortSignal.any([stop.hurry.signal, this.#abort.signal]);
-    const endMs = Math.min(this.#now() + DRAIN_MAX_MS, stop.deadlineMs);
-    try {
-      while (isRouted(ip) && this.#now() < endMs) await sleep(clock, DRAIN_POLL_MS, signal);
-      await sleep(clock, Math.max(0, Math.min(DRAIN_SETTLE_MS, stop.deadlineMs - this.#now())), signal);
-    } catch (error) {
-      if (!(error instanceof AbortedError)) throw error;
-    }
-  }
-
-  /** Answers why it failed. */
-  async #runHook(
-    hook: LifecycleHandler,
-    { container, id, ip }: { container: AgentContainer; id: string; ip: string },
-    timeoutMs: Millis,
-    hurry?: AbortSignal,
-  ): Promise<string | undefined> {
-    const { clock, prober } = this.#context;
-    if (hook.sleep !== undefined) {
-      const signal = hurry === undefined ? this.#abort.signal : AbortSignal.any([hurry, this.#abort.signal]);
-      await sleep(clock, Math.min(1000 * hook.sleep.seconds, timeoutMs), signal).catch(() => undefined); // hurried
-      return undefined;
-    }
-    const { isSuccess, message } = await prober.probe(hook, { ip, container, containerId: id }, timeoutMs);
-    return isSuccess ? undefined : message;
+  async #resize({ id, resources }: Extract<PodAction, { kind: 'resize-container' }>): Promise<boolean> {
+    const { runtime } = this.#context;
+    const key = `resize of ${id}`;
+    const isDone = await this.#trying(key, (why) => ['ResizeError', `Pod resize error: ${why}`], async () => {
+      const what = describeResize(this.#pod);
+      this.#events.once(what, () => this.#events.say('Normal', 'ResizeStarted', `Pod resize started: ${what}`));
+      const ofPod = sandboxDemands(this.#pod).resources ?? {};
+      // Who is given more needs the room first; who is given less makes it.
+      await runtime.updatePodSandboxResources?.(this.#uid, ofPod).catch(() => undefined);
+      await runtime.updateContainerResources?.(id, resources);
+      await runtime.updatePodSandboxResources?.(this.#uid, ofPod);
+      this.#resized.set(id, resources);
+      this.#events.say('Normal', 'ResizeCompleted', `Pod resize completed: ${what}`);
+    });
+    const failure = this.#waiting.get(key);
+    if (failure === undefined) this.#resizeFailures.delete(id);
+    else this.#resizeFailures.set(id, failure.message);
+    return isDone;
   }
 
   async #cleanUp(containers: readonly ContainerRecord[]): Promise<void> {
-    const { runtime, volumes } = this.#context;
+    const { runtime, volumes, terminationLogs } = this.#context;
     this.#timer?.cancel();
-    for (const stop of this.#stops.values()) stop.hurry.abort();
+    this.#stops.hurryAll();
     const running = containers.filter(({ state }) => state === 'running');
     await Promise.all(running.map(({ id }) => runtime.stopContainer(id, REMOVED_GRACE_MS)));
     await runtime.removePodSandbox(this.#uid);
     await volumes.remove(this.#uid);
+    await terminationLogs?.remove(this.#uid);
     this.#isGone = true;
     this.#onGone();
-  }
-
-  // --- probes
-
-  #syncProbes(containers: readonly ContainerRecord[]): void {
-    const { clock, runtime } = this.#context;
-    const running = containers.filter(({ state }) => state === 'running');
-    for (const id of [...this.#probes.keys()]) if (!running.some((record) => record.id === id)) this.#probes.delete(id);
-    for (const record of running) {
-      if (this.#probes.has(record.id)) continue;
-      const container = containersOf(this.#pod).find(({ name }) => name === record.name);
-      if (container === undefined) continue;
-      const ageMs = Math.max(0, clock.wall() - (record.startedAtMs ?? clock.wall()));
-      const statuses = [...(this.#pod.status?.containerStatuses ?? []), ...(this.#pod.status?.initContainerStatuses ?? [])];
-      const before = statuses.find(({ containerID }) => containerID === `${runtime.name}://${record.id}`);
-      const was = { started: before?.started ?? false, ready: before?.ready ?? false };
-      this.#probes.set(record.id, new ContainerProbes(container, this.#now() - ageMs, was));
-    }
-  }
-
-  #runProbes(): void {
-    // A terminating pod is not asked any more: it is not ready, and must not be restarted.
-    if (this.#pod.metadata.deletionTimestamp !== undefined) return;
-    for (const [id, probes] of this.#probes) {
-      for (const due of probes.due(this.#now())) this.#tasks.run(this.#probe(id, probes, due));
-    }
-  }
-
-  async #probe(id: string, probes: ContainerProbes, { kind, spec }: ProbeDue): Promise<void> {
-    const { prober } = this.#context;
-    const name = id.split('/')[1]!;
-    const container = containersOf(this.#pod).find((one) => one.name === name);
-    const sandbox = await this.#sandbox();
-    if (container === undefined || sandbox === undefined) return;
-    const target = { ip: sandbox.ip, container, containerId: id };
-    const { isSuccess, message } = await prober.probe(spec, target, 1000 * (spec.timeoutSeconds ?? 1));
-    if (this.#abort.signal.aborted || this.#probes.get(id) !== probes) return;
-    const wasReady = probes.isReady;
-    const { isChanged } = probes.record(kind, isSuccess, this.#now());
-    if (!isSuccess && (kind !== 'readiness' || wasReady)) {
-      this.#say('Warning', 'Unhealthy', `${kind[0]!.toUpperCase()}${kind.slice(1)} probe failed: ${message}`);
-    }
-    if (isChanged) this.wake();
-    else this.#armTimer();
   }
 
   // --- saying
@@ -485,31 +441,30 @@ export class PodWorker {
 
   /** Takes an answer of the API server for the news that it is, unless newer news came first. */
   #adopt(pod: AgentPod): void {
-    if (pod.metadata.uid !== this.#uid) return;
+    if (this.#mirror !== undefined || pod.metadata.uid !== this.#uid) return;
     const isNewer = Number(pod.metadata.resourceVersion ?? 0) > Number(this.#pod.metadata.resourceVersion ?? 0);
     if (isNewer) this.#pod = pod;
   }
 
-  #sayBackoffs({ status }: PodPlan): void {
+  #sayWhatChanged({ status }: PodPlan): void {
     const { onContainerFailure } = this.#context;
+    const { say } = this.#events;
+    const { reason, message = '' } = status;
+    if (reason === 'DeadlineExceeded') this.#events.once(reason, () => say('Normal', reason, message));
+    const pending = status.conditions?.find(({ type }) => type === 'PodResizePending');
+    if (pending?.reason !== undefined) {
+      const { reason: why, message: error } = pending;
+      this.#events.once(`${why} ${error ?? ''}`, () => say('Warning', `Resize${why}`, `Pod resize ${why}: ${describeResize(this.#pod, error)}`));
+    }
     for (const { state, restartCount, name } of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
       if (state.waiting?.reason !== 'CrashLoopBackOff') continue;
-      const key = `${name}/${restartCount}`;
-      if (this.#said.has(key)) continue;
-      this.#said.add(key);
-      this.#say('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${describePod(this.#pod)}`);
-      const mode = this.#pod.metadata.annotations?.[ON_FAILURE_ANNOTATION] ?? onContainerFailure;
-      if (mode !== 'replace-pod' || controllerOf(this.#pod) !== undefined) continue;
-      const message = 'the pod shall be replaced when a container fails, but has no owner that would make another: it restarts in place';
-      this.#say('Warning', 'NoOwner', message);
+      this.#events.once(`${name}/${restartCount}`, () => {
+        say('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${describePod(this.#pod)}`, name);
+        const mode = this.#pod.metadata.annotations?.[ON_FAILURE_ANNOTATION] ?? onContainerFailure;
+        if (mode !== 'replace-pod' || controllerOf(this.#pod) !== undefined) return;
+        say('Warning', 'NoOwner', 'the pod shall be replaced when a container fails, but has no owner that would make another: it restarts in place');
+      });
     }
-  }
-
-  #say(type: 'Normal' | 'Warning', reason: string, message: string): void {
-    // Once a pod where it does not change with time; the recorder counts the others.
-    if (reason === 'ImageIgnored' && this.#said.has(message)) return;
-    if (reason === 'ImageIgnored') this.#said.add(message);
-    this.#context.events.record(this.#pod, { type, reason, message });
   }
 
   // --- time
@@ -518,22 +473,19 @@ export class PodWorker {
     return this.#context.clock.monotonic();
   }
 
+  #ageMs(what: string, atMs: Millis): Millis {
+    return this.#ages.of(what, atMs, { wallMs: this.#context.clock.wall(), monotonicMs: this.#now() });
+  }
+
   #armTimer(): void {
-    const { clock } = this.#context;
-    const isDeleted = this.#pod.metadata.deletionTimestamp !== undefined;
     const times: Millis[] = [];
-    if (this.#plan?.wakeAtMs !== undefined) times.push(this.#now() + Math.max(0, this.#plan.wakeAtMs - clock.wall()));
-    for (const action of this.#plan?.actions ?? []) {
-      // What its image takes tells by itself.
-      if (action.kind !== 'start-container' || this.#images.isBusy(action.name)) continue;
-      const waiting = this.#waiting.get(action.name);
-      if (waiting !== undefined) times.push(waiting.retryAtMs);
-    }
-    for (const { reason, retryAtMs } of this.#waiting.values()) if (reason === RUN_ERROR) times.push(retryAtMs);
-    for (const probes of this.#probes.values()) {
-      const next = isDeleted ? undefined : probes.nextDeadline();
-      if (next !== undefined) times.push(next);
-    }
+    const { wakeInMs } = this.#plan ?? {};
+    if (wakeInMs !== undefined) times.push(this.#now() + wakeInMs);
+    // What its image takes tells by itself.
+    const isWanted = new Set((this.#plan?.actions ?? []).map((action) => keyOfTry(action)));
+    for (const [name, { retryAtMs }] of this.#waiting) if (isWanted.has(name) && !this.#images.isBusy(name)) times.push(retryAtMs);
+    const next = this.#probing.nextDeadline();
+    if (next !== undefined) times.push(next);
     if (times.length > 0) this.#wakeAt(Math.min(...times));
   }
 
@@ -547,4 +499,16 @@ export class PodWorker {
     const { namespace, name: pod } = this.#pod.metadata;
     this.#context.log.warn({ namespace, pod, uid: this.#uid, error: describeError(error) }, 'pod: a pass failed, trying again');
   }
+}
+
+function sandboxFailed(why: string, error: unknown): readonly [string, string] {
+  if (error instanceof RuntimeError && error.code === 'network-not-ready') return ['NetworkNotReady', why];
+  return ['FailedCreatePodSandBox', `Failed to create pod sandbox: ${why}`];
+}
+
+/** Under which name what this does is tried again. */
+function keyOfTry(action: PodAction): string | undefined {
+  if (action.kind === 'start-container') return action.name;
+  if (action.kind === 'resize-container') return `resize of ${action.id}`;
+  return action.kind === 'run-sandbox' ? SANDBOX : undefined;
 }

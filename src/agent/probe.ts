@@ -1,12 +1,10 @@
 /** Asks one probe of a container, over the network of the machine or beside the container. */
-import { request } from 'node:http';
-import { request as secureRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import type { Clock, Millis } from '../base/clock.ts';
-import { describeError } from '../base/errors.ts';
+import { describeError, systemErrorCode } from '../base/errors.ts';
 import type { AgentContainer, ExecAction, GrpcAction, HttpGetAction, TcpSocketAction } from './core/pod-spec.ts';
 import { checkGrpcHealth } from './grpc-probe.ts';
+import { probeHttp } from './http-probe.ts';
 import type { Dial } from './proxy.ts';
 import type { ContainerId, Runtime } from './runtime/runtime.ts';
 
@@ -26,6 +24,8 @@ export interface ProbeTarget {
 export interface ProbeResult {
   readonly isSuccess: boolean;
   readonly message: string;
+  /** Of a success that somebody should know of. */
+  readonly warning?: string | undefined;
 }
 
 /** Never rejects: whatever goes wrong is an answer. */
@@ -67,7 +67,7 @@ export class NetworkProber implements Prober {
 
   async #exec({ command = [] }: ExecAction, { containerId }: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
     const { exitCode, output, timedOut } = await this.#runtime.exec(containerId, command, timeoutMs);
-    if (timedOut) return { isSuccess: false, message: `command timed out after ${timeoutMs / 1000}s` };
+    if (timedOut) return { isSuccess: false, message: `command ${JSON.stringify(command.join(' '))} timed out after ${timeoutMs / 1000}s` };
     return { isSuccess: exitCode === 0, message: output.slice(0, OUTPUT_SHOWN_MAX).trim() };
   }
 
@@ -76,34 +76,12 @@ export class NetworkProber implements Prober {
     return this.#dial?.({ host, port, timeoutMs });
   }
 
-  async #http({ path = '/', port, host, scheme, httpHeaders = [] }: HttpGetAction, target: ProbeTarget, timeoutMs: Millis) {
-    const number = portOf(port, target.container);
-    if (number === undefined) return unknownPort(port);
-    const headers: Record<string, string> = { 'User-Agent': 'kube-probe/podium', Connection: 'close' };
-    for (const { name, value } of httpHeaders) headers[name] = value;
-    const socket = await this.#socket(host ?? target.ip, number, timeoutMs);
-    const shared = { host: host ?? target.ip, port: number, path: path.startsWith('/') ? path : `/${path}`, headers };
-    // An agent would make a connection of its own, in this machine's network.
-    const options = socket === undefined ? { ...shared, agent: false } : { ...shared, createConnection: () => (scheme === 'HTTPS' ? secure(socket) : socket) };
-    return new Promise<ProbeResult>((done) => {
-      // A probe does not check certificates, as the kubelet does not.
-      const call = scheme === 'HTTPS' ? secureRequest({ ...options, rejectUnauthorized: false }) : request(options);
-      const finish = (result: ProbeResult) => {
-        timer.cancel();
-        call.destroy();
-        done(result);
-      };
-      const timer = this.#clock.setTimer(timeoutMs, () => {
-        finish({ isSuccess: false, message: `Get "http://${options.host}:${number}${options.path}": no answer within ${timeoutMs / 1000}s` });
-      });
-      call.on('error', (error) => finish({ isSuccess: false, message: describeError(error) }));
-      call.on('response', (response) => {
-        const status = response.statusCode ?? 0;
-        response.resume();
-        finish({ isSuccess: status >= 200 && status < 400, message: `HTTP probe failed with statuscode: ${status}` });
-      });
-      call.end();
-    });
+  async #http(action: HttpGetAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
+    const port = portOf(action.port, target.container);
+    if (port === undefined) return unknownPort(action.port);
+    const host = action.host === undefined || action.host === '' ? target.ip : action.host;
+    const socket = (to: string, number: number, leftMs: Millis) => this.#socket(to, number, leftMs);
+    return probeHttp({ action, host, port, clock: this.#clock, timeoutMs, socket });
   }
 
   async #grpc({ port, service = '' }: GrpcAction, { ip }: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
@@ -115,27 +93,32 @@ export class NetworkProber implements Prober {
   async #tcp({ port, host }: TcpSocketAction, target: ProbeTarget, timeoutMs: Millis): Promise<ProbeResult> {
     const number = portOf(port, target.container);
     if (number === undefined) return unknownPort(port);
-    const dialled = await this.#socket(host ?? target.ip, number, timeoutMs);
-    dialled?.destroy();
-    if (dialled !== undefined) return { isSuccess: true, message: '' };
+    const to = host === undefined || host === '' ? target.ip : host;
+    try {
+      const dialled = await this.#socket(to, number, timeoutMs);
+      dialled?.destroy();
+      if (dialled !== undefined) return { isSuccess: true, message: '' };
+    } catch (error) {
+      return { isSuccess: false, message: `dial tcp ${to}:${number}: ${whyNotDialled(error)}` };
+    }
     return new Promise((done) => {
-      const socket = connect({ host: host ?? target.ip, port: number });
+      const socket = connect({ host: to, port: number });
       const finish = (result: ProbeResult) => {
         timer.cancel();
         socket.destroy();
         done(result);
       };
       const timer = this.#clock.setTimer(timeoutMs, () => {
-        finish({ isSuccess: false, message: `dial tcp ${host ?? target.ip}:${number}: no connection within ${timeoutMs / 1000}s` });
+        finish({ isSuccess: false, message: `dial tcp ${to}:${number}: i/o timeout` });
       });
-      socket.on('error', (error) => finish({ isSuccess: false, message: describeError(error) }));
+      socket.on('error', (error) => finish({ isSuccess: false, message: `dial tcp ${to}:${number}: ${whyNotDialled(error)}` }));
       socket.on('connect', () => finish({ isSuccess: true, message: '' }));
     });
   }
 }
 
-function secure(socket: Socket): Socket {
-  return connectTls({ socket, rejectUnauthorized: false });
+function whyNotDialled(error: unknown): string {
+  return systemErrorCode(error) === 'ECONNREFUSED' ? 'connect: connection refused' : describeError(error);
 }
 
 function portOf(port: number | string, container: AgentContainer): number | undefined {
@@ -144,5 +127,5 @@ function portOf(port: number | string, container: AgentContainer): number | unde
 }
 
 function unknownPort(port: number | string): ProbeResult {
-  return { isSuccess: false, message: `the container has no port named ${port}` };
+  return { isSuccess: false, message: `couldn't find port: ${JSON.stringify(port)}` };
 }

@@ -23,6 +23,8 @@ export interface EventFacts {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
+  /** A part of the object: `spec.containers{web}`. */
+  readonly fieldPath?: string | undefined;
 }
 
 /** Events that are remembered so as to count them; past it the oldest is forgotten, and a repeat makes a new one. */
@@ -51,7 +53,7 @@ export class EventRecorder {
 
   async #write(about: ApiObject, facts: EventFacts): Promise<void> {
     const { client, clock, random } = this.#options;
-    const id = [about.metadata.uid, facts.type, facts.reason, facts.message].join('\n');
+    const id = [about.metadata.uid, facts.fieldPath ?? '', facts.type, facts.reason, facts.message].join('\n');
     const known = this.#remembered.get(id);
     const now = formatTime(clock.wall());
     const ref = inNamespace(resources.events, about.metadata.namespace ?? 'default');
@@ -71,7 +73,7 @@ export class EventRecorder {
     await client.create<KubeEvent>(ref, this.#event(name, ref.namespace ?? 'default', now, about, facts));
   }
 
-  #event(name: string, namespace: string, now: string, about: ApiObject, facts: EventFacts): KubeEvent {
+  #event(name: string, namespace: string, now: string, about: ApiObject, { fieldPath, ...facts }: EventFacts): KubeEvent {
     const { component, host } = this.#options;
     const { uid, resourceVersion } = about.metadata;
     return {
@@ -85,6 +87,7 @@ export class EventRecorder {
         ...(about.metadata.namespace === undefined ? {} : { namespace: about.metadata.namespace }),
         ...(uid === undefined ? {} : { uid }),
         ...(resourceVersion === undefined ? {} : { resourceVersion }),
+        ...(fieldPath === undefined ? {} : { fieldPath }),
       },
       ...facts,
       count: 1,

@@ -310,7 +310,7 @@ export interface Lease extends ApiObject {
 }
 
 export interface KubeEvent extends ApiObject {
-  readonly involvedObject: ObjectReference;
+  readonly involvedObject: ObjectReference & { readonly fieldPath?: string };
   readonly reason: string;
   readonly message: string;
   readonly type: string;

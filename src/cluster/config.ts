@@ -3,6 +3,7 @@
  * whatever is wrong is refused with line and column, and with the field that was probably meant. All problems of a
  * file are reported at once.
  */
+import { isAbsolute } from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { UserError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
@@ -29,6 +30,8 @@ export interface NodeConfig {
   readonly memory: string;
   readonly pods: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** A folder of manifests of pods that the node runs without anybody's order; absolute. Empty or absent: none. */
+  readonly podManifestPath?: string;
 }
 
 export interface Timings {
@@ -71,6 +74,7 @@ type Shape =
   | { readonly kind: 'labels' }
   | { readonly kind: 'name' }
   | { readonly kind: 'quantity' }
+  | { readonly kind: 'folder' }
   | { readonly kind: 'endpoint' }
   | { readonly kind: 'choice'; readonly of: readonly string[] }
   | { readonly kind: 'number'; readonly min: number; readonly max: number; readonly whole: boolean };
@@ -114,6 +118,7 @@ const nodeShape: Shape = {
     memory: { shape: { kind: 'quantity' }, fallback: '4Gi' },
     pods: { shape: { kind: 'number', min: 1, max: 5_000, whole: true }, fallback: 110 },
     labels: { shape: { kind: 'labels' }, fallback: {} },
+    podManifestPath: { shape: { kind: 'folder' }, fallback: '' },
   },
 };
 
@@ -312,6 +317,9 @@ class Reader {
         if (typeof text === 'string' && /^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text)) return text;
         return this.#wrong(offset, path, `must be a quantity such as 500m, 4 or 4Gi, not ${describe(node)}`);
       }
+      case 'folder':
+        if (typeof value === 'string' && (value === '' || isAbsolute(value))) return value;
+        return this.#wrong(offset, path, `must be an absolute path, not ${describe(node)}`);
       case 'endpoint':
         if (typeof value === 'string' && isEndpoint(value)) return value;
         return this.#wrong(offset, path, `must be a Unix socket such as ${RUNTIME_ENDPOINT}, not ${describe(node)}`);

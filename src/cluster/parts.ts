@@ -51,6 +51,8 @@ export interface PartConfig {
     readonly memory: string;
     readonly pods: number;
     readonly labels: Readonly<Record<string, string>>;
+    /** Of manifests of pods that the node runs without anybody's order; empty or absent: none. */
+    readonly podManifestPath?: string;
     /** Pod addresses are drawn from here: `10.244.n.0/24`, or `127.x.y.0/20` where pods share the machine's network. */
     readonly podCidr: string;
     /** Of all nodes' pods. */

@@ -12,7 +12,9 @@ export function podReason(object: PodLike): string {
   let reason: string = status.reason || status.phase || '';
   const gated = status.conditions?.find(({ type }) => type === 'PodScheduled');
   if (gated?.reason === 'SchedulingGated') reason = 'SchedulingGated';
-  const initial = initReason(status, spec);
+  // Once initialized a pod stays so, though a side car of it is restarted.
+  const isInitialized = status.conditions?.some(({ type, status: value }) => type === 'Initialized' && value === 'True') === true;
+  const initial = isInitialized ? undefined : initReason(status, spec);
   if (initial !== undefined) reason = initial;
   else reason = mainReason(status, reason);
   if (metadata?.deletionTimestamp === undefined) return reason;
@@ -22,14 +24,23 @@ export function podReason(object: PodLike): string {
 
 function initReason(status: PodStatus, spec: PodSpec | undefined): string | undefined {
   const statuses = status.initContainerStatuses ?? [];
-  for (const [index, { state }] of statuses.entries()) {
+  for (const [index, { name, state, started }] of statuses.entries()) {
     if (state?.terminated?.exitCode === 0) continue;
+    if (started === true && isSidecar(spec, name)) continue;
     if (state?.terminated !== undefined) return `Init:${endText(state.terminated)}`;
     const waiting = state?.waiting?.reason;
     if (waiting && waiting !== 'PodInitializing') return `Init:${waiting}`;
     return `Init:${index}/${spec?.initContainers?.length ?? 0}`;
   }
   return undefined;
+}
+
+/** The types that we have are of a time before there were such. */
+type Restartable = NonNullable<PodSpec['initContainers']>[number] & { readonly restartPolicy?: string };
+
+function isSidecar(spec: PodSpec | undefined, container: string): boolean {
+  const all: readonly Restartable[] = spec?.initContainers ?? [];
+  return all.some(({ name, restartPolicy }) => name === container && restartPolicy === 'Always');
 }
 
 function mainReason(status: PodStatus, fallback: string): string {

@@ -32,6 +32,7 @@ Usage: podium node --container-runtime-endpoint unix:///run/containerd/container
   --cpu, --memory     what the scheduler may hand out, such as 4 and 8Gi (default: what the machine has)
   --pods N            (default: 110)
   --label KEY=VALUE   added to the Node object; may come several times
+  --pod-manifest-path DIR               of manifests of pods that the node runs by itself
   --config FILE       of a node of \`podium up\`, as it writes it to <data-dir>/parts/
 
 Examples:
@@ -54,6 +55,7 @@ const OPTIONS = {
   pods: { type: 'string', default: '110' },
   label: { type: 'string', multiple: true },
   config: { type: 'string' },
+  'pod-manifest-path': { type: 'string' },
 } as const;
 
 const TIMINGS = { nodeHeartbeatSeconds: 3, nodeGraceSeconds: 9, podEvictionSeconds: 4, leaderLeaseSeconds: 9 };
@@ -64,6 +66,12 @@ type Flags = ReturnType<typeof parse>;
 /** Throws a UserError that says which flag is wrong, and what would be right. */
 export async function nodeConfig(argv: readonly string[]): Promise<PartConfig> {
   const flags = parse(argv);
+  const config = await nodeConfigOf(flags);
+  const podManifestPath = flags['pod-manifest-path'];
+  return podManifestPath === undefined || config.node === undefined ? config : { ...config, node: { ...config.node, podManifestPath } };
+}
+
+async function nodeConfigOf(flags: Flags): Promise<PartConfig> {
   const endpoint = flags['container-runtime-endpoint'];
   if (endpoint !== undefined && !isEndpoint(endpoint)) {
     throw new UserError(`--container-runtime-endpoint ${endpoint}: it is a Unix socket, such as ${RUNTIME_ENDPOINT}`);

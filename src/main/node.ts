@@ -1,5 +1,5 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
 import type { ImageGarbageOptions } from '../agent/node-images.ts';
@@ -16,6 +16,7 @@ import { readMachineFacts, readOwnUsage } from '../agent/runtime/process-machine
 import { ProcessRuntime } from '../agent/runtime/process.ts';
 import type { Runtime } from '../agent/runtime/runtime.ts';
 import { SimulatedRuntime } from '../agent/runtime/simulated.ts';
+import { TerminationLogs } from '../agent/termination-logs.ts';
 import { FileVolumes, noVolumes } from '../agent/volumes.ts';
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
@@ -93,6 +94,8 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: 
     log,
     runtime,
     prober: new NetworkProber(runtime, systemClock, dial),
+    terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
+    podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
     volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
     ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),

@@ -92,6 +92,8 @@ function runtimeOf(runtime: SimulatedRuntime, process: TestProcess): Runtime {
     createContainer: (id, config) => ask(() => runtime.createContainer(id, config)),
     startContainer: (id) => ask(() => runtime.startContainer(id)),
     stopContainer: (id, graceMs) => ask(() => runtime.stopContainer(id, graceMs)),
+    updateContainerResources: (id, given) => ask(() => runtime.updateContainerResources(id, given)),
+    updatePodSandboxResources: (id) => ask(() => runtime.updatePodSandboxResources(id)),
     removeContainer: (id) => ask(() => runtime.removeContainer(id)),
     listContainers: (id) => ask(() => runtime.listContainers(id)),
     listContainerUsages: () => ask(() => runtime.listContainerUsages()),

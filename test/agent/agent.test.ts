@@ -356,7 +356,7 @@ test('hello.yaml: three pods answer in turn behind the NodePort, and a replaced 
   await podWhen('hello-4', isReady);
   writeSlice([...names, 'hello-4']);
   await api.delete(pods, 'hello-1');
-  await podWhen('hello-1', (pod) => !isReady(pod));
+  await podWhen('hello-1', ({ metadata }) => metadata.deletionTimestamp !== undefined);
   writeSlice(['hello-2', 'hello-3', 'hello-4']);
   await goneWhen('hello-1');
   isRolling = false;

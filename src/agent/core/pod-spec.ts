@@ -44,6 +44,8 @@ export interface LifecycleHandler {
   readonly exec?: ExecAction;
   readonly httpGet?: HttpGetAction;
   readonly sleep?: { readonly seconds: number };
+  /** Kept for old manifests; it does nothing. */
+  readonly tcpSocket?: TcpSocketAction;
 }
 
 export interface EnvVar {
@@ -82,6 +84,12 @@ export interface PodSecurityContext {
   readonly supplementalGroups?: readonly number[];
   readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
+  readonly seccompProfile?: SeccompProfileSpec;
+}
+
+export interface SeccompProfileSpec {
+  readonly type: string;
+  readonly localhostProfile?: string;
 }
 
 export interface SecurityContext {
@@ -92,6 +100,8 @@ export interface SecurityContext {
   readonly allowPrivilegeEscalation?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
+  readonly seccompProfile?: SeccompProfileSpec;
+  readonly procMount?: string;
 }
 
 export interface ContainerPort {
@@ -122,7 +132,10 @@ export interface AgentContainer {
   readonly startupProbe?: ProbeSpec;
   readonly livenessProbe?: ProbeSpec;
   readonly readinessProbe?: ProbeSpec;
-  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler };
+  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler; readonly stopSignal?: string };
+  readonly terminationMessagePath?: string;
+  readonly terminationMessagePolicy?: string;
+  readonly resizePolicy?: readonly { readonly resourceName: string; readonly restartPolicy: string }[];
 }
 
 export interface KeyToPath {
@@ -194,6 +207,9 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly ephemeralContainers?: readonly AgentContainer[];
   readonly volumes?: readonly Volume[];
   readonly securityContext?: PodSecurityContext;
+  readonly hostPID?: boolean;
+  readonly hostIPC?: boolean;
+  readonly shareProcessNamespace?: boolean;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
   readonly dnsPolicy?: string;
   readonly dnsConfig?: NonNullable<PodDnsSpec['dnsConfig']>;
@@ -230,9 +246,19 @@ export interface AgentContainerStatus {
   readonly containerID?: string;
   readonly state: ContainerStateStatus;
   readonly lastState: ContainerStateStatus;
+  /** What it was given of the node, and what limits it now. */
+  readonly allocatedResources?: StringMap;
+  readonly resources?: ResourceAmounts;
+  readonly stopSignal?: string;
+}
+
+export interface ResourceAmounts {
+  readonly requests?: StringMap;
+  readonly limits?: StringMap;
 }
 
 export interface AgentPodStatus {
+  readonly observedGeneration?: number;
   readonly phase?: string;
   readonly reason?: string;
   readonly message?: string;
@@ -273,6 +299,15 @@ export const ON_FAILURE_ANNOTATION = 'podium.dev/on-container-failure';
 /** Whatever may run in it, by their names one of a kind. */
 export function containersOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {
   return [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
+}
+
+/** Init containers that go on beside the others, in the order in which they start. */
+export function sidecarsOf({ spec }: Pick<AgentPod, 'spec'>): AgentContainer[] {
+  return (spec.initContainers ?? []).filter(isSidecar);
+}
+
+export function isSidecar({ restartPolicy }: AgentContainer): boolean {
+  return restartPolicy === 'Always';
 }
 
 /** `web_default(uid)`: how the agent's messages call a pod, as the kubelet does. */

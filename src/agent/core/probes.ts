@@ -43,6 +43,7 @@ export class ContainerProbes {
   #isStarted: boolean;
   #isReady: boolean;
   #unhealthy: ProbeKind | undefined;
+  #mayRestart = true;
 
   /** `startedAtMs` by the clock that `due` is asked with; an adopted container may have a `wasReady` from before. */
   constructor(container: AgentContainer, startedAtMs: Millis, was: { started: boolean; ready: boolean } = { started: false, ready: false }) {
@@ -68,6 +69,11 @@ export class ContainerProbes {
   /** The probe for whose failure the container must be restarted. */
   get unhealthy(): ProbeKind | undefined {
     return this.#unhealthy;
+  }
+
+  /** Its pod is being ended: only whether it is ready is asked any more. */
+  endRestarts(): void {
+    this.#mayRestart = false;
   }
 
   /** The probes that are due now; each is under way until its `record`. */
@@ -106,7 +112,8 @@ export class ContainerProbes {
   *#active(): Generator<[ProbeKind, Track]> {
     if (this.#unhealthy !== undefined) return;
     for (const entry of this.#tracks) {
-      if ((entry[0] === 'startup') !== this.#isStarted) yield entry;
+      if ((entry[0] === 'startup') === this.#isStarted) continue;
+      if (this.#mayRestart || entry[0] === 'readiness') yield entry;
     }
   }
 
@@ -120,7 +127,7 @@ export class ContainerProbes {
 
   #failed(kind: ProbeKind): void {
     if (kind === 'readiness') this.#isReady = false;
-    else this.#unhealthy = kind;
+    else if (this.#mayRestart) this.#unhealthy = kind;
   }
 
   #pause(kind: ProbeKind, track: Track): Millis {

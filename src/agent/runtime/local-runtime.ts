@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import type { AddressRange } from '../core/address-pool.ts';
 import { AddressAllocator } from './address-allocator.ts';
 import { isAlive, type ProcessIdentity } from './process-table.ts';
@@ -57,8 +58,6 @@ type StoredSandbox = Pick<SandboxEntry<SupervisedContainer>, 'sandbox' | 'config
 
 /** How often adopted processes are looked at (own children tell by themselves) and logs are noted. */
 const TICK_MS = 500;
-/** Who was ended just now may still have made a file. */
-const REMOVE = { recursive: true, force: true, maxRetries: 5 } as const;
 
 export abstract class LocalRuntime<C extends SupervisedContainer> implements Runtime {
   abstract readonly name: string;
@@ -125,7 +124,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   /** A directory without a sandbox was cut off while it was made or removed. Called when nobody writes in it any more. */
   protected async removeCutOff(): Promise<void> {
     for (const uid of listDirectory(this.#pods)) {
-      if (!this.sandboxes.has(uid)) await rm(join(this.#pods, uid), REMOVE);
+      if (!this.sandboxes.has(uid)) await removeTree(join(this.#pods, uid));
     }
   }
 
@@ -152,7 +151,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
 
   runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const known = this.sandboxes.get(config.uid);
-    if (known !== undefined) return Promise.resolve(known.sandbox);
+    if (known?.sandbox.state === 'ready') return Promise.resolve(known.sandbox);
     const starting = this.#starting.get(config.uid) ?? this.#runPodSandbox(config).finally(() => this.#starting.delete(config.uid));
     this.#starting.set(config.uid, starting);
     return starting;
@@ -161,16 +160,21 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   async #runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const { uid, namespace, name, hostNetwork } = config;
     const directory = join(this.#pods, uid);
+    const known = this.sandboxes.get(uid);
+    // What still ends in the old one has ended first.
+    if (known !== undefined) await this.stopPodSandbox(uid);
     const ip = hostNetwork ? this.hostAddress : await this.addresses.allocate();
     let pause: ProcessIdentity | undefined;
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       pause = await this.makeSandbox(config, ip, directory);
       const memoryAt = this.memoryPlace(config, pause);
-      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', memoryAt };
-      const entry: SandboxEntry<C> = { sandbox, config, directory, pause, containers: new Map() };
+      const attempt = known === undefined ? 0 : (known.sandbox.attempt ?? 0) + 1;
+      const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', attempt, memoryAt };
+      const entry: SandboxEntry<C> = { sandbox, config, directory, pause, containers: known?.containers ?? new Map() };
       await this.#store(entry);
       this.sandboxes.set(uid, entry);
+      if (known !== undefined) this.addresses.release(known.sandbox.ip);
       return sandbox;
     } catch (error) {
       this.endSandbox({ pause });
@@ -201,7 +205,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     await this.cleanSandbox(id);
     // First the file that makes it a sandbox, so that a crash in between leaves a directory that the next start removes.
     await rm(join(entry.directory, 'sandbox.json'), { force: true });
-    await rm(entry.directory, REMOVE);
+    await removeTree(entry.directory);
     this.sandboxes.delete(id);
     this.addresses.release(entry.sandbox.ip);
   }
@@ -213,12 +217,12 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   // --- containers
 
   async createContainer(sandboxId: SandboxId, config: ContainerConfig): Promise<ContainerId> {
-    const entry = this.#readySandbox(sandboxId);
+    const entry = this.readySandbox(sandboxId);
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     if (entry.containers.has(id)) return id;
     const directory = join(entry.directory, 'containers', config.name, String(config.attempt));
-    await rm(directory, { recursive: true, force: true });
-    entry.containers.set(id, await this.makeContainer(entry, { sandboxId, directory, config, createdAtMs: this.#options.clock.wall() }));
+    await removeTree(directory);
+    entry.containers.set(id, await this.makeContainer(entry, { sandboxId, sandboxAttempt: entry.sandbox.attempt, directory, config, createdAtMs: this.#options.clock.wall() }));
     return id;
   }
 
@@ -316,7 +320,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     return entries.flatMap((entry) => [...(entry?.containers.values() ?? [])]);
   }
 
-  #readySandbox(id: SandboxId): SandboxEntry<C> {
+  protected readySandbox(id: SandboxId): SandboxEntry<C> {
     const entry = this.sandboxes.get(id);
     if (entry === undefined) throw new RuntimeError('not-found', `there is no sandbox ${id}`);
     if (entry.sandbox.state !== 'ready') throw new RuntimeError('invalid-state', `sandbox ${id} is stopped`);

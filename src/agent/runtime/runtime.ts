@@ -30,6 +30,12 @@ export interface SandboxConfig {
   readonly hostAliases?: readonly HostAlias[] | undefined;
   /** Of the pod's network and ipc namespaces, by dotted name. */
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  /** Of all its containers together. In CRI `LinuxPodSandboxConfig.resources`. */
+  readonly resources?: ContainerResources | undefined;
+  /** Whose processes its containers see; absent: each its own. In CRI `NamespaceMode`. */
+  readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
+  /** In the ipc namespace of the machine. */
+  readonly hostIpc?: boolean | undefined;
   /** Made in memory, where the runtime can, and seen by mounts of their paths; they end with the sandbox. */
   readonly memoryVolumes?: readonly MemoryVolume[] | undefined;
 }
@@ -62,6 +68,8 @@ export interface Sandbox {
   readonly createdAtMs: Millis;
   /** `stopped`: all containers have ended and none can start any more. */
   readonly state: 'ready' | 'stopped';
+  /** How many sandboxes the pod has had before this one; absent: none. */
+  readonly attempt?: number | undefined;
   /** Goes before the paths of its memory volumes, for who looks into them from outside; absent: they are as they are. */
   readonly memoryAt?: string | undefined;
 }
@@ -100,6 +108,8 @@ export interface ContainerConfig {
   readonly stdinOnce?: boolean | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
+  /** By which it is asked to end, such as `SIGINT`; absent: `SIGTERM`. */
+  readonly stopSignal?: string | undefined;
 }
 
 /** What the agent asks of whoever keeps a node's images: src/image, or the runtime itself. */
@@ -120,6 +130,8 @@ export interface ContainerResources {
   readonly cpuLimitMilli?: number | undefined;
   readonly memoryLimitBytes?: number | undefined;
   readonly processesMax?: number | undefined;
+  /** Who is ended first when the machine lacks memory: -1000 … 1000, the highest. */
+  readonly oomScoreAdjust?: number | undefined;
 }
 
 /** Of the pod and the container together; absent: as the runtime starts containers. In CRI `LinuxContainerSecurityContext`. */
@@ -135,7 +147,14 @@ export interface ContainerSecurity {
   readonly privileged?: boolean | undefined;
   readonly readOnlyRoot?: boolean | undefined;
   readonly noNewPrivileges?: boolean | undefined;
+  /** Absent: unconfined. */
+  readonly seccomp?: SeccompProfile | undefined;
+  /** What is hidden of /proc, and read-only in it, is neither. */
+  readonly unmaskedProc?: boolean | undefined;
 }
+
+/** `localhost`: a file below the runtime's own directory of profiles. */
+export type SeccompProfile = { readonly kind: 'unconfined' } | { readonly kind: 'runtime-default' } | { readonly kind: 'localhost'; readonly path: string };
 
 export interface ContainerRecord {
   readonly id: ContainerId;
@@ -144,6 +163,12 @@ export interface ContainerRecord {
   readonly attempt: number;
   readonly backoffSteps: number;
   readonly init: boolean;
+  /** As its pod named it; absent: the runtime does not tell. */
+  readonly image?: string | undefined;
+  /** In which of its pod's sandboxes it was made; absent: in the first. */
+  readonly sandboxAttempt?: number | undefined;
+  /** What limits it now; absent: the runtime does not tell. */
+  readonly resources?: ContainerResources | undefined;
   readonly state: 'created' | 'running' | 'exited';
   /** Wall clock, as everything a person will read. */
   readonly createdAtMs: Millis;
@@ -219,7 +244,10 @@ export interface Runtime {
   /** Lets go without ending anything: containers outlive the agent. */
   close(): Promise<void>;
 
-  /** Idempotent: the sandbox of a pod that has one is answered. */
+  /**
+   * Idempotent: the sandbox of a pod that has one is answered. One that has stopped is made anew, with another address;
+   * the pod's containers stay what they are, ended, with their logs.
+   */
   runPodSandbox(config: SandboxConfig): Promise<Sandbox>;
   /** Ends what still runs in it, at once. Idempotent. */
   stopPodSandbox(id: SandboxId): Promise<void>;
@@ -234,8 +262,13 @@ export interface Runtime {
   stopContainer(id: ContainerId, graceMs: Millis): Promise<void>;
   /** With its log. A running container is refused. Idempotent. */
   removeContainer(id: ContainerId): Promise<void>;
-  /** Changes the limits of what runs, in place; absent: it cannot. What is not named stays. */
+  /**
+   * Changes the limits of what runs, in place; absent: it cannot. What is not named stays. `invalid-state`: it does not
+   * run, there are no limits here, or it uses more than that already.
+   */
   updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
+  /** Of all containers of a sandbox together. Whoever gives more does it before, whoever gives less after that of a container. */
+  updatePodSandboxResources?(id: SandboxId, resources: ContainerResources): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */
   listContainers(sandboxId?: SandboxId): Promise<readonly ContainerRecord[]>;
   /** Of the running ones, with all that descends from them; who has ended while it was measured is left out. */

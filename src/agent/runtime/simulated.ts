@@ -15,6 +15,7 @@ import {
   type ContainerConfig,
   type ContainerId,
   type ContainerRecord,
+  type ContainerResources,
   type ContainerUsage,
   type ExecResult,
   type LogOptions,
@@ -101,6 +102,12 @@ export class SimulatedRuntime implements Runtime {
     this.#listeners.clear();
   }
 
+  /** The sandbox of a pod dies, and with it all that is in it. */
+  async killSandbox(id: SandboxId): Promise<void> {
+    await this.stopPodSandbox(id);
+    for (const listener of [...this.#listeners]) listener(id);
+  }
+
   /** A container ends by itself, as a program that crashed. */
   exit(id: ContainerId, exitCode: number): void {
     const container = this.#get(id);
@@ -109,15 +116,16 @@ export class SimulatedRuntime implements Runtime {
 
   runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const known = this.#entries.get(config.uid);
-    if (known !== undefined) return Promise.resolve(known.sandbox);
+    if (known?.sandbox.state === 'ready') return Promise.resolve(known.sandbox);
     const taken = new Set([...this.#entries.values()].map(({ sandbox }) => sandbox.ip));
     const found = nextAddress(this.#range, this.#position, taken);
     if (found === undefined) return Promise.reject(new RuntimeError('no-address', `every address of ${this.#options.podCidr} is taken`));
     this.#position = found.position;
     const { uid, namespace, name } = config;
     const createdAtMs = this.#options.clock.wall();
-    const sandbox: Sandbox = { id: uid, namespace, name, ip: found.address, createdAtMs, state: 'ready' };
-    this.#entries.set(uid, { sandbox, config, containers: new Map() });
+    const attempt = known === undefined ? 0 : (known.sandbox.attempt ?? 0) + 1;
+    const sandbox: Sandbox = { id: uid, namespace, name, ip: found.address, createdAtMs, state: 'ready', attempt };
+    this.#entries.set(uid, { sandbox, config, containers: known?.containers ?? new Map() });
     return Promise.resolve(sandbox);
   }
 
@@ -143,14 +151,14 @@ export class SimulatedRuntime implements Runtime {
     const entry = this.#entries.get(sandboxId);
     if (entry === undefined) return Promise.reject(new RuntimeError('not-found', `there is no sandbox ${sandboxId}`));
     if (entry.sandbox.state !== 'ready') return Promise.reject(new RuntimeError('invalid-state', `sandbox ${sandboxId} is stopped`));
-    const { name, attempt, backoffSteps, init, imageShown } = config;
+    const { name, attempt, backoffSteps, init, image, imageShown, resources } = config;
     const id = containerIdOf(sandboxId, name, attempt);
     if (entry.containers.has(id)) return Promise.resolve(id);
     const createdAtMs = this.#options.clock.wall();
     const once: Performance = { startDelayMs: START_DELAY_MS, runMs: START_DELAY_MS, exitCode: 0 };
     const performance = this.#options.perform?.(entry.config, config) ?? (init ? once : { startDelayMs: START_DELAY_MS });
     entry.containers.set(id, {
-      record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, imageShown },
+      record: { id, sandboxId, name, attempt, backoffSteps, init, image, imageShown, state: 'created', createdAtMs, sandboxAttempt: entry.sandbox.attempt, resources },
       performance,
       ended: deferred<void>(),
       timer: undefined,
@@ -201,6 +209,18 @@ export class SimulatedRuntime implements Runtime {
     const end = () => container.record.state === 'running' && this.#end(container, exitCode);
     this.#options.clock.setTimer(delayMs, end);
     return container.ended.promise;
+  }
+
+  updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
+    const container = this.#get(id);
+    if (container.record.state !== 'running') return Promise.reject(new RuntimeError('invalid-state', `container ${id} is not running`));
+    container.record = { ...container.record, resources };
+    return Promise.resolve();
+  }
+
+  updatePodSandboxResources(id: SandboxId): Promise<void> {
+    if (this.#entries.get(id)?.sandbox.state === 'ready') return Promise.resolve();
+    return Promise.reject(new RuntimeError('not-found', `sandbox ${id} is not running`));
   }
 
   removeContainer(id: ContainerId): Promise<void> {

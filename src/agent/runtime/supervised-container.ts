@@ -10,19 +10,19 @@
  *   DIR/exit …                    what the supervisor writes
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { closeSync, fchmodSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep, withDeadline, type Clock, type Millis } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import { AttachedContainer, endInputFor } from './process-attach.ts';
 import { LOG_BYTES_MAX, ProcessLog } from './process-log.ts';
 import type { SupervisorPids } from './process-supervisor.ts';
 import { isAlive, type ProcessIdentity } from './process-table.ts';
 import { TerminalSizes } from './process-terminal.ts';
-import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ExecResult, type LogOptions, type SandboxId } from './runtime.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerRecord, type ContainerResources, type ExecResult, type LogOptions, type SandboxId } from './runtime.ts';
 import { CANNOT_RUN_EXIT_CODE, readExit, readJson, UNKNOWN_EXIT_CODE, writeJson } from './state-files.ts';
 import type { AttachOptions, CommandOptions, CommandStream } from './streams.ts';
 
@@ -42,6 +42,8 @@ export interface ContainerPlace {
   readonly directory: string;
   readonly config: ContainerConfig;
   readonly createdAtMs: Millis;
+  /** Which of its pod's sandboxes it is in; absent: the first. */
+  readonly sandboxAttempt?: number | undefined;
 }
 
 /** What the supervisor is started with. */
@@ -55,6 +57,9 @@ export interface SupervisedStart {
 interface StoredContainer {
   readonly config: ContainerConfig;
   readonly createdAtMs: Millis;
+  readonly sandboxAttempt?: number | undefined;
+  /** As they are now. */
+  readonly resources?: ContainerResources | undefined;
   readonly startedAtMs?: Millis | undefined;
   readonly end?: Ending | undefined;
 }
@@ -68,15 +73,18 @@ interface Ending {
 
 /** A start takes milliseconds, on a busy machine a second. */
 const START_DEADLINE_MS = 20_000;
-const START_POLL_MS = 1;
+/** Seldom enough that many that start at a time are no burden, and often enough for one by itself. */
+const START_POLL_MIN_MS = 1;
+const START_POLL_PART = 10;
 const END_POLL_MS = 10;
 /** A killed process is gone at once, unless the kernel holds it. */
 const KILL_DEADLINE_MS = 10_000;
+const KILL_AGAIN_MS = 200;
 
 export abstract class SupervisedContainer {
   readonly id: ContainerId;
   readonly log: ProcessLog;
-  protected readonly directory: string;
+  readonly directory: string;
   protected readonly config: ContainerConfig;
   readonly #host: ContainerHost;
   readonly #ended: Deferred<void> = deferred();
@@ -90,14 +98,14 @@ export abstract class SupervisedContainer {
   /** Removal of what the container leaves in the kernel. */
   #cleaning: Promise<void> = Promise.resolve();
 
-  constructor(host: ContainerHost, { sandboxId, directory, config, createdAtMs }: ContainerPlace) {
+  constructor(host: ContainerHost, { sandboxId, sandboxAttempt, directory, config, createdAtMs }: ContainerPlace) {
     this.#host = host;
     this.directory = directory;
     this.config = config;
-    const { name, attempt, backoffSteps, init, imageShown } = config;
+    const { name, attempt, backoffSteps, init, image, imageShown, resources } = config;
     this.id = containerIdOf(sandboxId, name, attempt);
     this.log = new ProcessLog(directory, host.logBytesMax ?? LOG_BYTES_MAX);
-    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs, imageShown };
+    this.#record = { id: this.id, sandboxId, name, attempt, backoffSteps, init, image, imageShown, sandboxAttempt, resources, state: 'created', createdAtMs };
   }
 
   get record(): ContainerRecord {
@@ -121,12 +129,12 @@ export abstract class SupervisedContainer {
   protected abstract askToEnd(child: ProcessIdentity): void;
   /** Ends all that belongs to it but the supervisor, which writes down how it ended. `starting`: the supervisor's group. */
   protected abstract killAll(starting: number | undefined): void;
+  /** Ends what a supervisor that was killed has left. */
+  protected abstract endUnwatched(supervisor: ProcessIdentity): void;
   /** Why it ended, where that is known otherwise than by its exit code. */
   protected abstract reasonOf(exitCode: number): string | undefined;
   /** Removes what it has left in the kernel. */
   protected abstract clean(): Promise<void>;
-  /** Whose child has the container's terminal. */
-  protected abstract terminalParent(): number | undefined;
 
   abstract exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult>;
   abstract execStream(options: CommandOptions): Promise<CommandStream>;
@@ -134,13 +142,14 @@ export abstract class SupervisedContainer {
   // --- what is on disk
 
   /** Reads what an earlier agent left; false: it had not got so far as to be one. */
-  static stored(directory: string): { readonly config: ContainerConfig; readonly createdAtMs: Millis } | undefined {
+  static stored(directory: string): Pick<ContainerPlace, 'config' | 'createdAtMs' | 'sandboxAttempt'> | undefined {
     return readJson<StoredContainer>(join(directory, 'container.json'));
   }
 
   /** Finds out what became of it while there was no agent. */
   adopt(): void {
-    const { startedAtMs, end } = readJson<StoredContainer>(join(this.directory, 'container.json')) ?? {};
+    const { startedAtMs, end, resources = this.config.resources } = readJson<StoredContainer>(join(this.directory, 'container.json')) ?? {};
+    this.#record = { ...this.#record, resources };
     if (end !== undefined) {
       this.#record = { ...this.#record, ...end, startedAtMs, state: 'exited' };
       this.#ended.resolve();
@@ -162,9 +171,9 @@ export abstract class SupervisedContainer {
   }
 
   #write(): Promise<void> {
-    const { state, createdAtMs, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
+    const { state, createdAtMs, sandboxAttempt, resources, startedAtMs, exitCode, finishedAtMs, reason, message } = this.#record;
     const end = state === 'exited' ? { exitCode: exitCode ?? UNKNOWN_EXIT_CODE, finishedAtMs: finishedAtMs ?? 0, reason, message } : undefined;
-    const stored: StoredContainer = { config: this.config, createdAtMs, startedAtMs, end };
+    const stored: StoredContainer = { config: this.config, createdAtMs, sandboxAttempt, resources, startedAtMs, end };
     return writeJson(join(this.directory, 'container.json'), stored);
   }
 
@@ -193,6 +202,8 @@ export abstract class SupervisedContainer {
   async #spawn({ args, env }: SupervisedStart): Promise<string | undefined> {
     const { supervisorPath, clock } = this.#host;
     const output = openSync(this.log.path, 'a', 0o600);
+    // Whatever user the program is: who opens /dev/stdout anew is asked for his rights. Others do not get to the directory.
+    fchmodSync(output, 0o666);
     try {
       const words = [supervisorPath, this.directory, ...args];
       this.#child = spawn('/bin/sh', words, { detached: true, env: { ...env }, cwd: this.directory, stdio: ['ignore', output, output] });
@@ -204,16 +215,24 @@ export abstract class SupervisedContainer {
     let failure: string | undefined;
     child.once('error', (error) => (failure = describeError(error)));
     child.once('exit', () => this.checkEnd(true));
-    for (const startMs = clock.monotonic(); ; await sleep(clock, START_POLL_MS)) {
+    const startMs = clock.monotonic();
+    const pause = () => sleep(clock, START_POLL_MIN_MS + (clock.monotonic() - startMs) / START_POLL_PART);
+    for (; ; await pause()) {
       if (failure !== undefined) return failure;
       const hasEnded = child.exitCode !== null || child.signalCode !== null;
       this.#pids ??= this.readPids();
       if (this.#pids !== undefined && this.hasBegun()) return undefined;
-      if (hasEnded) return this.complaint() || `its start ended with exit code ${readExit(this.directory)?.exitCode ?? UNKNOWN_EXIT_CODE}`;
+      if (hasEnded) return this.complaint() || this.#howStartEnded();
       if (clock.monotonic() - startMs <= START_DEADLINE_MS) continue;
       this.#killAll();
       return this.complaint() || `the program did not begin within ${START_DEADLINE_MS} ms`;
     }
+  }
+
+  #howStartEnded(): string {
+    const exitCode = readExit(this.directory)?.exitCode ?? UNKNOWN_EXIT_CODE;
+    if (this.reasonOf(exitCode) === 'OOMKilled') return 'container init was OOM-killed (memory limit too low?)';
+    return `its start ended with exit code ${exitCode}`;
   }
 
   async #failToStart(message: string): Promise<void> {
@@ -221,7 +240,7 @@ export abstract class SupervisedContainer {
     const now = this.#host.clock.wall();
     this.#record = { ...this.#record, state: 'exited', startedAtMs: now, finishedAtMs: now, exitCode: CANNOT_RUN_EXIT_CODE, reason: 'StartError', message };
     await this.store();
-    this.#cleaning = this.clean();
+    this.#cleaning = this.#clean();
     this.#ended.resolve();
     this.#host.tell(this.#record.sandboxId);
   }
@@ -232,9 +251,16 @@ export abstract class SupervisedContainer {
   checkEnd(isSupervisorGone: boolean): void {
     if (this.#record.state !== 'running' || this.#isReleased) return;
     const { clock, log, tell } = this.#host;
-    const exit = readExit(this.directory);
+    let exit = readExit(this.directory);
     this.#pids ??= this.readPids();
-    if (exit === undefined && this.#goesOn(isSupervisorGone)) return;
+    if (exit === undefined) {
+      const supervisor = this.#pids?.supervisor ?? this.readSupervisor();
+      if (!isSupervisorGone && supervisor !== undefined && isAlive(supervisor)) return;
+      // It may have written since it was looked for.
+      exit = readExit(this.directory);
+      // Nobody will know how the program ends any more: it is ended now, with what stood between.
+      if (exit === undefined && supervisor !== undefined) this.endUnwatched(supervisor);
+    }
     const unknown = { reason: 'ContainerStatusUnknown', message: 'the container ended while nobody watched over it' };
     const ended = exit ?? { exitCode: UNKNOWN_EXIT_CODE, finishedAtMs: clock.wall(), ...unknown };
     const reason = this.reasonOf(ended.exitCode);
@@ -244,18 +270,16 @@ export abstract class SupervisedContainer {
     this.#record = { ...this.#record, ...ended, finishedAtMs, ...(reason === undefined ? {} : { reason, message: undefined }), state: 'exited', pid: undefined };
     const stored = this.store().catch((error: unknown) => log.warn({ container: this.id, error: describeError(error) }, 'runtime: an end was not noted'));
     // What is left in the kernel tells how it ended, until that is on disk.
-    this.#cleaning = stored.then(() => this.clean());
+    this.#cleaning = stored.then(() => this.#clean());
     this.#ended.resolve();
     // A last note of the log's length, so that its last lines have a time. The log may be gone with its pod.
     this.log.observe(clock.wall()).catch(() => undefined);
     tell(this.#record.sandboxId);
   }
 
-  #goesOn(isSupervisorGone: boolean): boolean {
-    const supervisor = this.#pids?.supervisor ?? this.readSupervisor();
-    if (!isSupervisorGone && supervisor !== undefined && isAlive(supervisor)) return true;
-    // Somebody killed the supervisor alone: the program goes on, its exit code will be unknown.
-    return this.#pids !== undefined && isAlive(this.#pids.child);
+  #clean(): Promise<void> {
+    if (this.config.stdin === true) endInputFor(this.directory);
+    return this.clean();
   }
 
   async stop(graceMs: Millis): Promise<void> {
@@ -269,8 +293,11 @@ export abstract class SupervisedContainer {
       this.#isTermSent = true;
       if (await this.#endsWithin(graceMs)) return;
     }
-    this.#killAll();
-    if (await this.#endsWithin(KILL_DEADLINE_MS)) return;
+    // Again and again, as its program may have begun only now.
+    for (let waitedMs = 0; waitedMs < KILL_DEADLINE_MS; waitedMs += KILL_AGAIN_MS) {
+      this.#killAll();
+      if (await this.#endsWithin(KILL_AGAIN_MS)) return;
+    }
     throw new RuntimeError('invalid-state', `container ${this.id} did not end within ${KILL_DEADLINE_MS} ms of SIGKILL`);
   }
 
@@ -286,6 +313,12 @@ export abstract class SupervisedContainer {
     return this.#record.state === 'exited';
   }
 
+  /** Other limits were set while it runs. */
+  protected async noteResources(resources: ContainerResources): Promise<void> {
+    this.#record = { ...this.#record, resources };
+    await this.store();
+  }
+
   /** Before there is a program to end it is the start that hangs. */
   #killAll(): void {
     const isStarting = this.#record.state === 'created' && this.#child?.exitCode === null;
@@ -294,7 +327,7 @@ export abstract class SupervisedContainer {
 
   async remove(): Promise<void> {
     await this.#cleaning;
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
+    await removeTree(this.directory);
   }
 
   /** Lets go: it outlives this agent. */
@@ -313,8 +346,7 @@ export abstract class SupervisedContainer {
   async attach({ stdin }: AttachOptions, isGone: () => boolean): Promise<CommandStream> {
     this.mustRun();
     const { clock } = this.#host;
-    const parent = this.config.tty === true ? this.terminalParent() : undefined;
-    const sizes = parent === undefined ? undefined : new TerminalSizes(parent, clock);
+    const sizes = this.config.tty === true && this.#pids !== undefined ? new TerminalSizes(this.#pids.supervisor.pid, clock) : undefined;
     const isEnded = () => this.#record.state === 'exited' || isGone();
     const from = await this.log.end(clock);
     return new AttachedContainer({

@@ -1,64 +1,7 @@
 import { expect, test } from 'vitest';
-import {
-  BACKOFF_MAX_MS,
-  BACKOFF_RESET_MS,
-  planPod,
-  restartDelayMs,
-  type PodInput,
-} from '../../../src/agent/core/pod-lifecycle.ts';
-import type { AgentContainer, AgentPod } from '../../../src/agent/core/pod-spec.ts';
-import type { ContainerRecord, Sandbox } from '../../../src/agent/runtime/runtime.ts';
-
-const NOW = Date.parse('2026-01-01T00:00:00Z');
-const sandbox: Sandbox = { id: 'u', namespace: 'ns', name: 'p', ip: '127.9.0.1', createdAtMs: NOW - 1_000, state: 'ready' };
-
-function podOf(spec: Partial<AgentPod['spec']> = {}, metadata: Partial<AgentPod['metadata']> = {}, status?: AgentPod['status']): AgentPod {
-  const pod: AgentPod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'p', namespace: 'ns', uid: 'u', ...metadata },
-    spec: { containers: [{ name: 'a', image: 'i' }], ...spec },
-  };
-  return status === undefined ? pod : { ...pod, status };
-}
-
-function recordOf(name: string, facts: Partial<ContainerRecord> = {}): ContainerRecord {
-  const attempt = facts.attempt ?? 0;
-  return {
-    id: `u/${name}/${attempt}`,
-    sandboxId: 'u',
-    name,
-    attempt,
-    backoffSteps: 0,
-    init: false,
-    state: 'running',
-    createdAtMs: NOW - 1_000,
-    startedAtMs: NOW - 1_000,
-    ...facts,
-  };
-}
-
-const ended = (name: string, exitCode: number, facts: Partial<ContainerRecord> = {}) =>
-  recordOf(name, { state: 'exited', exitCode, startedAtMs: NOW - 2_000, finishedAtMs: NOW, ...facts });
-
-function plan(input: Partial<PodInput> & { pod: AgentPod }) {
-  const health = new Map((input.containers ?? []).filter(({ state }) => state === 'running').map(({ id }) => [id, { isStarted: true, isReady: true }]));
-  return planPod({
-    nodeIp: '127.0.0.1',
-    runtimeName: 'process',
-    sandbox,
-    containers: [],
-    health,
-    waiting: new Map(),
-    onContainerFailure: 'restart',
-    nowMs: NOW,
-    ...input,
-  });
-}
-
-const kinds = (result: ReturnType<typeof plan>) => result.actions.map((action) => ('name' in action ? `${action.kind} ${action.name}` : action.kind));
-const conditions = (result: ReturnType<typeof plan>) =>
-  Object.fromEntries((result.status.conditions ?? []).map(({ type, status }) => [type, status]));
+import type { AgentContainer } from '../../../src/agent/core/pod-spec.ts';
+import { BACKOFF_MAX_MS, BACKOFF_RESET_MS, restartDelayMs } from '../../../src/agent/core/restart.ts';
+import { conditions, ended, kinds, NOW, plan, podOf, recordOf, sandbox, states, stopped } from './plan-input.ts';
 
 test('planPod() makes a sandbox first, then the containers', () => {
   const first = plan({ pod: podOf(), sandbox: undefined });
@@ -73,7 +16,7 @@ test('planPod() says Running and Ready when all containers are', () => {
   const result = plan({ pod: podOf(), containers: [recordOf('a')] });
   expect(result.actions).toEqual([]);
   expect(result.status).toMatchObject({ phase: 'Running', podIP: '127.9.0.1', hostIP: '127.0.0.1', qosClass: 'BestEffort' });
-  expect(conditions(result)).toEqual({ Initialized: 'True', Ready: 'True', ContainersReady: 'True', PodScheduled: 'True' });
+  expect(conditions(result)).toEqual({ PodReadyToStartContainers: 'True', Initialized: 'True', Ready: 'True', ContainersReady: 'True', PodScheduled: 'True' });
 });
 
 test('planPod() keeps the time of a condition that did not change', () => {
@@ -85,18 +28,18 @@ test('planPod() keeps the time of a condition that did not change', () => {
 });
 
 test('restartDelayMs() is nothing the first time, then 10 s doubling to 5 min, and afresh after a long run', () => {
-  const delays = [0, 1, 2, 3, 4, 5, 6, 7, 50].map((backoffSteps) => restartDelayMs(ended('a', 1, { backoffSteps })) / 1000);
+  const delays = [0, 1, 2, 3, 4, 5, 6, 7, 50].map((backoffSteps) => restartDelayMs(ended('a', 1, { backoffSteps }), 2_000) / 1000);
   expect(delays).toEqual([0, 10, 20, 40, 80, 160, 300, 300, BACKOFF_MAX_MS / 1000]);
-  expect(restartDelayMs(ended('a', 1, { backoffSteps: 5, startedAtMs: NOW - BACKOFF_RESET_MS }))).toBe(0);
+  expect(restartDelayMs(ended('a', 1, { backoffSteps: 5 }), BACKOFF_RESET_MS)).toBe(0);
 });
 
 test('planPod() restarts, backs off with the words of the kubelet, and wakes when it is time', () => {
   expect(plan({ pod: podOf(), containers: [ended('a', 0)] }).actions).toEqual([
     { kind: 'start-container', name: 'a', attempt: 1, backoffSteps: 1 },
   ]);
-  const waits = plan({ pod: podOf(), containers: [ended('a', 3, { attempt: 4, backoffSteps: 2 })] });
+  const waits = plan({ pod: podOf(), containers: [ended('a', 3, { attempt: 4, backoffSteps: 2, finishedAtMs: NOW - 5_000 })] });
   expect(waits.actions).toEqual([]);
-  expect(waits.wakeAtMs).toBe(NOW + 20_000);
+  expect(waits.wakeInMs).toBe(15_000);
   expect(waits.status.phase).toBe('Running');
   expect(waits.status.containerStatuses?.[0]).toMatchObject({
     restartCount: 4,
@@ -128,10 +71,50 @@ test.each([
   expect(after.status.reason).toBeUndefined();
 });
 
-test('planPod() fails a pod whose sandbox ended under it', () => {
-  const result = plan({ pod: podOf(), containers: [ended('a', 137)], sandbox: { ...sandbox, state: 'stopped' } });
-  expect(result.status).toMatchObject({ phase: 'Failed', reason: 'SandboxStopped' });
-  expect(result.actions).toEqual([]);
+test.each([
+  { why: 'restarts always', spec: {}, containers: [ended('a', 137)], actions: ['run-sandbox'], phase: 'Running' },
+  { why: 'restarts always, though all went well', spec: {}, containers: [ended('a', 0)], actions: ['run-sandbox'], phase: 'Running' },
+  { why: 'restarts on failure', spec: { restartPolicy: 'OnFailure' }, containers: [ended('a', 137)], actions: ['run-sandbox'], phase: 'Running' },
+  { why: 'restarts on failure and had none', spec: { restartPolicy: 'OnFailure' }, containers: [ended('a', 0)], actions: [], phase: 'Succeeded' },
+  { why: 'never restarts', spec: { restartPolicy: 'Never' }, containers: [ended('a', 137)], actions: [], phase: 'Failed' },
+  { why: 'never restarts and was done', spec: { restartPolicy: 'Never' }, containers: [ended('a', 0)], actions: [], phase: 'Succeeded' },
+  { why: 'never restarts, but has not begun', spec: { restartPolicy: 'Never' }, containers: [], actions: ['run-sandbox'], phase: 'Pending' },
+  { why: 'still has what the runtime is ending', spec: {}, containers: [recordOf('a')], actions: [], phase: 'Running' },
+])('a pod whose sandbox has died and that $why', ({ spec, containers, actions, phase }) => {
+  const result = plan({ pod: podOf(spec), containers, sandbox: stopped });
+  expect([kinds(result), result.status.phase]).toEqual([actions, phase]);
+  expect(conditions(result).PodReadyToStartContainers).toBe('False');
+});
+
+test('a pod that shall be replaced is not begun anew when its sandbox has died', () => {
+  const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: 'r', controller: true }];
+  const result = plan({ pod: podOf({}, { ownerReferences }), containers: [ended('a', 137)], sandbox: stopped, onContainerFailure: 'replace-pod' });
+  expect([kinds(result), result.status.phase, result.status.reason]).toEqual([[], 'Failed', 'SandboxStopped']);
+});
+
+test('in another sandbox init containers run once more, in order, and what went well under OnFailure does not', () => {
+  const initContainers = [{ name: 'x', image: 'i' }, { name: 'side', image: 'i', restartPolicy: 'Always' }];
+  const containers = [{ name: 'a', image: 'i' }, { name: 'done', image: 'i' }];
+  const pod = podOf({ restartPolicy: 'OnFailure', initContainers, containers });
+  const second = { ...sandbox, attempt: 1 };
+  const old = [ended('x', 0), ended('side', 137), ended('a', 137), ended('done', 0)];
+  const first = plan({ pod, containers: old, sandbox: second });
+  expect(first.actions).toEqual([{ kind: 'start-container', name: 'x', attempt: 1, backoffSteps: 0 }]);
+  expect([first.status.phase, conditions(first).Initialized]).toEqual(['Running', 'True']);
+  const x = ended('x', 0, { attempt: 1, sandboxAttempt: 1 });
+  expect(kinds(plan({ pod, containers: [...old, x], sandbox: second }))).toEqual(['start-container side']);
+  const side = recordOf('side', { attempt: 1, sandboxAttempt: 1 });
+  expect(kinds(plan({ pod, containers: [...old, x, side], sandbox: second }))).toEqual(['start-container a']);
+});
+
+test('a machine that has forgotten what was to run once does not run it twice', () => {
+  const known = { name: 'a', ready: true, restartCount: 2, image: 'i', imageID: 'i', containerID: 'process://u/a/2', state: { running: { startedAt: 'then' } }, lastState: {} };
+  const status = { phase: 'Running', containerStatuses: [known] };
+  const once = plan({ pod: podOf({ restartPolicy: 'Never' }, {}, status), sandbox: undefined });
+  expect([kinds(once), once.status.phase, states(once)]).toEqual([[], 'Failed', { a: 'ContainerStatusUnknown' }]);
+  const again = plan({ pod: podOf({}, {}, status) });
+  expect(again.actions).toEqual([{ kind: 'start-container', name: 'a', attempt: 3, backoffSteps: 0 }]);
+  expect(again.status.containerStatuses![0]!.lastState).toMatchObject({ terminated: { exitCode: 137, reason: 'ContainerStatusUnknown' } });
 });
 
 test('planPod() runs init containers one by one, and the others after them', () => {
@@ -158,7 +141,7 @@ test('planPod() goes on beside a side car once it has started', () => {
 
 test('planPod() restarts what its liveness probe gave up', () => {
   const containers = [recordOf('a')];
-  const health = new Map([['u/a/0', { isStarted: true, isReady: true, unhealthy: 'liveness' }]]);
+  const health = new Map([['u/a/0', { isStarted: true, isReady: true, unhealthy: 'liveness' as const }]]);
   expect(plan({ pod: podOf({ terminationGracePeriodSeconds: 7 }), containers, health }).actions).toEqual([
     { kind: 'stop-container', id: 'u/a/0', name: 'a', graceMs: 7_000, why: 'Container a failed liveness probe, will be restarted' },
   ]);
@@ -169,7 +152,8 @@ test('planPod() ends a deleted pod: containers with their grace, then the sandbo
   const first = plan({ pod, containers: [recordOf('a')] });
   expect(first.actions).toMatchObject([{ kind: 'stop-container', graceMs: 9_000 }]);
   expect(first.status.phase).toBe('Running');
-  expect(conditions(first).Ready).toBe('False');
+  // Whoever serves goes on serving to its end; that it ends is known from its deletion.
+  expect(conditions(first).Ready).toBe('True');
   const second = plan({ pod, containers: [ended('a', 0)] });
   expect(kinds(second)).toEqual(['stop-sandbox', 'delete-pod']);
   expect(second.status.phase).toBe('Succeeded');
@@ -194,7 +178,7 @@ test('planPod() replaces a pod with an owner, and restarts one without', () => {
 
 test('planPod() keeps to the active deadline, to a refusal, and to a final phase', () => {
   const pod = podOf({ activeDeadlineSeconds: 60 }, {}, { startTime: '2026-01-01T00:00:00Z' });
-  expect(plan({ pod, containers: [recordOf('a')] }).wakeAtMs).toBe(NOW + 60_000);
+  expect(plan({ pod, containers: [recordOf('a')] }).wakeInMs).toBe(60_000);
   expect(kinds(plan({ pod, containers: [recordOf('a')], nowMs: NOW + 60_000 }))).toEqual(['stop-container a']);
   expect(plan({ pod, containers: [ended('a', 0)], nowMs: NOW + 60_000 }).status.reason).toBe('DeadlineExceeded');
   const refused = plan({ pod: podOf(), sandbox: undefined, refusal: { reason: 'OutOfcpu', message: 'm' } });
@@ -220,4 +204,53 @@ test('a container for debugging is begun once, beside the others, and counts for
   // Of one that the machine has forgotten, only the status knows that it has run.
   const forgotten = plan({ pod: { ...pod, status: failed.status }, containers: [recordOf('a')] });
   expect(kinds(forgotten)).toEqual([]);
+});
+
+test('what cannot be started says why for a while, then it backs off; its last state keeps the reason', () => {
+  const record = (agoMs: number) => ended('a', 128, { reason: 'StartError', message: 'no such program', backoffSteps: 1, attempt: 1, finishedAtMs: NOW - agoMs });
+  const early = plan({ pod: podOf(), containers: [record(1_000)] });
+  expect(early.status.containerStatuses![0]!.state).toEqual({ waiting: { reason: 'RunContainerError', message: 'no such program' } });
+  expect(early.wakeInMs).toBe(2_000);
+  const later = plan({ pod: podOf(), containers: [record(4_000)] });
+  expect(later.status.containerStatuses![0]).toMatchObject({ state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: { terminated: { reason: 'StartError', message: 'no such program' } } });
+  const never = plan({ pod: podOf({ restartPolicy: 'Never' }), containers: [record(1_000)] });
+  expect([never.status.phase, states(never)]).toEqual(['Failed', { a: 'StartError' }]);
+});
+
+test.each(['startup', 'liveness'] as const)('the grace of the %s probe goes before the pod s own', (probe) => {
+  const container = { name: 'a', image: 'i', [`${probe}Probe`]: { terminationGracePeriodSeconds: 3 }, [probe === 'startup' ? 'livenessProbe' : 'startupProbe']: { terminationGracePeriodSeconds: 8 } };
+  const health = new Map([['u/a/0', { isStarted: true, isReady: true, unhealthy: probe }]]);
+  const result = plan({ pod: podOf({ containers: [container] }), containers: [recordOf('a')], health });
+  expect(result.actions).toMatchObject([{ kind: 'stop-container', graceMs: 3_000, why: `Container a failed ${probe} probe, will be restarted` }]);
+});
+
+test('while a postStart hook is under way its container is being made, and the next one waits', () => {
+  const containers: AgentContainer[] = [{ name: 'a', image: 'i', lifecycle: { postStart: { exec: {} } } }, { name: 'b', image: 'i' }];
+  const pod = podOf({ containers });
+  expect(kinds(plan({ pod }))).toEqual(['start-container a']);
+  const under = plan({ pod, containers: [recordOf('a')], starting: new Set(['u/a/0']) });
+  expect([kinds(under), states(under), under.status.phase]).toEqual([[], { a: 'ContainerCreating', b: 'ContainerCreating' }, 'Pending']);
+  expect(kinds(plan({ pod, containers: [recordOf('a')] }))).toEqual(['start-container b']);
+});
+
+test('the status says which generation of the pod it is of', () => {
+  const { status } = plan({ pod: podOf({}, { generation: 4 }), containers: [recordOf('a')] });
+  expect([status.observedGeneration, ...status.conditions!.map(({ observedGeneration }) => observedGeneration)]).toEqual([4, 4, 4, 4, 4, 4]);
+});
+
+test('a container of another image than the pod names now is restarted at once, whatever became of it', () => {
+  const pod = podOf({ restartPolicy: 'Never', containers: [{ name: 'a', image: 'new' }] });
+  expect(plan({ pod, containers: [recordOf('a', { image: 'old' })] }).actions).toMatchObject([{ kind: 'stop-container', why: 'Container a definition changed, will be restarted' }]);
+  const after = plan({ pod, containers: [ended('a', 1, { image: 'old', backoffSteps: 5 })] });
+  expect(after.actions).toEqual([{ kind: 'start-container', name: 'a', attempt: 1, backoffSteps: 0 }]);
+  expect(kinds(plan({ pod, containers: [recordOf('a', { image: 'new' })] }))).toEqual([]);
+});
+
+test('others speak by conditions of their own, and are left to speak', () => {
+  const disrupted = { type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', lastTransitionTime: 'then' };
+  const pod = podOf({ readinessGates: [{ conditionType: 'gate' }] }, {}, { conditions: [disrupted, { type: 'gate', status: 'False' }, { type: 'PodResizePending', status: 'True' }] });
+  const { status } = plan({ pod, containers: [recordOf('a')] });
+  expect(status.conditions!.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'False', reason: 'ReadinessGatesNotReady', message: 'readiness gates not ready: [gate]' });
+  expect(status.conditions).toContainEqual(disrupted);
+  expect(status.conditions!.some(({ type }) => type === 'PodResizePending')).toBe(false);
 });

@@ -227,6 +227,13 @@ test('where nobody answers it says so in time, and asks once for all that want t
   expect(silent.asked).toHaveLength(2);
 });
 
+test('where there is no way to it says so, and goes on', async () => {
+  // To everybody at once: the kernel lets no ordinary socket connect there.
+  await fed({ upstreamTimeoutMs: 200, upstreams: [{ address: '255.255.255.255', port: 53 }] });
+  expect((await send(query({ questions: [question('www.example.com')] })))?.rcode).toBe(Rcode.SERVFAIL);
+  expect(await resolver().resolve4('web.ns.svc.cluster.local')).toEqual(['10.96.0.10']);
+});
+
 test('a server that sends our questions back to us makes no flood', async () => {
   let count = 0;
   const mirror = createSocket('udp4');

@@ -36,7 +36,8 @@ export const STEPS = [
   'pods get out of the machine, under its address, and again when that was taken away',
   'an agent that is killed comes back to the same pods; connections outlive it, and names are found all the time',
   'a container that is killed is restarted in its pod',
-  'a sandbox that is killed is a pod that is replaced',
+  'a pod whose sandbox is killed goes on in another one, with another address',
+  'a pod with a side car ends when its work is done, and leaves its last words',
   'a node’s network that is lost is made again, with its services, names and way out',
   'without nft a node proxies its services in userspace, and says so',
   'podium down --purge leaves nothing behind',
@@ -49,6 +50,28 @@ nodes:
   - { name: node-2, port: 10251, runtime: auto }
 # An agent that is late on a busy machine is not a lost one.
 timings: { nodeGraceSeconds: 60 }
+`;
+/** The work waits for what the side car, which is started before it, makes. */
+const JOB = `
+apiVersion: v1
+kind: Pod
+metadata: { name: job }
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 5
+  volumes: [{ name: shared, emptyDir: {} }]
+  initContainers:
+    - name: side
+      image: podium.dev/host
+      restartPolicy: Always
+      volumeMounts: [{ name: shared, mountPath: /shared }]
+      command: [sh, -c, 'trap "echo down; exit 0" TERM; echo up; touch /shared/up; while :; do sleep 0.05; done']
+      startupProbe: { exec: { command: [test, -e, /shared/up] }, periodSeconds: 1 }
+  containers:
+    - name: main
+      image: podium.dev/host
+      volumeMounts: [{ name: shared, mountPath: /shared }]
+      command: [sh, -c, 'test -e /shared/up || exit 9; printf "disk on fire" >/dev/termination-log; exit 3']
 `;
 const DEADLINE_MS = 60_000;
 /** What is noticed at once; the look that is taken each minute would come too late. */
@@ -219,20 +242,34 @@ async function run(directory: string): Promise<void> {
     await until('it is restarted', () => cluster.pods().some((pod) => pod.uid === uid && pod.restarts === 1 && pod.ready));
   });
   await step(10, async () => {
-    const [{ uid } = { uid: '' }] = cluster.pods();
+    // Who was restarted just now would be waited with.
+    const { uid, ip } = cluster.pods().find(({ restarts }) => restarts === 0) ?? { uid: '', ip: '' };
     sendSignal(cluster.sandbox(uid).pause.pid, 'SIGKILL');
-    await until('there is another pod in its place', () => cluster.pods().filter((pod) => pod.ready && pod.uid !== uid).length === 3);
+    await until('it is there again', () => cluster.pods().some((pod) => pod.uid === uid && pod.ip !== ip && pod.ready));
+    await until('all pods answer', async () => (await cluster.answers().catch(() => [])).length === 3);
   });
   await step(11, async () => {
+    writeFileSync(join(directory, 'job.yaml'), JOB);
+    cluster.podium('apply', '-f', join(directory, 'job.yaml'));
+    const statusOf = () => (JSON.parse(cluster.podium('get', 'pod', 'job', '-o', 'json')) as { status: { phase: string; containerStatuses?: { state: { terminated?: { message?: string } } }[] } }).status;
+    await until('it has ended', () => statusOf().phase === 'Failed');
+    const said = cluster.podium('logs', 'job', '-c', 'side');
+    must(said === 'up\ndown\n', `the side car was up before the work, and was told to end behind it: ${said}`);
+    const message = statusOf().containerStatuses?.[0]?.state.terminated?.message;
+    must(message === 'disk on fire', `last words: ${message}`);
+    cluster.podium('delete', 'pod', 'job');
+  });
+  await step(12, async () => {
+    const addressOf = (name: string) => cluster.pods('of=network').find((pod) => pod.name === name)?.ip;
+    const lost = ['b', 'port'].map(addressOf);
     sendSignal(cluster.holderPid('node-2'), 'SIGKILL');
-    await until('its pods have ended', () => cluster.pods('of=network').filter(({ ready }) => ready).length === NETWORK_PODS - 2);
-    cluster.podium('delete', 'pod', 'b', 'port', '--wait=true');
-    startPods(cluster, directory);
+    // Its pods have ended with it, and go on in the new one.
+    await until('they have other addresses', () => ['b', 'port'].every((name, index) => addressOf(name) !== lost[index]));
     await until('the pods are ready', () => cluster.pods('of=network').filter(({ ready }) => ready).length === NETWORK_PODS);
     await until('pods get out', () => trying(() => wayOut(cluster) === undefined), NOTICED_MS);
     namesAndServices(cluster);
   });
-  await step(12, async () => {
+  await step(13, async () => {
     if (process.getuid?.() !== 0) return 'who is not root cannot hide a program';
     runOrFail('nsenter', `--net=/proc/${cluster.holderPid('node-1')}/ns/net`, 'nft', 'delete', 'table', 'ip', 'podium');
     const nft = findTool('nft') ?? '';
@@ -246,7 +283,7 @@ async function run(directory: string): Promise<void> {
     }
     return undefined;
   });
-  await step(13, async () => {
+  await step(14, async () => {
     cluster.podium('down', '--purge');
     let left: readonly string[] = [];
     await until('nothing is left', () => (left = missing(census(nodes), before)).length === 0).catch((error: unknown) => {

@@ -42,6 +42,8 @@ describe('podReason()', () => {
     ['Evicted', pod({ phase: 'Failed', reason: 'Evicted' })],
     ['Terminating', pod({ phase: 'Running' }, { deletionTimestamp: '2024-01-01T00:00:00Z' })],
     ['Init:0/2', pod({ phase: 'Pending', initContainerStatuses: [{ state: { running: {} } }] }, {}, { initContainers: [{}, {}] })],
+    ['Running', pod({ phase: 'Running', initContainerStatuses: [{ name: 'side', started: true, state: { running: {} } }] }, {}, { initContainers: [{ name: 'side', restartPolicy: 'Always' }] })],
+    ['Running', pod({ phase: 'Running', conditions: [{ type: 'Initialized', status: 'True' }], initContainerStatuses: [{ name: 'side', state: { waiting: { reason: 'CrashLoopBackOff' } } }] })],
     ['Init:Error', pod({ phase: 'Pending', initContainerStatuses: [{ state: { terminated: { exitCode: 1, reason: 'Error' } } }] })],
     ['PodInitializing', pod({ phase: 'Pending', initContainerStatuses: [{ state: { terminated: { exitCode: 0 } } }], ...container({ waiting: { reason: 'PodInitializing' } }) })],
   ])('%s', (expected, one) => expect(podReason(one)).toBe(expected));

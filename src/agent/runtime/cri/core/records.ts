@@ -48,8 +48,9 @@ export function containerKeyOf({ metadata, labels, annotations }: Pick<Container
 }
 
 export function recordOf(key: ContainerKey, status: ContainerStatus, pid: number | undefined): ContainerRecord {
-  const { state, createdAt, startedAt, finishedAt, exitCode, reason, message } = status;
-  const made = { ...key, createdAtMs: milliseconds(createdAt) };
+  const { state, createdAt, startedAt, finishedAt, exitCode, reason, message, image, imageRef } = status;
+  const imageShown = imageRef === '' ? undefined : { name: image?.image ?? imageRef, ref: imageRef };
+  const made = { ...key, createdAtMs: milliseconds(createdAt), imageShown };
   const startedAtMs = startedAt > 0n ? milliseconds(startedAt) : undefined;
   if (state === ContainerState.CONTAINER_CREATED) return { ...made, state: 'created' };
   if (state === ContainerState.CONTAINER_RUNNING) return { ...made, state: 'running', startedAtMs, pid };
