@@ -5,10 +5,11 @@
 import { describeError } from '../base/errors.ts';
 import { inNamespace, resources, type ApiClient } from '../client/api-client.ts';
 import { isNotFound } from '../client/api-error.ts';
+import { parseQuantity, toUnits } from '../kube/quantity.ts';
 import type { Service } from '../client/objects.ts';
 import { isHostImageName } from '../image/core/reference.ts';
 import { ImageError } from '../image/image-service.ts';
-import { containerResources, containerSecurity } from './core/container-demands.ts';
+import { containerResources, containerSecurity, oomScoreOf } from './core/container-demands.ts';
 import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
 import type { AgentContainer, AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { serviceEnvironment } from './core/service-environment.ts';
@@ -92,7 +93,7 @@ export class ContainerStarter {
       ...invocation.value,
       workingDir: container.workingDir ?? '',
       mounts,
-      resources,
+      resources: { ...resources, oomScoreAdjust: this.#oomScore(pod, container) },
       security: security.value,
       stdin: container.stdin,
       stdinOnce: container.stdinOnce,
@@ -109,6 +110,11 @@ export class ContainerStarter {
     if (record?.reason === START_ERROR) throw new ContainerStartError('RunContainerError', record.message ?? 'the program cannot be run');
     say('Normal', 'Started', `Started container ${container.name}`);
     return id;
+  }
+
+  #oomScore(pod: AgentPod, { resources: { requests = {}, limits = {} } = {} }: AgentContainer): number {
+    const bytes = (text: string | undefined) => Number(toUnits(parseQuantity(text ?? '0') ?? 0n));
+    return oomScoreOf(pod.status?.qosClass ?? 'Burstable', bytes(requests['memory'] ?? limits['memory']), bytes(this.#context.allocatable.memory));
   }
 
   /** An image may have gone since it was found to be there, or be damaged. */

@@ -175,7 +175,8 @@ async function findPresent({ images }: ImagePuller, image: string, policy: PullP
   try {
     return (await images.ensure({ image, policy: 'Never' })).image;
   } catch (error) {
-    if (policy !== 'Never' && error instanceof ImageError && error.reason === 'ErrImageNeverPull') return undefined;
+    if (!(error instanceof ImageError)) throw new ImageError('ImageInspectError', describeError(error), { cause: error });
+    if (policy !== 'Never' && error.reason === 'ErrImageNeverPull') return undefined;
     throw error;
   }
 }

@@ -3,10 +3,11 @@
  * hands the parts to a supervisor, adopts what an earlier one left. `podium up`, `down` and `status` call it.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, sleep } from '../base/clock.ts';
 import { systemErrorCode, UserError } from '../base/errors.ts';
+import { removeTreeSync } from '../base/remove-tree.ts';
 import type { ClusterConfig } from './config.ts';
 import { ensureCredentials, writeKubeconfig } from './credentials.ts';
 import {
@@ -263,25 +264,8 @@ export function purge(dataDir: string): void {
   if (!isCluster) throw new UserError(`${dataDir} holds no cluster: nothing is removed`);
   const parts = readCluster(dataDir)?.parts.map(({ name }) => join(dataDir, name)) ?? [];
   const own = ['pki', 'logs', 'network', 'parts', 'images', 'kubeconfig', 'supervisor.lock'].map((name) => join(dataDir, name));
-  for (const path of [...parts, ...own, idFile(dataDir), faultsFile(dataDir)]) removeTree(path);
+  for (const path of [...parts, ...own, idFile(dataDir), faultsFile(dataDir)]) removeTreeSync(path);
   // Last, so that an interrupted purge can be repeated.
   rmSync(clusterFile(dataDir), { force: true });
   if (readdirSync(dataDir).length === 0) rmSync(dataDir, { recursive: true });
-}
-
-/** Volumes of ConfigMaps and Secrets may be read-only directories. */
-function removeTree(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EACCES') throw error;
-    const makeWritable = (directory: string) => {
-      chmodSync(directory, 0o700);
-      for (const entry of readdirSync(directory, { withFileTypes: true })) {
-        if (entry.isDirectory()) makeWritable(join(directory, entry.name));
-      }
-    };
-    makeWritable(path);
-    rmSync(path, { recursive: true, force: true });
-  }
 }

@@ -719,6 +719,11 @@ export const SecurityProfile: MessageCodec<SecurityProfile> = codec<SecurityProf
   (m) => ({ profileType: m.profileType ?? 0, localhostRef: m.localhostRef ?? '' }),
 );
 
+export const SupplementalGroupsPolicy = {
+  MERGE: 0,
+  STRICT: 1,
+} as const;
+
 export interface LinuxSandboxSecurityContext {
   namespaceOptions: NamespaceOption | undefined;
   runAsUser: Int64Value | undefined;
@@ -2050,6 +2055,7 @@ export interface LinuxContainerSecurityContext {
   maskedPaths: string[];
   readonlyPaths: string[];
   seccomp: SecurityProfile | undefined;
+  supplementalGroupsPolicy: number;
 }
 
 export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityContext> =
@@ -2103,6 +2109,9 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
         SecurityProfile.write(w, m.seccomp);
         w.close(start);
       }
+      if (m.supplementalGroupsPolicy) {
+        w.uint32(136).int32(m.supplementalGroupsPolicy);
+      }
     },
     (r, end) => {
       const m: LinuxContainerSecurityContext = {
@@ -2117,6 +2126,7 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
         maskedPaths: [],
         readonlyPaths: [],
         seccomp: undefined,
+        supplementalGroupsPolicy: 0,
       };
       while (r.position < end) {
         const tag = r.tag();
@@ -2181,6 +2191,10 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
             r.leave(to);
             break;
           }
+          case 136: {
+            m.supplementalGroupsPolicy = r.int32();
+            break;
+          }
           default:
             r.skip(tag);
         }
@@ -2199,6 +2213,7 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
       maskedPaths: [...(m.maskedPaths ?? [])],
       readonlyPaths: [...(m.readonlyPaths ?? [])],
       seccomp: m.seccomp === undefined ? undefined : SecurityProfile.create(m.seccomp),
+      supplementalGroupsPolicy: m.supplementalGroupsPolicy ?? 0,
     }),
   );
 

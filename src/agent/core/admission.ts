@@ -1,6 +1,7 @@
 /** Does a pod fit on this node beside those that were admitted? Asked by the agent again, since a scheduler may be stale. */
 import { parseQuantity, toMilli, toUnits } from '../../kube/quantity.ts';
 import { isSidecar, type AgentContainer, type AgentPod } from './pod-spec.ts';
+import { forbiddenSysctl } from './sysctls.ts';
 
 export interface Amounts {
   readonly milliCpu: bigint;
@@ -12,7 +13,7 @@ export interface Allocatable extends Amounts {
 }
 
 export interface Refusal {
-  readonly reason: 'OutOfcpu' | 'OutOfmemory' | 'OutOfpods' | 'NodePorts';
+  readonly reason: 'OutOfcpu' | 'OutOfmemory' | 'OutOfpods' | 'NodePorts' | 'SysctlForbidden';
   readonly message: string;
 }
 
@@ -56,6 +57,8 @@ function containerRequests({ resources }: AgentContainer): Amounts {
 }
 
 export function admit(pod: AgentPod, others: readonly AgentPod[], allocatable: Allocatable): Refusal | undefined {
+  const sysctl = forbiddenSysctl(pod);
+  if (sysctl !== undefined) return { reason: 'SysctlForbidden', message: sysctl };
   if (others.length + 1 > allocatable.pods) return outOf('pods', 1n, BigInt(others.length), BigInt(allocatable.pods));
   const wanted = requestsOf(pod);
   const { milliCpu, memoryBytes } = sumOfRequests(others);

@@ -1,15 +1,63 @@
 /** What a pod asks of the runtime for its sandbox and for each container: limits, users, rights. Pure. */
 import { parseQuantity, toMilli, toUnits } from '../../kube/quantity.ts';
-import type { ContainerResources, ContainerSecurity, SandboxConfig } from '../runtime/runtime.ts';
+import type { ContainerResources, ContainerSecurity, SandboxConfig, SeccompProfile } from '../runtime/runtime.ts';
+import { requestsOf } from './admission.ts';
 import type { Resolved } from './environment.ts';
-import { describePod, type AgentContainer, type AgentPod } from './pod-spec.ts';
+import { describePod, type AgentContainer, type AgentPod, type SeccompProfileSpec } from './pod-spec.ts';
 
-export function sandboxDemands({ spec }: AgentPod): Pick<SandboxConfig, 'hostAliases' | 'sysctls'> {
+type SandboxDemands = Pick<SandboxConfig, 'hostAliases' | 'sysctls' | 'resources' | 'processes' | 'hostIpc'>;
+
+export function sandboxDemands(pod: AgentPod): SandboxDemands {
+  const { spec } = pod;
   const sysctls = spec.securityContext?.sysctls ?? [];
+  const processes = spec.hostPID === true ? 'of-the-machine' : spec.shareProcessNamespace === true ? 'of-the-pod' : undefined;
   return {
     hostAliases: (spec.hostAliases ?? []).map(({ ip, hostnames = [] }) => ({ ip, hostnames })),
     sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name, value])),
+    resources: podResources(pod),
+    ...(processes === undefined ? {} : { processes }),
+    ...(spec.hostIPC === true ? { hostIpc: true } : {}),
   };
+}
+
+/** Of all containers together. A limit only where each of them has one: without, that one's use is nobody's to bound. */
+export function podResources(pod: AgentPod): ContainerResources {
+  const { milliCpu } = requestsOf(pod);
+  const cpu = limitOf(pod, 'cpu');
+  const memory = limitOf(pod, 'memory');
+  return {
+    cpuRequestMilli: Number(milliCpu),
+    cpuLimitMilli: cpu === undefined ? undefined : Number(toMilli(cpu)),
+    memoryLimitBytes: memory === undefined ? undefined : Number(toUnits(memory)),
+  };
+}
+
+/** The most that runs at a time: the containers with the sidecars, or an init container with the sidecars before it. */
+function limitOf({ spec }: AgentPod, name: 'cpu' | 'memory'): bigint | undefined {
+  const { containers, initContainers = [] } = spec;
+  if ([...containers, ...initContainers].some(({ resources }) => resources?.limits?.[name] === undefined)) return undefined;
+  const own = ({ resources }: AgentContainer) => parseQuantity(resources?.limits?.[name] ?? '0') ?? 0n;
+  const overhead = parseQuantity(spec.overhead?.[name] ?? '0') ?? 0n;
+  let sidecars = 0n;
+  let most = 0n;
+  for (const container of initContainers) {
+    const beside = sidecars + own(container);
+    if (beside > most) most = beside;
+    if (container.restartPolicy === 'Always') sidecars = beside;
+  }
+  const all = containers.reduce((sum, container) => sum + own(container), sidecars);
+  return (all > most ? all : most) + overhead;
+}
+
+/**
+ * Whose processes end first where memory lacks, as kubelets have it: of pods that ask for nothing, then of those that
+ * ask for little of the machine, and last of those that may use no more than they ask for.
+ */
+export function oomScoreOf(qosClass: string, memoryRequestBytes: number, machineBytes: number): number {
+  if (qosClass === 'Guaranteed') return -997;
+  if (qosClass === 'BestEffort') return 1_000;
+  const asked = machineBytes > 0 ? Math.floor((1_000 * memoryRequestBytes) / machineBytes) : 0;
+  return Math.min(999, Math.max(3, 1_000 - asked));
 }
 
 export function containerResources({ resources }: AgentContainer): ContainerResources {
@@ -48,8 +96,17 @@ export function containerSecurity(pod: AgentPod, container: AgentContainer, imag
     privileged: own.privileged ?? false,
     readOnlyRoot: own.readOnlyRootFilesystem ?? false,
     noNewPrivileges: own.allowPrivilegeEscalation === false,
+    seccomp: own.privileged === true ? undefined : seccompOf(own.seccompProfile ?? ofPod.seccompProfile),
+    unmaskedProc: own.procMount === 'Unmasked',
   };
   return { ok: true, value };
+}
+
+/** Nobody confines who does not ask for it, as on a node without `seccompDefault`. */
+function seccompOf(profile: SeccompProfileSpec | undefined): SeccompProfile | undefined {
+  if (profile?.type === 'RuntimeDefault') return { kind: 'runtime-default' };
+  if (profile?.type === 'Localhost') return { kind: 'localhost', path: profile.localhostProfile ?? '' };
+  return undefined;
 }
 
 /** Why it would run as root, in the kubelet's words: a name in the image may stand for any number. */

@@ -84,6 +84,12 @@ export interface PodSecurityContext {
   readonly supplementalGroups?: readonly number[];
   readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
+  readonly seccompProfile?: SeccompProfileSpec;
+}
+
+export interface SeccompProfileSpec {
+  readonly type: string;
+  readonly localhostProfile?: string;
 }
 
 export interface SecurityContext {
@@ -94,6 +100,8 @@ export interface SecurityContext {
   readonly allowPrivilegeEscalation?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
+  readonly seccompProfile?: SeccompProfileSpec;
+  readonly procMount?: string;
 }
 
 export interface ContainerPort {
@@ -199,6 +207,9 @@ export interface AgentPodSpec extends Omit<PodSpec, 'containers' | 'initContaine
   readonly ephemeralContainers?: readonly AgentContainer[];
   readonly volumes?: readonly Volume[];
   readonly securityContext?: PodSecurityContext;
+  readonly hostPID?: boolean;
+  readonly hostIPC?: boolean;
+  readonly shareProcessNamespace?: boolean;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
   readonly dnsPolicy?: string;
   readonly dnsConfig?: NonNullable<PodDnsSpec['dnsConfig']>;

@@ -138,10 +138,12 @@ function overUdp({ address, port }: UpstreamServer, query: Uint8Array, take: (by
   let isOpen = true;
   socket.on('error', fail);
   socket.on('message', take);
-  // It is called also when there is no way there, with the error that is told besides.
-  socket.connect(port, address, (error?: Error | null) => {
-    if (isOpen && !(error instanceof Error)) socket.send(query);
-  });
+  // Where there is no route it is this callback that hears of it, and not 'error'. Its type does not say so.
+  const onConnected = (error?: Error | null) => {
+    if (error) fail();
+    else if (isOpen) socket.send(query);
+  };
+  socket.connect(port, address, onConnected);
   return () => {
     isOpen = false;
     socket.close();

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import type { AddressRange } from '../core/address-pool.ts';
 import { AddressAllocator } from './address-allocator.ts';
 import { isAlive, type ProcessIdentity } from './process-table.ts';
@@ -23,6 +24,7 @@ import type {
   ContainerConfig,
   ContainerId,
   ContainerRecord,
+  ContainerResources,
   ContainerUsage,
   ExecResult,
   LogOptions,
@@ -57,8 +59,6 @@ type StoredSandbox = Pick<SandboxEntry<SupervisedContainer>, 'sandbox' | 'config
 
 /** How often adopted processes are looked at (own children tell by themselves) and logs are noted. */
 const TICK_MS = 500;
-/** Who was ended just now may still have made a file. */
-const REMOVE = { recursive: true, force: true, maxRetries: 5 } as const;
 
 export abstract class LocalRuntime<C extends SupervisedContainer> implements Runtime {
   abstract readonly name: string;
@@ -94,6 +94,9 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   protected abstract makeContainer(entry: SandboxEntry<C>, place: ContainerPlace): Promise<C>;
   /** One that an earlier agent has made. */
   protected abstract knownContainer(entry: SandboxEntry<C>, place: ContainerPlace): C;
+  /** Throws where it has no limits to set. */
+  protected abstract limit(container: C, resources: ContainerResources): void;
+  protected abstract limitSandbox(id: SandboxId, resources: ContainerResources): void;
   protected abstract usagesOf(running: readonly C[]): readonly ContainerUsage[];
   protected abstract connect(sandbox: Sandbox, port: number): Promise<PortStream>;
   /** What else is looked at now and then. */
@@ -125,7 +128,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   /** A directory without a sandbox was cut off while it was made or removed. Called when nobody writes in it any more. */
   protected async removeCutOff(): Promise<void> {
     for (const uid of listDirectory(this.#pods)) {
-      if (!this.sandboxes.has(uid)) await rm(join(this.#pods, uid), REMOVE);
+      if (!this.sandboxes.has(uid)) await removeTree(join(this.#pods, uid));
     }
   }
 
@@ -206,7 +209,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     await this.cleanSandbox(id);
     // First the file that makes it a sandbox, so that a crash in between leaves a directory that the next start removes.
     await rm(join(entry.directory, 'sandbox.json'), { force: true });
-    await rm(entry.directory, REMOVE);
+    await removeTree(entry.directory);
     this.sandboxes.delete(id);
     this.addresses.release(entry.sandbox.ip);
   }
@@ -222,7 +225,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     if (entry.containers.has(id)) return id;
     const directory = join(entry.directory, 'containers', config.name, String(config.attempt));
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(directory);
     entry.containers.set(id, await this.makeContainer(entry, { sandboxId, sandboxAttempt: entry.sandbox.attempt, directory, config, createdAtMs: this.#options.clock.wall() }));
     return id;
   }
@@ -233,6 +236,18 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
 
   async stopContainer(id: ContainerId, graceMs: Millis): Promise<void> {
     await this.#find(id)?.stop(graceMs);
+  }
+
+  async updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
+    const container = this.get(id);
+    container.mustRun();
+    this.limit(container, resources);
+    await container.noteResources(resources);
+  }
+
+  async updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void> {
+    this.#readySandbox(id);
+    this.limitSandbox(id, resources);
   }
 
   async removeContainer(id: ContainerId): Promise<void> {

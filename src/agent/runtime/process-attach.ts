@@ -1,12 +1,14 @@
 /**
- * A container of the process runtime as whoever is attached to it sees it: what its log grows by, and its standard input,
+ * A container of this machine as whoever is attached to it sees it: what its log grows by, and its standard input,
  * a FIFO in its directory (process-supervisor.ts), where it has one.
  */
-import { closeSync, constants, openSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chownSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { deferred } from '../../base/deferred.ts';
 import { Input } from './process-command.ts';
+import { RuntimeError } from './runtime.ts';
 import type { CommandStream, OutputChunk, TerminalSize } from './streams.ts';
 
 export interface AttachedOptions {
@@ -66,6 +68,20 @@ export class AttachedContainer implements CommandStream {
     for await (const bytes of this.#options.follow(this.#controller.signal)) yield { stream: 'stdout', bytes };
     this.#ended.resolve({ exitCode: 0 });
   }
+}
+
+/** The FIFOs of its standard input (process-supervisor.ts); once. Node.js makes none. */
+export async function makeInput(containerDirectory: string, owner: number): Promise<void> {
+  const paths = [join(containerDirectory, 'stdin'), join(containerDirectory, 'stdin-end')];
+  if (paths.every((path) => existsSync(path))) return;
+  const child = spawn('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' });
+  const failure = await new Promise<Error | number | null>((done) => {
+    child.once('error', done);
+    child.once('exit', done);
+  });
+  if (failure !== 0) throw new RuntimeError('cannot-start', 'mkfifo failed: a container with stdin needs it');
+  // Who opens /dev/stdin anew is asked for his rights.
+  if (process.getuid?.() === 0) for (const path of paths) chownSync(path, owner, 0);
 }
 
 /** Never blocks, neither now nor in a write: a program that does not read holds up nobody's thread. null: nobody reads. */

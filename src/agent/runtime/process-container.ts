@@ -2,11 +2,12 @@
  * One container of the process runtime: a child process of this machine in a session of its own. Everything that it starts
  * carries PODIUM_CONTAINER_ID and PODIUM_NODE in its environment, by which strays that left the process group are found.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeInput } from './process-attach.ts';
 import { startCommand } from './process-command.ts';
-import { findProgram, linkMount, makeFifos, workingDirectory } from './process-root.ts';
+import { findProgram, linkMount, workingDirectory } from './process-root.ts';
 import { parsePids, type SupervisorPids } from './process-supervisor.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from './process-table.ts';
 import { terminalCommand } from './process-terminal.ts';
@@ -86,12 +87,12 @@ export class ProcessContainer extends SupervisedContainer {
   // --- its start and its end
 
   protected override async prepareStart(): Promise<SupervisedStart> {
-    const { config, directory } = this;
+    const { config } = this;
     const cwd = this.#cwd;
     mkdirSync(cwd, { recursive: true });
     const words = [...config.command, ...(config.args ?? [])];
     const { command, env } = invocation(words, { tty: config.tty === true, env: this.#environment, cwd });
-    if (config.stdin === true && !existsSync(join(directory, 'stdin'))) await makeFifos(directory);
+    if (config.stdin === true) await makeInput(this.directory, process.getuid?.() ?? 0);
     return { args: [cwd, ...command], env };
   }
 
@@ -124,6 +125,10 @@ export class ProcessContainer extends SupervisedContainer {
     }
   }
 
+  protected override endUnwatched(): void {
+    this.killAll(undefined);
+  }
+
   protected override reasonOf(): undefined {
     return undefined;
   }
@@ -133,10 +138,6 @@ export class ProcessContainer extends SupervisedContainer {
   }
 
   // --- beside it
-
-  protected override terminalParent(): number | undefined {
-    return this.pids?.child.pid;
-  }
 
   override async exec(command: readonly string[], timeoutMs: number): Promise<ExecResult> {
     this.mustRun();

@@ -10,9 +10,10 @@
  *
  *      log.1 (previousBase … base)      log (base … end)
  */
-import { appendFile, open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep, type Clock, type Millis } from '../../base/clock.ts';
+import { isNoSpace } from '../../base/errors.ts';
 import type { LogOptions } from './runtime.ts';
 
 /** Kubernetes' default size of a container log file; two are kept. */
@@ -93,6 +94,21 @@ export class ProcessLog {
   }
 
   async #rotate(seen: number): Promise<void> {
+    const copied = await this.#copy(seen).catch(async (error: unknown) => {
+      if (!isNoSpace(error)) throw error;
+      // On a full disk room for what comes is worth more than what has been.
+      for (const path of [`${this.#path}.1.tmp`, `${this.#path}.1`]) await rm(path, { force: true });
+      return seen;
+    });
+    await truncate(this.#path, 0);
+    this.#previousBase = this.#base;
+    this.#base += copied;
+    this.#marks = this.#marks.filter(({ offset }) => offset > this.#previousBase);
+    const lines = this.#marks.map(({ offset, atMs }) => `M ${offset} ${Math.round(atMs)}\n`);
+    await writeFile(this.#indexPath, `B ${this.#base} ${this.#previousBase}\n${lines.join('')}`, { mode: 0o600 });
+  }
+
+  async #copy(seen: number): Promise<number> {
     const source = await open(this.#path, 'r');
     const target = await open(`${this.#path}.1.tmp`, 'w', 0o600);
     let copied = 0;
@@ -110,12 +126,7 @@ export class ProcessLog {
       await target.close();
     }
     await rename(`${this.#path}.1.tmp`, `${this.#path}.1`);
-    await truncate(this.#path, 0);
-    this.#previousBase = this.#base;
-    this.#base += copied;
-    this.#marks = this.#marks.filter(({ offset }) => offset > this.#previousBase);
-    const lines = this.#marks.map(({ offset, atMs }) => `M ${offset} ${Math.round(atMs)}\n`);
-    await writeFile(this.#indexPath, `B ${this.#base} ${this.#previousBase}\n${lines.join('')}`, { mode: 0o600 });
+    return copied;
   }
 
   /** The lines of the log. `isEnded` tells when nobody writes any more; a follower stops there. */

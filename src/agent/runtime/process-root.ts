@@ -1,5 +1,4 @@
 /** The private directory of a container of the process runtime: where its volumes and its programs are looked for. */
-import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { mkdir, symlink } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join, normalize, resolve } from 'node:path';
@@ -23,16 +22,6 @@ export async function linkMount(root: string, containerPath: string, hostPath: s
   if (target === root || target === `${root}/`) throw new RuntimeError('cannot-start', 'a volume cannot be mounted at /');
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
   await symlink(hostPath, target);
-}
-
-/** A container's standard input (process-supervisor.ts). Node.js makes no FIFOs. */
-export async function makeFifos(directory: string): Promise<void> {
-  const child = spawn('mkfifo', ['-m', '600', join(directory, 'stdin'), join(directory, 'stdin-end')], { stdio: 'ignore' });
-  const failure = await new Promise<Error | number | null>((done) => {
-    child.once('error', done);
-    child.once('exit', done);
-  });
-  if (failure !== 0) throw new RuntimeError('cannot-start', 'mkfifo failed: a container with stdin needs it');
 }
 
 export function findProgram(command: string, path: string, cwd: string): string | undefined {

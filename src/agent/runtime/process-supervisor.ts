@@ -35,8 +35,10 @@ child=$!
 echo "$child $(started "$child") $$ $(started "$$")" >"$dir/pid.tmp"
 mv -f "$dir/pid.tmp" "$dir/pid"
 exec >/dev/null 2>&1
+# Room for its end, which the disk may not have any more then.
+echo '   ' >"$dir/exit.tmp"
 wait "$child"
-echo "$?" >"$dir/exit.tmp"
+echo "$?" 1<>"$dir/exit.tmp"
 mv -f "$dir/exit.tmp" "$dir/exit"
 `;
 

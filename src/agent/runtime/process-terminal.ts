@@ -38,7 +38,7 @@ function sttyWords({ width, height }: TerminalSize): string[] {
   return ['rows', String(height), 'cols', String(width)];
 }
 
-/** The terminal that `script` (by its pid) has made; one size after the other, the last one counts. */
+/** The terminal that `script` has made, which is the process or its child; one size after the other, the last one counts. */
 export class TerminalSizes {
   readonly #pid: number;
   readonly #clock: Clock;
@@ -84,13 +84,27 @@ export class TerminalSizes {
   }
 }
 
-function terminalBelow(pid: number): string | undefined {
+function terminalBelow(pid: number, depth = 3): string | undefined {
+  for (const child of childrenOf(pid)) {
+    const found = terminalOf(child) ?? (depth > 1 ? terminalBelow(child, depth - 1) : undefined);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function childrenOf(pid: number): number[] {
   try {
-    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-    if (child === undefined || child === '') return undefined;
-    const path = readlinkSync(`/proc/${child}/fd/0`);
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number).filter((child) => child > 1);
+  } catch {
+    return []; // not there yet, or gone
+  }
+}
+
+function terminalOf(pid: number): string | undefined {
+  try {
+    const path = readlinkSync(`/proc/${pid}/fd/0`);
     return path.startsWith('/dev/pts/') ? path : undefined;
   } catch {
-    return undefined; // not there yet, or gone
+    return undefined; // it has gone
   }
 }

@@ -9,7 +9,6 @@
  *
  * Terminals are made by util-linux' `script` (process-terminal.ts); without it a container that wants one cannot start.
  */
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { parseCidr } from '../core/address-pool.ts';
@@ -19,7 +18,8 @@ import { connectPort } from './process-port.ts';
 import { PIN_SCRIPT, SUPERVISOR_SCRIPT } from './process-supervisor.ts';
 import { processesWith, sendSignal } from './process-table.ts';
 import { ProcessUsages } from './process-usage.ts';
-import type { ContainerUsage, Sandbox } from './runtime.ts';
+import { RuntimeError, type ContainerUsage, type Sandbox } from './runtime.ts';
+import { writeText } from './state-files.ts';
 import type { PortStream } from './streams.ts';
 import type { ContainerPlace } from './supervised-container.ts';
 
@@ -36,6 +36,7 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
   readonly name = 'process';
   readonly version = '1';
   readonly ignoresImages = true;
+  readonly hasLimits = false;
   protected override readonly hostAddress = '127.0.0.1';
   readonly #options: ProcessRuntimeOptions;
   readonly #host: ProcessHost;
@@ -69,8 +70,8 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
 
   async start(): Promise<void> {
     this.makeDirectories();
-    await writeFile(this.#host.supervisorPath, SUPERVISOR_SCRIPT, { mode: 0o700 });
-    await writeFile(join(this.#options.root, 'pin.cjs'), PIN_SCRIPT, { mode: 0o600 });
+    await writeText(this.#host.supervisorPath, SUPERVISOR_SCRIPT, 0o700);
+    await writeText(join(this.#options.root, 'pin.cjs'), PIN_SCRIPT, 0o600);
     this.adoptAll();
     this.#reapStrays();
     await this.removeCutOff();
@@ -106,6 +107,14 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
 
   protected override knownContainer(entry: SandboxEntry<ProcessContainer>, place: ContainerPlace): ProcessContainer {
     return new ProcessContainer(this.#host, podOf(entry), place);
+  }
+
+  protected override limit(): void {
+    throw new RuntimeError('invalid-state', 'the process runtime has no limits to set');
+  }
+
+  protected override limitSandbox(): void {
+    this.limit();
   }
 
   protected override usagesOf(running: readonly ProcessContainer[]): readonly ContainerUsage[] {

@@ -30,6 +30,12 @@ export interface SandboxConfig {
   readonly hostAliases?: readonly HostAlias[] | undefined;
   /** Of the pod's network and ipc namespaces, by dotted name. */
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  /** Of all its containers together. In CRI `LinuxPodSandboxConfig.resources`. */
+  readonly resources?: ContainerResources | undefined;
+  /** Whose processes its containers see; absent: each its own. In CRI `NamespaceMode`. */
+  readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
+  /** In the ipc namespace of the machine. */
+  readonly hostIpc?: boolean | undefined;
   /** Made in memory, where the runtime can, and seen by mounts of their paths; they end with the sandbox. */
   readonly memoryVolumes?: readonly MemoryVolume[] | undefined;
 }
@@ -124,6 +130,8 @@ export interface ContainerResources {
   readonly cpuLimitMilli?: number | undefined;
   readonly memoryLimitBytes?: number | undefined;
   readonly processesMax?: number | undefined;
+  /** Who is ended first when the machine lacks memory: -1000 … 1000, the highest. */
+  readonly oomScoreAdjust?: number | undefined;
 }
 
 /** Of the pod and the container together; absent: as the runtime starts containers. In CRI `LinuxContainerSecurityContext`. */
@@ -139,7 +147,14 @@ export interface ContainerSecurity {
   readonly privileged?: boolean | undefined;
   readonly readOnlyRoot?: boolean | undefined;
   readonly noNewPrivileges?: boolean | undefined;
+  /** Absent: unconfined. */
+  readonly seccomp?: SeccompProfile | undefined;
+  /** What is hidden of /proc, and read-only in it, is neither. */
+  readonly unmaskedProc?: boolean | undefined;
 }
+
+/** `localhost`: a file below the runtime's own directory of profiles. */
+export type SeccompProfile = { readonly kind: 'unconfined' } | { readonly kind: 'runtime-default' } | { readonly kind: 'localhost'; readonly path: string };
 
 export interface ContainerRecord {
   readonly id: ContainerId;
@@ -221,6 +236,8 @@ export interface Runtime {
   readonly health?: RuntimeHealth | undefined;
   /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
   readonly ignoresImages: boolean;
+  /** False: limits of containers are not kept here, and so cannot be changed. */
+  readonly hasLimits?: boolean | undefined;
   /** Where its images are kept; absent: it has none. */
   readonly images?: NodeImages | undefined;
 
@@ -245,12 +262,15 @@ export interface Runtime {
   startContainer(id: ContainerId): Promise<void>;
   /** Asks to end, and after `graceMs` ends it; resolves when it has ended. May be called again with a shorter grace. */
   stopContainer(id: ContainerId, graceMs: Millis): Promise<void>;
-  /** Changes the limits of what runs. Absent: it cannot. */
-  updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
   /** With its log. A running container is refused. Idempotent. */
   removeContainer(id: ContainerId): Promise<void>;
-  /** Changes the limits of what runs, in place; absent: it cannot. What is not named stays. */
+  /**
+   * Changes the limits of what runs, in place; absent: it cannot. What is not named stays. `invalid-state`: it does not
+   * run, there are no limits here, or it uses more than that already.
+   */
   updateContainerResources?(id: ContainerId, resources: ContainerResources): Promise<void>;
+  /** Of all containers of a sandbox together. Whoever gives more does it before, whoever gives less after that of a container. */
+  updatePodSandboxResources?(id: SandboxId, resources: ContainerResources): Promise<void>;
   /** Of one sandbox, or of all; by name, then attempt. */
   listContainers(sandboxId?: SandboxId): Promise<readonly ContainerRecord[]>;
   /** Of the running ones, with all that descends from them; who has ended while it was measured is left out. */

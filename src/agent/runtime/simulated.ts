@@ -50,6 +50,7 @@ export interface SimulatedRuntimeOptions {
 
 interface SimulatedContainer {
   record: ContainerRecord;
+  resources: ContainerResources;
   readonly performance: Performance;
   readonly ended: Deferred<void>;
   timer: Timer | undefined;
@@ -159,6 +160,7 @@ export class SimulatedRuntime implements Runtime {
     const performance = this.#options.perform?.(entry.config, config) ?? (init ? once : { startDelayMs: START_DELAY_MS });
     entry.containers.set(id, {
       record: { id, sandboxId, name, attempt, backoffSteps, init, image, imageShown, state: 'created', createdAtMs, sandboxAttempt: entry.sandbox.attempt, resources },
+      resources: config.resources ?? {},
       performance,
       ended: deferred<void>(),
       timer: undefined,
@@ -213,8 +215,20 @@ export class SimulatedRuntime implements Runtime {
 
   updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
     const container = this.#get(id);
+    if (container.record.state !== 'running') return Promise.reject(new RuntimeError('invalid-state', `container ${id} is not running`));
+    container.resources = resources;
     container.record = { ...container.record, resources };
     return Promise.resolve();
+  }
+
+  updatePodSandboxResources(id: SandboxId): Promise<void> {
+    if (this.#entries.get(id)?.sandbox.state === 'ready') return Promise.resolve();
+    return Promise.reject(new RuntimeError('not-found', `sandbox ${id} is not running`));
+  }
+
+  /** What it may use, as it was last told. */
+  resourcesOf(id: ContainerId): ContainerResources {
+    return this.#get(id).resources;
   }
 
   removeContainer(id: ContainerId): Promise<void> {

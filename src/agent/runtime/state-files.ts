@@ -1,6 +1,6 @@
 /** What a runtime keeps on disk for its successor: small files that appear whole or not at all. */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Millis } from '../../base/clock.ts';
 
@@ -22,7 +22,20 @@ let written = 0;
 /** Two that write one file at a time each bring a whole one; which is the last, is theirs to order. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
   const temporary = `${path}.${++written}.tmp`;
-  await writeFile(temporary, JSON.stringify(value), { mode: 0o600 });
+  try {
+    await writeFile(temporary, JSON.stringify(value), { mode: 0o600 });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** What is there already is left alone: on a full disk it could not be written again. */
+export async function writeText(path: string, text: string, mode: number): Promise<void> {
+  if (readText(path) === text) return;
+  const temporary = `${path}.${++written}.tmp`;
+  await writeFile(temporary, text, { mode });
   await rename(temporary, path);
 }
 

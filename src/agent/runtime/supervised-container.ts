@@ -10,13 +10,13 @@
  *   DIR/exit …                    what the supervisor writes
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { closeSync, fchmodSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep, withDeadline, type Clock, type Millis } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import { AttachedContainer, endInputFor } from './process-attach.ts';
 import { LOG_BYTES_MAX, ProcessLog } from './process-log.ts';
 import type { SupervisorPids } from './process-supervisor.ts';
@@ -73,15 +73,18 @@ interface Ending {
 
 /** A start takes milliseconds, on a busy machine a second. */
 const START_DEADLINE_MS = 20_000;
-const START_POLL_MS = 1;
+/** Seldom enough that many that start at a time are no burden, and often enough for one by itself. */
+const START_POLL_MIN_MS = 1;
+const START_POLL_PART = 10;
 const END_POLL_MS = 10;
 /** A killed process is gone at once, unless the kernel holds it. */
 const KILL_DEADLINE_MS = 10_000;
+const KILL_AGAIN_MS = 200;
 
 export abstract class SupervisedContainer {
   readonly id: ContainerId;
   readonly log: ProcessLog;
-  protected readonly directory: string;
+  readonly directory: string;
   protected readonly config: ContainerConfig;
   readonly #host: ContainerHost;
   readonly #ended: Deferred<void> = deferred();
@@ -126,12 +129,12 @@ export abstract class SupervisedContainer {
   protected abstract askToEnd(child: ProcessIdentity): void;
   /** Ends all that belongs to it but the supervisor, which writes down how it ended. `starting`: the supervisor's group. */
   protected abstract killAll(starting: number | undefined): void;
+  /** Ends what a supervisor that was killed has left. */
+  protected abstract endUnwatched(supervisor: ProcessIdentity): void;
   /** Why it ended, where that is known otherwise than by its exit code. */
   protected abstract reasonOf(exitCode: number): string | undefined;
   /** Removes what it has left in the kernel. */
   protected abstract clean(): Promise<void>;
-  /** Whose child has the container's terminal. */
-  protected abstract terminalParent(): number | undefined;
 
   abstract exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult>;
   abstract execStream(options: CommandOptions): Promise<CommandStream>;
@@ -199,6 +202,8 @@ export abstract class SupervisedContainer {
   async #spawn({ args, env }: SupervisedStart): Promise<string | undefined> {
     const { supervisorPath, clock } = this.#host;
     const output = openSync(this.log.path, 'a', 0o600);
+    // Whatever user the program is: who opens /dev/stdout anew is asked for his rights. Others do not get to the directory.
+    fchmodSync(output, 0o666);
     try {
       const words = [supervisorPath, this.directory, ...args];
       this.#child = spawn('/bin/sh', words, { detached: true, env: { ...env }, cwd: this.directory, stdio: ['ignore', output, output] });
@@ -210,7 +215,9 @@ export abstract class SupervisedContainer {
     let failure: string | undefined;
     child.once('error', (error) => (failure = describeError(error)));
     child.once('exit', () => this.checkEnd(true));
-    for (const startMs = clock.monotonic(); ; await sleep(clock, START_POLL_MS)) {
+    const startMs = clock.monotonic();
+    const pause = () => sleep(clock, START_POLL_MIN_MS + (clock.monotonic() - startMs) / START_POLL_PART);
+    for (; ; await pause()) {
       if (failure !== undefined) return failure;
       const hasEnded = child.exitCode !== null || child.signalCode !== null;
       this.#pids ??= this.readPids();
@@ -233,7 +240,7 @@ export abstract class SupervisedContainer {
     const now = this.#host.clock.wall();
     this.#record = { ...this.#record, state: 'exited', startedAtMs: now, finishedAtMs: now, exitCode: CANNOT_RUN_EXIT_CODE, reason: 'StartError', message };
     await this.store();
-    this.#cleaning = this.clean();
+    this.#cleaning = this.#clean();
     this.#ended.resolve();
     this.#host.tell(this.#record.sandboxId);
   }
@@ -244,9 +251,16 @@ export abstract class SupervisedContainer {
   checkEnd(isSupervisorGone: boolean): void {
     if (this.#record.state !== 'running' || this.#isReleased) return;
     const { clock, log, tell } = this.#host;
-    const exit = readExit(this.directory);
+    let exit = readExit(this.directory);
     this.#pids ??= this.readPids();
-    if (exit === undefined && this.#goesOn(isSupervisorGone)) return;
+    if (exit === undefined) {
+      const supervisor = this.#pids?.supervisor ?? this.readSupervisor();
+      if (!isSupervisorGone && supervisor !== undefined && isAlive(supervisor)) return;
+      // It may have written since it was looked for.
+      exit = readExit(this.directory);
+      // Nobody will know how the program ends any more: it is ended now, with what stood between.
+      if (exit === undefined && supervisor !== undefined) this.endUnwatched(supervisor);
+    }
     const unknown = { reason: 'ContainerStatusUnknown', message: 'the container ended while nobody watched over it' };
     const ended = exit ?? { exitCode: UNKNOWN_EXIT_CODE, finishedAtMs: clock.wall(), ...unknown };
     const reason = this.reasonOf(ended.exitCode);
@@ -256,18 +270,16 @@ export abstract class SupervisedContainer {
     this.#record = { ...this.#record, ...ended, finishedAtMs, ...(reason === undefined ? {} : { reason, message: undefined }), state: 'exited', pid: undefined };
     const stored = this.store().catch((error: unknown) => log.warn({ container: this.id, error: describeError(error) }, 'runtime: an end was not noted'));
     // What is left in the kernel tells how it ended, until that is on disk.
-    this.#cleaning = stored.then(() => this.clean());
+    this.#cleaning = stored.then(() => this.#clean());
     this.#ended.resolve();
     // A last note of the log's length, so that its last lines have a time. The log may be gone with its pod.
     this.log.observe(clock.wall()).catch(() => undefined);
     tell(this.#record.sandboxId);
   }
 
-  #goesOn(isSupervisorGone: boolean): boolean {
-    const supervisor = this.#pids?.supervisor ?? this.readSupervisor();
-    if (!isSupervisorGone && supervisor !== undefined && isAlive(supervisor)) return true;
-    // Somebody killed the supervisor alone: the program goes on, its exit code will be unknown.
-    return this.#pids !== undefined && isAlive(this.#pids.child);
+  #clean(): Promise<void> {
+    if (this.config.stdin === true) endInputFor(this.directory);
+    return this.clean();
   }
 
   async stop(graceMs: Millis): Promise<void> {
@@ -281,8 +293,11 @@ export abstract class SupervisedContainer {
       this.#isTermSent = true;
       if (await this.#endsWithin(graceMs)) return;
     }
-    this.#killAll();
-    if (await this.#endsWithin(KILL_DEADLINE_MS)) return;
+    // Again and again, as its program may have begun only now.
+    for (let waitedMs = 0; waitedMs < KILL_DEADLINE_MS; waitedMs += KILL_AGAIN_MS) {
+      this.#killAll();
+      if (await this.#endsWithin(KILL_AGAIN_MS)) return;
+    }
     throw new RuntimeError('invalid-state', `container ${this.id} did not end within ${KILL_DEADLINE_MS} ms of SIGKILL`);
   }
 
@@ -299,8 +314,8 @@ export abstract class SupervisedContainer {
   }
 
   /** Other limits were set while it runs. */
-  protected async noteResources(resources: ContainerResources): Promise<void> {
-    this.#record = { ...this.#record, resources };
+  async noteResources(resources: ContainerResources): Promise<void> {
+    this.#record = { ...this.#record, resources: { ...this.#record.resources, ...resources } };
     await this.store();
   }
 
@@ -312,7 +327,7 @@ export abstract class SupervisedContainer {
 
   async remove(): Promise<void> {
     await this.#cleaning;
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
+    await removeTree(this.directory);
   }
 
   /** Lets go: it outlives this agent. */
@@ -331,8 +346,7 @@ export abstract class SupervisedContainer {
   async attach({ stdin }: AttachOptions, isGone: () => boolean): Promise<CommandStream> {
     this.mustRun();
     const { clock } = this.#host;
-    const parent = this.config.tty === true ? this.terminalParent() : undefined;
-    const sizes = parent === undefined ? undefined : new TerminalSizes(parent, clock);
+    const sizes = this.config.tty === true && this.#pids !== undefined ? new TerminalSizes(this.#pids.supervisor.pid, clock) : undefined;
     const isEnded = () => this.#record.state === 'exited' || isGone();
     const from = await this.log.end(clock);
     return new AttachedContainer({

@@ -212,6 +212,13 @@ test('an answer with another number or to another question is passed over; a sil
   expect([silent.asked.length, lying.asked.length, honest.asked.length]).toEqual([1, 1, 1]);
 });
 
+test('an upstream server to which there is no way is passed over', async () => {
+  const upstream = await outside((asked) => reply(asked));
+  // The kernel refuses it at once, as it does an address without a route.
+  await fed({ upstreams: [{ address: '255.255.255.255', port: 53 }, { address: '127.96.0.53', port: upstream.port }] });
+  expect(await resolver().resolve4('www.example.com')).toHaveLength(1);
+});
+
 test('where nobody answers it says so in time, and asks once for all that want to know', async () => {
   const silent = await outside(() => undefined);
   await fed({ upstreamTimeoutMs: 200, upstreams: [{ address: '127.96.0.53', port: silent.port }] });

@@ -120,7 +120,7 @@ export const IMAGE_CASES: readonly Case[] = [
   },
   {
     name: "an image on top of the machine's own programs brings its files along",
-    needs: ['isolation'],
+    needs: ['isolation', 'host-image'],
     run: async (world) => {
       const { image, imageId } = await world.image({ name: 'example.org/on-host:1', base: 'host', files: { 'app/main.js': "console.log('by node', process.argv[2])\n", 'etc/passwd': 'own:x:0:0::/:/bin/sh\n' }, run: { entrypoint: ['node', '/app/main.js'], workingDir: '/app' } });
       equal(await world.output('', { image, imageId, command: [], args: ['here'] }), 'by node here\n');

@@ -1,7 +1,8 @@
 /** What a container sees of its machine, its volumes, its image and its pod, and whom it runs as. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import type { Case } from './conformance.ts';
 
 export const ISOLATION_CASES: readonly Case[] = [
@@ -87,6 +88,54 @@ export const ISOLATION_CASES: readonly Case[] = [
     needs: ['isolation'],
     run: async (world) => {
       equal(await world.output('id -u; id -g; echo x >/tmp/x && cat /tmp/x; grep CapEff /proc/self/status', { security: { user: 1234, group: 1235 } }), '1234\n1235\nx\nCapEff:\t0000000000000000\n');
+    },
+  },
+  {
+    name: 'containers of a pod that share their processes see each other, and each ends by itself',
+    needs: ['isolation', 'shared-processes'],
+    run: async (world) => {
+      await world.pod('pod-a', { processes: 'of-the-pod' });
+      const first = await world.run('exec sleep 1111', { name: 'first' });
+      const seen = 'cat /proc/[0-9]*/cmdline | tr "\\0" " "';
+      const second = await world.run(`setsid sleep 2222 & until ${seen} | grep -q "sleep 1111"; do sleep 0.02; done; cat /proc/1/comm; exec sleep 3333`, { name: 'second' });
+      await world.said(second, '\n');
+      ok(['sh', 'sleep'].includes((await world.log(second)).trim()), 'the first process of the pod is not one of its containers');
+      ok((await world.runtime.exec(first, ['sh', '-c', seen], 5_000)).output.includes('sleep 3333'), 'both ways');
+      await world.runtime.stopContainer(second, 0);
+      equal((await world.record(first)).state, 'running');
+      if (!world.subject.lacks.has('limits')) await world.until('the end of what it left', async () => !(await world.runtime.exec(first, ['sh', '-c', seen], 5_000)).output.includes('sleep 2222') || undefined);
+      const { pause } = JSON.parse(readFileSync(join(world.subject.root, 'pods/pod-a/sandbox.json'), 'utf8')) as { pause: { pid: number } };
+      sendSignal(pause.pid, 'SIGKILL');
+      equal((await world.exited(first)).exitCode, 137);
+    },
+  },
+  {
+    name: 'a container sees the processes and the shared memory of the machine where its pod says so',
+    needs: ['isolation', 'limits', 'shared-processes'],
+    run: async (world) => {
+      await world.pod('pod-a', { processes: 'of-the-machine', hostIpc: true });
+      const id = await world.run(`tr '\\0' ' ' </proc/${process.pid}/cmdline; readlink /proc/self/ns/ipc; setsid sleep 4444 & exec sleep 5555`);
+      await world.said(id, 'ipc');
+      const text = await world.log(id);
+      ok(text.includes('conformance-main') && text.includes(readlinkSync('/proc/self/ns/ipc')), text);
+      await world.runtime.stopContainer(id, 0);
+      await world.until('the end of what it left', () => !world.subject.census().some((line) => line.includes('sleep 4444')) || undefined);
+    },
+  },
+  {
+    name: 'calls of the kernel are refused by the profile that the pod names, and nothing of /proc is hidden if it says so',
+    needs: ['filters'],
+    run: async (world) => {
+      const script = 'unshare --user true 2>/dev/null && echo made || echo refused; grep -c " /proc/sys " /proc/self/mountinfo; mkdir /tmp/x 2>/dev/null && echo made || echo refused';
+      equal(await world.output(script, { name: 'free' }), 'made\n1\nmade\n');
+      equal(await world.output(script, { name: 'usual', security: { seccomp: { kind: 'runtime-default' } } }), 'refused\n1\nmade\n');
+      const profile = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO' }] };
+      mkdirSync(join(world.subject.root, 'seccomp/own'), { recursive: true });
+      writeFileSync(join(world.subject.root, 'seccomp/own/no-mkdir.json'), JSON.stringify(profile));
+      const own = { seccomp: { kind: 'localhost', path: 'own/no-mkdir.json' }, unmaskedProc: true } as const;
+      equal(await world.output(script, { name: 'own', security: own }), 'made\n0\nrefused\n');
+      const lost = await world.exited(await world.run('true', { name: 'lost', security: { seccomp: { kind: 'localhost', path: '../none.json' } } }));
+      deepEqual([lost.reason, lost.message?.includes('../none.json cannot be read')], ['StartError', true]);
     },
   },
 ];

@@ -1,10 +1,12 @@
 /** How a container begins and ends, and that it outlives its agent. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { missing } from './census.ts';
+import { endNodes } from './leftovers.ts';
 import { server, signalFile, WAIT, type Case, type World } from './conformance.ts';
 
 const containerDirectory = ({ subject }: World, uid = 'pod-a') => join(subject.root, `pods/${uid}/containers/main/0`);
@@ -141,6 +143,41 @@ export const LIFE_CASES: readonly Case[] = [
       sendSignal(pid, 'SIGKILL');
       const { exitCode, reason } = await world.exited(id);
       deepEqual({ exitCode, reason }, { exitCode: 137, reason: 'ContainerStatusUnknown' });
+    },
+  },
+  {
+    name: 'on a full disk nothing new can be made, and who has ended says how; a log that fills it gives way',
+    needs: ['small-disk'],
+    run: async (world) => {
+      const disk = join(dirname(world.subject.root), 'small');
+      mkdirSync(disk, { recursive: true });
+      equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'small', disk]).status, 0);
+      try {
+        await world.reopen({ node: 'small/node' });
+        const signal = signalFile(world);
+        const id = await world.run(`${WAIT}; exit 5`, { mounts: signal.mounts });
+        const filled = spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=4k']);
+        equal(filled.status, 1, 'the disk is full');
+        await world.run('true', { name: 'late' }).then(
+          () => ok(false, 'there was room for another one'),
+          (error: Error) => ok(error.message.includes('ENOSPC'), error.message),
+        );
+        signal.give();
+        equal((await world.exited(id)).exitCode, 5);
+        await world.reopen({ node: 'small/node' });
+        equal((await world.record(id)).exitCode, 5);
+        rmSync(join(disk, 'filler'));
+        equal(await world.output('echo room', { name: 'late' }), 'room\n');
+        const talker = await world.run('line=$(head -c 3000 /dev/zero | tr "\\0" x); while :; do echo "$line"; done 2>/dev/null', { name: 'talker' });
+        const index = join(disk, 'node/pods/pod-a/containers/talker/0/log.idx');
+        await world.until('a log that was cut', () => (existsSync(index) && readFileSync(index, 'utf8').startsWith('B')) || undefined);
+        equal((await world.record(talker)).state, 'running');
+        await world.runtime.removePodSandbox('pod-a');
+        await world.reopen();
+      } finally {
+        endNodes(disk);
+        spawnSync('umount', ['-l', disk]);
+      }
     },
   },
   {

@@ -1,6 +1,7 @@
 /** What a container may use, and what it has used. */
-import { deepEqual, ok } from 'node:assert/strict';
-import type { Case } from './conformance.ts';
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import type { ContainerResources } from '../../../src/agent/runtime/runtime.ts';
+import { signalFile, type Case } from './conformance.ts';
 
 export const LIMIT_CASES: readonly Case[] = [
   {
@@ -35,6 +36,41 @@ export const LIMIT_CASES: readonly Case[] = [
       const id = await world.run('exec node -e 0', { resources: { memoryLimitBytes: 256 * 1024 } });
       const { reason } = await world.exited(id);
       ok(reason === 'StartError' || reason === 'OOMKilled', reason);
+    },
+  },
+  {
+    name: 'what a running container may use is changed, and refused where it uses more',
+    needs: ['limits', 'pod-limits'],
+    run: async (world) => {
+      const signal = signalFile(world);
+      const hungry = `const fs=require('fs');const kept=[Buffer.alloc(60<<20,1)];console.log('fed');const t=setInterval(()=>{if(fs.existsSync('/signals/go')){clearInterval(t);for(;;)kept.push(Buffer.alloc(1<<20,1))}},20)`;
+      const id = await world.run('', { command: ['node', '-e', hungry], mounts: signal.mounts });
+      await world.said(id, 'fed');
+      const change = (resources: ContainerResources) => world.runtime.updateContainerResources?.(id, resources) ?? Promise.reject(new Error('it cannot'));
+      await change({ memoryLimitBytes: 512 << 20, cpuLimitMilli: 1_500 });
+      await change({ memoryLimitBytes: 1 << 20 }).then(
+        () => ok(false, 'it uses more than that'),
+        (error: Error) => ok(error.message.includes('in use'), error.message),
+      );
+      await change({ memoryLimitBytes: 200 << 20 });
+      signal.give();
+      const { exitCode, reason } = await world.exited(id);
+      deepEqual({ exitCode, reason }, { exitCode: 137, reason: 'OOMKilled' });
+    },
+  },
+  {
+    name: 'a pod has limits of its own, for all of its containers together',
+    needs: ['limits', 'pod-limits'],
+    run: async (world) => {
+      await world.pod('pod-a', { resources: { memoryLimitBytes: 512 << 20, cpuLimitMilli: 300 } });
+      const busy = 'const end=process.hrtime.bigint()+1000000000n;while(process.hrtime.bigint()<end);console.log(Math.round(process.cpuUsage().user/1000))';
+      const ids = await Promise.all(['one', 'two'].map((name) => world.run('', { name, command: ['node', '-e', busy] })));
+      let usedMs = 0;
+      for (const id of ids) usedMs += Number((await world.exited(id)) && (await world.log(id)));
+      ok(usedMs > 0 && usedMs < 900, `three tenths of a core for about a second: ${usedMs} ms`);
+      await world.runtime.updatePodSandboxResources?.('pod-a', { memoryLimitBytes: 100 << 20 });
+      const hungry = await world.run('', { name: 'hungry', command: ['node', '-e', 'const a=[];for(;;)a.push(Buffer.alloc(1<<20,1))'] });
+      equal((await world.exited(hungry)).reason, 'OOMKilled');
     },
   },
   {

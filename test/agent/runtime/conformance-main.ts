@@ -3,8 +3,7 @@
  *   node dist/test/agent/runtime/conformance-main.js SUBJECT DIRECTORY
  * One line of JSON a case. At the end the machine must be as it was: processes, namespaces, mounts, links, cgroups.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,13 +15,13 @@ import { systemClock } from '../../../src/base/system-clock.ts';
 import { LinuxRuntime } from '../../../src/agent/runtime/linux/linux.ts';
 import { probeMachine } from '../../../src/agent/runtime/linux/machine.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
-import { processesWith, sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { openImages } from '../../../src/image/open-images.ts';
 import { census, missing } from './census.ts';
 import { CASES } from './conformance-cases.ts';
 import { BRIEFLY, criCases } from './cri/cases.ts';
 import { criSubject } from './cri/subject.ts';
 import { OUTER_PORT, World, type Ability, type Case, type OpenOptions, type OpenRuntime, type Subject } from './conformance.ts';
+import { endNodes } from './leftovers.ts';
 import { whyNoBusybox } from './test-images.ts';
 
 export interface Outcome {
@@ -38,7 +37,7 @@ const CASE_DEADLINE_MS = 30_000;
 export const LEFT_BEHIND = 'nothing is left behind: processes, namespaces, mounts, links, cgroups';
 
 function processSubject(directory: string): Subject {
-  const isolated: Ability[] = ['isolation', 'images', 'limits', 'many-users', 'sandbox-process'];
+  const isolated: Ability[] = ['isolation', 'filters', 'shared-processes', 'pod-limits', 'small-disk', 'images', 'limits', 'many-users', 'sandbox-process'];
   return {
     name: 'process',
     root: join(directory, 'node-1'),
@@ -57,13 +56,14 @@ function linuxSubject(directory: string, engine: string): Subject {
   if (!probed.ok) throw new Error(probed.why);
   const { machine } = probed;
   const lacks = new Map<Ability, string>();
-  if (engine === 'util-linux' && findTool('crun') === undefined) lacks.set('images', 'neither crun nor runc is here');
+  if (engine === 'util-linux' && findTool('crun') === undefined) for (const ability of ['images', 'filters'] as const) lacks.set(ability, 'neither crun nor runc is here');
   const noBusybox = whyNoBusybox();
   if (noBusybox !== undefined && process.env['CI'] !== undefined) throw new Error(`${noBusybox}: CI installs it`);
   if (noBusybox !== undefined) lacks.set('images', noBusybox);
   if (machine.inUserNamespace) {
     lacks.set('limits', 'an ordinary user has no cgroups of his own here');
     lacks.set('many-users', 'an ordinary user has one user to give');
+    lacks.set('small-disk', 'an ordinary user mounts no disks');
   }
   return {
     name: `linux-${engine}`,
@@ -125,17 +125,6 @@ async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Ou
   } finally {
     if (world !== undefined) await endWorld(world);
     rmSync(join(subject.root, 'signals'), { recursive: true, force: true });
-  }
-}
-
-/** As `podium down` does it: the holder of the network has no other end. */
-function endNodes(directory: string): void {
-  for (const node of readdirSync(directory)) {
-    for (const { pid } of processesWith(`PODIUM_NODE=${join(directory, node)}`)) sendSignal(pid, 'SIGKILL');
-    const leftovers = join(directory, node, 'leftovers.json');
-    if (!existsSync(leftovers)) continue;
-    const { cgroups, parents } = JSON.parse(readFileSync(leftovers, 'utf8')) as { cgroups: string[]; parents: string[] };
-    for (const path of [...cgroups, ...parents]) if (existsSync(path)) spawnSync('rmdir', [path]);
   }
 }
 

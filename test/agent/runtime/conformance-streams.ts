@@ -86,6 +86,46 @@ export const STREAM_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'attachStream() writes to a container that reads, and its input may end with the first who did',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('while read line; do echo "has read $line"; done; echo end; exit 5', { stdin: true, stdinOnce: true });
+      await world.reopen();
+      const stream = await world.runtime.attachStream(id, { stdin: true, stdout: true, stderr: true, tty: false });
+      const said = saidBy(stream);
+      await stream.write(Buffer.from('one\n'));
+      await world.said(id, 'has read one');
+      await stream.write(Buffer.from('two\n'));
+      stream.endInput();
+      equal((await said).stdout, 'has read one\nhas read two\nend\n');
+      equal((await world.exited(id)).exitCode, 5);
+      const kept = await world.run('read line; echo "has read $line"; read line; echo "has read $line"', { stdin: true, name: 'kept' });
+      for (const line of ['three', 'four']) {
+        const one = await world.runtime.attachStream(kept, { stdin: true, stdout: true, stderr: true, tty: false });
+        await one.write(Buffer.from(`${line}\n`));
+        await world.said(kept, `has read ${line}`);
+        one.close();
+      }
+      equal((await world.exited(kept)).exitCode, 0);
+    },
+  },
+  {
+    name: 'a container has a terminal of its own, which is typed into, and whose size is set',
+    needs: [],
+    run: async (world) => {
+      const script = 'test -t 0 && test -t 1 && echo "$TERM"; until [ "$(stty size)" = "33 77" ]; do sleep 0.02; done; read line; echo "has read $line"; exit 3';
+      const id = await world.run(script, { stdin: true, tty: true });
+      const stream = await world.runtime.attachStream(id, { stdin: true, stdout: true, stderr: false, tty: true });
+      const said = saidBy(stream);
+      stream.resize({ width: 77, height: 33 });
+      await stream.write(Buffer.from('on\r'));
+      ok((await said).stdout.endsWith('has read on\r\n'));
+      const { exitCode } = await world.exited(id);
+      equal(exitCode, 3);
+      ok((await world.log(id)).includes('xterm\r\n'), await world.log(id));
+    },
+  },
+  {
     name: 'exec() stands in all namespaces of its container, with no more rights',
     needs: ['isolation'],
     run: async (world) => {

@@ -16,7 +16,7 @@ import { buildTestImage, type TestBuild } from './test-images.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
 export type Ability =
-  | 'isolation' | 'images' | 'limits' | 'many-users' | 'sandbox-process'
+  | 'isolation' | 'filters' | 'images' | 'limits' | 'many-users' | 'small-disk' | 'sandbox-process'
   /** What it knows is in files of its own, and it watches over processes itself. */
   | 'own-files'
   /** It gives out addresses itself, and joins the nodes of a machine. */
@@ -27,7 +27,11 @@ export type Ability =
   | 'command-trees'
   /** A terminal has its size before the command begins. */
   | 'first-size'
-  | 'process-limits';
+  | 'process-limits'
+  /** Limits are those of version 1 of cgroups, and pods have some too. */
+  | 'pod-limits'
+  /** What containers share with their pod and their machine is ours to look into. */
+  | 'shared-processes';
 
 export interface OpenOptions {
   readonly podCidr?: string;

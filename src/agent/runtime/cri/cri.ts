@@ -37,6 +37,7 @@ import { CriClient, hasCode, isUnimplemented, unlessGone } from './client.ts';
 import { ContainerLog, LOG_BYTES_MAX } from './container-log.ts';
 import { cgroupParentOf, containerConfig, isSystemdByConfig, LABEL, linuxResources, sandboxConfig } from './core/pod-config.ts';
 import { CriImages } from './cri-images.ts';
+import { isListening } from './listeners.ts';
 import { mountMemory, unmountMemory } from './memory-volumes.ts';
 import { PodFiles } from './pod-files.ts';
 import { LISTED_CREATED, PodTable, type ContainerRow, type SandboxRow } from './pod-table.ts';
@@ -340,8 +341,8 @@ export class CriRuntime implements Runtime {
     };
     try {
       const { containerId: criId } = await this.#client.call(calls.createContainer, request, { deadlineMs: CONTAINER_DEADLINE_MS, signal: this.#abort.signal });
-      const { name, attempt, backoffSteps, init } = config;
-      this.#table.setContainer({ criId, listed: LISTED_CREATED, record: { id, sandboxId, name, attempt, backoffSteps, init, state: 'created', createdAtMs: clock.wall() } });
+      const { name, attempt, backoffSteps, init, imageShown } = config;
+      this.#table.setContainer({ criId, listed: LISTED_CREATED, record: { id, sandboxId, name, attempt, backoffSteps, init, imageShown, state: 'created', createdAtMs: clock.wall() } });
       return id;
     } catch (error) {
       // It may have been made all the same.
@@ -430,13 +431,15 @@ export class CriRuntime implements Runtime {
   async exec(id: ContainerId, command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {
     const { criId } = this.#running(id);
     const request = { containerId: criId, cmd: [...command], timeout: Math.ceil(timeoutMs / 1_000) };
+    const startedAt = this.#options.clock.monotonic();
     try {
       // The runtime counts in seconds; a call that is given up ends the command as well.
       const { stdout, stderr, exitCode } = await this.#client.call(calls.execSync, request, { deadlineMs: timeoutMs + EXEC_DEADLINE_SLACK_MS, signal: this.#abort.signal });
       const output = Buffer.concat([stdout, stderr]).toString('utf8').slice(0, EXEC_OUTPUT_CHARACTERS_MAX);
       return { exitCode, output, timedOut: false };
     } catch (error) {
-      if (hasCode(error, 'unavailable') && this.#silence === undefined) return { exitCode: 137, output: '', timedOut: true };
+      const isLate = this.#options.clock.monotonic() - startedAt >= timeoutMs;
+      if (hasCode(error, 'unavailable') && isLate && this.#silence === undefined) return { exitCode: 137, output: '', timedOut: true };
       if (hasCode(error, 'cannot-start')) return { exitCode: CANNOT_EXEC_EXIT_CODE, output: describeError(error), timedOut: false };
       throw error;
     }
@@ -464,8 +467,11 @@ export class CriRuntime implements Runtime {
     if (sandbox.state !== 'ready') throw new RuntimeError('invalid-state', `sandbox ${id} is not running`);
     const direct = await connectPort({ host: sandbox.ip, port, clock, deadlineMs: DIAL_DEADLINE_MS }).catch(() => undefined); // from within then
     if (direct !== undefined) return direct;
+    const { pid } = this.#table.containerRows(id).find(({ record }) => record.state === 'running')?.record ?? {};
+    const isHeard = pid === undefined ? undefined : await isListening(pid, port);
+    if (isHeard === false) throw new RuntimeError('cannot-start', `failed to connect to port ${port} of the pod: connection refused`);
     const { url } = await this.#client.call(calls.portForward, { podSandboxId: row.criId, port: [port] });
-    return RemotePort.open({ url, port, clock });
+    return RemotePort.open({ url, port, clock, isHeard: isHeard ?? false });
   }
 
   // --- logs

@@ -13,12 +13,14 @@ import { StreamConnection } from './stream-connection.ts';
 const CHUNKS_AHEAD_MAX = 16;
 const CHUNK_WEIGHT_BYTES = 16 * 1024;
 /** The runtime says that nobody listens by a message beside the data, and nothing where somebody does. */
-const REFUSAL_MS: Millis = 300;
+const REFUSAL_MS: Millis = 1_000;
 
 export interface RemotePortOptions {
   readonly url: string;
   readonly port: number;
   readonly clock: Clock;
+  /** It is known that somebody listens: no refusal is waited for. */
+  readonly isHeard: boolean;
 }
 
 export class RemotePort implements PortStream {
@@ -33,9 +35,10 @@ export class RemotePort implements PortStream {
 
   /** Rejects with `cannot-start` where nobody listens. */
   static async open(options: RemotePortOptions): Promise<RemotePort> {
-    const { clock, port } = options;
+    const { clock, port, isHeard } = options;
     const stream = new RemotePort();
     await stream.#begin(options);
+    if (isHeard) return stream;
     await withDeadline(stream.#settled.promise, { clock, deadlineMs: REFUSAL_MS, what: 'a refusal' }).catch(() => undefined); // there is none
     if (stream.#refusal === '') return stream;
     stream.close();

@@ -7,6 +7,7 @@ import { sleep, type Clock, type Millis } from '../../../base/clock.ts';
 import { describeError } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
 import { Events, RuntimeService } from '../../../proto/cri.ts';
+import { RpcCode, RpcError } from '../../../proto/rpc.ts';
 import { isUnimplemented, type CriClient } from './client.ts';
 
 /** Without events, and while the runtime does not answer. */
@@ -16,6 +17,8 @@ const POLL_SELDOM_MS = 10_000;
 /** containerd tells others of an end before it has noted it itself. */
 const LOOKS_AFTER_EVENT_MS: readonly Millis[] = [5, 20, 60, 200, 500];
 const SUBSCRIBE_AGAIN_MS = 1_000;
+/** A source that ends so often without a single event is none: some runtimes have it, and have it switched off. */
+const SILENT_ENDS_MAX = 3;
 
 const CONTAINERD_FILTERS = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"'];
 /** Where containerd keeps what CRI makes. */
@@ -34,6 +37,7 @@ export class RuntimeWatch {
   readonly #options: WatchOptions;
   #source: 'cri' | 'containerd' | 'none' = 'cri';
   #isSubscribed = false;
+  #silentEnds = 0;
   /** Looks that are due after an event. */
   #due: Millis[] = [];
   #wake: AbortController = new AbortController();
@@ -49,8 +53,18 @@ export class RuntimeWatch {
 
   /** Something has happened: look soon, and again. */
   hurry(): void {
-    this.#due = [...LOOKS_AFTER_EVENT_MS];
+    this.#lookSoon(LOOKS_AFTER_EVENT_MS);
+  }
+
+  #lookSoon(afterMs: readonly Millis[]): void {
+    this.#due = [...afterMs];
     this.#wake.abort();
+  }
+
+  #nextSource(): void {
+    this.#silentEnds = 0;
+    this.#source = this.#source === 'cri' ? 'containerd' : 'none';
+    if (this.#source === 'none') this.#options.log.info({}, 'cri: the runtime has no events, it is looked at each second');
   }
 
   async #looks(): Promise<void> {
@@ -72,20 +86,22 @@ export class RuntimeWatch {
         for await (const event of this.#subscribe()) {
           void event;
           this.#isSubscribed = true;
+          this.#silentEnds = 0;
           this.hurry();
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (isUnimplemented(error)) {
-          this.#source = this.#source === 'cri' ? 'containerd' : 'none';
-          if (this.#source === 'none') log.info({}, 'cri: the runtime has no events, it is looked at each second');
+        // Only of one that answers something is it the source's fault.
+        const isAnswer = error instanceof RpcError && error.code !== RpcCode.UNAVAILABLE && error.code !== RpcCode.CANCELLED;
+        if (isUnimplemented(error) || (isAnswer && ++this.#silentEnds >= SILENT_ENDS_MAX)) {
+          this.#nextSource();
           continue;
         }
         log.debug({ error: describeError(error) }, 'cri: no events, subscribing again');
       } finally {
         this.#isSubscribed = false;
       }
-      this.hurry();
+      this.#lookSoon([0]);
       await sleep(clock, SUBSCRIBE_AGAIN_MS, signal).catch(() => undefined); // the loop ends
     }
   }

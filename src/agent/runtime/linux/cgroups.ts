@@ -1,6 +1,7 @@
 /**
- * The cgroups of one node's containers: `<mount>/podium/<node>/<pod>/<container>-<attempt>`. The container's first process
- * joins by itself; the supervisor stays out, so that it is there to see a container end for want of memory.
+ * The cgroups of one node's pods and their containers: `<mount>/podium/<node>/<pod>/<container>-<attempt>`. A pod's own has
+ * the limits of all its containers together, and its share beside other pods. The container's first process joins by
+ * itself; the supervisor stays out, so that it is there to see a container end for want of memory.
  *
  * What may be done is found out by doing it: an ordinary user has no cgroups unless somebody gave him some.
  */
@@ -8,9 +9,9 @@ import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from '
 import { join } from 'node:path';
 import { sleep, type Clock } from '../../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
-import { sendSignal } from '../process-table.ts';
+import { parentOf, sendSignal } from '../process-table.ts';
 import { RuntimeError, type ContainerResources } from '../runtime.ts';
-import { CONTROLLERS, parseOomKills, parseStat, planCgroup, readLayout, type CgroupLayout, type CgroupSetting } from './core/cgroup-plan.ts';
+import { CONTROLLERS, END_WHOLE, parseOomKills, parseStat, planCgroup, planUpdate, readLayout, type CgroupLayout, type CgroupSetting } from './core/cgroup-plan.ts';
 import { readText } from '../state-files.ts';
 
 export interface CgroupUsage {
@@ -22,29 +23,34 @@ export interface CgroupUsage {
 const PARENT = 'podium';
 const REMOVE_ATTEMPTS = 200;
 const REMOVE_PAUSE_MS = 5;
-const USER_HZ_NS = 1_000_000;
+const NS_PER_MS = 1_000_000;
+/** That limits are made of. */
+const LIMITING = ['memory', 'cpu', 'pids'] as const;
 
 export class Cgroups {
   readonly #layout: CgroupLayout;
   readonly #node: string;
+  /** Of version 2: those that this machine, or whoever gave us the hierarchy, lets us use. */
+  readonly #unified: readonly string[];
   readonly #clock: Clock;
 
   private constructor(layout: CgroupLayout, node: string, clock: Clock) {
     this.#layout = layout;
     this.#node = `${PARENT}/${node}`;
     this.#clock = clock;
+    this.#unified = layout.version === 2 ? unifiedControllers(layout.root) : [];
   }
 
   /** Undefined: this machine, or this user, has none. `node` names it among all nodes of the machine. */
-  static open(node: string, clock: Clock): Cgroups | undefined {
-    const layout = readLayout(readText('/proc/self/mountinfo'));
+  static open(node: string, clock: Clock, mountinfo: string = readText('/proc/self/mountinfo')): Cgroups | undefined {
+    const layout = readLayout(mountinfo);
     if (layout === undefined) return undefined;
     const cgroups = new Cgroups(layout, node, clock);
     try {
       if (layout.version === 2) {
         for (const directory of [layout.root, join(layout.root, PARENT)]) {
           mkdirSync(directory, { recursive: true });
-          writeFileSync(join(directory, 'cgroup.subtree_control'), '+memory +cpu +pids');
+          cgroups.#give(directory);
         }
       }
       for (const directory of cgroups.#directories('')) mkdirSync(directory, { recursive: true });
@@ -60,30 +66,35 @@ export class Cgroups {
   }
 
   get controllers(): readonly string[] {
-    return this.#layout.version === 2 ? ['memory', 'cpu', 'pids'] : Object.keys(this.#layout.roots).filter((name) => ['memory', 'cpu', 'pids'].includes(name));
+    const { version } = this.#layout;
+    if (version === 2) return this.#unified;
+    const { roots } = this.#layout;
+    return LIMITING.filter((name) => roots[name] !== undefined);
   }
 
-  /** Makes a container's cgroup with its limits; answers the files by which a process joins. */
+  /** Makes a pod's cgroup, or a container's, with its limits; answers the files by which a process joins. */
   make(path: string, resources: ContainerResources): readonly string[] {
     for (const directory of this.#directories(path)) mkdirSync(directory, { recursive: true });
     this.#delegate(path.split('/')[0]!);
-    this.#limit(path, planCgroup(this.version, resources));
+    const isContainer = path.includes('/');
+    this.#set(path, [...planCgroup(this.version, resources), ...(isContainer && this.version === 2 ? [END_WHOLE] : [])], 'cannot-start');
     return this.procs(path);
   }
 
-  /** Changes the limits of a cgroup that is there. */
+  /** Changes the limits of a pod or of a container that runs. */
   update(path: string, resources: ContainerResources): void {
-    this.#limit(path, planCgroup(this.version, resources));
+    this.#set(path, planUpdate(this.version, resources), 'invalid-state');
   }
 
-  #limit(path: string, settings: readonly CgroupSetting[]): void {
+  #set(path: string, settings: readonly CgroupSetting[], code: 'cannot-start' | 'invalid-state'): void {
     for (const { controller, file, value } of settings) {
-      const directory = this.#directoryOf(controller, path);
+      const directory = this.controllers.includes(controller) ? this.#directoryOf(controller, path) : undefined;
       if (directory === undefined) continue;
       try {
         writeFileSync(join(directory, file), value);
       } catch (error) {
-        throw new RuntimeError('cannot-start', `the limit ${file} of ${value} cannot be set: ${describeError(error)}`, { cause: error });
+        const why = systemErrorCode(error) === 'EBUSY' ? 'more than that is in use' : describeError(error);
+        throw new RuntimeError(code, `the limit ${file} of ${value} cannot be set: ${why}`, { cause: error });
       }
     }
   }
@@ -110,16 +121,24 @@ export class Cgroups {
     if (memory === undefined || cpu === undefined) return undefined;
     const used = Number(readText(join(memory, this.version === 1 ? 'memory.usage_in_bytes' : 'memory.current')) || NaN);
     const cpuText = readText(join(cpu, this.version === 1 ? 'cpuacct.usage' : 'cpu.stat'));
-    const cpuMs = this.version === 1 ? Number(cpuText || NaN) / USER_HZ_NS : (parseStat(cpuText, 'usage_usec') ?? NaN) / 1_000;
+    const cpuMs = this.version === 1 ? Number(cpuText || NaN) / NS_PER_MS : (parseStat(cpuText, 'usage_usec') ?? NaN) / 1_000;
     // The working set: what the kernel could take back at once does not count, as the kubelet counts.
     const inactive = parseStat(readText(join(memory, 'memory.stat')), this.version === 1 ? 'total_inactive_file' : 'inactive_file') ?? 0;
     if (Number.isNaN(used) || Number.isNaN(cpuMs)) return undefined;
     return { cpuMs, memoryBytes: Math.max(0, used - inactive) };
   }
 
+  /** Ends who is in it, but those whose parent is given. */
+  endProcesses(path: string, sparedParent: number): void {
+    const directory = this.#directories(path)[0];
+    if (directory === undefined) return;
+    for (const pid of readProcs(directory)) if (parentOf(pid) !== sparedParent) sendSignal(pid, 'SIGKILL');
+  }
+
   /** Ends what is left in it, and removes it with all below. Idempotent. `''` stands for the whole node. */
   async remove(path: string): Promise<void> {
     for (const directory of this.#allDirectories(path)) {
+      endAll(directory);
       for (let attempt = 0; !removeTree(directory); attempt++) {
         if (attempt >= REMOVE_ATTEMPTS) throw new RuntimeError('invalid-state', `the cgroup ${directory} cannot be removed`);
         await sleep(this.#clock, REMOVE_PAUSE_MS);
@@ -159,7 +178,11 @@ export class Cgroups {
 
   /** In version 2 a cgroup's children have the controllers that it gives them. */
   #delegate(path: string): void {
-    if (this.#layout.version === 2) writeFileSync(join(this.#layout.root, this.#node, path, 'cgroup.subtree_control'), '+memory +cpu +pids');
+    if (this.#layout.version === 2) this.#give(join(this.#layout.root, this.#node, path));
+  }
+
+  #give(directory: string): void {
+    if (this.#unified.length > 0) writeFileSync(join(directory, 'cgroup.subtree_control'), this.#unified.map((name) => `+${name}`).join(' '));
   }
 
   /** Also of those that others make for us (runc's of devices). */
@@ -182,6 +205,20 @@ export class Cgroups {
     const layout = this.#layout;
     const root = layout.version === 2 ? layout.root : layout.roots[controller];
     return root === undefined ? undefined : join(root, this.#node, path);
+  }
+}
+
+function unifiedControllers(root: string): readonly string[] {
+  const offered = readText(join(root, 'cgroup.controllers')).trim().split(' ');
+  return LIMITING.filter((name) => offered.includes(name));
+}
+
+/** At once, with all that is below it: version 2 can. */
+function endAll(directory: string): void {
+  try {
+    writeFileSync(join(directory, 'cgroup.kill'), '1', { flag: 'r+' });
+  } catch {
+    // gone already, or of version 1
   }
 }
 

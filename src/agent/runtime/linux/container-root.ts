@@ -6,17 +6,22 @@ import { RuntimeError, type ContainerConfig } from '../runtime.ts';
 import { relative, type PlannedRoot } from './core/root-layout.ts';
 import { kindOf } from './machine.ts';
 
-export function makeRoot(directory: string, { entries, lowerDirs }: PlannedRoot, inUserNamespace: boolean): void {
-  const isOverlay = lowerDirs.length > 0;
+/** The directories of one container's root, and in them what is in no layer yet. */
+export function makeRoot(directory: string, planned: PlannedRoot, inUserNamespace: boolean): void {
+  const isOverlay = planned.lowerDirs.length > 0;
   const root = join(directory, isOverlay ? 'upper' : 'root');
   if (isOverlay) for (const path of [root, join(directory, 'work')]) mkdirSync(path, { mode: 0o700 });
+  makeEntries(root, planned, inUserNamespace);
+}
+
+export function makeEntries(root: string, { entries, lowerDirs }: PlannedRoot, inUserNamespace: boolean): void {
   // Programs of any user of the container pass through it; nobody else reaches it.
   chmodSync(root, 0o755);
   for (const entry of entries) {
     const path = join(root, entry.path);
     if (entry.kind === 'directory') mkdirSync(path);
     if (entry.kind === 'directory') chmodSync(path, entry.mode);
-    if (entry.kind === 'directory' && isOverlay) copyOwner(path, lowerDirs.map((lower) => join(lower, entry.path)), inUserNamespace);
+    if (entry.kind === 'directory' && lowerDirs.length > 0) copyOwner(path, lowerDirs.map((lower) => join(lower, entry.path)), inUserNamespace);
     if (entry.kind === 'file') writeFileSync(path, entry.content, { mode: 0o644 });
     if (entry.kind === 'link') symlinkSync(entry.target, path);
   }

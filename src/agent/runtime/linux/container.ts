@@ -13,13 +13,14 @@ import { describeError } from '../../../base/errors.ts';
 import { findTool } from '../../../cluster/isolation.ts';
 import { HOST_IMAGE } from '../../../image/core/reference.ts';
 import type { MountableImage } from '../../../image/image-service.ts';
+import { makeInput } from '../process-attach.ts';
 import { startCommand } from '../process-command.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
-import { RuntimeError, type ContainerId, type ContainerResources, type ExecResult } from '../runtime.ts';
-import { readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
+import { RuntimeError, type ContainerId, type ExecResult } from '../runtime.ts';
+import { readJson, readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
 import { stopSignalOf } from './core/stop-signal.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
 import { SupervisedContainer, type ContainerHost, type ContainerPlace, type SupervisedStart } from '../supervised-container.ts';
@@ -29,10 +30,13 @@ import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint } from './core/complaint.ts';
 import type { ProcessPlan } from './core/init-script.ts';
-import { planRoot, type PlannedRoot } from './core/root-layout.ts';
-import type { Engine, ExecPlan, Launch } from './engine.ts';
+import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
+import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
+import type { Engine, ExecPlan, Launch, PodNamespaces } from './engine.ts';
 import { readPids, readSupervisor } from './files.ts';
+import { OciEngine } from './oci-engine.ts';
 import { kindOf, type Machine } from './machine.ts';
+import type { Skeletons } from './skeletons.ts';
 
 /** What all containers of a node share. */
 export interface ContainerWorld extends ContainerHost {
@@ -42,6 +46,9 @@ export interface ContainerWorld extends ContainerHost {
   readonly imageEngine: Engine | undefined;
   readonly cgroups: Cgroups | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  readonly skeletons: Skeletons;
+  /** Where the profiles are that pods name. */
+  readonly seccompDirectory: string;
   /** Its image is not mounted any more. */
   readonly releaseImage: (id: ContainerId) => Promise<void>;
 }
@@ -50,9 +57,7 @@ export interface ContainerWorld extends ContainerHost {
 export interface ContainerPod {
   readonly uid: string;
   readonly hostname: string;
-  readonly pausePid: number;
-  /** Those of the pod that its containers are in, as nsenter names them. */
-  readonly namespaces: readonly string[];
+  readonly namespaces: PodNamespaces;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
   /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
@@ -79,7 +84,8 @@ export class LinuxContainer extends SupervisedContainer {
 
   get #engine(): Engine {
     const { engine, imageEngine } = this.#world;
-    return this.#image.root.hasHostPrograms ? engine : (imageEngine ?? engine);
+    const isFiltered = this.config.security?.seccomp !== undefined;
+    return this.#image.root.hasHostPrograms && !isFiltered ? engine : (imageEngine ?? engine);
   }
 
   /** Below the node's cgroups. */
@@ -95,6 +101,7 @@ export class LinuxContainer extends SupervisedContainer {
   static async create(world: ContainerWorld, pod: ContainerPod, place: ContainerPlace & { readonly mountable: MountableImage }): Promise<LinuxContainer> {
     const { config, directory, mountable } = place;
     if (!mountable.hasHostPrograms && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
+    if (pod.namespaces.processes === 'of-the-machine' && world.cgroups === undefined) throw new RuntimeError('cannot-start', 'the processes of the machine are shared only where cgroups tell them apart, and there are none here');
     const followed = config.mounts.find(({ propagation }) => propagation !== undefined);
     if (followed !== undefined) throw new RuntimeError('cannot-start', `mountPropagation ${followed.propagation} of ${followed.containerPath} is not supported by this node: a container sees the mounts of its start`);
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
@@ -104,7 +111,7 @@ export class LinuxContainer extends SupervisedContainer {
     if (world.machine.inUserNamespace && supplementalGroups.some((one) => one !== group)) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
     }
-    makeRoot(directory, container.#plannedRoot(), world.machine.inUserNamespace);
+    makeRoot(directory, world.skeletons.place(directory, container.#plannedRoot()), world.machine.inUserNamespace);
     await container.store();
     return container;
   }
@@ -123,6 +130,7 @@ export class LinuxContainer extends SupervisedContainer {
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
       workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
+      unmaskedProc: this.#isProcUnmasked,
       inUserNamespace: machine.inUserNamespace,
     });
     if (!planned.ok) throw new RuntimeError('cannot-start', planned.message);
@@ -148,17 +156,36 @@ export class LinuxContainer extends SupervisedContainer {
     };
   }
 
+  get #isProcUnmasked(): boolean {
+    const { privileged = false, unmaskedProc = false } = this.config.security ?? {};
+    return privileged || unmaskedProc;
+  }
+
+  /** Undefined: it may call whatever the kernel lets it. */
+  #seccomp(capabilities: readonly string[]): OciSeccomp | undefined {
+    const profile = this.config.security?.seccomp;
+    if (profile === undefined || profile.kind === 'unconfined') return undefined;
+    // As container runtimes without filters have it: the default is left out, what somebody wrote himself is not.
+    if (!(this.#engine instanceof OciEngine) && profile.kind === 'runtime-default') return undefined;
+    if (!(this.#engine instanceof OciEngine)) throw new RuntimeError('cannot-start', 'a seccomp profile takes crun or runc, which start nothing here');
+    if (profile.kind === 'runtime-default') return defaultSeccomp(capabilities, process.arch);
+    const path = join(this.#world.seccompDirectory, relative(profile.path));
+    const found = readJson<OciSeccomp>(path);
+    if (found === undefined) throw new RuntimeError('cannot-start', `the seccomp profile ${profile.path} cannot be read: there is no such file, or no profile in it, below ${this.#world.seccompDirectory}`);
+    return found;
+  }
+
   #launch(cgroupProcs: readonly string[], command: readonly string[]): Launch {
     return {
       key: this.#key,
       directory: this.directory,
-      pausePid: this.#pod.pausePid,
-      podNamespaces: this.#pod.namespaces,
-      root: this.#plannedRoot(),
+      pod: this.#pod.namespaces,
+      root: this.#world.skeletons.place(this.directory, this.#plannedRoot()),
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
-      privileged: this.config.security?.privileged ?? false,
+      isProcUnmasked: this.#isProcUnmasked,
       process: this.#process(command),
       cgroupProcs,
+      oomScoreAdjust: this.config.resources?.oomScoreAdjust,
       cgroup: this.#world.cgroups?.pathOf(this.cgroup) ?? '',
     };
   }
@@ -168,8 +195,14 @@ export class LinuxContainer extends SupervisedContainer {
   protected override async prepareStart(): Promise<SupervisedStart> {
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
-    const args = await this.#engine.prepare(this.#launch(cgroupProcs, this.#image.run.command));
-    return { args, env: environment };
+    const { stdin = false, tty = false } = this.config;
+    const { command, user } = this.#image.run;
+    if (stdin) await makeInput(this.directory, user);
+    const launch = this.#launch(cgroupProcs, command);
+    const seccomp = this.#seccomp(launch.process.capabilities);
+    const own = { ...launch, seccomp, process: { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env } } };
+    const args = await this.#engine.prepare(own);
+    return tty ? { args: inTerminal(args, undefined), env: { ...environment, SHELL: '/bin/sh' } } : { args, env: environment };
   }
 
   protected override hasBegun(): boolean {
@@ -193,11 +226,28 @@ export class LinuxContainer extends SupervisedContainer {
     sendSignal(pid, stopSignal === undefined ? this.#image.run.stopSignal : stopSignalOf(stopSignal));
   }
 
+  override checkEnd(isSupervisorGone: boolean): void {
+    if (this.record.state === 'running' && this.pids !== undefined && !isAlive(this.pids.child)) this.#endLeftovers();
+    super.checkEnd(isSupervisorGone);
+  }
+
   /** With the first process of a pid namespace all others end. */
   protected override killAll(starting: number | undefined): void {
     const child = this.pids?.child;
     if (child !== undefined && isAlive(child)) sendSignal(child.pid, 'SIGKILL');
     else if (starting !== undefined) sendSignal(-starting, 'SIGKILL');
+    this.#endLeftovers();
+  }
+
+  /** Without such a namespace nobody ends them, and crun waits for all that are its children now. */
+  #endLeftovers(): void {
+    const supervisor = this.pids?.supervisor.pid;
+    if (this.#pod.namespaces.processes === undefined || supervisor === undefined) return;
+    this.#world.cgroups?.endProcesses(this.cgroup, supervisor);
+  }
+
+  protected override endUnwatched({ pid, startTime }: ProcessIdentity): void {
+    for (const one of processesWith(`PODIUM_SUPERVISOR=${pid} ${startTime}`)) sendSignal(one.pid, 'SIGKILL');
   }
 
   protected override reasonOf(exitCode: number): string | undefined {
@@ -213,25 +263,12 @@ export class LinuxContainer extends SupervisedContainer {
     }
   }
 
-  /** Changes its limits while it runs. */
-  async update(resources: ContainerResources): Promise<void> {
-    const { cgroups } = this.#world;
-    this.mustRun();
-    if (cgroups === undefined) throw new RuntimeError('invalid-state', 'this node has no cgroups: containers have no limits');
-    cgroups.update(this.cgroup, resources);
-    await this.noteResources(resources);
-  }
-
   override async remove(): Promise<void> {
     await super.remove();
     if (this.#image.root.id !== HOST_IMAGE) await this.#world.releaseImage(this.id);
   }
 
   // --- beside it
-
-  protected override terminalParent(): undefined {
-    return undefined; // containers have no terminals of their own here yet
-  }
 
   override async exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {
     const { clock, environment } = this.#world;

@@ -5,26 +5,48 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cgroups } from './cgroups.ts';
-import { quote, quoteAll } from './core/shell-words.ts';
-import { fstabOf, initScript, privileges, type ProcessPlan } from './core/init-script.ts';
+import { fstabOf, initScript, joinLines, privileges, type ProcessPlan } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
+import type { OciSeccomp } from './core/seccomp-profile.ts';
+import { quoteAll } from './core/shell-words.ts';
 import { readText } from '../state-files.ts';
 import type { Machine } from './machine.ts';
 import type { NodeSpace } from './node-space.ts';
+
+/** What a container shares with the others of its pod. */
+export interface PodNamespaces {
+  readonly pausePid: number;
+  /** Whose processes it sees; absent: its own alone. */
+  readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
+  /** The ipc namespace is the machine's. */
+  readonly hostIpc?: boolean | undefined;
+  /** It has mounts of its own, in which its containers begin. */
+  readonly hasMounts?: boolean | undefined;
+}
+
+/** For `nsenter`, into those of the pause process. */
+export function sharedNamespaces({ hostIpc = false, hasMounts = false }: PodNamespaces): readonly string[] {
+  return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hasMounts ? ['--mount'] : [])];
+}
+
+/** Of the processes of a pod that share theirs: the pause process stands outside it. */
+export function sharedPidNamespace({ pausePid }: PodNamespaces): string {
+  return `/proc/${pausePid}/ns/pid_for_children`;
+}
 
 export interface Launch {
   /** Unique on the machine, of letters that a file name may have. */
   readonly key: string;
   /** The container's own, absolute; its root is `root` in it. */
   readonly directory: string;
-  readonly pausePid: number;
-  /** Those of the pod that the container is in, as nsenter names them. */
-  readonly podNamespaces: readonly string[];
+  readonly pod: PodNamespaces;
   readonly root: PlannedRoot;
   readonly isRootReadOnly: boolean;
-  readonly privileged: boolean;
+  readonly isProcUnmasked: boolean;
+  readonly seccomp?: OciSeccomp | undefined;
   readonly process: ProcessPlan;
   readonly cgroupProcs: readonly string[];
+  readonly oomScoreAdjust?: number | undefined;
   /** Below the mounts of the controllers. */
   readonly cgroup: string;
 }
@@ -70,29 +92,36 @@ export class UtilLinuxEngine implements Engine {
     this.version = version;
   }
 
-  async prepare({ directory, pausePid, podNamespaces, root, isRootReadOnly, process, cgroupProcs }: Launch): Promise<readonly string[]> {
+  async prepare({ directory, pod, root, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
-    const script = initScript({ tools, directory, process, cgroupProcs, inUserNamespace });
+    const script = initScript({ tools, directory, process, joins: joinLines(cgroupProcs, oomScoreAdjust), inUserNamespace });
     await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
     const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
-    const reaper = [tools.unshare, '--pid', tools.sh, join(nodeRoot, 'reaper.sh'), directory, ...init];
-    return space.enter(pausePid, podNamespaces, reaper);
+    const reaper = [...this.#ofProcesses(pod), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];
+    return space.enter(pod.pausePid, sharedNamespaces(pod), reaper);
+  }
+
+  /** Who starts a process then starts it in that pid namespace. */
+  #ofProcesses(pod: PodNamespaces): readonly string[] {
+    const { unshare, nsenter } = this.#world.machine.tools;
+    if (pod.processes === 'of-the-machine') return [];
+    return pod.processes === 'of-the-pod' ? [nsenter, `--pid=${sharedPidNamespace(pod)}`, '--no-fork'] : [unshare, '--pid'];
   }
 
   hasBegun(directory: string): boolean {
     return readText(join(directory, 'progress')) !== '';
   }
 
-  exec({ cgroupProcs }: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan> {
+  exec({ cgroupProcs, oomScoreAdjust, pod }: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan> {
     const { machine, space } = this.#world;
     const { tools, inUserNamespace } = machine;
     const words = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
     const inside = [...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...process.command];
-    const namespaces = ['--mount', '--net', '--ipc', '--uts', '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
+    const namespaces = ['--mount', ...sharedNamespaces(pod), '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
     const entered = space.enter(pid, namespaces, inside);
-    const joins = cgroupProcs.map((file) => `echo 0 >${quote(file)}`);
+    const joins = joinLines(cgroupProcs, oomScoreAdjust);
     return Promise.resolve({ command: [tools.sh, '-c', [...joins, `exec ${quoteAll(entered)}`].join('\n')], files: [] });
   }
 

@@ -32,7 +32,7 @@ import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
 import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerResources, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
-import { readText, writeJson } from '../state-files.ts';
+import { readText, writeText } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
 import { Cgroups } from './cgroups.ts';
@@ -40,7 +40,7 @@ import type { EgressChoice } from './core/egress-plan.ts';
 import { LinuxContainer, type ContainerPod, type ContainerWorld } from './container.ts';
 import { nodeNetworkOf, podBatch, podLinkBatch, podLinkName, type NodeNetwork } from './core/node-network.ts';
 import { hostsFile, resolvConf } from './core/pod-files.ts';
-import { quote } from './core/shell-words.ts';
+import { quote, quoteAll } from './core/shell-words.ts';
 import { REAPER_SCRIPT, SUPERVISOR_SCRIPT } from './core/supervisor-script.ts';
 import { Egress } from './egress.ts';
 import type { Engine } from './engine.ts';
@@ -49,6 +49,7 @@ import { InnerLink } from './inner-link.ts';
 import type { Machine } from './machine.ts';
 import { NodeSpace } from './node-space.ts';
 import { OuterRelay } from './outer-relay.ts';
+import { Skeletons } from './skeletons.ts';
 import { strayProcesses } from './strays.ts';
 
 export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
@@ -80,6 +81,9 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   readonly images?: ImageService | undefined;
 }
 
+/** The first process of a pod, to whom the others fall that have lost their parents. */
+const REAP = 'echo held; exec >/dev/null 2>&1; while :; do sleep infinity & wait "$!" || :; done';
+
 type Entry = SandboxEntry<LinuxContainer>;
 
 /** Hears that the node's network is there, or is another one now; answers what it does in it, in a few words. */
@@ -109,6 +113,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly #engine: Engine;
   readonly #world: ContainerWorld;
   readonly #usages: ProcessUsages;
+  readonly #skeletons: Skeletons;
   #isRecovering = false;
 
   constructor(options: LinuxRuntimeOptions) {
@@ -135,6 +140,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       const [host = '', port = ''] = address.split(':');
       return new OuterRelay({ host, port: Number(port), path: join(root, `outer-${index}.sock`), inner: this.#inner, clock, log });
     });
+    this.#skeletons = new Skeletons({ root, machine, space: this.#space, clock });
     const engineWorld = { machine, space: this.#space, cgroups: this.#cgroups, root };
     this.#engine = chooseEngine(engineWorld, options.engine);
     this.#world = {
@@ -146,6 +152,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       cgroups: this.#cgroups,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
+      skeletons: this.#skeletons,
+      seccompDirectory: join(root, 'seccomp'),
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.tell(sandboxId),
       releaseImage: async (id) => this.images?.release(this.#consumers + id),
@@ -157,7 +165,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const limits = this.#cgroups === undefined ? 'no cgroups: limits are not kept' : `cgroups v${this.#cgroups.version} (${this.#cgroups.controllers.join(', ')})`;
     const who = machine.inUserNamespace ? 'in a user namespace' : 'as root';
     const network = [...this.#networkDetails, this.#egress.detail].join(', ');
-    return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}; ${network}`;
+    return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}${this.#world.imageEngine === undefined ? ', no seccomp without crun or runc' : ''}; ${network}`;
   }
 
   /** Before `start`, which waits for it. */
@@ -168,6 +176,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   /** Do connections from the pods leave this machine? */
   get hasEgress(): boolean {
     return this.#egress.isOpen;
+  }
+
+  get hasLimits(): boolean {
+    return this.#cgroups !== undefined;
   }
 
   /** Into the node's network: pods' addresses are reached through it, and never from the machine's own network. */
@@ -187,11 +199,11 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   async start(): Promise<void> {
     const { root, log } = this.#options;
     this.makeDirectories();
-    await writeFile(join(root, 'supervisor.sh'), SUPERVISOR_SCRIPT, { mode: 0o700 });
-    await writeFile(join(root, 'reaper.sh'), REAPER_SCRIPT, { mode: 0o700 });
+    await writeText(join(root, 'supervisor.sh'), SUPERVISOR_SCRIPT, 0o700);
+    await writeText(join(root, 'reaper.sh'), REAPER_SCRIPT, 0o700);
     // Whoever ends the node without its agent finds here what is left in the kernel.
     const { directories: cgroups, parents } = this.#cgroups ?? { directories: [], parents: [] };
-    await writeJson(join(root, 'leftovers.json'), { cgroups, parents, tables: this.#egress.tables });
+    await writeText(join(root, 'leftovers.json'), JSON.stringify({ cgroups, parents, tables: this.#egress.tables }), 0o600);
     const isNew = (await this.#space.open()) === 'made';
     await this.#openEgress();
     this.adoptAll();
@@ -200,6 +212,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await this.removeCutOff();
     await this.images?.keepOnly(this.#consumers, this.containers().map(({ id }) => this.#consumers + id));
     for (const uid of this.#cgroups?.list() ?? []) if (!this.sandboxes.has(uid)) await this.#cgroups?.remove(uid);
+    await this.#skeletons.open(this.containers().map((container) => container.directory));
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
     await this.#tellOfNetwork();
@@ -219,7 +232,9 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   async #endLost({ sandbox, pause }: Entry, isNew: boolean): Promise<void> {
     const isHeld = pause !== undefined && isAlive(pause);
     if (isNew && isHeld) sendSignal(pause.pid, 'SIGKILL');
-    if (sandbox.state === 'ready' && (isNew || !isHeld)) await this.stopPodSandbox(sandbox.id);
+    if (sandbox.state !== 'ready' || (!isNew && isHeld)) return;
+    // What cannot be ended now is tried again by whoever removes it: it must not keep the node from starting.
+    await this.stopPodSandbox(sandbox.id).catch((error: unknown) => this.#options.log.warn({ uid: sandbox.id, error: describeError(error) }, 'linux runtime: a pod cannot be ended'));
   }
 
   /** Ends processes of this node that belong to no pod. */
@@ -237,30 +252,35 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
-    const pause = await this.#space.hold(this.#sandboxPrefix(config), [preparation(config), ...memoryMounts(config, this.#options.machine)].join('\n'));
-    try {
-      if (!config.hostNetwork) await this.#join(ip, pause.pid);
-      return pause;
-    } catch (error) {
-      this.endSandbox({ pause });
-      throw error;
-    }
+    this.#cgroups?.make(config.uid, config.resources ?? {});
+    const prepare = [...preparation(config), ...memoryMounts(config, this.#options.machine), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
+    return this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
   }
 
   #sandboxPrefix(config: SandboxConfig): readonly string[] {
     const { machine } = this.#options;
-    const { hostNetwork } = config;
+    const { hostNetwork, hostIpc = false } = config;
     // Mounts of its own only where it has some; what the machine mounts later is still seen.
     const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
-    const make = [machine.tools.unshare, '--ipc', '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
+    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
     if (hostNetwork) return this.#space.inside(make);
     return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
   }
 
-  async #join(ip: string, pausePid: number): Promise<void> {
+  /** The pause process stands outside the pid namespace, so that it has a pid here, and both end together. */
+  get #reaping(): string {
+    const { unshare, sh } = this.#options.machine.tools;
+    return `exec ${quoteAll([unshare, '--pid', '--fork', '--kill-child', sh, '-c', REAP])}`;
+  }
+
+  /** A shell's lines, in the pod's new network: all in one, as each process that the agent starts takes its time. */
+  #joining(ip: string): readonly string[] {
+    const { ip: tool } = this.#options.machine.tools;
     const link = podLinkName(ip, this.#options.podCidr);
-    await this.#space.batch(this.#space.holder.pid, podLinkBatch(link, pausePid), 'the link of the pod');
-    await this.#space.batch(pausePid, podBatch(ip, this.#network), 'the network of the pod');
+    const holderPid = this.#space.holder.pid;
+    const inNode = [this.#options.machine.tools.nsenter, `--net=/proc/${holderPid}/ns/net`, tool, '-batch', '-'];
+    const pairs = [[[tool, '-batch', '-'], podBatch(link, ip, this.#network, holderPid)], [inNode, podLinkBatch(link)]] as const;
+    return pairs.map(([command, batch]) => `${quoteAll(command)} <<'END'\n${batch}END`);
   }
 
   async #writePodFiles(directory: string, { hostname, hostnames = [hostname], dns, hostAliases = [] }: SandboxConfig, ip: string): Promise<void> {
@@ -285,10 +305,6 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   // --- containers
 
-  async updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
-    await this.get(id).update(resources);
-  }
-
   protected override async makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
     const { sandboxId, config } = place;
     const id = containerIdOf(sandboxId, config.name, config.attempt);
@@ -310,6 +326,19 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override knownContainer(entry: Entry, place: ContainerPlace): LinuxContainer {
     return new LinuxContainer(this.#world, podOf(entry), place);
+  }
+
+  protected override limit({ cgroup }: LinuxContainer, resources: ContainerResources): void {
+    this.#limitable().update(cgroup, resources);
+  }
+
+  protected override limitSandbox(id: SandboxId, resources: ContainerResources): void {
+    this.#limitable().update(id, resources);
+  }
+
+  #limitable(): Cgroups {
+    if (this.#cgroups === undefined) throw new RuntimeError('invalid-state', 'there are no cgroups here: limits are not kept');
+    return this.#cgroups;
   }
 
   protected override usagesOf(running: readonly LinuxContainer[]): readonly ContainerUsage[] {
@@ -382,8 +411,7 @@ function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
   return {
     uid: sandbox.id,
     hostname: config.hostname,
-    pausePid,
-    namespaces: ['--net', '--ipc', '--uts', ...(hasMemory(config) ? ['--mount'] : [])],
+    namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc, hasMounts: hasMemory(config) },
     etc: join(directory, 'etc'),
     seenAt: (path) => (isInMemory(path) ? `${rootOf(pausePid)}${path}` : path),
   };
@@ -409,8 +437,8 @@ function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserName
 }
 
 /** What is done in a pod's new namespaces before anything runs in them. */
-function preparation({ hostname, sysctls = {} }: SandboxConfig): string {
+function preparation({ hostname, sysctls = {} }: SandboxConfig): readonly string[] {
   const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
-  // Not every machine has the command, and not every user may write the file.
-  return [`hostname ${quote(hostname)} 2>/dev/null || echo ${quote(hostname)} >/proc/sys/kernel/hostname`, ...settings].join('\n');
+  // Not every user may write the file, and not every machine has the command.
+  return [`{ echo ${quote(hostname)} >/proc/sys/kernel/hostname; } 2>/dev/null || hostname ${quote(hostname)}`, ...settings];
 }

@@ -40,6 +40,8 @@ interface NodeRecord {
 const HOLD_DEADLINE_MS = 10_000;
 /** Other nodes of the machine may be starting just now. */
 const LOCK_DEADLINE_MS = 30_000;
+/** Says that it is there, and does nothing from then on. */
+const KEEP = 'echo held\nexec sleep infinity >/dev/null 2>&1';
 /** What a node does with packets: it is a router, and answers for services on its loopback too. */
 const SYSCTLS = ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.route_localnet=1', 'net.bridge.bridge-nf-call-iptables=1'];
 
@@ -102,9 +104,9 @@ export class NodeSpace {
   }
 
   /** A process that holds new namespaces; resolves when they are there and `prepare`, a shell's text, was done in them. */
-  async hold(prefix: readonly string[], prepare: string): Promise<ProcessIdentity> {
+  async hold(prefix: readonly string[], prepare: string, keep: string = KEEP): Promise<ProcessIdentity> {
     const { machine, clock, root } = this.#options;
-    const script = `${prepare}\necho held\nexec sleep infinity >/dev/null 2>&1`;
+    const script = `${prepare}\n${keep}`;
     const [program, ...args] = [...prefix, machine.tools.sh, '-ec', script];
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: this.environment, cwd: root });
     let said = '';

@@ -8,10 +8,14 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
-import { overlayOptions, type ProcessPlan } from './core/init-script.ts';
-import { quote, quoteAll } from './core/shell-words.ts';
-import { UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
+import { joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
+import { fstabField, quote, quoteAll } from './core/shell-words.ts';
+import { sharedNamespaces, sharedPidNamespace, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
+import { RuntimeError } from '../runtime.ts';
 import { readText } from '../state-files.ts';
+
+/** By a name of its own: what is mounted there already, by the usual one, would pass for it. */
+const NO_CGROUPS = 'no-cgroups /sys/fs/cgroup tmpfs ro,size=0 0 0\n';
 
 export class OciEngine implements Engine {
   readonly name: string;
@@ -35,10 +39,16 @@ export class OciEngine implements Engine {
 
   async prepare(launch: Launch): Promise<readonly string[]> {
     const { machine, space } = this.#world;
-    const { directory, pausePid, podNamespaces, root, isRootReadOnly, process, privileged, key } = launch;
+    const { directory, pod, root, isRootReadOnly, process, isProcUnmasked, seccomp, key } = launch;
+    // runc puts pipes of its own in the place of descriptors.
+    if (this.name === 'runc' && process.terminal) {
+      if (root.lowerDirs.length > 0) throw new RuntimeError('cannot-start', 'a terminal for an image takes crun, which this machine does not have');
+      return this.#tools.prepare(launch);
+    }
     const { facts, inUserNamespace, tools } = machine;
     const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
-    const spec = ociSpec({ root, isRootReadOnly, process, facts, privileged, inUserNamespace, cgroupsPath });
+    const pidNamespace = pod.processes === 'of-the-pod' ? sharedPidNamespace(pod) : pod.processes === 'of-the-machine' ? null : undefined;
+    const spec = ociSpec({ root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp, inUserNamespace, cgroupsPath });
     await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
     // One of the same name may have been lost with its sandbox.
     await this.forget(key);
@@ -46,9 +56,11 @@ export class OciEngine implements Engine {
     const log = ['--log', join(directory, 'complaint')];
     const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
     const overlay = overlayOptions(directory, root, inUserNamespace);
-    const mountRoot = overlay.length === 0 ? [] : [quoteAll([tools.mount, '-t', 'overlay', 'overlay', '-o', overlay.join(','), join(directory, 'root')])];
-    const script = ['exec 5>&2 2>&3', ...launch.cgroupProcs.map((file) => `echo 0 >${quote(file)}`), ...mountRoot, ...this.#hideCgroups(), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
-    return space.enter(pausePid, podNamespaces, [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
+    const mounts = [...(overlay.length === 0 ? [] : [`overlay ${fstabField(join(directory, 'root'))} overlay ${fstabField(overlay.join(','))} 0 0\n`]), ...(this.name === 'crun' ? [NO_CGROUPS] : [])];
+    await writeFile(join(directory, 'fstab'), mounts.join(''), { mode: 0o600 });
+    const mountAll = `${tools.mount} --all --fstab ${quote(join(directory, 'fstab'))}`;
+    const script = ['exec 5>&2 2>&3', ...joinLines(launch.cgroupProcs, launch.oomScoreAdjust), mountAll, ...(this.name === 'crun' ? [] : this.#hideCgroups()), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
+    return space.enter(pod.pausePid, sharedNamespaces(pod), [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
   }
 
   /** With its global flags. */
@@ -68,6 +80,7 @@ export class OciEngine implements Engine {
 
   /** The runtime's own process becomes the program; until then it is the runtime that the pid names. */
   hasBegun(directory: string): boolean {
+    if (this.#tools.hasBegun(directory)) return true;
     const pid = Number(readText(join(directory, 'runtime.pid')));
     if (!(pid > 1)) return false;
     try {
@@ -80,17 +93,17 @@ export class OciEngine implements Engine {
   async exec(launch: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan> {
     // runc puts pipes of its own in the place of descriptors. Our own way needs the machine's tools within.
     if (this.name === 'runc' && process.terminal) return this.#tools.exec(launch, pid, process);
-    const { directory, cgroupProcs, key, pausePid } = launch;
+    const { directory, cgroupProcs, oomScoreAdjust, key, pod } = launch;
     const { machine, space } = this.#world;
     const { tools, inUserNamespace } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);
     const pidFile = join(directory, `exec-${this.#execs}.pid`);
     await writeFile(file, JSON.stringify(ociProcess(process, { inUserNamespace })), { mode: 0o600 });
     const run = [...this.#command(), 'exec', '--process', file, '--pid-file', pidFile, key];
-    const script = [...cgroupProcs.map((procs) => `echo 0 >${quote(procs)}`), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];
+    const script = [...joinLines(cgroupProcs, oomScoreAdjust), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];
     // The runtime takes the command into the namespaces that it made; those of the pod it must stand in itself.
     const own = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')];
-    return { command: space.enter(pausePid, ['--net', '--ipc', '--uts'], own), pidFile, files: [file, pidFile] };
+    return { command: space.enter(pod.pausePid, sharedNamespaces(pod), own), pidFile, files: [file, pidFile] };
   }
 
   #execs = 0;

@@ -11,19 +11,22 @@ import { fileURLToPath } from 'node:url';
 import { describeError } from '../../../../src/base/errors.ts';
 import { systemClock } from '../../../../src/base/system-clock.ts';
 import type { Step } from '../cluster-main.ts';
-import { BUSYBOX_IMAGE } from './archive.ts';
+import { TestRegistry } from '../../../image/registry.ts';
+import { BUSYBOX_IMAGE, machineImage } from './archive.ts';
 import { Containerd, ENDPOINT, SOCKET } from './containerd.ts';
 
 export const CRI_STEPS = [
   'podium up has a node that containerd runs pods for, and says so',
   'podium node --container-runtime-endpoint joins as a worker',
   'a deployment is rolled out on both, and its pods have addresses of CNI',
+  'an image is pulled from its registry, and one that does not exist says so',
   'kubectl logs shows and follows what a pod says',
   'kubectl exec passes on input to its end, output, and how it ended',
   'kubectl cp copies a folder there and back',
   'kubectl attach writes to a container',
   'kubectl port-forward reaches a port',
   'containerd is killed: its nodes are not ready, and ready again; the pods are the same',
+  'a worker is killed and started again, by a kubeconfig: it finds its pods',
   'what is deleted is gone from containerd',
   'podium down --purge leaves nothing of its node in containerd',
 ] as const;
@@ -98,9 +101,9 @@ class CriCluster {
     return stdout;
   }
 
-  startWorker(): void {
+  startWorker(cluster: readonly string[]): void {
     const log = openSync(join(this.directory, 'w1.log'), 'a');
-    const args = ['dist/src/main.js', 'node', '--name', 'w1', '--data-dir', this.dataDir, '--node-dir', join(this.directory, 'w1'), '--container-runtime-endpoint', ENDPOINT, '--cpu', '2', '--memory', '2Gi'];
+    const args = ['dist/src/main.js', 'node', '--name', 'w1', ...cluster, '--node-dir', join(this.directory, 'w1'), '--container-runtime-endpoint', ENDPOINT, '--cpu', '2', '--memory', '2Gi'];
     this.worker = spawn(process.execPath, args, { stdio: ['ignore', log, log] });
   }
 
@@ -165,7 +168,7 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     must(/^containerd:\/\/\d/.test(version), version);
   },
   async (cluster) => {
-    cluster.startWorker();
+    cluster.startWorker(['--data-dir', cluster.dataDir]);
     await until('the worker is ready', () => cluster.readyMessage('w1').startsWith('True'), () => readFileSync(join(cluster.directory, 'w1.log'), 'utf8'));
   },
   (cluster) => {
@@ -176,12 +179,30 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     must(pods.every(({ ip }) => /^10\.244\.7\.\d+$/.test(ip)), JSON.stringify(pods));
     must(new Set(pods.map(({ node }) => node)).size === 2, JSON.stringify(pods));
   },
-  (cluster) => {
+  async (cluster) => {
+    const registry = await TestRegistry.start();
+    try {
+      registry.push('team/app', '1', machineImage('pulled'));
+      const pod = (name: string, image: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { nodeName: 'w1', terminationGracePeriodSeconds: 0, restartPolicy: 'Never', containers: [{ name, image, command: ['sleep', '1000'], volumeMounts: [{ name: 'usr', mountPath: '/usr', readOnly: true }] }], volumes: [{ name: 'usr', hostPath: { path: '/usr' } }] } });
+      const file = join(cluster.directory, 'pulled.json');
+      writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [pod('pulled', `${registry.host}/team/app:1`), pod('absent', `${registry.host}/team/none:1`)] }));
+      cluster.mustKubectl(['apply', '-f', file]);
+      const of = (name: string, path: string) => cluster.mustKubectl(['get', 'pod', name, '-o', `jsonpath={.status${path}}`]);
+      await until('it runs', () => of('pulled', '.phase') === 'Running', () => of('pulled', ''));
+      must(of('pulled', '.containerStatuses[0].imageID').includes('sha256:'), of('pulled', ''));
+      await until('it says so', () => /^(ErrImagePull|ImagePullBackOff)$/.test(of('absent', '.containerStatuses[0].state.waiting.reason')), () => of('absent', ''));
+      must(cluster.mustKubectl(['get', 'node', 'w1', '-o', 'jsonpath={.status.images}']).includes('team/app:1'), 'the node tells of its images');
+      cluster.mustKubectl(['delete', 'pod', 'pulled', 'absent', '--wait=false']);
+    } finally {
+      await registry.stop();
+    }
+  },
+  async (cluster) => {
     const pod = cluster.podOfWorker;
     must(cluster.mustKubectl(['logs', pod]) === `hello of ${pod}\n`, 'the log');
     must(/^\d{4}-.*Z hello of /.test(cluster.mustKubectl(['logs', pod, '--timestamps', '--tail=1'])), 'the log with times');
     cluster.mustKubectl(['run', 'brief', `--image=${IMAGE}`, '--restart=Never', '--', 'sh', '-c', 'for i in 1 2 3; do echo $i; sleep 0.3; done']);
-    cluster.mustKubectl(['wait', '--for=jsonpath={.status.containerStatuses[0].started}', 'pod/brief', '--timeout=20s']);
+    await until('it runs, or has run', () => /^(Running|Succeeded)$/.test(cluster.mustKubectl(['get', 'pod', 'brief', '-o', 'jsonpath={.status.phase}'])));
     must(cluster.mustKubectl(['logs', '-f', 'brief']) === '1\n2\n3\n', 'a log that is followed to its end');
   },
   (cluster) => {
@@ -227,6 +248,15 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     for (const node of ['node-1', 'w1']) await until(`${node} is ready`, () => cluster.readyMessage(node).startsWith('True'), () => cluster.readyMessage(node));
     await until('the pods are the same', () => JSON.stringify(cluster.pods()) === before, () => `${before}\n${JSON.stringify(cluster.pods())}`);
     must(cluster.mustKubectl(['exec', cluster.podOfWorker, '--', 'echo', 'on']) === 'on\n', 'exec');
+  },
+  async (cluster) => {
+    const before = JSON.stringify(cluster.pods());
+    const ended = new Promise((done) => cluster.worker?.once('exit', done));
+    cluster.worker?.kill('SIGKILL');
+    await ended;
+    cluster.startWorker(['--kubeconfig', join(cluster.dataDir, 'kubeconfig')]);
+    await until('it answers', () => cluster.kubectl(['exec', cluster.podOfWorker, '--', 'echo', 'on']).stdout === 'on\n', () => readFileSync(join(cluster.directory, 'w1.log'), 'utf8'));
+    must(JSON.stringify(cluster.pods()) === before, `${before}\n${JSON.stringify(cluster.pods())}`);
   },
   async (cluster) => {
     cluster.mustKubectl(['delete', 'deployment/web', 'pod/talk', 'pod/brief', '--timeout=30s']);

@@ -1,5 +1,5 @@
 /** What a pod and its containers are in CRI's words, and by which marks they are found again. Pure. */
-import { MountPropagation, NamespaceMode, ProfileType, type ContainerConfig as CriContainerConfig, type LinuxContainerResources, type PodSandboxConfig } from '../../../../proto/cri.ts';
+import { MountPropagation, NamespaceMode, ProfileType, SupplementalGroupsPolicy, type ContainerConfig as CriContainerConfig, type LinuxContainerResources, type PodSandboxConfig } from '../../../../proto/cri.ts';
 import type { Init } from '../../../../proto/wire.ts';
 import type { ContainerConfig, ContainerResources, ContainerSecurity, Mount, SandboxConfig } from '../../runtime.ts';
 import { cleanPath } from './posix-path.ts';
@@ -14,7 +14,7 @@ export const LABEL = {
   owner: 'podium.dev/owner',
 } as const;
 
-export const ANNOTATION = { backoffSteps: 'podium.dev/backoff-steps', init: 'podium.dev/init' } as const;
+export const ANNOTATION = { backoffSteps: 'podium.dev/backoff-steps', init: 'podium.dev/init', imageName: 'podium.dev/image-name', imageRef: 'podium.dev/image-ref' } as const;
 
 /** What the API server's pods may not see or write of /proc and /sys, unless they are privileged: Kubernetes' defaults. */
 const MASKED_PATHS = [
@@ -71,7 +71,7 @@ export interface ContainerPlace {
 }
 
 export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile }: ContainerPlace): Init<CriContainerConfig> {
-  const { name, attempt, backoffSteps, init, image, imageId, command, args = [], workingDir, env } = config;
+  const { name, attempt, backoffSteps, init, image, imageId, imageShown, command, args = [], workingDir, env } = config;
   const mounts = config.mounts.map(({ containerPath, hostPath, readOnly, propagation }) => ({ containerPath: cleanPath(containerPath), hostPath, readonly: readOnly, propagation: propagationOf(propagation) }));
   const hasHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
   if (hostsFile !== undefined && !hasHosts) mounts.push({ containerPath: '/etc/hosts', hostPath: hostsFile, readonly: config.security?.readOnlyRoot ?? false, propagation: propagationOf(undefined) });
@@ -84,13 +84,17 @@ export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile
     envs: Object.entries(env).map(([key, value]) => ({ key, value })),
     mounts,
     labels: new Map(Object.entries({ ...podLabels(pod, owner), [LABEL.containerName]: name })),
-    annotations: new Map([[ANNOTATION.backoffSteps, String(backoffSteps)], [ANNOTATION.init, String(init)]]),
+    annotations: new Map([[ANNOTATION.backoffSteps, String(backoffSteps)], [ANNOTATION.init, String(init)], ...shownOf(imageShown)]),
     logPath: logPathOf(name, attempt),
     stdin: config.stdin ?? false,
     stdinOnce: config.stdinOnce ?? false,
     tty: config.tty ?? false,
     linux: { resources: linuxResources(config.resources), securityContext: linuxSecurity(config.security, pod.hostNetwork) },
   };
+}
+
+function shownOf(shown: ContainerConfig['imageShown']): [string, string][] {
+  return shown === undefined ? [] : [[ANNOTATION.imageName, shown.name], [ANNOTATION.imageRef, shown.ref]];
 }
 
 function propagationOf(propagation: Mount['propagation']): number {
@@ -116,7 +120,7 @@ export function linuxResources({ cpuRequestMilli, cpuLimitMilli, memoryLimitByte
 }
 
 function linuxSecurity(security: ContainerSecurity = {}, hostNetwork: boolean) {
-  const { user, group, supplementalGroups = [], addCapabilities = [], dropCapabilities = [], privileged = false, readOnlyRoot = false, noNewPrivileges = false } = security;
+  const { user, group, supplementalGroups = [], supplementalGroupsPolicy = 'Merge', addCapabilities = [], dropCapabilities = [], privileged = false, readOnlyRoot = false, noNewPrivileges = false } = security;
   return {
     capabilities: { addCapabilities: [...addCapabilities], dropCapabilities: [...dropCapabilities] },
     privileged,
@@ -126,6 +130,7 @@ function linuxSecurity(security: ContainerSecurity = {}, hostNetwork: boolean) {
     ...(group === undefined ? {} : { runAsGroup: { value: BigInt(group) }, ...(user === undefined ? { runAsUser: { value: 0n } } : {}) }),
     readonlyRootfs: readOnlyRoot,
     supplementalGroups: [...supplementalGroups],
+    supplementalGroupsPolicy: supplementalGroupsPolicy === 'Strict' ? SupplementalGroupsPolicy.STRICT : SupplementalGroupsPolicy.MERGE,
     noNewPrivs: noNewPrivileges,
     maskedPaths: privileged ? [] : MASKED_PATHS,
     readonlyPaths: privileged ? [] : READ_ONLY_PATHS,

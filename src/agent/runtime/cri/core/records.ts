@@ -1,6 +1,6 @@
 /** What the runtime tells of sandboxes and containers, in the agent's words. Pure. */
 import { ContainerState, PodSandboxState, type Container, type ContainerStatus, type PodSandbox } from '../../../../proto/cri.ts';
-import { containerIdOf, type ContainerId, type ContainerRecord, type SandboxId } from '../../runtime.ts';
+import { containerIdOf, type ContainerId, type ContainerRecord, type ImageShown, type SandboxId } from '../../runtime.ts';
 import { ANNOTATION, LABEL } from './pod-config.ts';
 
 /** What ended while nobody watched: as Kubernetes has it. */
@@ -26,6 +26,7 @@ export interface ContainerKey {
   readonly attempt: number;
   readonly backoffSteps: number;
   readonly init: boolean;
+  readonly imageShown?: ImageShown | undefined;
 }
 
 /** Undefined: it is not of a pod. */
@@ -41,12 +42,15 @@ export function containerKeyOf({ metadata, labels, annotations }: Pick<Container
   if (metadata === undefined || sandboxId === undefined) return undefined;
   const { name, attempt } = metadata;
   const backoffSteps = Number(annotations.get(ANNOTATION.backoffSteps) ?? 0);
-  return { id: containerIdOf(sandboxId, name, attempt), sandboxId, name, attempt, backoffSteps: Number.isSafeInteger(backoffSteps) ? backoffSteps : 0, init: annotations.get(ANNOTATION.init) === 'true' };
+  const [shownName, shownRef] = [annotations.get(ANNOTATION.imageName), annotations.get(ANNOTATION.imageRef)];
+  const imageShown = shownName === undefined || shownRef === undefined ? undefined : { name: shownName, ref: shownRef };
+  return { ...(imageShown === undefined ? {} : { imageShown }), id: containerIdOf(sandboxId, name, attempt), sandboxId, name, attempt, backoffSteps: Number.isSafeInteger(backoffSteps) ? backoffSteps : 0, init: annotations.get(ANNOTATION.init) === 'true' };
 }
 
 export function recordOf(key: ContainerKey, status: ContainerStatus, pid: number | undefined): ContainerRecord {
-  const { state, createdAt, startedAt, finishedAt, exitCode, reason, message } = status;
-  const made = { ...key, createdAtMs: milliseconds(createdAt) };
+  const { state, createdAt, startedAt, finishedAt, exitCode, reason, message, image, imageRef } = status;
+  const imageShown = imageRef === '' ? undefined : { name: image?.image ?? imageRef, ref: imageRef };
+  const made = { ...key, createdAtMs: milliseconds(createdAt), imageShown };
   const startedAtMs = startedAt > 0n ? milliseconds(startedAt) : undefined;
   if (state === ContainerState.CONTAINER_CREATED) return { ...made, state: 'created' };
   if (state === ContainerState.CONTAINER_RUNNING) return { ...made, state: 'running', startedAtMs, pid };

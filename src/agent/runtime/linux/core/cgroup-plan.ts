@@ -23,6 +23,7 @@ const QUOTA_US_MIN = 1_000;
 const SHARES_MIN = 2;
 const SHARES_MAX = 262_144;
 
+/** Of a new cgroup, in which nothing is limited yet. */
 export function planCgroup(version: 1 | 2, resources: ContainerResources): readonly CgroupSetting[] {
   const { cpuRequestMilli, cpuLimitMilli, memoryLimitBytes, processesMax } = resources;
   const settings: CgroupSetting[] = [];
@@ -44,6 +45,15 @@ export function planCgroup(version: 1 | 2, resources: ContainerResources): reado
   if (processesMax !== undefined) add('pids', 'max', processesMax);
   return settings;
 }
+
+/** Of one that has limits already: what is not named stays. */
+export function planUpdate(version: 1 | 2, resources: ContainerResources): readonly CgroupSetting[] {
+  const isShare = ({ file }: CgroupSetting) => file === 'cpu.shares' || file === 'cpu.weight';
+  return planCgroup(version, resources).filter((setting) => resources.cpuRequestMilli !== undefined || !isShare(setting));
+}
+
+/** Of version 2: who is ended for want of memory takes the rest of its container along, as it does elsewhere by itself. */
+export const END_WHOLE: CgroupSetting = { controller: 'memory', file: 'memory.oom.group', value: '1' };
 
 export function sharesOf(requestMilli: number): number {
   return Math.min(SHARES_MAX, Math.max(SHARES_MIN, Math.floor((requestMilli * 1_024) / 1_000)));

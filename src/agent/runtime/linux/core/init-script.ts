@@ -40,7 +40,8 @@ export interface InitInput {
   /** The container's own directory, absolute; its root is `root` in it. */
   readonly directory: string;
   readonly process: ProcessPlan;
-  readonly cgroupProcs: readonly string[];
+  /** What it does first (`joinLines`). */
+  readonly joins: readonly string[];
   readonly inUserNamespace: boolean;
 }
 
@@ -61,7 +62,7 @@ export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly
 }
 
 /** Of an image's root; none: it is no overlay. */
-export function overlayOptions(directory: string, { lowerDirs }: PlannedRoot, inUserNamespace: boolean): readonly string[] {
+export function overlayOptions(directory: string, { lowerDirs }: Pick<PlannedRoot, 'lowerDirs'>, inUserNamespace: boolean): readonly string[] {
   if (lowerDirs.length === 0) return [];
   const lower = lowerDirs.map((path) => path.replace(/[\\:,]/g, '\\$&')).join(':');
   return [`lowerdir=${lower}`, `upperdir=${directory}/upper`, `workdir=${directory}/work`, ...(inUserNamespace ? ['userxattr'] : [])];
@@ -71,7 +72,7 @@ export function overlayOptions(directory: string, { lowerDirs }: PlannedRoot, in
  * Descriptor 3 is a file for complaints and 4 one that says how far it has come: the agent reads both, and the program
  * has neither.
  */
-export function initScript({ tools, directory, process, cgroupProcs, inUserNamespace }: InitInput): string {
+export function initScript({ tools, directory, process, joins, inUserNamespace }: InitInput): string {
   const { command, env, workingDir } = process;
   const path = env['PATH'] ?? '';
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
@@ -80,8 +81,11 @@ export function initScript({ tools, directory, process, cgroupProcs, inUserNames
     '#!/bin/sh',
     'set -e',
     'exec 5>&2 2>&3',
-    // 0 is whoever writes it.
-    ...cgroupProcs.map((file) => `echo 0 >${quote(file)}`),
+    // That of /proc counts, which is still the machine's, not the one of its own namespace.
+    'read -r stat </proc/self/stat',
+    'set -- ${stat##*) }',
+    `echo "\${stat%% *} \${20} $PODIUM_SUPERVISOR" >${quote(`${directory}/pid`)}`,
+    ...joins,
     `${tools.mount} --all --fstab ${quote(`${directory}/fstab`)}`,
     `cd ${quote(`${directory}/root`)}`,
     `${tools.pivotRoot} . tmp`,
@@ -93,6 +97,14 @@ export function initScript({ tools, directory, process, cgroupProcs, inUserNames
     `exec ${quoteAll([...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...command])}`,
     '',
   ].join('\n');
+}
+
+/** A shell's lines by which a process takes its place in the kernel's accounts. */
+export function joinLines(cgroupProcs: readonly string[], oomScoreAdjust: number | undefined): readonly string[] {
+  // 0 is whoever writes it.
+  const joins = cgroupProcs.map((file) => `echo 0 >${quote(file)}`);
+  // Only who has the right to may be spared longer than others.
+  return oomScoreAdjust === undefined ? joins : [...joins, `{ echo ${oomScoreAdjust} >/proc/self/oom_score_adj; } 2>/dev/null || :`];
 }
 
 /** The prefix of a command that gives up what its container must not have. */

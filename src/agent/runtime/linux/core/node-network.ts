@@ -73,20 +73,25 @@ export function clusterDnsAddress(serviceCidr: string): string | undefined {
   return range === undefined || range.size < CLUSTER_DNS_PLACE ? undefined : formatAddress(range.first + CLUSTER_DNS_PLACE - 1);
 }
 
-/** In the node's namespace: its end of a pod's link. */
-export function podLinkBatch(link: string, pausePid: number): string {
+/** In the pod's new namespace: a pair of links, of which the other end is the node's. */
+export function podBatch(link: string, address: string, { gateway, prefixBits }: NodeNetwork, holderPid: number): string {
   return lines([
-    `link add ${link} type veth peer name eth0 netns ${pausePid}`,
+    'link set lo up',
+    `link add eth0 type veth peer name ${link} netns ${holderPid}`,
+    `addr add ${address}/${prefixBits} dev eth0`,
+    'link set eth0 up',
+    `route add default via ${gateway}`,
+  ]);
+}
+
+/** Then in the node's namespace. */
+export function podLinkBatch(link: string): string {
+  return lines([
     `link set ${link} master ${BRIDGE}`,
     // A pod that calls itself by its service is answered through the bridge port that it called by.
     `link set ${link} type bridge_slave hairpin on`,
     `link set ${link} up`,
   ]);
-}
-
-/** In the pod's namespace. */
-export function podBatch(address: string, { gateway, prefixBits }: NodeNetwork): string {
-  return lines(['link set lo up', `addr add ${address}/${prefixBits} dev eth0`, 'link set eth0 up', `route add default via ${gateway}`]);
 }
 
 /** The name of a pod's link: by its place in the node's block, so that no two living pods share one. */

@@ -5,13 +5,18 @@
  */
 import type { ProcessPlan } from './init-script.ts';
 import type { HostFacts, PlannedRoot, RootMount } from './root-layout.ts';
+import type { OciSeccomp } from './seccomp-profile.ts';
 
 export interface OciInput {
   readonly root: PlannedRoot;
   readonly isRootReadOnly: boolean;
   readonly process: ProcessPlan;
   readonly facts: HostFacts;
-  readonly privileged: boolean;
+  /** Nothing of /proc is hidden or read-only. */
+  readonly isProcUnmasked: boolean;
+  /** A namespace of its own where it is undefined, none where it is null. */
+  readonly pidNamespace: string | null | undefined;
+  readonly seccomp?: OciSeccomp | undefined;
   readonly inUserNamespace: boolean;
   /** For a runtime that will not do without. */
   readonly cgroupsPath?: string | undefined;
@@ -26,7 +31,7 @@ interface OciMount {
 
 /** The text of `config.json`; the root is the directory `root` beside it. */
 export function ociSpec(input: OciInput): string {
-  const { root, isRootReadOnly, process, facts, privileged } = input;
+  const { root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp } = input;
   const mappings = otherUser(input);
   const spec = {
     ociVersion: '1.0.2',
@@ -34,12 +39,13 @@ export function ociSpec(input: OciInput): string {
     root: { path: 'root', readonly: isRootReadOnly },
     mounts: root.mounts.filter((mount) => !isBelowProc(mount)).map(ociMount),
     linux: {
-      namespaces: [{ type: 'pid' }, { type: 'mount' }, ...(mappings === undefined ? [] : [{ type: 'user' }])],
+      namespaces: [...(pidNamespace === null ? [] : [{ type: 'pid', path: pidNamespace }]), { type: 'mount' }, ...(mappings === undefined ? [] : [{ type: 'user' }])],
       ...mappings,
       cgroupsPath: input.cgroupsPath,
       rootfsPropagation: 'private',
-      maskedPaths: privileged ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
-      readonlyPaths: privileged ? [] : facts.procReadOnly.map((path) => `/proc/${path}`),
+      maskedPaths: isProcUnmasked ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
+      readonlyPaths: isProcUnmasked ? [] : facts.procReadOnly.map((path) => `/proc/${path}`),
+      seccomp,
     },
   };
   return JSON.stringify(spec);

@@ -55,6 +55,8 @@ export interface RootInput {
   readonly mounts: readonly (Mount & { readonly kind: EntryKind })[];
   readonly workingDir: string;
   readonly privileged: boolean;
+  /** Nothing of /proc is hidden or read-only. */
+  readonly unmaskedProc?: boolean | undefined;
   /** In a user namespace what is mounted below a directory comes along or not at all. */
   readonly inUserNamespace: boolean;
 }
@@ -128,7 +130,7 @@ function planHostPrograms({ facts, inUserNamespace, hasAccounts = false }: RootI
 }
 
 /** /dev, /proc and /sys. */
-function planKernelMounts({ facts, mounts, privileged }: RootInput, entries: Entries): RootMount[] {
+function planKernelMounts({ facts, mounts, privileged, unmaskedProc = false }: RootInput, entries: Entries): RootMount[] {
   for (const path of ['dev/pts', 'dev/shm', 'proc', 'sys']) entries.directory(path);
   for (const device of DEVICES) entries.file(`dev/${device}`, '');
   for (const [path, target] of DEVICE_LINKS) entries.link(path, target);
@@ -141,7 +143,7 @@ function planKernelMounts({ facts, mounts, privileged }: RootInput, entries: Ent
   if (!mounts.some(({ containerPath }) => containerPath === '/dev/shm')) {
     planned.push({ type: 'tmpfs', source: 'shm', target: '/dev/shm', options: ['mode=1777', `size=${SHM_SIZE}`, 'nosuid', 'nodev', 'noexec'] });
   }
-  if (privileged) return planned;
+  if (privileged || unmaskedProc) return planned;
   for (const path of facts.procReadOnly) planned.push(bound({ source: `/proc/${path}`, target: `/proc/${path}`, options: ['bind', 'ro'] }));
   for (const { path, kind } of facts.procHidden) planned.push(hidden(`/proc/${path}`, kind));
   return planned;

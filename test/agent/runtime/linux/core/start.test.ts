@@ -3,12 +3,14 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { capabilitiesOf, parseCapabilities } from '../../../../../src/agent/runtime/linux/core/capabilities.ts';
-import { parseOomKills, parseStat, planCgroup, readLayout, sharesOf, weightOf } from '../../../../../src/agent/runtime/linux/core/cgroup-plan.ts';
+import { parseOomKills, parseStat, planCgroup, planUpdate, readLayout, sharesOf, weightOf } from '../../../../../src/agent/runtime/linux/core/cgroup-plan.ts';
 import { readComplaint } from '../../../../../src/agent/runtime/linux/core/complaint.ts';
-import { fstabOf, initScript, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
+import { fstabOf, initScript, joinLines, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
 import { neighbourRouteBatch, nodeBatch, nodeNetworkOf, podBatch, podLinkName } from '../../../../../src/agent/runtime/linux/core/node-network.ts';
 import { ociProcess } from '../../../../../src/agent/runtime/linux/core/oci-spec.ts';
+import type { ContainerResources } from '../../../../../src/agent/runtime/runtime.ts';
 import { hostsFile, resolvConf } from '../../../../../src/agent/runtime/linux/core/pod-files.ts';
+import { defaultSeccomp } from '../../../../../src/agent/runtime/linux/core/seccomp-profile.ts';
 import { fstabField, quote, quoteAll } from '../../../../../src/agent/runtime/linux/core/shell-words.ts';
 
 const tools: Tools = {
@@ -18,7 +20,7 @@ const plan: ProcessPlan = {
   command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false, terminal: false,
 };
 const script = (extra: Partial<ProcessPlan> = {}, inUserNamespace = false) =>
-  initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, cgroupProcs: ['/cg/cgroup.procs'], inUserNamespace });
+  initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, joins: joinLines(['/cg/cgroup.procs'], 300), inUserNamespace });
 
 test('quote() is one word of a shell, whatever it holds', () => {
   const word = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
@@ -92,6 +94,23 @@ test('planCgroup() writes limits for both of the kernel\'s interfaces', () => {
   expect([weightOf(2), weightOf(1_024), weightOf(262_144)]).toEqual([1, 39, 10_000]);
 });
 
+test('planUpdate() leaves alone what is not named', () => {
+  const text = (version: 1 | 2, given: ContainerResources) => planUpdate(version, given).map(({ file, value }) => `${file}=${value}`);
+  expect(text(1, { memoryLimitBytes: 4_096 })).toEqual(['memory.limit_in_bytes=4096']);
+  expect(text(2, { cpuRequestMilli: 100, cpuLimitMilli: 200 })).toEqual(['cpu.weight=4', 'cpu.max=20000 100000']);
+});
+
+test('defaultSeccomp() refuses what a container has no capability for', () => {
+  const refused = (capabilities: readonly string[]) => defaultSeccomp(capabilities, 'x64').syscalls.filter(({ args }) => args === undefined).flatMap(({ names }) => names);
+  const usual = refused(capabilitiesOf({}, ['CHOWN', 'SYS_CHROOT', 'SYS_ADMIN', 'SYS_TIME']));
+  for (const name of ['mount', 'setns', 'bpf', 'keyctl', 'clock_settime', 'clone3', 'open_by_handle_at']) expect(usual).toContain(name);
+  for (const name of ['ptrace', 'clone', 'socket', 'chroot']) expect(usual).not.toContain(name);
+  const administrator = refused(['SYS_ADMIN']);
+  for (const name of ['mount', 'bpf', 'clone3']) expect(administrator).not.toContain(name);
+  expect(administrator).toContain('keyctl');
+  expect(defaultSeccomp([], 'riscv64').architectures).toBeUndefined();
+});
+
 test('what the kernel says of cgroups is read', () => {
   const v1 = '26 25 0:23 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n27 25 0:24 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n30 25 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n';
   expect(readLayout(v1)).toEqual({ version: 1, roots: { memory: '/sys/fs/cgroup/memory', cpu: '/sys/fs/cgroup/cpu,cpuacct', cpuacct: '/sys/fs/cgroup/cpu,cpuacct' } });
@@ -113,7 +132,7 @@ test('the network of a node begins with its own address', () => {
   expect(network).toEqual({ podCidr: '10.244.3.0/24', gateway: '10.244.3.1', prefixBits: 24, linkName: 'n244.3.1' });
   expect(nodeNetworkOf('10.244.3.0')).toBeUndefined();
   expect(nodeBatch(network, '10.96.0.0/16')).toContain('route add 10.96.0.0/16 dev lo\n');
-  expect(podBatch('10.244.3.9', network)).toBe('link set lo up\naddr add 10.244.3.9/24 dev eth0\nlink set eth0 up\nroute add default via 10.244.3.1\n');
+  expect(podBatch('pod8', '10.244.3.9', network, 77)).toBe('link set lo up\nlink add eth0 type veth peer name pod8 netns 77\naddr add 10.244.3.9/24 dev eth0\nlink set eth0 up\nroute add default via 10.244.3.1\n');
   expect(podLinkName('10.244.3.9', '10.244.3.0/24')).toBe('pod8');
   // The kernel's limit for the name of a link is 15.
   expect(nodeNetworkOf('10.255.255.0/24')!.linkName.length).toBeLessThan(16);
