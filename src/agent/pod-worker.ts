@@ -13,7 +13,7 @@ import type { EventRecorder } from '../client/event-recorder.ts';
 import { ContainerStarter, ContainerStartError, type ContainerStart, type StarterContext } from './container-starter.ts';
 import { ContainerStops } from './container-stops.ts';
 import type { Allocatable, Amounts } from './core/admission.ts';
-import { sandboxDemands } from './core/container-demands.ts';
+import { podResources, sandboxDemands } from './core/container-demands.ts';
 import { planPod, isEnded } from './core/pod-lifecycle.ts';
 import type { PodAction, PodPlan, Reason } from './core/pod-plan.ts';
 import { describeResize } from './core/pod-resize.ts';
@@ -270,7 +270,7 @@ export class PodWorker {
       resizing: {
         others: () => capacityLeft.others(this.#uid),
         allocatable: capacityLeft.allocatable,
-        canResize: runtime.updateContainerResources !== undefined,
+        canResize: runtime.updateContainerResources !== undefined && runtime.hasLimits !== false,
         failures: this.#resizeFailures,
         applied: this.#resized,
       },
@@ -398,17 +398,16 @@ export class PodWorker {
     this.#stops.stop(stop, { container, ip, drains: this.#isDeleted && this.#probing.isReady(stop.id) });
   }
 
-  async #resize({ id, resources }: Extract<PodAction, { kind: 'resize-container' }>): Promise<boolean> {
+  async #resize({ id, resources, needsMore }: Extract<PodAction, { kind: 'resize-container' }>): Promise<boolean> {
     const { runtime } = this.#context;
     const key = `resize of ${id}`;
     const isDone = await this.#trying(key, (why) => ['ResizeError', `Pod resize error: ${why}`], async () => {
       const what = describeResize(this.#pod);
       this.#events.once(what, () => this.#events.say('Normal', 'ResizeStarted', `Pod resize started: ${what}`));
-      const ofPod = sandboxDemands(this.#pod).resources ?? {};
-      // Who is given more needs the room first; who is given less makes it.
-      await runtime.updatePodSandboxResources?.(this.#uid, ofPod).catch(() => undefined);
+      const ofPod = podResources(this.#pod);
+      if (needsMore) await runtime.updatePodSandboxResources?.(this.#uid, ofPod);
       await runtime.updateContainerResources?.(id, resources);
-      await runtime.updatePodSandboxResources?.(this.#uid, ofPod);
+      if (!needsMore) await runtime.updatePodSandboxResources?.(this.#uid, ofPod);
       this.#resized.set(id, resources);
       this.#events.say('Normal', 'ResizeCompleted', `Pod resize completed: ${what}`);
     });

@@ -80,7 +80,8 @@ export type PodAction =
       readonly graceMs: Millis;
       readonly why: string;
     }
-  | { readonly kind: 'resize-container'; readonly id: ContainerId; readonly resources: ContainerResources }
+  /** `needsMore`: memory than it has; its pod must have it first. */
+  | { readonly kind: 'resize-container'; readonly id: ContainerId; readonly resources: ContainerResources; readonly needsMore: boolean }
   | { readonly kind: 'remove-container'; readonly id: ContainerId }
   | { readonly kind: 'stop-sandbox' }
   /** Nothing of the pod runs any more, and its deletion was asked for. */

@@ -44,7 +44,9 @@ export function planResize(planner: Planner): ResizeState {
 function apply(planner: Planner, container: AgentContainer, record: ContainerRecord): void {
   const { id, name } = record;
   if (!mustRestart(planner, container, record)) {
-    planner.actions.push({ kind: 'resize-container', id, resources: containerResources(container) });
+    const resources = containerResources(container);
+    const { memoryLimitBytes = Infinity } = limitsOf(planner, record, container);
+    planner.actions.push({ kind: 'resize-container', id, resources, needsMore: (resources.memoryLimitBytes ?? Infinity) > memoryLimitBytes });
     return;
   }
   const graceMs = 1000 * (planner.input.pod.spec.terminationGracePeriodSeconds ?? 30);

@@ -236,6 +236,8 @@ export interface Runtime {
   readonly health?: RuntimeHealth | undefined;
   /** Does it run the machine's programs whatever the image says? Then the agent says so in an event. */
   readonly ignoresImages: boolean;
+  /** False: limits of containers are not kept here, and so cannot be changed. */
+  readonly hasLimits?: boolean | undefined;
   /** Where its images are kept; absent: it has none. */
   readonly images?: NodeImages | undefined;
 

@@ -314,8 +314,8 @@ export abstract class SupervisedContainer {
   }
 
   /** Other limits were set while it runs. */
-  protected async noteResources(resources: ContainerResources): Promise<void> {
-    this.#record = { ...this.#record, resources };
+  async noteResources(resources: ContainerResources): Promise<void> {
+    this.#record = { ...this.#record, resources: { ...this.#record.resources, ...resources } };
     await this.store();
   }
 

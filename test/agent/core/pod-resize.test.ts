@@ -15,7 +15,7 @@ test.each([
   ['a runtime that does not', recordOf('a'), new Map()],
 ])('%s is told of another amount, once', (_, record, applied) => {
   const first = plan({ pod: pod('2', '1'), containers: [record], resizing: { ...ROOMY, applied } });
-  expect(first.actions).toEqual([{ kind: 'resize-container', id: 'u/a/0', resources: limits(2_000) }]);
+  expect(first.actions).toEqual([{ kind: 'resize-container', id: 'u/a/0', resources: limits(2_000), needsMore: false }]);
   expect(first.status.containerStatuses![0]).toMatchObject({ allocatedResources: { cpu: '2' }, resources: asks('1') });
   expect(conditions(first)).toMatchObject({ PodResizeInProgress: 'True' });
   const told = record.resources === undefined ? record : { ...record, resources: limits(2_000) };

@@ -19,7 +19,7 @@ import type { SupervisorPids } from '../process-supervisor.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
-import { RuntimeError, type ContainerId, type ContainerResources, type ExecResult } from '../runtime.ts';
+import { RuntimeError, type ContainerId, type ExecResult } from '../runtime.ts';
 import { readJson, readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
 import { stopSignalOf } from './core/stop-signal.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
@@ -261,15 +261,6 @@ export class LinuxContainer extends SupervisedContainer {
     } catch (error) {
       log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: something of a container is left in the kernel');
     }
-  }
-
-  /** Changes its limits while it runs. */
-  async update(resources: ContainerResources): Promise<void> {
-    const { cgroups } = this.#world;
-    this.mustRun();
-    if (cgroups === undefined) throw new RuntimeError('invalid-state', 'this node has no cgroups: containers have no limits');
-    cgroups.update(this.cgroup, resources);
-    await this.noteResources(resources);
   }
 
   override async remove(): Promise<void> {

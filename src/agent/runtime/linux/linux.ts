@@ -178,6 +178,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     return this.#egress.isOpen;
   }
 
+  get hasLimits(): boolean {
+    return this.#cgroups !== undefined;
+  }
+
   /** Into the node's network: pods' addresses are reached through it, and never from the machine's own network. */
   get inner(): InnerLink {
     return this.#inner;
@@ -302,13 +306,20 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   // --- containers
 
   async updateContainerResources(id: ContainerId, resources: ContainerResources): Promise<void> {
-    await this.get(id).update(resources);
+    const container = this.get(id);
+    container.mustRun();
+    this.#limitable().update(container.cgroup, resources);
+    await container.noteResources(resources);
   }
 
   async updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void> {
     this.readySandbox(id);
-    if (this.#cgroups === undefined) throw new RuntimeError('invalid-state', 'this node has no cgroups: pods have no limits');
-    this.#cgroups.update(id, resources);
+    this.#limitable().update(id, resources);
+  }
+
+  #limitable(): Cgroups {
+    if (this.#cgroups === undefined) throw new RuntimeError('invalid-state', 'there are no cgroups here: limits are not kept');
+    return this.#cgroups;
   }
 
   protected override async makeContainer(entry: Entry, place: ContainerPlace): Promise<LinuxContainer> {
