@@ -121,9 +121,8 @@ class LevelBackend implements Backend {
     let total = 0;
     // One a line, its keys escaped: ` 17:2101372['i…' @ 9 : 1 .. 'i…' @ 3 : 1]`.
     for (const [, bytes] of this.#database.getProperty('leveldb.sstables').matchAll(/^ \d+:(\d+)\[/gm)) total += Number(bytes);
-    // An older log is that of a table which is being written, or lies there for a moment when the table is counted already.
-    const logs = (await readdir(this.#folder)).filter((name) => name.endsWith('.log')).sort();
-    return total + (logs.length === 0 ? 0 : await fileSize(join(this.#folder, logs.at(-1)!)));
+    for (const name of await readdir(this.#folder)) if (name.endsWith('.log')) total += await fileSize(join(this.#folder, name));
+    return total;
   }
 
   /**
