@@ -44,7 +44,7 @@ export class PodStreams {
       stream = await this.#options.runtime.execStream(id, { ...start, size });
     } catch (error) {
       const message = error instanceof RuntimeError ? error.message : 'it could not be run';
-      yield { output: { case: 'end', value: { exitCode: 0, error: `error executing command in container: ${message}` } } };
+      yield { output: { case: 'end', value: notExecuted(message) } };
       return;
     }
     yield* this.#carry(stream, early, context);
@@ -84,8 +84,8 @@ export class PodStreams {
     try {
       void feedCommand(inputs, stream);
       for await (const { stream: name, bytes } of stream.output) yield { output: { case: name, value: bytes } };
-      const { exitCode } = await stream.ended;
-      yield { output: { case: 'end', value: { exitCode } } };
+      const { exitCode, failure } = await stream.ended;
+      yield { output: { case: 'end', value: failure === undefined ? { exitCode } : notExecuted(failure) } };
     } finally {
       ending();
       stream.close();
@@ -130,6 +130,10 @@ export class PodStreams {
     if (record !== undefined && containersOf(pod).some(({ name }) => name === wanted)) return record.id;
     throw new RpcError(RpcCode.FAILED_PRECONDITION, `container not found ("${wanted ?? ''}")`);
   }
+}
+
+function notExecuted(why: string): { exitCode: number; error: string } {
+  return { exitCode: 0, error: `error executing command in container: ${why}` };
 }
 
 /** Inputs of which the first may be looked at before they are taken. */

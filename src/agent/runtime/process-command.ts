@@ -12,7 +12,7 @@ import { Pipe } from '../../base/pipe.ts';
 import { sendSignal } from './process-table.ts';
 import { TerminalSizes } from './process-terminal.ts';
 import { RuntimeError } from './runtime.ts';
-import type { CommandOptions, CommandStream, OutputChunk, TerminalSize } from './streams.ts';
+import type { CommandEnd, CommandOptions, CommandStream, OutputChunk, TerminalSize } from './streams.ts';
 
 /** Of output that waits for its reader: so many chunks, a large one counting as several. */
 const CHUNKS_AHEAD_MAX = 16;
@@ -25,6 +25,8 @@ export interface ChildCommandOptions {
   readonly clock: Clock;
   /** Ends it with all that descends from it. Called only while it runs. */
   readonly kill: () => void;
+  /** Of a command that has ended with an error: why it did not run; undefined: it did. */
+  readonly failure?: () => string | undefined;
   readonly resize?: (size: TerminalSize) => void;
 }
 
@@ -32,9 +34,10 @@ export class ChildCommand implements CommandStream {
   readonly #options: ChildCommandOptions;
   readonly #sources: readonly Readable[];
   readonly #pipe: Pipe<OutputChunk>;
-  readonly #ended = deferred<{ readonly exitCode: number }>();
+  readonly #ended = deferred<CommandEnd>();
   readonly #input: Input;
   #exitCode: number | undefined;
+  #failure: string | undefined;
   #isBehind = false;
   #isOver = false;
   #settling: Timer | undefined;
@@ -56,7 +59,7 @@ export class ChildCommand implements CommandStream {
     return this.#pipe;
   }
 
-  get ended(): Promise<{ readonly exitCode: number }> {
+  get ended(): Promise<CommandEnd> {
     return this.#ended.promise;
   }
 
@@ -91,6 +94,8 @@ export class ChildCommand implements CommandStream {
   }
 
   #onExit(exitCode: number): void {
+    // At once: what tells of it goes with the command.
+    if (this.#exitCode === undefined && exitCode !== 0) this.#failure = this.#options.failure?.();
     this.#exitCode ??= exitCode;
     if (!this.#isOver) this.#settle();
   }
@@ -111,7 +116,8 @@ export class ChildCommand implements CommandStream {
     for (const source of this.#sources) source.destroy();
     this.#input.destroy();
     this.#pipe.end();
-    this.#ended.resolve({ exitCode: this.#exitCode ?? 137 });
+    const exitCode = this.#exitCode ?? 137;
+    this.#ended.resolve(this.#failure === undefined ? { exitCode } : { exitCode, failure: this.#failure });
   }
 }
 
@@ -126,10 +132,14 @@ export interface StartOptions {
   /** Ends what has left its process group. */
   readonly endAll: () => void;
   readonly onEnd?: () => void;
+  /** See `TerminalSizes`. */
+  readonly insider?: (() => number) | undefined;
+  /** Why a command that has ended with an error did not run; undefined: it did. */
+  readonly failure?: () => string | undefined;
 }
 
 /** In a process group of its own, and with the descriptors that are asked for. */
-export async function startCommand({ command, options, env, cwd, argv0, clock, endAll, onEnd }: StartOptions): Promise<ChildCommand> {
+export async function startCommand({ command, options, env, cwd, argv0, clock, endAll, onEnd, failure, insider }: StartOptions): Promise<ChildCommand> {
   const { tty, stdin, stdout, stderr } = options;
   const [program = '', ...args] = command;
   const wanted = (flag: boolean) => (flag ? 'pipe' : 'ignore');
@@ -144,8 +154,8 @@ export async function startCommand({ command, options, env, cwd, argv0, clock, e
     sendSignal(-pid, 'SIGKILL');
     endAll();
   };
-  const sizes = tty ? new TerminalSizes(pid, clock) : undefined;
-  return new ChildCommand({ child, clock, kill, ...(sizes === undefined ? {} : { resize: (wish) => sizes.set(wish) }) });
+  const sizes = tty ? new TerminalSizes(pid, clock, insider) : undefined;
+  return new ChildCommand({ child, clock, kill, ...(failure === undefined ? {} : { failure }), ...(sizes === undefined ? {} : { resize: (wish) => sizes.set(wish) }) });
 }
 
 /** Resolves once it runs; rejects with a RuntimeError where it could not be started. */

@@ -42,13 +42,16 @@ function sttyWords({ width, height }: TerminalSize): string[] {
 export class TerminalSizes {
   readonly #pid: number;
   readonly #clock: Clock;
+  readonly #insider: (() => number) | undefined;
   #path: string | undefined;
   #wanted: TerminalSize | undefined;
   #isSetting = false;
 
-  constructor(pid: number, clock: Clock) {
+  /** `insider`: whose standard input is a further terminal, made within that one; below 2 as long as it is not known. */
+  constructor(pid: number, clock: Clock, insider?: () => number) {
     this.#pid = pid;
     this.#clock = clock;
+    this.#insider = insider;
   }
 
   set(size: TerminalSize): void {
@@ -77,11 +80,16 @@ export class TerminalSizes {
   async #find(): Promise<string | undefined> {
     const startMs = this.#clock.monotonic();
     while (this.#path === undefined && this.#clock.monotonic() - startMs < TERMINAL_DEADLINE_MS) {
-      this.#path = terminalBelow(this.#pid);
+      this.#path = this.#insider === undefined ? terminalBelow(this.#pid) : inputOf(this.#insider());
       if (this.#path === undefined) await sleep(this.#clock, POLL_MS);
     }
     return this.#path;
   }
+}
+
+/** Also where it has a name only in namespaces of its own. */
+function inputOf(pid: number): string | undefined {
+  return pid > 1 ? `/proc/${pid}/fd/0` : undefined;
 }
 
 function terminalBelow(pid: number, depth = 3): string | undefined {

@@ -26,11 +26,17 @@ export interface OutputChunk {
   readonly bytes: Uint8Array;
 }
 
+export interface CommandEnd {
+  readonly exitCode: number;
+  /** Why it has not run at all. */
+  readonly failure?: string | undefined;
+}
+
 export interface CommandStream {
   /** To be iterated once; ends when nothing more will come. */
   readonly output: AsyncIterable<OutputChunk>;
   /** Resolves at the end of the output: of a command with its exit code, of an attached container with 0. */
-  readonly ended: Promise<{ readonly exitCode: number }>;
+  readonly ended: Promise<CommandEnd>;
   /** Resolves once more is wanted. What nobody reads any more is dropped. */
   write(bytes: Uint8Array): Promise<void>;
   /** Nothing more will be written. */

@@ -28,7 +28,7 @@ import type { Cgroups } from './cgroups.ts';
 import { makeContainerImage, mountsOf, placeIn, readContainerImage, type ContainerImage } from './container-image.ts';
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
-import { readComplaint } from './core/complaint.ts';
+import { readComplaint, readExecComplaint } from './core/complaint.ts';
 import type { ProcessPlan } from './core/init-script.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
 import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
@@ -279,7 +279,7 @@ export class LinuxContainer extends SupervisedContainer {
     return { exitCode: exitCode < 0 ? UNKNOWN_EXIT_CODE : exitCode, output, timedOut };
   }
 
-  /** Its terminal is one of the machine's: the command has its descriptors, and no name for it. */
+  /** Its terminal is one of the machine's, in which the engine may make another one. */
   override async execStream(options: StreamedCommand): Promise<CommandStream> {
     const { clock, environment } = this.#world;
     const { command, tty, size } = options;
@@ -289,11 +289,14 @@ export class LinuxContainer extends SupervisedContainer {
       endGroup(plan);
       for (const one of processesWith(`${EXEC_MARK}=${mark}`)) sendSignal(one.pid, 'SIGKILL');
     };
+    const failure = () => (plan.complaintFile === undefined ? undefined : readExecComplaint(readText(plan.complaintFile)));
     const onEnd = () => {
       for (const file of plan.files) rmSync(file, { force: true });
     };
+    const { pidFile } = plan;
+    const insider = pidFile === undefined ? undefined : () => Number(readText(pidFile));
     const started = tty ? inTerminal(plan.command, size) : plan.command;
-    return startCommand({ command: started, options, env: { ...environment, SHELL: '/bin/sh' }, clock, endAll, onEnd });
+    return startCommand({ command: started, options, env: { ...environment, SHELL: '/bin/sh' }, clock, endAll, onEnd, failure, insider });
   }
 
   #beside(command: readonly string[], { terminal = false, env = {} }: { readonly terminal?: boolean; readonly env?: Readonly<Record<string, string>> }): Promise<ExecPlan> {

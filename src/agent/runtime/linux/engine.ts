@@ -54,6 +54,8 @@ export interface Launch {
 /** A command beside a container's program. */
 export interface ExecPlan {
   readonly command: readonly string[];
+  /** Where it says why the command could not be started. */
+  readonly complaintFile?: string | undefined;
   /** Where its pid is, if it is no descendant of that command: who ends the one must end the other. */
   readonly pidFile?: string | undefined;
   /** To be removed after it. */

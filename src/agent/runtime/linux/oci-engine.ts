@@ -98,12 +98,14 @@ export class OciEngine implements Engine {
     const { tools, inUserNamespace } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);
     const pidFile = join(directory, `exec-${this.#execs}.pid`);
-    await writeFile(file, JSON.stringify(ociProcess(process, { inUserNamespace })), { mode: 0o600 });
-    const run = [...this.#command(), 'exec', '--process', file, '--pid-file', pidFile, key];
+    // A command has a terminal that it controls: crun makes it, and passes on the size of the one that it stands in.
+    await writeFile(file, JSON.stringify({ ...ociProcess(process, { inUserNamespace }), terminal: process.terminal }), { mode: 0o600 });
+    const log = join(directory, `exec-${this.#execs}.log`);
+    const run = [...this.#command(), '--log', log, 'exec', '--process', file, '--pid-file', pidFile, key];
     const script = [...joinLines(cgroupProcs, oomScoreAdjust), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];
     // The runtime takes the command into the namespaces that it made; those of the pod it must stand in itself.
     const own = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')];
-    return { command: space.enter(pod.pausePid, sharedNamespaces(pod), own), pidFile, files: [file, pidFile] };
+    return { command: space.enter(pod.pausePid, sharedNamespaces(pod), own), pidFile, complaintFile: log, files: [file, pidFile, log] };
   }
 
   #execs = 0;

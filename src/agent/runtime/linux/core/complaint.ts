@@ -9,3 +9,11 @@ export function readComplaint(text: string): string {
     return last; // escapes that are no JSON
   }
 }
+
+/** Why a command beside a container did not run, in runc's words whoever says it; undefined: nothing was said. */
+export function readExecComplaint(text: string): string | undefined {
+  if (text.trim() === '') return undefined;
+  const complaint = readComplaint(text);
+  const missing = /executable file [`"](.+?)[`"] not found in \$PATH/.exec(complaint)?.[1] ?? /exec: "(.+?)": executable file not found in \$PATH/.exec(complaint)?.[1];
+  return missing === undefined ? complaint : `exec: "${missing}": executable file not found in $PATH`;
+}

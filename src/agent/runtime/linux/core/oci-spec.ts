@@ -64,7 +64,7 @@ export function ociProcess(process: ProcessPlan, { inUserNamespace }: Pick<OciIn
   const names = capabilities.map((name) => `CAP_${name}`);
   const isRoot = user === 0;
   return {
-    // Of its own it would have to be told the sizes; it takes the descriptors that it is given.
+    // Of a container's own it would have to be told the sizes: it takes the descriptors that it is given.
     terminal: false,
     // One user and one group are all that an ordinary user has to give.
     user: { uid: user, gid: group, ...(inUserNamespace ? {} : { additionalGids: supplementalGroups }) },

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { capabilitiesOf, parseCapabilities } from '../../../../../src/agent/runtime/linux/core/capabilities.ts';
 import { parseOomKills, parseStat, planCgroup, planUpdate, readLayout, sharesOf, weightOf } from '../../../../../src/agent/runtime/linux/core/cgroup-plan.ts';
-import { readComplaint } from '../../../../../src/agent/runtime/linux/core/complaint.ts';
+import { readComplaint, readExecComplaint } from '../../../../../src/agent/runtime/linux/core/complaint.ts';
 import { fstabOf, initScript, joinLines, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
 import { neighbourRouteBatch, nodeBatch, nodeNetworkOf, podBatch, podLinkName } from '../../../../../src/agent/runtime/linux/core/node-network.ts';
 import { ociProcess } from '../../../../../src/agent/runtime/linux/core/oci-spec.ts';
@@ -119,6 +119,14 @@ test('what the kernel says of cgroups is read', () => {
   expect(parseOomKills('oom_kill_disable 0\nunder_oom 0\noom_kill 3\n')).toBe(3);
   expect(parseOomKills('low 0\noom 2\noom_kill 1\noom_group_kill 0\n')).toBe(1);
   expect(parseStat('cache 5\ntotal_inactive_file 7\n', 'total_inactive_file')).toBe(7);
+});
+
+test('readExecComplaint() names the program that is not there in the same words, whoever says it', () => {
+  const missing = 'exec: "no": executable file not found in $PATH';
+  expect(readExecComplaint('executable file `no` not found in $PATH: No such file or directory\n')).toBe(missing);
+  expect(readExecComplaint('time="…" level=error msg="exec failed: unable to start container process: exec: \\"no\\": executable file not found in $PATH"\n')).toBe(missing);
+  expect(readExecComplaint('open `/proc/self`: Permission denied\n')).toBe('open `/proc/self`: Permission denied');
+  expect(readExecComplaint('\n')).toBeUndefined();
 });
 
 test('readComplaint() takes the last word, and the message out of a log', () => {
