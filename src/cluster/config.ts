@@ -112,7 +112,7 @@ const nodeShape: Shape = {
   fields: {
     name: { shape: name },
     port: { shape: port },
-    runtime: { shape: { kind: 'choice', of: ['auto', 'linux', 'process', 'cri', 'simulated'] }, fallback: 'process' },
+    runtime: { shape: { kind: 'choice', of: ['auto', 'linux', 'process', 'cri', 'simulated'] }, fallback: 'auto' },
     runtimeEndpoint: { shape: { kind: 'endpoint' }, fallback: RUNTIME_ENDPOINT },
     cpu: { shape: { kind: 'quantity' }, fallback: '4' },
     memory: { shape: { kind: 'quantity' }, fallback: '4Gi' },

@@ -1,6 +1,6 @@
 /** The whole local cluster: how soon it is ready, what it takes while nothing happens, and how soon a pod runs. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sleep } from '../../src/base/clock.ts';
@@ -9,6 +9,7 @@ import { withSession } from '../../src/cli/session.ts';
 import { inNamespace, resources, type ApiClient } from '../../src/client/api-client.ts';
 import { readCluster } from '../../src/cluster/data-dir.ts';
 import type { ApiObject } from '../../src/client/objects.ts';
+import { withoutEgress } from '../e2e/cluster.ts';
 import { ROOT } from '../processes.ts';
 import { cpuMsOf, pssOf } from './memory.ts';
 import { max, median, table } from './report.ts';
@@ -73,7 +74,9 @@ class LocalCluster {
     const dataDir = mkdtempSync(join(tmpdir(), 'podium-bench-'));
     const portBase = String(2500 + (process.pid % 500));
     const startedAt = systemClock.monotonic();
-    const args = [join(ROOT, 'dist', 'src', 'main.js'), 'up', '--data-dir', dataDir, '--port-base', portBase];
+    const config = join(dataDir, 'config.yaml');
+    writeFileSync(config, withoutEgress());
+    const args = [join(ROOT, 'dist', 'src', 'main.js'), 'up', '--data-dir', dataDir, '--port-base', portBase, '--config', config];
     const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
     const gone = new Promise((resolve) => child.once('exit', resolve));
     const stop = async () => {

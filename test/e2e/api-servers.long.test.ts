@@ -20,7 +20,7 @@ import { StockClient } from './stock-client.ts';
 const CONFIG = `
 store: { members: [{ name: store-1, clientPort: 2379, peerPort: 2380 }] }
 apiServer: { count: 2 }
-nodes: [{ name: node-1, port: 10250 }]
+nodes: [{ name: node-1, port: 10250, runtime: process }]
 `;
 /** By the contexts of the kubeconfig. */
 const SERVERS = [

@@ -19,6 +19,13 @@ const MAIN = 'dist/src/main.js';
 const COMMAND_DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
+/** The configuration that everybody gets, with pods that reach nothing outside. */
+export function withoutEgress(): string {
+  const text = readFileSync('cluster-config/local.yaml', 'utf8');
+  if (!text.includes('  egress: auto\n')) throw new Error('cluster-config/local.yaml says nothing of egress');
+  return text.replace('  egress: auto\n', '  egress: none\n');
+}
+
 export class ProcessCluster {
   readonly dataDir = mkdtempSync(join(tmpdir(), 'podium-e2e-'));
   /** Below the ports that the kernel hands out, nodePorts included; another test's cluster stands beside it, not upon it. */
@@ -60,11 +67,11 @@ export class ProcessCluster {
     return (await this.run(line, { stdin })).stdout;
   }
 
-  /** `config` is the text of a configuration; the default one if absent. */
-  up(config?: string): Promise<Result> {
+  /** `config` is the text of a configuration; the default one if absent, but for its way out of the machine. */
+  up(config = withoutEgress()): Promise<Result> {
     const path = join(this.dataDir, 'config.yaml');
-    if (config !== undefined) writeFileSync(path, config);
-    return this.run(`up --detach --port-base ${this.portBase}${config === undefined ? '' : ` --config ${path}`}`);
+    writeFileSync(path, config);
+    return this.run(`up --detach --port-base ${this.portBase} --config ${path}`);
   }
 
   /** Whatever is left of the cluster is ended, and its directory removed. */

@@ -29,7 +29,7 @@ async function startOn(etcd: string): Promise<string> {
 apiServer: { grpcPort: ${grpcPort}, restPort: ${restPort} }
 scheduler: { port: ${scheduler} }
 controllers: { port: ${controllers} }
-nodes: [{ name: node-1, port: ${node} }]
+nodes: [{ name: node-1, port: ${node}, runtime: process }]
 `,
     'etcd.long.test.ts',
   );

@@ -197,7 +197,7 @@ describe('a start that cannot be', () => {
         const path = join(cluster.dataDir, file);
         writeFileSync(path, readFileSync(path, 'utf8').replace(/"id": "[0-9a-f]+"/, '"id": "another"'));
       }
-      const { exitCode, stderr, stdout } = await cluster.run(`up --port-base ${cluster.portBase}`, { isAllowedToFail: true });
+      const { exitCode, stderr, stdout } = await cluster.run(`up --port-base ${cluster.portBase} --config ${join(cluster.dataDir, 'config.yaml')}`, { isAllowedToFail: true });
       expect(exitCode).toBe(1);
       expect(stdout + stderr).toMatch(/store-\d ended while starting .*\n.*the log belongs to member [0-9a-f]+ of cluster [0-9a-f]+, this is /);
       expect(readCluster(cluster.dataDir)!.parts.every(({ pid }) => pid === 0)).toBe(true);

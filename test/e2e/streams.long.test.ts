@@ -22,7 +22,7 @@ import { StockClient } from './stock-client.ts';
 
 const CONFIG = `
 store: { members: [{ name: store-1, clientPort: 2379, peerPort: 2380 }] }
-nodes: [{ name: node-1, port: 10250 }]
+nodes: [{ name: node-1, port: 10250, runtime: process }]
 `;
 /** 8080 answers once it knows that nothing more comes; 8081 writes without end; 8082 breaks off at the first word. */
 const SERVERS = `

@@ -33,7 +33,7 @@ interface Release {
 /** What Helm sees is the same with one member and one node; the machine has less to do. */
 const CONFIG = `
 store: { members: [{ name: store-1, clientPort: 2379, peerPort: 2380 }] }
-nodes: [{ name: node-1, port: 10250 }]
+nodes: [{ name: node-1, port: 10250, runtime: process }]
 `;
 
 const cluster = new ProcessCluster();

@@ -33,7 +33,7 @@ export const CHANGE_CASES: readonly Case[] = [
   },
   {
     name: 'stopContainer() asks by the signal that the container names',
-    needs: [],
+    needs: ['stop-signal'],
     run: async (world) => {
       const script = `trap 'exit 1' TERM; trap 'exit 10' USR1; trap 'exit 37' 37; echo up; while :; do sleep 0.05; done 2>&-`;
       for (const [name, stopSignal, exitCode] of [['usual', undefined, 1], ['named', 'SIGUSR1', 10], ['real-time', 'SIGRTMIN+3', 37]] as const) {
@@ -59,7 +59,7 @@ export const CHANGE_CASES: readonly Case[] = [
   },
   {
     name: 'limits change while a container runs, and what they are outlives the agent',
-    needs: ['limits'],
+    needs: ['limits', 'known-limits'],
     run: async (world) => {
       const script = `exec node -e 'process.on("SIGUSR2",()=>{const a=[];for(let i=0;i<128;i++)a.push(Buffer.alloc(1<<20,1));console.log("had",a.length)});console.log("up");setInterval(()=>0,1000)'`;
       const id = await world.run(script, { resources: { memoryLimitBytes: 100 * MIB, cpuRequestMilli: 100 } });

@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path';
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
-import { missing } from './census.ts';
 import { endNodes } from './leftovers.ts';
 import { server, signalFile, WAIT, type Case, type World } from './conformance.ts';
 
@@ -69,7 +68,7 @@ export const LIFE_CASES: readonly Case[] = [
       ok(systemClock.monotonic() - start >= 95, 'after its grace');
       equal((await world.record(id)).exitCode, 137);
       await world.runtime.removePodSandbox('pod-a');
-      await world.until('nothing is left', () => missing(world.subject.census(), before).length === 0 || undefined);
+      await world.nothingLeft(before);
     },
   },
   {
@@ -92,7 +91,7 @@ export const LIFE_CASES: readonly Case[] = [
       const id = await world.run('sleep 1000 & setsid sleep 1000 & exit 0');
       equal((await world.exited(id)).exitCode, 0);
       await world.runtime.removePodSandbox('pod-a');
-      await world.until('nothing is left', () => missing(world.subject.census(), before).length === 0 || undefined);
+      await world.nothingLeft(before);
     },
   },
   {
@@ -190,7 +189,7 @@ export const LIFE_CASES: readonly Case[] = [
       await world.reopen({}, () => writeFileSync(join(world.subject.root, 'pods/pod-a/sandbox.json'), '{ cut off'));
       deepEqual(await world.runtime.listPodSandboxes(), []);
       equal(existsSync(join(world.subject.root, 'pods/pod-a')), false);
-      await world.until('nothing is left', () => missing(world.subject.census(), before).length === 0 || undefined);
+      await world.nothingLeft(before);
     },
   },
   {

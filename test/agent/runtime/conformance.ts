@@ -12,6 +12,7 @@ import type { CriRuntimeOptions } from '../../../src/agent/runtime/cri/cri.ts';
 import type { ImageStatus } from '../../../src/image/image-service.ts';
 import type { OpenedImages } from '../../../src/image/open-images.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
+import { missing } from './census.ts';
 import { buildTestImage, type TestBuild } from './test-images.ts';
 
 /** What a runtime can do on this machine; a case that needs more is skipped with its reason. */
@@ -28,6 +29,10 @@ export type Ability =
   /** A terminal has its size before the command begins. */
   | 'first-size'
   | 'process-limits'
+  /** A container names the signal that asks it to end. */
+  | 'stop-signal'
+  /** What limits a container now is told with it. */
+  | 'known-limits'
   /** Limits are those of version 1 of cgroups, and pods have some too. */
   | 'pod-limits'
   /** What containers share with their pod and their machine is ours to look into. */
@@ -173,6 +178,15 @@ export class World {
       await new Promise<void>((go) => systemClock.setTimer(10, go));
     }
     throw new Error(`${what}: not within ${DEADLINE_MS} ms`);
+  }
+
+  /** Of what was not there before. */
+  async nothingLeft(before: readonly string[]): Promise<void> {
+    let left: readonly string[] = [];
+    const isNothingLeft = () => (left = missing(this.subject.census(), before)).length === 0 || undefined;
+    await this.until('nothing is left', isNothingLeft).catch((cause: unknown) => {
+      throw new Error(`left:\n${left.join('\n')}`, { cause });
+    });
   }
 }
 

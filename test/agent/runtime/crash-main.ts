@@ -28,6 +28,7 @@ export const CRASH_STEPS = [
 
 const PODS = 4;
 const DEADLINE_MS = 60_000;
+const CLEARED_MS = 15_000;
 const pause = (ms: number) => new Promise<void>((go) => systemClock.setTimer(ms, go));
 
 interface StoredSandbox {
@@ -198,9 +199,13 @@ async function main([seed = '1', seconds = '15', engine = '', directory = '']: r
     process.stderr.write(`${JSON.stringify(chaos.killed)}\n`);
   });
   await step(1, () => chaos.settle());
-  await step(2, () => {
-    const surplus = chaos.surplus();
-    if (surplus.length > 0) throw new Error(surplus.join('\n'));
+  await step(2, async () => {
+    // What was killed last is cleared away beside the pods.
+    for (const startMs = systemClock.monotonic(); ; await pause(50)) {
+      const surplus = chaos.surplus();
+      if (surplus.length === 0) return;
+      if (systemClock.monotonic() - startMs > CLEARED_MS) throw new Error(surplus.join('\n'));
+    }
   });
   await step(3, async () => {
     await chaos.end();

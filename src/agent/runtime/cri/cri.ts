@@ -247,7 +247,9 @@ export class CriRuntime implements Runtime {
     const { uid } = config;
     await this.#requireNetwork(config);
     const before = this.#table.sandboxRows(uid);
-    for (const row of before) await this.#removeSandbox(row);
+    // Containers go with their sandbox: one that held any is kept, stopped, for their ends and their logs.
+    const isEmpty = this.#table.containerRows(uid).length === 0;
+    for (const row of before) await (isEmpty ? this.#removeSandbox(row) : this.#stopSandbox(row));
     const attempt = 1 + Math.max(-1, ...before.map((row) => row.attempt));
     await this.#files.begin({ config, attempt });
     await mountMemory(config.memoryVolumes ?? [], this.#options.clock);
@@ -336,13 +338,13 @@ export class CriRuntime implements Runtime {
     const { clock } = this.#options;
     const request = {
       podSandboxId: row.criId,
-      config: containerConfig(config, { owner: this.#owner, pod: stored.config, hostsFile: this.#files.hostsPath(sandboxId) }),
+      config: containerConfig(config, { owner: this.#owner, pod: stored.config, hostsFile: this.#files.hostsPath(sandboxId), sandboxAttempt: row.attempt }),
       sandboxConfig: sandboxConfig(stored.config, this.#place(sandboxId, row.attempt)),
     };
     try {
       const { containerId: criId } = await this.#client.call(calls.createContainer, request, { deadlineMs: CONTAINER_DEADLINE_MS, signal: this.#abort.signal });
       const { name, attempt, backoffSteps, init, imageShown } = config;
-      this.#table.setContainer({ criId, listed: LISTED_CREATED, record: { id, sandboxId, name, attempt, backoffSteps, init, imageShown, state: 'created', createdAtMs: clock.wall() } });
+      this.#table.setContainer({ criId, listed: LISTED_CREATED, record: { id, sandboxId, name, attempt, backoffSteps, init, imageShown, sandboxAttempt: sandbox.attempt, state: 'created', createdAtMs: clock.wall() } });
       return id;
     } catch (error) {
       // It may have been made all the same.

@@ -75,8 +75,8 @@ export class PodTable {
     const row = this.sandboxRows(uid).at(-1);
     if (row === undefined) return undefined;
     if (!row.isReady && this.containerRows(uid).length === 0) return undefined;
-    const { namespace, name, ip, createdAtMs, isReady } = row;
-    return { id: uid, namespace, name, ip, createdAtMs, state: isReady ? 'ready' : 'stopped' };
+    const { namespace, name, ip, createdAtMs, isReady, attempt } = row;
+    return { id: uid, namespace, name, ip, createdAtMs, state: isReady ? 'ready' : 'stopped', ...(attempt === 0 ? {} : { attempt }) };
   }
 
   containerRows(uid?: SandboxId): ContainerRow[] {

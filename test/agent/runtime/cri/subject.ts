@@ -25,6 +25,8 @@ const LACKS: readonly (readonly [Ability, string])[] = [
   ['shared-processes', 'containerd holds the namespaces of pods'],
   ['filters', 'by CRI profiles are where the runtime looks for them'],
   ['small-disk', 'containerd has the disk'],
+  ['stop-signal', 'CRI has a signal for it since Kubernetes 1.33, and this containerd does not know it'],
+  ['known-limits', 'this containerd does not tell the limits of a container'],
   ['process-limits', 'CRI has a limit of processes for cgroups v2 alone'],
 ];
 

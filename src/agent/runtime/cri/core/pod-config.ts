@@ -14,7 +14,7 @@ export const LABEL = {
   owner: 'podium.dev/owner',
 } as const;
 
-export const ANNOTATION = { backoffSteps: 'podium.dev/backoff-steps', init: 'podium.dev/init', imageName: 'podium.dev/image-name', imageRef: 'podium.dev/image-ref' } as const;
+export const ANNOTATION = { backoffSteps: 'podium.dev/backoff-steps', init: 'podium.dev/init', sandboxAttempt: 'podium.dev/sandbox-attempt', imageName: 'podium.dev/image-name', imageRef: 'podium.dev/image-ref' } as const;
 
 /** What the API server's pods may not see or write of /proc and /sys, unless they are privileged: Kubernetes' defaults. */
 const MASKED_PATHS = [
@@ -68,9 +68,11 @@ export interface ContainerPlace {
   readonly pod: Pick<SandboxConfig, 'uid' | 'namespace' | 'name' | 'hostNetwork'>;
   /** The pod's own, instead of the image's; undefined: as the runtime makes it. */
   readonly hostsFile: string | undefined;
+  /** Of the sandbox that it is made in. */
+  readonly sandboxAttempt: number;
 }
 
-export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile }: ContainerPlace): Init<CriContainerConfig> {
+export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile, sandboxAttempt }: ContainerPlace): Init<CriContainerConfig> {
   const { name, attempt, backoffSteps, init, image, imageId, imageShown, command, args = [], workingDir, env } = config;
   const mounts = config.mounts.map(({ containerPath, hostPath, readOnly, propagation }) => ({ containerPath: cleanPath(containerPath), hostPath, readonly: readOnly, propagation: propagationOf(propagation) }));
   const hasHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
@@ -84,7 +86,7 @@ export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile
     envs: Object.entries(env).map(([key, value]) => ({ key, value })),
     mounts,
     labels: new Map(Object.entries({ ...podLabels(pod, owner), [LABEL.containerName]: name })),
-    annotations: new Map([[ANNOTATION.backoffSteps, String(backoffSteps)], [ANNOTATION.init, String(init)], ...shownOf(imageShown)]),
+    annotations: new Map([[ANNOTATION.backoffSteps, String(backoffSteps)], [ANNOTATION.init, String(init)], [ANNOTATION.sandboxAttempt, String(sandboxAttempt)], ...shownOf(imageShown)]),
     logPath: logPathOf(name, attempt),
     stdin: config.stdin ?? false,
     stdinOnce: config.stdinOnce ?? false,

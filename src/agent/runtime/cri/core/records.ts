@@ -27,6 +27,7 @@ export interface ContainerKey {
   readonly backoffSteps: number;
   readonly init: boolean;
   readonly imageShown?: ImageShown | undefined;
+  readonly sandboxAttempt?: number | undefined;
 }
 
 /** Undefined: it is not of a pod. */
@@ -44,7 +45,8 @@ export function containerKeyOf({ metadata, labels, annotations }: Pick<Container
   const backoffSteps = Number(annotations.get(ANNOTATION.backoffSteps) ?? 0);
   const [shownName, shownRef] = [annotations.get(ANNOTATION.imageName), annotations.get(ANNOTATION.imageRef)];
   const imageShown = shownName === undefined || shownRef === undefined ? undefined : { name: shownName, ref: shownRef };
-  return { ...(imageShown === undefined ? {} : { imageShown }), id: containerIdOf(sandboxId, name, attempt), sandboxId, name, attempt, backoffSteps: Number.isSafeInteger(backoffSteps) ? backoffSteps : 0, init: annotations.get(ANNOTATION.init) === 'true' };
+  const sandboxAttempt = Number(annotations.get(ANNOTATION.sandboxAttempt) ?? 0);
+  return { ...(sandboxAttempt > 0 ? { sandboxAttempt } : {}), ...(imageShown === undefined ? {} : { imageShown }), id: containerIdOf(sandboxId, name, attempt), sandboxId, name, attempt, backoffSteps: Number.isSafeInteger(backoffSteps) ? backoffSteps : 0, init: annotations.get(ANNOTATION.init) === 'true' };
 }
 
 export function recordOf(key: ContainerKey, status: ContainerStatus, pid: number | undefined): ContainerRecord {

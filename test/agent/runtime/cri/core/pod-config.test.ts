@@ -8,7 +8,7 @@ const pod: SandboxConfig = { uid: 'u-1', namespace: 'ns', name: 'web', hostname:
 const place = { owner: 'abc', attempt: 2, logDirectory: '/logs', cgroupParent: '/podium/abc/podu-1' };
 const container: ContainerConfig = { name: 'main', attempt: 3, backoffSteps: 2, init: true, image: 'busybox', imageId: 'sha256:1', command: ['sh'], args: ['-c'], workingDir: '/srv', env: { A: 'b' }, mounts: [] };
 const ofContainer = (extra: Partial<ContainerConfig> = {}, hostNetwork = false) =>
-  CriContainer.create(containerConfig({ ...container, ...extra }, { owner: 'abc', pod: { ...pod, hostNetwork }, hostsFile: '/files/hosts' }));
+  CriContainer.create(containerConfig({ ...container, ...extra }, { owner: 'abc', pod: { ...pod, hostNetwork }, hostsFile: '/files/hosts', sandboxAttempt: 0 }));
 
 describe('sandboxConfig()', () => {
   test('has what the pod is found again by', () => {
