@@ -122,6 +122,6 @@ test('manifests that are too large are refused with the limit, and nothing is st
     /^Error from server \(RequestEntityTooLarge\): Request entity too large: limit is 3145728, the object has 4000\d\d\d bytes \(STDIN:1:1\)$/m,
   );
   expect(await refuse('apply', 32_000_000)).toContain('limit is 3145728');
-  expect(await cluster.out('get configmaps -o name')).toBe('configmap/kept\n');
+  expect(await cluster.out('get configmaps -o name')).toBe('configmap/kept\nconfigmap/kube-root-ca.crt\n');
   await expectAllServing();
 });
