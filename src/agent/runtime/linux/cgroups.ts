@@ -154,9 +154,9 @@ export class Cgroups {
     }
   }
 
-  /** The pods that have a cgroup. */
-  list(): readonly string[] {
-    const names = this.#directories('').flatMap((directory) => {
+  /** The pods that have a cgroup, or what has one below that of a pod. */
+  list(path = ''): readonly string[] {
+    const names = this.#directories(path).flatMap((directory) => {
       try {
         return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
       } catch {

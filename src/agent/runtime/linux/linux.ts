@@ -211,7 +211,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.#reapStrays();
     await this.removeCutOff();
     await this.images?.keepOnly(this.#consumers, this.containers().map(({ id }) => this.#consumers + id));
-    for (const uid of this.#cgroups?.list() ?? []) if (!this.sandboxes.has(uid)) await this.#cgroups?.remove(uid);
+    await this.#removeStrayCgroups();
     await this.#skeletons.open(this.containers().map((container) => container.directory));
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
@@ -235,6 +235,17 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     if (sandbox.state !== 'ready' || (!isNew && isHeld)) return;
     // What cannot be ended now is tried again by whoever removes it: it must not keep the node from starting.
     await this.stopPodSandbox(sandbox.id).catch((error: unknown) => this.#options.log.warn({ uid: sandbox.id, error: describeError(error) }, 'linux runtime: a pod cannot be ended'));
+  }
+
+  async #removeStrayCgroups(): Promise<void> {
+    const cgroups = this.#cgroups;
+    if (cgroups === undefined) return;
+    const known = new Set(this.containers().map(({ cgroup }) => cgroup));
+    for (const uid of cgroups.list()) {
+      const parts = cgroups.list(uid).map((name) => `${uid}/${name}`);
+      const strays = this.sandboxes.has(uid) ? parts.filter((path) => !known.has(path)) : [uid];
+      for (const path of strays) await cgroups.remove(path);
+    }
   }
 
   /** Ends processes of this node that belong to no pod. */
