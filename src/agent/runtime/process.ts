@@ -36,7 +36,6 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
   readonly name = 'process';
   readonly version = '1';
   readonly ignoresImages = true;
-  readonly hasLimits = false;
   protected override readonly hostAddress = '127.0.0.1';
   readonly #options: ProcessRuntimeOptions;
   readonly #host: ProcessHost;

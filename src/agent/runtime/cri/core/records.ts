@@ -1,6 +1,6 @@
 /** What the runtime tells of sandboxes and containers, in the agent's words. Pure. */
 import { ContainerState, PodSandboxState, type Container, type ContainerStatus, type PodSandbox } from '../../../../proto/cri.ts';
-import { containerIdOf, type ContainerId, type ContainerRecord, type ImageShown, type SandboxId } from '../../runtime.ts';
+import { containerIdOf, type ContainerRecord, type SandboxId } from '../../runtime.ts';
 import { ANNOTATION, LABEL } from './pod-config.ts';
 
 /** What ended while nobody watched: as Kubernetes has it. */
@@ -19,16 +19,7 @@ export interface SandboxEntry {
   readonly createdAtMs: number;
 }
 
-export interface ContainerKey {
-  readonly id: ContainerId;
-  readonly sandboxId: SandboxId;
-  readonly name: string;
-  readonly attempt: number;
-  readonly backoffSteps: number;
-  readonly init: boolean;
-  readonly imageShown?: ImageShown | undefined;
-  readonly sandboxAttempt?: number | undefined;
-}
+export type ContainerKey = Pick<ContainerRecord, 'id' | 'sandboxId' | 'name' | 'attempt' | 'backoffSteps' | 'init' | 'imageShown' | 'sandboxAttempt'>;
 
 /** Undefined: it is not of a pod. */
 export function sandboxEntryOf({ id, metadata, state, createdAt, labels }: PodSandbox): SandboxEntry | undefined {

@@ -9,6 +9,7 @@
 import type { ImageRunConfig } from '../../../../image/core/image-config.ts';
 import type { ContainerConfig, ContainerSecurity } from '../../runtime.ts';
 import { findAccount, findGroup, groupsWith, isId, type Accounts } from './accounts.ts';
+import type { ProcessPlan } from './init-script.ts';
 import { relative, type Planned } from './root-layout.ts';
 import { stopSignalOf } from './stop-signal.ts';
 
@@ -19,14 +20,8 @@ export interface RunInput {
   readonly hostname: string;
 }
 
-export interface ContainerRun {
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** Absolute. */
-  readonly workingDir: string;
-  readonly user: number;
-  readonly group: number;
-  readonly supplementalGroups: readonly number[];
+/** Its working directory is absolute. */
+export interface ContainerRun extends Pick<ProcessPlan, 'command' | 'env' | 'workingDir' | 'user' | 'group' | 'supplementalGroups'> {
   readonly stopSignal: number;
   /** Absolute paths that the image wants to be volumes, and the pod mounts nothing at. */
   readonly volumes: readonly string[];
