@@ -3,7 +3,7 @@ import type { BenchOptions } from '../options.ts';
 import { table } from '../report.ts';
 import { missingForNetworks } from '../../agent/nftables/network.ts';
 import { benchConnections } from './connections.ts';
-import { benchCriPods } from './cri-pods.ts';
+import { benchPods } from './pods.ts';
 import { benchRules } from './rules.ts';
 
 /** Its name, what was measured, and what it should be. */
@@ -14,7 +14,7 @@ export async function benchNode({ rounds, filter }: BenchOptions): Promise<strin
   const parts: readonly { readonly name: string; readonly run: (rounds: number) => Promise<readonly Row[]> }[] = [
     { name: 'rules', run: benchRules },
     { name: 'connections', run: benchConnections },
-    { name: 'cri-pods', run: benchCriPods },
+    { name: 'pods', run: benchPods },
   ];
   const rows: Row[] = [];
   for (const { name, run } of parts) {
