@@ -108,6 +108,8 @@ export interface ContainerConfig {
   readonly stdinOnce?: boolean | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
+  /** In whose pid namespace it runs, unless the sandbox says whose processes all see; absent: its own. In CRI `TARGET`. */
+  readonly processesOf?: ContainerId | undefined;
   /** By which it is asked to end, such as `SIGINT`; absent: `SIGTERM`. */
   readonly stopSignal?: string | undefined;
 }

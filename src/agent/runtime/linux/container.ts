@@ -60,6 +60,8 @@ export interface ContainerPod {
   readonly namespaces: PodNamespaces;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
+  /** Of another container of the pod, while it runs. */
+  readonly pidOf: (id: ContainerId) => number | undefined;
   /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
   readonly seenAt: (hostPath: string) => string;
 }
@@ -175,11 +177,29 @@ export class LinuxContainer extends SupervisedContainer {
     return found;
   }
 
+  /** Others may outlive its program then. */
+  get #sharesProcesses(): boolean {
+    return this.#pod.namespaces.processes !== undefined || this.config.processesOf !== undefined;
+  }
+
+  get #pidNamespace(): string | null | undefined {
+    const { processes, pausePid } = this.#pod.namespaces;
+    if (processes === 'of-the-machine') return null;
+    // The pause process stands outside it.
+    if (processes === 'of-the-pod') return `/proc/${pausePid}/ns/pid_for_children`;
+    const { processesOf } = this.config;
+    if (processesOf === undefined) return undefined;
+    const pid = this.#pod.pidOf(processesOf);
+    if (pid === undefined) throw new RuntimeError('cannot-start', `the container whose processes it shall see, ${processesOf}, does not run`);
+    return `/proc/${pid}/ns/pid`;
+  }
+
   #launch(cgroupProcs: readonly string[], command: readonly string[]): Launch {
     return {
       key: this.#key,
       directory: this.directory,
       pod: this.#pod.namespaces,
+      pidNamespace: undefined,
       root: this.#world.skeletons.place(this.directory, this.#plannedRoot()),
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
       isProcUnmasked: this.#isProcUnmasked,
@@ -198,11 +218,12 @@ export class LinuxContainer extends SupervisedContainer {
     const { stdin = false, tty = false } = this.config;
     const { command, user } = this.#image.run;
     if (stdin) await makeInput(this.directory, user);
-    const launch = this.#launch(cgroupProcs, command);
+    const launch = { ...this.#launch(cgroupProcs, command), pidNamespace: this.#pidNamespace };
     const seccomp = this.#seccomp(launch.process.capabilities);
     const own = { ...launch, seccomp, process: { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env } } };
     const args = await this.#engine.prepare(own);
-    return tty ? { args: inTerminal(args, undefined), env: { ...environment, SHELL: '/bin/sh' } } : { args, env: environment };
+    const env = { ...environment, ...(this.#sharesProcesses ? { LOG_OUTLIVES: '1' } : {}) };
+    return tty ? { args: inTerminal(args, undefined), env: { ...env, SHELL: '/bin/sh' } } : { args, env };
   }
 
   protected override hasBegun(): boolean {
@@ -242,7 +263,7 @@ export class LinuxContainer extends SupervisedContainer {
   /** Without such a namespace nobody ends them, and crun waits for all that are its children now. */
   #endLeftovers(): void {
     const supervisor = this.pids?.supervisor.pid;
-    if (this.#pod.namespaces.processes === undefined || supervisor === undefined) return;
+    if (!this.#sharesProcesses || supervisor === undefined) return;
     this.#world.cgroups?.endProcesses(this.cgroup, supervisor);
   }
 

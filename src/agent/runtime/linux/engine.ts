@@ -29,17 +29,14 @@ export function sharedNamespaces({ hostIpc = false, hasMounts = false }: PodName
   return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hasMounts ? ['--mount'] : [])];
 }
 
-/** Of the processes of a pod that share theirs: the pause process stands outside it. */
-export function sharedPidNamespace({ pausePid }: PodNamespaces): string {
-  return `/proc/${pausePid}/ns/pid_for_children`;
-}
-
 export interface Launch {
   /** Unique on the machine, of letters that a file name may have. */
   readonly key: string;
   /** The container's own, absolute; its root is `root` in it. */
   readonly directory: string;
   readonly pod: PodNamespaces;
+  /** Whose processes it sees: its own where it is undefined, the machine's where it is null, else those of a namespace's file. */
+  readonly pidNamespace: string | null | undefined;
   readonly root: PlannedRoot;
   readonly isRootReadOnly: boolean;
   readonly isProcUnmasked: boolean;
@@ -94,22 +91,22 @@ export class UtilLinuxEngine implements Engine {
     this.version = version;
   }
 
-  async prepare({ directory, pod, root, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
+  async prepare({ directory, pod, pidNamespace, root, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
     const script = initScript({ tools, directory, process, joins: joinLines(cgroupProcs, oomScoreAdjust), inUserNamespace });
     await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
     const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
-    const reaper = [...this.#ofProcesses(pod), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];
+    const reaper = [...this.#ofProcesses(pidNamespace), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];
     return space.enter(pod.pausePid, sharedNamespaces(pod), reaper);
   }
 
   /** Who starts a process then starts it in that pid namespace. */
-  #ofProcesses(pod: PodNamespaces): readonly string[] {
+  #ofProcesses(pidNamespace: Launch['pidNamespace']): readonly string[] {
     const { unshare, nsenter } = this.#world.machine.tools;
-    if (pod.processes === 'of-the-machine') return [];
-    return pod.processes === 'of-the-pod' ? [nsenter, `--pid=${sharedPidNamespace(pod)}`, '--no-fork'] : [unshare, '--pid'];
+    if (pidNamespace === null) return [];
+    return pidNamespace === undefined ? [unshare, '--pid'] : [nsenter, `--pid=${pidNamespace}`, '--no-fork'];
   }
 
   hasBegun(directory: string): boolean {

@@ -420,7 +420,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 }
 
-function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
+function podOf({ sandbox, config, directory, pause, containers }: Entry): ContainerPod {
   const { memoryVolumes = [] } = config;
   const pausePid = pause?.pid ?? 0;
   const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
@@ -429,6 +429,10 @@ function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
     hostname: config.hostname,
     namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc, hasMounts: hasMemory(config) },
     etc: join(directory, 'etc'),
+    pidOf: (id) => {
+      const target = containers.get(id);
+      return target?.record.state === 'running' ? target.pids?.child.pid : undefined;
+    },
     seenAt: (path) => (isInMemory(path) ? `${rootOf(pausePid)}${path}` : path),
   };
 }

@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
 import { joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
 import { fstabField, quote, quoteAll } from './core/shell-words.ts';
-import { sharedNamespaces, sharedPidNamespace, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
+import { sharedNamespaces, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
 import { RuntimeError } from '../runtime.ts';
 import { readText } from '../state-files.ts';
 
@@ -39,7 +39,7 @@ export class OciEngine implements Engine {
 
   async prepare(launch: Launch): Promise<readonly string[]> {
     const { machine, space } = this.#world;
-    const { directory, pod, root, isRootReadOnly, process, isProcUnmasked, seccomp, key } = launch;
+    const { directory, pod, root, isRootReadOnly, process, isProcUnmasked, pidNamespace, seccomp, key } = launch;
     // runc puts pipes of its own in the place of descriptors.
     if (this.name === 'runc' && process.terminal) {
       if (root.lowerDirs.length > 0) throw new RuntimeError('cannot-start', 'a terminal for an image takes crun, which this machine does not have');
@@ -47,7 +47,6 @@ export class OciEngine implements Engine {
     }
     const { facts, inUserNamespace, tools } = machine;
     const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
-    const pidNamespace = pod.processes === 'of-the-pod' ? sharedPidNamespace(pod) : pod.processes === 'of-the-machine' ? null : undefined;
     const spec = ociSpec({ root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp, inUserNamespace, cgroupsPath });
     await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
     // One of the same name may have been lost with its sandbox.
