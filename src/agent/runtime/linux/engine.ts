@@ -20,13 +20,11 @@ export interface PodNamespaces {
   readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
   /** The ipc namespace is the machine's. */
   readonly hostIpc?: boolean | undefined;
-  /** It has mounts of its own, in which its containers begin. */
-  readonly hasMounts?: boolean | undefined;
 }
 
 /** For `nsenter`, into those of the pause process. */
-export function sharedNamespaces({ hostIpc = false, hasMounts = false }: PodNamespaces): readonly string[] {
-  return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hasMounts ? ['--mount'] : [])];
+export function sharedNamespaces({ hostIpc = false }: PodNamespaces): readonly string[] {
+  return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', '--mount'];
 }
 
 export interface Launch {
@@ -118,7 +116,7 @@ export class UtilLinuxEngine implements Engine {
     const { tools, inUserNamespace } = machine;
     const words = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
     const inside = [...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...process.command];
-    const namespaces = ['--mount', ...sharedNamespaces(pod), '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
+    const namespaces = [...sharedNamespaces(pod), '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
     const entered = space.enter(pid, namespaces, inside);
     const joins = joinLines(cgroupProcs, oomScoreAdjust);
     return Promise.resolve({ command: [tools.sh, '-c', [...joins, `exec ${quoteAll(entered)}`].join('\n')], files: [] });

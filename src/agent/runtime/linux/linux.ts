@@ -31,7 +31,7 @@ import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from '../lo
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
-import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerResources, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerResources, type ContainerUsage, type DnsConfig, type MemoryPlace, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { readText, writeText } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
@@ -182,6 +182,15 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     return this.#cgroups !== undefined;
   }
 
+  get memory(): MemoryPlace {
+    return this.#space.memory;
+  }
+
+  /** What it mounts in the machine's own namespace. */
+  get #mounts(): readonly string[] {
+    return this.#options.machine.inUserNamespace ? [] : [join(this.#options.root, 'memory')];
+  }
+
   /** Into the node's network: pods' addresses are reached through it, and never from the machine's own network. */
   get inner(): InnerLink {
     return this.#inner;
@@ -203,7 +212,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await writeText(join(root, 'reaper.sh'), REAPER_SCRIPT, 0o700);
     // Whoever ends the node without its agent finds here what is left in the kernel.
     const { directories: cgroups, parents } = this.#cgroups ?? { directories: [], parents: [] };
-    await writeText(join(root, 'leftovers.json'), JSON.stringify({ cgroups, parents, tables: this.#egress.tables }), 0o600);
+    await writeText(join(root, 'leftovers.json'), JSON.stringify({ cgroups, parents, tables: this.#egress.tables, mounts: this.#mounts }), 0o600);
     const isNew = (await this.#space.open()) === 'made';
     await this.#openEgress();
     this.adoptAll();
@@ -269,13 +278,11 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 
   #sandboxPrefix(config: SandboxConfig): readonly string[] {
-    const { machine } = this.#options;
     const { hostNetwork, hostIpc = false } = config;
     // Mounts of its own only where it has some; what the machine mounts later is still seen.
     const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
-    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
-    if (hostNetwork) return this.#space.inside(make);
-    return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
+    const make = [this.#options.machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
+    return this.#space.enter(this.#space.holder.pid, [...(hostNetwork ? ['--net'] : []), '--mount'], make);
   }
 
   /** The pause process stands outside the pid namespace, so that it has a pid here, and both end together. */
@@ -338,7 +345,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     const mountable = await this.#mountable(id, config);
     try {
-      return await LinuxContainer.create(this.#world, podOf(entry), { ...place, mountable });
+      return await LinuxContainer.create(this.#world, podOf(entry, this.#space.memory), { ...place, mountable });
     } catch (error) {
       await this.images?.release(this.#consumers + id);
       throw error;
@@ -353,7 +360,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 
   protected override knownContainer(entry: Entry, place: ContainerPlace): LinuxContainer {
-    return new LinuxContainer(this.#world, podOf(entry), place);
+    return new LinuxContainer(this.#world, podOf(entry, this.#space.memory), place);
   }
 
 
@@ -420,14 +427,14 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 }
 
-function podOf({ sandbox, config, directory, pause, containers }: Entry): ContainerPod {
+function podOf({ sandbox, config, directory, pause, containers }: Entry, memory: MemoryPlace): ContainerPod {
   const { memoryVolumes = [] } = config;
   const pausePid = pause?.pid ?? 0;
-  const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
+  const isInMemory = (path: string) => [memory, ...memoryVolumes].some((place) => path === place.path || path.startsWith(`${place.path}/`));
   return {
     uid: sandbox.id,
     hostname: config.hostname,
-    namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc, hasMounts: hasMemory(config) },
+    namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc },
     etc: join(directory, 'etc'),
     pidOf: (id) => {
       const target = containers.get(id);
