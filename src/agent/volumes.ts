@@ -6,14 +6,15 @@
  *
  * Where the runtime has a place in memory, files that must not reach a disk lie there, the same way.
  */
-import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describeError } from '../base/errors.ts';
 import { removeTree } from '../base/remove-tree.ts';
 import { setUpFailed, type VolumeContent, type VolumePlan } from './core/volume-files.ts';
 import type { MemoryPlace } from './runtime/runtime.ts';
 import { prepareHostPath } from './volumes/host-path.ts';
-import { giver, hasPayload, writePayload, type Giver } from './volumes/payload.ts';
+import { giver, type GiverOptions } from './volumes/owners.ts';
+import { hasPayload, writePayload, type Giver } from './volumes/payload.ts';
 import { freeze, resolveSubPath } from './volumes/sub-path.ts';
 import { VolumeError } from './volumes/volume-error.ts';
 
@@ -68,7 +69,7 @@ const EMPTY_MODE_OF_GROUP = 0o2777;
 const FILES_MODE = 0o755;
 const BLOCK_BYTES = 512;
 
-export interface FileVolumesOptions {
+export interface FileVolumesOptions extends Pick<GiverOptions, 'asRootOfPods'> {
   /** The user of this agent cannot give files away: volumes keep their owner and group. */
   readonly onNotGiven?: () => void;
   /** For what must not reach a disk; absent, or answering nothing: it lies with the others. */
@@ -81,14 +82,15 @@ export class FileVolumes implements VolumeStore {
   readonly #give: Giver;
   readonly #memory: () => MemoryPlace | undefined;
 
-  constructor(root: string, { onNotGiven, memory = () => undefined }: FileVolumesOptions = {}) {
+  constructor(root: string, { onNotGiven, memory = () => undefined, asRootOfPods }: FileVolumesOptions = {}) {
     this.#root = resolve(root);
     this.#memory = memory;
     let isSaid = false;
-    this.#give = giver(() => {
+    const refused = () => {
       if (!isSaid) onNotGiven?.();
       isSaid = true;
-    });
+    };
+    this.#give = giver({ refused, asRootOfPods });
   }
 
   pathOf(uid: string, volume: VolumePlan): string {
@@ -137,8 +139,7 @@ export class FileVolumes implements VolumeStore {
     await mkdir(below, { recursive: true, mode: 0o700 });
     await rm(made, { recursive: true, force: true });
     await mkdir(made);
-    await this.#give(made, { group });
-    await chmod(made, mode);
+    await this.#give([{ path: made, group, mode }]);
     await rename(made, join(below, name));
   }
 

@@ -92,7 +92,7 @@ export class UtilLinuxEngine implements Engine {
   async prepare({ directory, pod, pidNamespace, root, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
-    const script = initScript({ tools, directory, process, joins: joinLines(cgroupProcs, oomScoreAdjust), inUserNamespace });
+    const script = initScript({ tools, directory, process, joins: joinLines(cgroupProcs, oomScoreAdjust) });
     await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
     const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
@@ -113,9 +113,9 @@ export class UtilLinuxEngine implements Engine {
 
   exec({ cgroupProcs, oomScoreAdjust, pod }: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan> {
     const { machine, space } = this.#world;
-    const { tools, inUserNamespace } = machine;
+    const { tools } = machine;
     const words = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-    const inside = [...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...process.command];
+    const inside = [...privileges(tools, process), tools.env, '-i', ...words, ...process.command];
     const namespaces = [...sharedNamespaces(pod), '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
     const entered = space.enter(pid, namespaces, inside);
     const joins = joinLines(cgroupProcs, oomScoreAdjust);

@@ -31,6 +31,7 @@ import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from '../lo
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
+import { runCommand } from '../run-command.ts';
 import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerResources, type ContainerUsage, type DnsConfig, type MemoryPlace, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { readText, writeText } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
@@ -150,6 +151,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       engine: this.#engine,
       imageEngine: chooseImageEngine(engineWorld, this.#engine),
       cgroups: this.#cgroups,
+      users: () => this.#space.users,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
       skeletons: this.#skeletons,
@@ -163,7 +165,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   get detail(): string {
     const { machine, why } = this.#options;
     const limits = this.#cgroups === undefined ? 'no cgroups: limits are not kept' : `cgroups v${this.#cgroups.version} (${this.#cgroups.controllers.join(', ')})`;
-    const who = machine.inUserNamespace ? 'in a user namespace' : 'as root';
+    const who = machine.inUserNamespace ? `in a user namespace with ${this.#space.isHeld && this.#space.users > 1 ? 'the users of /etc/subuid' : `one user (${machine.whyOneUser ?? 'as it was made'})`}` : 'as root';
     const network = [...this.#networkDetails, this.#egress.detail].join(', ');
     return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}${this.#world.imageEngine === undefined ? ', no seccomp without crun or runc' : ''}; ${network}`;
   }
@@ -184,6 +186,14 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   get memory(): MemoryPlace {
     return this.#space.memory;
+  }
+
+  /** Runs a shell's text as root of the pods' users: what the agent's own user may not do with files. False: that is nobody, or it failed. */
+  async asRootOfPods(script: string): Promise<boolean> {
+    const { machine, clock } = this.#options;
+    if (!machine.inUserNamespace || this.#space.users === 1) return false;
+    const { exitCode } = await runCommand(this.#space.enter(this.#space.holder.pid, ['--mount'], [machine.tools.sh, '-e']), { clock, input: script, env: this.#space.environment });
+    return exitCode === 0;
   }
 
   /** What it mounts in the machine's own namespace. */
@@ -273,7 +283,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     this.#cgroups?.make(config.uid, config.resources ?? {});
-    const prepare = [...preparation(config), ...memoryMounts(config, this.#options.machine), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
+    const prepare = [...preparation(config), ...memoryMounts(config, this.#options.machine.tools.mount, this.#space.users), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
     return this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
   }
 
@@ -454,12 +464,11 @@ function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
 }
 
 /** In the sandbox's own mount namespace, in which its containers begin: they are shared by all of them, and end with it. */
-function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserNamespace }: Machine): readonly string[] {
+function memoryMounts({ memoryVolumes = [] }: SandboxConfig, tool: string, users: number): readonly string[] {
   return memoryVolumes.flatMap(({ path, sizeBytes, group }) => {
-    // An ordinary user has one group to give.
-    const owner = group === undefined || inUserNamespace ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
+    const owner = group === undefined || group >= users ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
     const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
-    return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
+    return [`mkdir -p ${quote(path)}`, `${tool} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
   });
 }
 

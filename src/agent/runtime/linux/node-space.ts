@@ -18,8 +18,9 @@ import { isAlive, startTimeOf, sendSignal, type ProcessIdentity } from '../proce
 import { RuntimeError, type MemoryPlace } from '../runtime.ts';
 import { neighbourLinkBatch, neighbourRouteBatch, nodeBatch, nodeNetworkOf, nodeSettingsBatch, type NodeNetwork, type NodeSettings } from './core/node-network.ts';
 import { quoteAll } from './core/shell-words.ts';
+import { usersOf } from './core/users.ts';
 import { listDirectory, readJson, readText, writeJson } from '../state-files.ts';
-import type { Machine } from './machine.ts';
+import { MANY_USERS, type Machine } from './machine.ts';
 import { mustRun, runCommand } from '../run-command.ts';
 
 export interface NodeSpaceOptions {
@@ -54,6 +55,7 @@ const SYSCTLS = ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.route_localnet=1', 
 
 export class NodeSpace {
   readonly #options: NodeSpaceOptions;
+  #users: number | undefined;
   #holder: ProcessIdentity | undefined;
 
   constructor(options: NodeSpaceOptions) {
@@ -98,6 +100,13 @@ export class NodeSpace {
     const { machine } = this.#options;
     const user = machine.inUserNamespace ? ['--user', '--preserve-credentials'] : [];
     return [machine.tools.nsenter, '--target', String(pid), ...user, ...namespaces, ...command];
+  }
+
+  /** How many there are for containers: what the namespace was made with counts, not what there would be now. */
+  get users(): number {
+    if (!this.#options.machine.inUserNamespace) return Infinity;
+    const { pid } = this.holder;
+    return (this.#users ??= usersOf(readText(`/proc/${pid}/uid_map`), readText(`/proc/${pid}/gid_map`)));
   }
 
   /** For files that must not reach a disk. */
@@ -156,7 +165,7 @@ export class NodeSpace {
     const prefix = !machine.inUserNamespace
       ? [unshare, '--net']
       : first === undefined
-        ? [unshare, '--user', '--map-root-user', ...own]
+        ? [unshare, ...(machine.whyOneUser === undefined ? MANY_USERS : ['--user', '--map-root-user']), ...own]
         : [...this.enter(first.record.holder.pid, [], []), unshare, ...own];
     const holder = await this.hold(prefix, '');
     this.#holder = holder;
@@ -182,6 +191,7 @@ export class NodeSpace {
 
   async #settle(holder: ProcessIdentity): Promise<void> {
     const { clock, machine, settings, log } = this.#options;
+    this.#users = undefined;
     await this.#mountMemory(holder);
     const batch = nodeSettingsBatch(settings);
     if (batch !== '') await this.batch(holder.pid, batch, 'the network of the node');

@@ -46,8 +46,9 @@ export class OciEngine implements Engine {
       return this.#tools.prepare(launch);
     }
     const { facts, inUserNamespace, tools } = machine;
+    const { users } = space;
     const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
-    const spec = ociSpec({ root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp, inUserNamespace, cgroupsPath });
+    const spec = ociSpec({ root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp, users, cgroupsPath });
     await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
     // One of the same name may have been lost with its sandbox.
     await this.forget(key);
@@ -94,11 +95,11 @@ export class OciEngine implements Engine {
     if (this.name === 'runc' && process.terminal) return this.#tools.exec(launch, pid, process);
     const { directory, cgroupProcs, oomScoreAdjust, key, pod } = launch;
     const { machine, space } = this.#world;
-    const { tools, inUserNamespace } = machine;
+    const { tools } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);
     const pidFile = join(directory, `exec-${this.#execs}.pid`);
     // A command has a terminal that it controls: crun makes it, and passes on the size of the one that it stands in.
-    await writeFile(file, JSON.stringify({ ...ociProcess(process, { inUserNamespace }), terminal: process.terminal }), { mode: 0o600 });
+    await writeFile(file, JSON.stringify({ ...ociProcess(process), terminal: process.terminal }), { mode: 0o600 });
     const log = join(directory, `exec-${this.#execs}.log`);
     const run = [...this.#command(), '--log', log, 'exec', '--process', file, '--pid-file', pidFile, key];
     const script = [...joinLines(cgroupProcs, oomScoreAdjust), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];
