@@ -352,7 +352,7 @@ export class NodeAgent {
   #refusalOf(pod: AgentPod): Refusal | undefined {
     const hasBegun = pod.status?.startTime !== undefined || isEnded(pod.status?.phase);
     if (hasBegun || pod.metadata.deletionTimestamp !== undefined) return undefined;
-    return admit(pod, this.#counted(pod.metadata.uid ?? ''), this.#allocatable);
+    return admit(pod, this.#counted(pod.metadata.uid ?? ''), this.#allocatable, this.#options.runtime.whyNoAppArmor);
   }
 
   get #allocatable(): Allocatable {

@@ -152,6 +152,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       imageEngine: chooseImageEngine(engineWorld, this.#engine),
       cgroups: this.#cgroups,
       users: () => this.#space.users,
+      privateMount: () => this.#space.memory.path,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
       skeletons: this.#skeletons,
@@ -182,6 +183,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   get hasLimits(): boolean {
     return this.#cgroups !== undefined;
+  }
+
+  get whyNoAppArmor(): string {
+    return this.#options.machine.hasAppArmor ? 'the linux runtime loads no profiles' : 'AppArmor is not enabled on the host';
   }
 
   get memory(): MemoryPlace {

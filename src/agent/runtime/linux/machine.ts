@@ -20,6 +20,7 @@ export interface Machine {
   readonly inUserNamespace: boolean;
   /** Why an ordinary user has no user to give but himself; undefined: he has those of /etc/subuid, or is root. */
   readonly whyOneUser?: string | undefined;
+  readonly hasAppArmor: boolean;
   readonly capabilities: readonly string[];
   readonly facts: HostFacts;
 }
@@ -41,7 +42,8 @@ export function probeMachine(): ProbedMachine {
 
 function machineWith(tools: Tools, inUserNamespace: boolean): Machine {
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status'))?.[1] ?? '0';
-  return { tools, inUserNamespace, whyOneUser: inUserNamespace ? probeManyUsers(tools) : undefined, capabilities: parseCapabilities(mask), facts: readHostFacts() };
+  const hasAppArmor = readText('/sys/module/apparmor/parameters/enabled').startsWith('Y');
+  return { tools, inUserNamespace, hasAppArmor, whyOneUser: inUserNamespace ? probeManyUsers(tools) : undefined, capabilities: parseCapabilities(mask), facts: readHostFacts() };
 }
 
 /** Undefined: there are. Found out by doing it, as what is missing may be a program, its rights, a file, or a line in that. */

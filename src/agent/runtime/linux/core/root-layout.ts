@@ -85,6 +85,8 @@ export const PROC_HIDDEN: readonly string[] = ['acpi', 'asound', 'kcore', 'keys'
 /** Of the machine's own programs. */
 export const HOST_PASSWD = 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n';
 export const HOST_GROUP = 'root:x:0:\nnogroup:x:65534:\n';
+/** What a volume has to do with mounts that are made below it while its container runs. */
+const PROPAGATIONS = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;
 const SHM_SIZE = '64m';
 
 /** Undefined: the volume cannot be mounted there, for the reason given. */
@@ -157,7 +159,7 @@ function hidden(target: string, kind: EntryKind): RootMount {
 function planVolumeMounts(input: RootInput, entries: Entries): Planned<RootMount[]> {
   const { facts, mounts } = input;
   const planned: RootMount[] = [];
-  for (const { containerPath, hostPath, readOnly, kind } of mounts) {
+  for (const { containerPath, hostPath, readOnly, kind, propagation } of mounts) {
     const inside = relative(containerPath);
     const top = inside.split('/')[0] ?? '';
     if (inside === '') return { ok: false, message: 'a volume cannot be mounted at /' };
@@ -167,7 +169,7 @@ function planVolumeMounts(input: RootInput, entries: Entries): Planned<RootMount
     }
     // Within another volume the place is made in that volume, by the shell; elsewhere it is a part of the root.
     if (!isBelowMount(inside, { ...input, mounts: mounts.filter((other) => other.containerPath !== containerPath) })) entries.add(kind, inside);
-    planned.push(bound({ source: hostPath, target: `/${inside}`, options: ['rbind', readOnly ? 'ro' : 'rw', 'nodev'] }));
+    planned.push(bound({ source: hostPath, target: `/${inside}`, options: ['rbind', readOnly ? 'ro' : 'rw', 'nodev', PROPAGATIONS[propagation ?? 'None']] }));
   }
   return { ok: true, value: planned };
 }
