@@ -66,6 +66,8 @@ export interface ContainerPod {
   readonly namespaces: PodNamespaces;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
+  /** Of all its containers, at /dev/shm. */
+  readonly sharedMemory: string;
   /** Of another container of the pod, while it runs. */
   readonly pidOf: (id: ContainerId) => number | undefined;
   /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
@@ -127,7 +129,7 @@ export class LinuxContainer extends SupervisedContainer {
     const { machine } = this.#world;
     const { security } = this.config;
     const { root, run } = this.#image;
-    const { etc, seenAt } = this.#pod;
+    const { etc, sharedMemory, seenAt } = this.#pod;
     const mounts = mountsOf(this.#image, this.config.mounts);
     const planned = planRoot({
       image: root,
@@ -137,6 +139,7 @@ export class LinuxContainer extends SupervisedContainer {
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
       workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
+      sharedMemory,
       unmaskedProc: this.#isProcUnmasked,
       inUserNamespace: machine.inUserNamespace,
     });

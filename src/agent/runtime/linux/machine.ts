@@ -7,7 +7,7 @@ import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { findTool, probeIsolation } from '../../../cluster/isolation.ts';
 import { parseCapabilities } from './core/capabilities.ts';
 import type { Tools as InitTools } from './core/init-script.ts';
-import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, type EntryKind, type HostFacts } from './core/root-layout.ts';
+import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, SYS_HIDDEN, type EntryKind, type HostFacts } from './core/root-layout.ts';
 import { readText } from '../state-files.ts';
 
 export interface Tools extends InitTools {
@@ -63,6 +63,7 @@ function readHostFacts(): HostFacts {
     programs,
     etc: HOST_ETC.filter((path) => existsSync(`/etc/${path}`)).map((path) => ({ path, kind: kindOf(`/etc/${path}`) })),
     procReadOnly: PROC_READ_ONLY.filter((path) => existsSync(`/proc/${path}`)),
+    sysHidden: SYS_HIDDEN.filter((path) => existsSync(`/sys/${path}`)),
     procHidden: PROC_HIDDEN.filter((path) => existsSync(`/proc/${path}`)).map((path) => ({ path, kind: kindOf(`/proc/${path}`) })),
   };
 }
