@@ -82,7 +82,7 @@ export const VOLUME_CASES: readonly Case[] = [
   },
   {
     name: 'files that find no room on the disk name their volume, and nothing of them is seen',
-    needs: ['many-users'],
+    needs: ['many-users', 'small-disk'],
     run: async (world) => {
       const disk = join(world.subject.root, 'small-disk');
       mkdirSync(disk, { recursive: true });

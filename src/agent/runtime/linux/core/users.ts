@@ -53,14 +53,16 @@ function only(id: number): readonly IdMapping[] {
   return [{ containerID: id, hostID: 0, size: 1 }];
 }
 
+/** No range may reach over two of those around: 0 stands by itself there. */
 function swapped(id: number, users: number): readonly IdMapping[] {
+  if (id === 0) return [{ containerID: 0, hostID: 0, size: 1 }, { containerID: 1, hostID: 1, size: users - 1 }];
   const all = [
     { containerID: 0, hostID: id, size: 1 },
     { containerID: 1, hostID: 1, size: id - 1 },
     { containerID: id, hostID: 0, size: 1 },
     { containerID: id + 1, hostID: id + 1, size: users - id - 1 },
   ];
-  return id === 0 ? [{ containerID: 0, hostID: 0, size: users }] : all.filter(({ size }) => size > 0);
+  return all.filter(({ size }) => size > 0);
 }
 
 /** Of /proc/PID/uid_map and gid_map: how many numbers there are, from 0 on without a gap. */

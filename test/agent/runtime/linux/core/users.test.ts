@@ -26,6 +26,7 @@ test('mappingsOf() lets a user and root change places, with nobody left out and 
     const swap = (id: number) => (id === user ? 0 : id === 0 ? user : id);
     expect(new Map(pairs)).toEqual(new Map(Array.from({ length: 10 }, (_, id) => [id, swap(id)])));
     expect(pairs.length).toBe(10);
+    expect(uidMappings.filter(({ hostID, size }) => hostID === 0 && size !== 1), 'a range of its own, as around').toEqual([]);
   }
 });
 
