@@ -37,7 +37,7 @@ interface OciMount {
 /** The text of `config.json`. */
 export function ociSpec(input: OciInput): string {
   const { root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp } = input;
-  const mappings = process.user === 0 && process.group === 0 ? undefined : mappingsOf(process.becomesUser, process, input.users);
+  const mappings = mappingsFor(input);
   const spec = {
     ociVersion: '1.0.2',
     process: ociProcess(process),
@@ -54,6 +54,11 @@ export function ociSpec(input: OciInput): string {
     },
   };
   return JSON.stringify(spec);
+}
+
+/** Root is the one around, also where there is nobody else. */
+function mappingsFor({ process: { becomesUser, ...identity }, users }: OciInput) {
+  return identity.user === 0 && identity.group === 0 ? undefined : mappingsOf(becomesUser, identity, users);
 }
 
 /** Also the text that `exec --process` reads. */
