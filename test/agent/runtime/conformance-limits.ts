@@ -5,6 +5,14 @@ import { signalFile, type Case } from './conformance.ts';
 
 export const LIMIT_CASES: readonly Case[] = [
   {
+    name: 'a program finds its own limit where programs look for it, and cannot change it',
+    needs: ['limits', 'own-files'],
+    run: async (world) => {
+      const script = 'cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null; { echo 1 >memory/memory.limit_in_bytes; } 2>/dev/null || { echo 1 >memory.max; } 2>/dev/null || echo refused; node -p "process.constrainedMemory()"';
+      equal(await world.output(script, { resources: { memoryLimitBytes: 256 << 20 } }), `${256 << 20}\nrefused\n${256 << 20}\n`);
+    },
+  },
+  {
     name: 'memory past the limit ends the container, and the reason is named',
     needs: ['limits'],
     run: async (world) => {

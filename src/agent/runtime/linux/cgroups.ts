@@ -6,11 +6,12 @@
  * What may be done is found out by doing it: an ordinary user has no cgroups unless somebody gave him some.
  */
 import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { sleep, type Clock } from '../../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
 import { parentOf, sendSignal } from '../process-table.ts';
 import { RuntimeError, type ContainerResources } from '../runtime.ts';
+import type { ShownCgroup } from './core/init-script.ts';
 import { CONTROLLERS, END_WHOLE, parseOomKills, parseStat, planCgroup, planUpdate, readLayout, type CgroupLayout, type CgroupSetting } from './core/cgroup-plan.ts';
 import { readText } from '../state-files.ts';
 
@@ -107,6 +108,14 @@ export class Cgroups {
   /** The files by which a process joins. */
   procs(path: string): readonly string[] {
     return this.#directories(path).map((directory) => join(directory, 'cgroup.procs'));
+  }
+
+  /** What a container finds at /sys/fs/cgroup, by the names of its directories there; '' is all of it. */
+  shown(path: string): readonly ShownCgroup[] {
+    const layout = this.#layout;
+    if (layout.version === 2) return [{ name: '', directory: join(layout.root, this.#node, path) }];
+    const roots = [...new Set(CONTROLLERS.flatMap((controller) => layout.roots[controller] ?? []))];
+    return roots.map((root) => ({ name: basename(root), directory: join(root, this.#node, path) }));
   }
 
   oomKills(path: string): number {

@@ -30,7 +30,7 @@ import { makeContainerImage, mountsOf, placeIn, readContainerImage, type Contain
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint, readExecComplaint } from './core/complaint.ts';
-import type { ProcessPlan } from './core/init-script.ts';
+import { cgroupsBeside, type ProcessPlan } from './core/init-script.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
 import { becomesUser, groupsOf } from './core/users.ts';
 import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
@@ -140,6 +140,7 @@ export class LinuxContainer extends SupervisedContainer {
       workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
       sharedMemory,
+      cgroups: this.#world.cgroups === undefined ? undefined : cgroupsBeside(this.#rootPath),
       unmaskedProc: this.#isProcUnmasked,
       inUserNamespace: machine.inUserNamespace,
     });
@@ -232,6 +233,7 @@ export class LinuxContainer extends SupervisedContainer {
       isProcUnmasked: this.#isProcUnmasked,
       process: this.#process(command),
       cgroupProcs,
+      cgroupsShown: this.#world.cgroups?.shown(this.cgroup) ?? [],
       oomScoreAdjust: this.config.resources?.oomScoreAdjust,
       cgroup: this.#world.cgroups?.pathOf(this.cgroup) ?? '',
     };
@@ -249,6 +251,7 @@ export class LinuxContainer extends SupervisedContainer {
     const seccomp = this.#seccomp(launch.process.capabilities);
     const own = { ...launch, seccomp, process: { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env } } };
     mkdirSync(launch.rootPath, { recursive: true, mode: 0o700 });
+    for (const { name } of launch.cgroupsShown) mkdirSync(join(cgroupsBeside(launch.rootPath), name), { recursive: true });
     const args = await this.#engine.prepare(own);
     const env = { ...environment, ...(this.#sharesProcesses ? { LOG_OUTLIVES: '1' } : {}) };
     return tty ? { args: inTerminal(args, undefined), env: { ...env, SHELL: '/bin/sh' } } : { args, env };
@@ -307,7 +310,7 @@ export class LinuxContainer extends SupervisedContainer {
     const { cgroups, log } = this.#world;
     try {
       await Promise.all([cgroups?.remove(this.cgroup), this.#engine.forget(this.#key)]);
-      if (this.#propagation === 'shared') rmSync(this.#rootPath, { recursive: true, force: true });
+      if (this.#propagation === 'shared') for (const path of [this.#rootPath, cgroupsBeside(this.#rootPath)]) rmSync(path, { recursive: true, force: true });
     } catch (error) {
       log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: something of a container is left in the kernel');
     }

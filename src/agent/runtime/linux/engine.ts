@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cgroups } from './cgroups.ts';
-import { fstabOf, initScript, joinLines, privileges, type ProcessPlan, type Tools } from './core/init-script.ts';
+import { fstabOf, initScript, joinLines, privileges, type ProcessPlan, type ShownCgroup, type Tools } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
 import type { OciSeccomp } from './core/seccomp-profile.ts';
 import { quoteAll } from './core/shell-words.ts';
@@ -52,6 +52,8 @@ export interface Launch {
   readonly seccomp?: OciSeccomp | undefined;
   readonly process: ProcessPlan;
   readonly cgroupProcs: readonly string[];
+  /** What it sees of them; none: there are none, or an earlier agent made it. */
+  readonly cgroupsShown: readonly ShownCgroup[];
   readonly oomScoreAdjust?: number | undefined;
   /** Below the mounts of the controllers. */
   readonly cgroup: string;
@@ -100,11 +102,11 @@ export class UtilLinuxEngine implements Engine {
     this.version = version;
   }
 
-  async prepare({ directory, pod, pidNamespace, root, rootPath, propagation, privateMount, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
+  async prepare({ directory, pod, pidNamespace, root, rootPath, propagation, privateMount, isRootReadOnly, process, cgroupProcs, cgroupsShown, oomScoreAdjust }: Launch): Promise<readonly string[]> {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
     const script = initScript({ tools, directory, rootPath, privateMount, process, joins: joinLines(cgroupProcs, oomScoreAdjust) });
-    await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { rootPath, isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
+    await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { rootPath, cgroups: cgroupsShown, isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
     const init = [...unshareMounts(tools, propagation), tools.sh, join(directory, 'init.sh')];
     const reaper = [...this.#ofProcesses(pidNamespace), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];

@@ -8,7 +8,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
-import { joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
+import { cgroupMounts, joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
 import { fstabField, quote, quoteAll } from './core/shell-words.ts';
 import { sharedNamespaces, unshareMounts, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
 import { RuntimeError } from '../runtime.ts';
@@ -56,7 +56,7 @@ export class OciEngine implements Engine {
     const log = ['--log', join(directory, 'complaint')];
     const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
     const overlay = overlayOptions(directory, root, inUserNamespace);
-    const mounts = [...(overlay.length === 0 ? [] : [`overlay ${fstabField(rootPath)} overlay ${fstabField(overlay.join(','))} 0 0\n`]), ...(this.name === 'crun' ? [NO_CGROUPS] : [])];
+    const mounts = [...cgroupMounts(rootPath, launch.cgroupsShown), ...(overlay.length === 0 ? [] : [`overlay ${fstabField(rootPath)} overlay ${fstabField(overlay.join(','))} 0 0\n`]), ...(this.name === 'crun' ? [NO_CGROUPS] : [])];
     await writeFile(join(directory, 'fstab'), mounts.join(''), { mode: 0o600 });
     const mountAll = `${tools.mount} --all --fstab ${quote(join(directory, 'fstab'))}`;
     // Cgroups are hidden from this container runtime alone.

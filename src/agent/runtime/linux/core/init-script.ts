@@ -10,6 +10,12 @@ import type { BecomesUser } from './users.ts';
 import { fstabField, quote, quoteAll } from './shell-words.ts';
 import type { PlannedRoot } from './root-layout.ts';
 
+/** A cgroup of a container, and what it is called below /sys/fs/cgroup. */
+export interface ShownCgroup {
+  readonly name: string;
+  readonly directory: string;
+}
+
 /** Absolute paths of this machine's tools. */
 export interface Tools {
   readonly sh: string;
@@ -51,19 +57,29 @@ export interface InitInput {
 }
 
 /** The mounts of a container as one `mount --all` does them: a process for each would take longer than all the rest. */
-export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly rootPath: string; readonly isReadOnly: boolean; readonly inUserNamespace: boolean }): string {
+export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly rootPath: string; readonly cgroups?: readonly ShownCgroup[]; readonly isReadOnly: boolean; readonly inUserNamespace: boolean }): string {
   const { rootPath: root } = how;
   const access = how.isReadOnly ? 'ro' : 'rw';
   const line = (source: string, target: string, type: string, options: readonly string[]) =>
     `${[source, target, type, options.join(',')].map(fstabField).join(' ')} 0 0\n`;
   const overlay = overlayOptions(directory, planned, how.inUserNamespace);
-  const lines = [overlay.length === 0 ? line(`${directory}/root`, root, 'none', ['bind', access]) : line('overlay', root, 'overlay', [...overlay, access])];
+  const lines = [...cgroupMounts(root, how.cgroups ?? []), overlay.length === 0 ? line(`${directory}/root`, root, 'none', ['bind', access]) : line('overlay', root, 'overlay', [...overlay, access])];
   for (const { type, source, target, options } of planned.mounts) {
     // What is bound from /proc is the container's own, mounted a few lines before.
     const from = type === 'bind' && source.startsWith('/proc/') ? `${root}${source}` : source;
     lines.push(line(from, `${root}${target}`, type === 'bind' ? 'none' : type, options));
   }
   return lines.join('');
+}
+
+/** Where the cgroups that a container is shown are bound first, beside its root: some of who mounts it sees no others. */
+export function cgroupsBeside(rootPath: string): string {
+  return `${rootPath}-cgroup`;
+}
+
+/** Lines of an fstab. */
+export function cgroupMounts(rootPath: string, cgroups: readonly ShownCgroup[]): readonly string[] {
+  return cgroups.map(({ name, directory }) => `${fstabField(directory)} ${fstabField(`${cgroupsBeside(rootPath)}/${name}`)} none bind,ro,nosuid,nodev,noexec 0 0\n`);
 }
 
 /** Of an image's root; none: it is no overlay. */

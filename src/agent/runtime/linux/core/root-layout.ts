@@ -57,6 +57,8 @@ export interface RootInput {
   readonly mounts: readonly (Mount & { readonly kind: EntryKind })[];
   readonly workingDir: string;
   readonly privileged: boolean;
+  /** What is to be at /sys/fs/cgroup: programs read their limits there; absent: nothing. */
+  readonly cgroups?: string | undefined;
   /** What all containers of the pod have at /dev/shm. */
   readonly sharedMemory: string;
   /** Nothing of /proc is hidden or read-only. */
@@ -137,7 +139,7 @@ function planHostPrograms({ facts, inUserNamespace, hasAccounts = false }: RootI
 }
 
 /** /dev, /proc and /sys. */
-function planKernelMounts({ facts, mounts, privileged, sharedMemory, unmaskedProc = false }: RootInput, entries: Entries): RootMount[] {
+function planKernelMounts({ facts, mounts, privileged, sharedMemory, cgroups, unmaskedProc = false }: RootInput, entries: Entries): RootMount[] {
   for (const path of ['dev/pts', 'dev/shm', 'proc', 'sys']) entries.directory(path);
   for (const device of DEVICES) entries.file(`dev/${device}`, '');
   for (const [path, target] of DEVICE_LINKS) entries.link(path, target);
@@ -150,6 +152,7 @@ function planKernelMounts({ facts, mounts, privileged, sharedMemory, unmaskedPro
   if (!mounts.some(({ containerPath }) => containerPath === '/dev/shm')) {
     planned.push(bound({ source: sharedMemory, target: '/dev/shm', options: ['bind', 'nosuid', 'nodev', 'noexec'] }));
   }
+  if (cgroups !== undefined) planned.push(bound({ source: cgroups, target: '/sys/fs/cgroup', options: ['rbind', 'ro', 'nosuid', 'nodev', 'noexec'] }));
   if (privileged || unmaskedProc) return planned;
   for (const path of facts.procReadOnly) planned.push(bound({ source: `/proc/${path}`, target: `/proc/${path}`, options: ['bind', 'ro'] }));
   for (const path of facts.sysHidden) planned.push(hidden(`/sys/${path}`, 'directory'));
