@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { findTool } from '../../../src/cluster/isolation.ts';
+import { ClusterReader } from './cluster-reader.ts';
 import { MACHINE_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_NAME, OUTSIDE_PORT } from './outside-main.ts';
 
 export interface PodiumCluster {
@@ -144,8 +145,8 @@ export function namesAndServices(cluster: PodiumCluster): void {
   }
 }
 
-/** By its name and certificate, its address and variables; with a token it answers. */
-export function apiServer(cluster: PodiumCluster): void {
+/** By its name and certificate, its address and variables; with a token it answers. And it leads to pods. */
+export async function apiServer(cluster: PodiumCluster): Promise<void> {
   const ca = readFileSync(join(cluster.dataDir, 'pki', 'ca.crt'), 'utf8');
   const token = readFileSync(join(cluster.dataDir, 'pki', 'admin.token'), 'utf8').trim();
   const answers = ask<readonly number[]>(cluster, 'b', `async () => {
@@ -158,6 +159,9 @@ export function apiServer(cluster: PodiumCluster): void {
   same('the API server answers a pod', answers, [200, 200]);
   const dns = JSON.parse(cluster.podium('get', 'service', 'kube-dns', '-n', 'kube-system', '-o', 'json')) as { spec: { clusterIP: string } };
   same('where people look for the DNS', dns.spec.clusterIP, '10.96.0.10');
+  const api = new ClusterReader(cluster.dataDir);
+  const by = await Promise.all(['pods/a/proxy/', 'services/net:http/proxy/'].map((path) => api.text(`namespaces/default/${path}`)));
+  same('a pod and a service by way of the API server', by.map((text) => /^[ab] /.test(text)), [true, true]);
 }
 
 /** A volume in memory; and by the token of its service account a program is who it should be, with kubectl too. */
@@ -225,7 +229,7 @@ export function wayOut(cluster: PodiumCluster): void {
   for (const name of ['a', 'b']) {
     const found = ask<readonly string[]>(cluster, name, `async () => [
       (await dns.lookup(${JSON.stringify(OUTSIDE_NAME)}).catch((error) => ({ address: error.code }))).address,
-      await new Promise((done) => net.connect(${OUTSIDE_PORT}, ${JSON.stringify(OUTSIDE_ADDRESS)}).on('data', (text) => done(String(text))).on('error', (error) => done(error.code))),
+      await new Promise((done) => net.connect({ port: ${OUTSIDE_PORT}, host: ${JSON.stringify(OUTSIDE_ADDRESS)}, timeout: 2000 }).on('data', (text) => done(String(text))).on('error', (error) => done(error.code)).on('timeout', () => done('ETIMEDOUT'))),
       // An address of the cluster's that no node has goes nowhere, and above all not out.
       await get('http://10.244.77.7/'),
     ]`);
@@ -233,14 +237,19 @@ export function wayOut(cluster: PodiumCluster): void {
   }
 }
 
-/** Somebody takes it away from under both nodes. */
+/** Somebody takes it away from under both nodes: a process, or as root one's link, and the other one's rules. */
 export function breakWayOut(cluster: PodiumCluster): void {
   for (const node of NODES) {
     const { copier } = JSON.parse(readFileSync(join(cluster.dataDir, node, 'egress.json'), 'utf8')) as { copier?: { pid: number } };
     if (copier !== undefined) sendSignal(-copier.pid, 'SIGKILL');
   }
-  const links = spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.match(/podium-[0-9a-f]{8}/g) ?? [];
-  for (const link of links) spawnSync('ip', ['link', 'del', link]);
+  const [link] = spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.match(/podium-[0-9a-f]{8}/g) ?? [];
+  if (link === undefined) return;
+  spawnSync('ip', ['link', 'del', link]);
+  const tables = spawnSync('nft', ['list', 'tables'], { encoding: 'utf8' }).stdout.match(/podium-egress-[0-9a-f]{8}/g) ?? [];
+  const others = tables.filter((table) => !table.endsWith(link.slice(-8)));
+  if (others.length === 0) throw new Error(`the rules of a node's way out, among ${tables.join()}`);
+  for (const table of others) spawnSync('nft', ['delete', 'table', 'ip', table]);
 }
 
 export function detailOf(cluster: PodiumCluster, node: (typeof NODES)[number]): string {
