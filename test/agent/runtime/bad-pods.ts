@@ -102,5 +102,5 @@ export const ODD_PODS: Readonly<Record<string, { readonly spec: object; readonly
     prints: (text) => text === 'up\n',
   },
   'new-directory': { spec: main({ workingDir: '/tmp/not/there', command: ['sh', '-c', 'pwd; sleep 1000'] }), prints: (text) => text === '/tmp/not/there\n', only: 'linux' },
-  'many-words': { spec: main({ command: ['sh', '-c', `head -c 1048576 /dev/zero | tr '\\0' x >/dev/termination-log; exit 3`] }), prints: () => true },
+  'many-words': { spec: main({ command: ['sh', '-c', `head -c 1048576 /dev/zero | tr '\\0' x >dev/termination-log; exit 3`] }), prints: () => true },
 };

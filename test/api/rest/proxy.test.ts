@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { request, type RequestOptions } from 'node:https';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import { DrivenClock } from '../../../src/base/driven-clock.ts';
@@ -64,6 +64,7 @@ function echo(): Promise<number> {
     if (url === '/away') return response.writeHead(302, { location: '/there?x=1' }).end();
     if (url === '/elsewhere') return response.writeHead(302, { location: 'https://example.com/' }).end();
     if (url === '/broken') return response.writeHead(200, { 'content-length': 100 }).write('half', () => call.socket.destroy());
+    if (url === '/cut') return response.write('half', () => call.socket.destroy());
     if (url === '/slow') return response.write('first\n'); // and never ends
     response.end(JSON.stringify({ method, url, headers, body: Buffer.concat(parts).toString() }));
   });
@@ -186,7 +187,7 @@ test('what cannot be reached says so; half an answer does not look whole; nodes 
   expect([nobody.code, messageOf(nobody)]).toEqual([503, 'error trying to reach service: Internal error occurred: failed to connect to 127.0.0.1:1: connection refused'.replace('Internal error occurred: ', '')]);
   expect(messageOf(await send(all, `${PODS}/none/proxy/`))).toBe('pods "none" not found');
   expect(messageOf(await send(all, `${PODS}/web:x/proxy/`))).toBe('invalid pod request "web:x"');
-  await expect(send(all, `${PODS}/web/proxy/broken`)).rejects.toThrow(/aborted|hang up/);
+  for (const path of ['broken', 'cut']) await expect(send(all, `${PODS}/web/proxy/${path}`)).rejects.toThrow(/aborted|hang up/);
   expect((await send(all, '/api/v1/nodes/n1/proxy/metrics')).code).toBe(501);
   expect((await send(all, `${PODS}/web/proxy/`, { method: 'POST' }, VIEWER_TOKEN)).code).toBe(403);
 });
@@ -224,6 +225,15 @@ test('a connection is upgraded by the pod, or refused by it', async () => {
   await expect.poll(() => text).toBe('hello world');
   socket!.destroy();
   expect(await upgrade(all, 'other')).toMatchObject({ code: 400, socket: undefined });
+});
+
+test('a server that keeps its connection open behind an answer is let go', async () => {
+  const all = await world();
+  const stubborn = createTcpServer((socket) => socket.on('error', () => undefined).once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')));
+  await once(stubborn.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void stubborn.close());
+  expect((await send(all, `${PODS}/web:${(stubborn.address() as AddressInfo).port}/proxy/`)).text).toBe('ok');
+  await expect.poll(() => open).toBe(0);
 });
 
 test('TLS to a pod, whoever signed its certificate', async () => {
