@@ -1,6 +1,9 @@
 /**
  * Services and their EndpointSlices as rules: which address and port is listened on, and where its connections go. The
  * rules are computed whole, from nothing but the objects, so that the same objects give the same rules.
+ *
+ * Local traffic policies count for nothing here: whoever comes by a NodePort of loopback is the machine itself, which is
+ * not held to them (nft-services.ts, `localPolicy`); and at a cluster address that nodes share nobody sees whose pod asks.
  */
 import type { EndpointSlice, Service, ServicePort } from '../../client/objects.ts';
 import type { HostPort } from './host-ports.ts';

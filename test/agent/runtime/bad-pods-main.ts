@@ -41,6 +41,7 @@ class BadCluster {
   readonly dataDir: string;
   readonly api: ClusterReader;
   readonly #directory: string;
+  #applied = 0;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -54,7 +55,7 @@ class BadCluster {
   }
 
   async apply(...objects: readonly object[]): Promise<void> {
-    const path = join(this.#directory, 'objects.json');
+    const path = join(this.#directory, `objects-${++this.#applied}.json`);
     writeFileSync(path, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
     await this.podium('apply', '-f', path);
   }
@@ -108,12 +109,13 @@ async function bad(cluster: BadCluster): Promise<void> {
 async function odd(cluster: BadCluster): Promise<void> {
   const all = everywhere(ODD_PODS);
   await cluster.apply(...all.map(({ name, runtime, wanted }) => pod(name, runtime, wanted.spec)));
-  for (const { name, runtime, wanted } of all) {
+  const print = async ({ name, runtime, wanted }: (typeof all)[number]): Promise<void> => {
     let last = '';
     await until(`${name} on ${runtime} prints what it shall`, async () => wanted.prints((last = await cluster.podium('logs', `${name}-${runtime}`).catch(describeError)))).catch((error: unknown) => {
       throw new Error(`${describeError(error)}: ${last.length} ${last.slice(0, 300)}`);
     });
-  }
+  };
+  await Promise.all(all.map(print));
   await cluster.see('last words are cut at 4096 bytes', (pods) =>
     RUNTIMES.map((runtime) => pods.get(`many-words-${runtime}`)?.status.containerStatuses?.[0]).find((status) => (status?.lastState?.terminated ?? status?.state.terminated)?.message !== 'x'.repeat(4_096))?.name,
   );
@@ -144,26 +146,30 @@ function fill(directory: string): string {
 async function fullDisk(cluster: BadCluster): Promise<void> {
   await cluster.podium('delete', 'pod', '--all', '--grace-period', '0');
   await cluster.see('they are gone', (pods) => [...pods.keys()][0]);
+  await Promise.all(RUNTIMES.map((runtime) => withoutRoom(cluster, runtime)));
+}
+
+const NO_ROOM = {
+  volumes: /^FailedMount: MountVolume\.SetUp failed for volume "v" : .*no space left on device/,
+  pods: /^FailedCreatePodSandBox: Failed to create pod sandbox: .*no space left on device/,
+};
+
+async function withoutRoom(cluster: BadCluster, runtime: RuntimeName): Promise<void> {
   const volumes = { volumes: [{ name: 'v', configMap: { name: 'there' } }], automountServiceAccountToken: false };
   const spec = { ...volumes, terminationGracePeriodSeconds: 0, containers: [{ name: 'main', image: 'podium.dev/host', command: ['sleep', '1000'] }] };
-  for (const runtime of RUNTIMES) {
-    for (const [what, wanted] of [
-      ['volumes', { waiting: 'ContainerCreating', events: [/^FailedMount: MountVolume\.SetUp failed for volume "v" : .*no space left on device/] }],
-      ['pods', { waiting: 'ContainerCreating', events: [/^FailedCreatePodSandBox: Failed to create pod sandbox: .*no space left on device/] }],
-    ] as const) {
-      const directory = join(cluster.dataDir, NODES[runtime], what);
-      const filler = fill(directory);
-      try {
-        await cluster.apply(pod(what, runtime, spec));
-        const full = `${what}-${runtime}`;
-        await cluster.see(`${full}: no room`, (pods, events) => differs({ spec, ...wanted }, pods.get(full), events.get(full)));
-        rmSync(filler);
-        await cluster.see(`${full} runs`, (pods) => (pods.get(full)?.status.phase === 'Running' ? undefined : JSON.stringify(pods.get(full)?.status)));
-        await cluster.podium('delete', 'pod', full, '--grace-period', '0');
-        await cluster.see(`${full} is gone`, (pods) => pods.get(full)?.metadata.name);
-      } finally {
-        spawnSync('umount', ['-l', directory]);
-      }
+  for (const [what, event] of Object.entries(NO_ROOM)) {
+    const directory = join(cluster.dataDir, NODES[runtime], what);
+    const full = `${what}-${runtime}`;
+    const filler = fill(directory);
+    try {
+      await cluster.apply(pod(what, runtime, spec));
+      await cluster.see(`${full}: no room`, (pods, events) => differs({ spec, waiting: 'ContainerCreating', events: [event] }, pods.get(full), events.get(full)));
+      rmSync(filler);
+      await cluster.see(`${full} runs`, (pods) => (pods.get(full)?.status.phase === 'Running' ? undefined : JSON.stringify(pods.get(full)?.status)));
+      await cluster.podium('delete', 'pod', full, '--grace-period', '0');
+      await cluster.see(`${full} is gone`, (pods) => pods.get(full)?.metadata.name);
+    } finally {
+      spawnSync('umount', ['-l', directory]);
     }
   }
 }
