@@ -21,6 +21,7 @@ import { ProcessRuntime } from '../../src/agent/runtime/process.ts';
 import { processesWith } from '../../src/agent/runtime/process-table.ts';
 import { FileVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { until } from '../until.ts';
 import { agentOptions } from './agent-options.ts';
 
 const NODE_PORT_ADDRESS = '127.251.255.1';
@@ -69,15 +70,6 @@ afterEach(async () => {
   await agent.stop();
   await rm(root, { recursive: true, force: true, maxRetries: 5 });
 });
-
-async function until<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<NonNullable<T>> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 15_000; ) {
-    const found = await probe();
-    if (found !== undefined && found !== null && found !== false) return found;
-    await new Promise<void>((go) => systemClock.setTimer(10, go));
-  }
-  throw new Error(`${what}: not within 15 s`);
-}
 
 const podOf = (name: string, container: Partial<AgentContainer>, spec: Partial<AgentPodSpec> = {}): AgentPod => ({
   apiVersion: 'v1',

@@ -18,6 +18,7 @@ import { processesWith } from '../../src/agent/runtime/process-table.ts';
 import { TerminationLogs } from '../../src/agent/termination-logs.ts';
 import { FileVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { until } from '../until.ts';
 import { agentOptions } from './agent-options.ts';
 
 const pods = inNamespace(resources.pods, 'default');
@@ -67,15 +68,6 @@ afterEach(async () => {
   await agent.stop();
   await rm(root, { recursive: true, force: true, maxRetries: 5 });
 });
-
-async function until<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<NonNullable<T>> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 15_000; ) {
-    const found = await probe();
-    if (found !== undefined && found !== null && found !== false) return found;
-    await new Promise<void>((go) => systemClock.setTimer(10, go));
-  }
-  throw new Error(`${what}: not within 15 s`);
-}
 
 const sh = (script: string) => ({ image: 'podium.dev/host', command: ['sh', '-c', script] });
 const create = (name: string, containers: readonly AgentContainer[], spec: Partial<AgentPodSpec> = {}) =>
