@@ -1,6 +1,7 @@
 /** What a test says of its agent, and what it leaves to be as in most tests: a large simulated machine without volumes or proxy. */
-import { simulatedMachine, simulatedUsage, type NodeAgentOptions } from '../../src/agent/agent.ts';
+import type { NodeAgentOptions } from '../../src/agent/agent.ts';
 import { agreeingProber } from '../../src/agent/probe.ts';
+import { simulatedMachine, simulatedUsage } from '../../src/agent/simulated-machine.ts';
 import { noVolumes } from '../../src/agent/volumes.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
