@@ -29,7 +29,7 @@ import { makeContainerImage, mountsOf, placeIn, readContainerImage, type Contain
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint, readExecComplaint } from './core/complaint.ts';
-import type { ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
 import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
 import type { Engine, ExecPlan, Launch, PodNamespaces } from './engine.ts';

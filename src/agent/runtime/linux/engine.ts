@@ -5,7 +5,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cgroups } from './cgroups.ts';
-import { fstabOf, initScript, joinLines, privileges, type ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
+import { fstabOf, initScript, joinLines, privileges } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
 import type { OciSeccomp } from './core/seccomp-profile.ts';
 import { quoteAll } from './core/shell-words.ts';

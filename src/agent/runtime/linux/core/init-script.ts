@@ -6,6 +6,7 @@
  * Its own tools are the machine's, run before the container's environment is in force: an LD_PRELOAD of a pod must never
  * be read by a process that can still do everything.
  */
+import type { ProcessPlan } from './container-run.ts';
 import { fstabField, quote, quoteAll } from './shell-words.ts';
 import type { PlannedRoot } from './root-layout.ts';
 
@@ -20,19 +21,6 @@ export interface Tools {
   readonly nsenter: string;
   readonly env: string;
   readonly ip: string;
-}
-
-export interface ProcessPlan {
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly workingDir: string;
-  readonly user: number;
-  readonly group: number;
-  readonly supplementalGroups: readonly number[];
-  readonly capabilities: readonly string[];
-  readonly noNewPrivileges: boolean;
-  /** Its descriptors are a terminal's. */
-  readonly terminal: boolean;
 }
 
 export interface InitInput {

@@ -3,7 +3,7 @@
  * those that the runtime is started in, the pod's; its cgroup is joined before, since a runtime that removes it would take
  * with it how the container ended.
  */
-import type { ProcessPlan } from './init-script.ts';
+import type { ProcessPlan } from './container-run.ts';
 import type { HostFacts, PlannedRoot, RootMount } from './root-layout.ts';
 import type { OciSeccomp } from './seccomp-profile.ts';
 
