@@ -96,11 +96,17 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: 
     prober: new NetworkProber(runtime, systemClock, dial),
     terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
     podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
-    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
+    volumes: isReal ? fileVolumes(dataDir, runtime, log) : noVolumes,
     ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
     // TODO(issue 5): with cri what `ofOwnNetwork` makes, in the machine's own network, which is that of the pods' bridge.
   });
+}
+
+function fileVolumes(dataDir: string, runtime: Runtime, log: PartWorld['log']): FileVolumes {
+  const asRootOfPods = runtime instanceof LinuxRuntime ? runtime.asRootOfPods.bind(runtime) : undefined;
+  const onNotGiven = () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says');
+  return new FileVolumes(join(dataDir, 'volumes'), { memory: () => runtime.memory, asRootOfPods, onNotGiven });
 }
 
 function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThresholdPercent, gcMinimumAgeSeconds }: ImageSettings): ImageGarbageOptions {

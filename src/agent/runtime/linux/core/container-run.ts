@@ -11,6 +11,7 @@ import type { ContainerConfig, ContainerSecurity } from '../../runtime.ts';
 import { findAccount, findGroup, groupsWith, isId, type Accounts } from './accounts.ts';
 import { relative, type Planned } from './root-layout.ts';
 import { stopSignalOf } from './stop-signal.ts';
+import type { BecomesUser } from './users.ts';
 
 export interface RunInput {
   readonly config: Pick<ContainerConfig, 'command' | 'args' | 'env' | 'workingDir' | 'mounts' | 'security'>;
@@ -27,6 +28,7 @@ export interface ProcessPlan {
   readonly user: number;
   readonly group: number;
   readonly supplementalGroups: readonly number[];
+  readonly becomesUser: BecomesUser;
   readonly capabilities: readonly string[];
   readonly noNewPrivileges: boolean;
   /** Its descriptors are a terminal's. */
