@@ -121,8 +121,9 @@ function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: C
   const { inner } = runtime;
   const shared = { clock: systemClock, log };
   const dial = inner.dial.bind(inner);
-  const outside = new UserspaceProxy({ ...shared, dial });
-  const inside = new UserspaceProxy({ ...shared, dial, listen: inner.openTcp.bind(inner) });
+  const openUdp = inner.openUdp.bind(inner);
+  const outside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp });
+  const inside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp, listen: inner.openTcp.bind(inner), bindUdp: openUdp });
   const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS });
   const clusterDns = clusterDnsAddresses(config);
   const [address] = clusterDns;
