@@ -23,6 +23,7 @@ import { Connections } from './connections.ts';
 import { ContainerLogs, type ContainerLogsOptions } from './container-logs.ts';
 import { Containers } from './containers.ts';
 import { CriImages } from './cri-images.ts';
+import type { MachineNetwork } from './machine-network.ts';
 import type { CriParts } from './parts.ts';
 import { PodFiles } from './pod-files.ts';
 import { PodTable } from './pod-table.ts';
@@ -43,6 +44,8 @@ export interface CriRuntimeOptions extends ContainerLogsOptions {
   readonly log: Log;
   /** How long it may take to say how things are; whoever hangs for longer is not there. */
   readonly lookDeadlineMs?: Millis | undefined;
+  /** Where services and names are served to its pods; absent: nobody does. */
+  readonly network?: Pick<MachineNetwork, 'open' | 'close' | 'details' | 'leftovers'> | undefined;
 }
 
 const STATUS_MS = 5_000;
@@ -92,7 +95,8 @@ export class CriRuntime implements Runtime {
   }
 
   get detail(): string {
-    return `containers by ${this.name} ${this.version} at ${this.#options.endpoint}`;
+    const { endpoint, network } = this.#options;
+    return [`containers by ${this.name} ${this.version} at ${endpoint}`, ...(network?.details ?? [])].join(', ');
   }
 
   get health(): RuntimeHealth {
@@ -101,10 +105,11 @@ export class CriRuntime implements Runtime {
 
   /** Waits for a runtime that does not answer yet: without it nobody knows which pods there are. */
   async start(): Promise<void> {
-    const { clock, log, endpoint } = this.#options;
+    const { clock, log, endpoint, network } = this.#options;
     const { files, owner, contact, table } = this.#parts;
     files.make();
-    await files.writeLeftovers({ cgroups: cgroupsOf(`podium/${owner}`), parents: cgroupsOf('podium'), cri: { endpoint, owner } });
+    await files.writeLeftovers({ cgroups: cgroupsOf(`podium/${owner}`), parents: cgroupsOf('podium'), cri: { endpoint, owner }, network: network?.leftovers });
+    await network?.open();
     for (let tries = 0; ; tries++) {
       try {
         await this.#meet();
@@ -124,6 +129,7 @@ export class CriRuntime implements Runtime {
   async close(): Promise<void> {
     this.#abort.abort();
     this.#listeners.clear();
+    this.#options.network?.close();
     this.#options.channel.close();
     await this.#tasks.idle();
   }
