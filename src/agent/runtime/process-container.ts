@@ -94,7 +94,7 @@ export class ProcessContainer extends SupervisedContainer {
     mkdirSync(cwd, { recursive: true });
     const words = [...config.command, ...(config.args ?? [])];
     const { command, env } = invocation(words, { tty: config.tty === true, env: this.#environment, cwd, isByShell: true });
-    if (config.stdin === true) await makeInput(this.directory, process.getuid?.() ?? 0);
+    if (config.stdin === true) await makeInput(this.directory);
     return { args: [cwd, ...command], env };
   }
 
