@@ -144,8 +144,8 @@ function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: C
   const openUdp = inner.openUdp.bind(inner);
   const outside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp });
   const inside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp, listen: inner.openTcp.bind(inner), bindUdp: openUdp });
-  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS });
   const clusterDns = clusterDnsAddresses(config);
+  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS, ownAddresses: clusterDns });
   const [address] = clusterDns;
   const ownCidrs = [podCidr, serviceCidr];
   const hasEgress = () => runtime.hasEgress;

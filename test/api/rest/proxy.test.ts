@@ -1,6 +1,6 @@
 /** HTTP to pods and services by way of the API server: real servers behind a played agent. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { request, type RequestOptions } from 'node:https';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
@@ -55,7 +55,8 @@ async function listening(server: Server): Promise<number> {
 
 /** Says what it was asked. */
 function echo(): Promise<number> {
-  const server = createServer(async (call, response) => {
+  const server = createServer((call, response) => void answer(call, response));
+  const answer = async (call: IncomingMessage, response: ServerResponse) => {
     const parts: Buffer[] = [];
     for await (const part of call) parts.push(part as Buffer);
     const { method, url, headers } = call;
@@ -66,8 +67,8 @@ function echo(): Promise<number> {
     if (url === '/broken') return response.writeHead(200, { 'content-length': 100 }).write('half', () => call.socket.destroy());
     if (url === '/cut') return response.write('half', () => call.socket.destroy());
     if (url === '/slow') return response.write('first\n'); // and never ends
-    response.end(JSON.stringify({ method, url, headers, body: Buffer.concat(parts).toString() }));
-  });
+    return response.end(JSON.stringify({ method, url, headers, body: Buffer.concat(parts).toString() }));
+  };
   server.on('upgrade', (call: IncomingMessage, socket: Duplex) => {
     if (call.headers['sec-websocket-protocol'] !== 'chat') return void socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno');
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: chat\r\n\r\nhello ');

@@ -1,6 +1,9 @@
 /** What a request by way of the API server to a pod or a service is about, and what of its head goes on. Pure. */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { badRequest } from '../../../kube/errors.ts';
+
+/** Names in small letters, as Node.js has them. */
+type Incoming = Readonly<Record<string, string | string[] | undefined>>;
+type Outgoing = Record<string, string | string[] | number>;
 
 /** `[scheme:]name[:port]`, as it stands in the path for a name. */
 export interface ProxyTarget {
@@ -33,14 +36,14 @@ export interface ForwardedFor {
   readonly upgrade: string | undefined;
 }
 
-export function requestHeaders(headers: IncomingHttpHeaders, { host, client, prefix, bodyBytes, upgrade }: ForwardedFor): OutgoingHttpHeaders {
+export function requestHeaders(headers: Incoming, { host, client, prefix, bodyBytes, upgrade }: ForwardedFor): Outgoing {
   const kept = endToEnd(headers, (name) => !OF_THE_CALLER.test(name));
   const before = headers['x-forwarded-for'];
   return {
     ...kept,
     host,
     'x-forwarded-for': before === undefined ? client : `${before.toString()}, ${client}`,
-    'x-forwarded-host': headers.host ?? '',
+    'x-forwarded-host': headers['host'] ?? '',
     'x-forwarded-proto': 'https',
     'x-forwarded-uri': prefix,
     ...(bodyBytes === undefined ? {} : { 'content-length': bodyBytes }),
@@ -49,7 +52,7 @@ export function requestHeaders(headers: IncomingHttpHeaders, { host, client, pre
 }
 
 /** `prefix`: of the paths below which the client finds what it is led to. */
-export function responseHeaders(headers: IncomingHttpHeaders, prefix: string, host: string): OutgoingHttpHeaders {
+export function responseHeaders(headers: Incoming, prefix: string, host: string): Outgoing {
   const kept = endToEnd(headers, () => true);
   const { location, 'cache-control': caching, warning, ...others } = kept;
   return {
@@ -69,8 +72,8 @@ function locationFor(location: string, prefix: string, host: string): string {
   return url.host === host ? `${prefix}${url.pathname}${url.search}${url.hash}` : location;
 }
 
-function endToEnd(headers: IncomingHttpHeaders, isKept: (name: string) => boolean): Record<string, string | string[]> {
-  const named = new Set((headers.connection ?? '').toLowerCase().split(',').map((name) => name.trim()));
+function endToEnd(headers: Incoming, isKept: (name: string) => boolean): Record<string, string | string[]> {
+  const named = new Set((headers['connection'] ?? '').toString().toLowerCase().split(',').map((name) => name.trim()));
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && !name.startsWith(':') && !HOP_BY_HOP.has(name) && !named.has(name) && isKept(name)) kept[name] = value;
