@@ -34,7 +34,8 @@ interface OciMount {
 /** The text of `config.json`; the root is the directory `root` beside it. */
 export function ociSpec(input: OciInput): string {
   const { root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp } = input;
-  const mappings = process.user === 0 && process.group === 0 ? undefined : mappingsOf(process.becomesUser, process, input.users);
+  const { user, group, becomesUser } = process;
+  const mappings = user === 0 && group === 0 ? undefined : mappingsOf(becomesUser, process, input.users);
   const spec = {
     ociVersion: '1.0.2',
     process: ociProcess(process),
