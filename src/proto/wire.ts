@@ -59,6 +59,7 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const TWO_32 = 2 ** 32;
 /** A 64-bit number and its halves: to shift and mask a bigint makes three others. */
 const whole = new BigUint64Array(1);
+const signedWhole = new BigInt64Array(whole.buffer);
 const halves = new Uint32Array(whole.buffer);
 const [LOW, HIGH] = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
@@ -167,7 +168,9 @@ export class Reader {
 
   bigInt64(): bigint {
     this.#varint();
-    return (BigInt(this.#high | 0) << 32n) | BigInt(this.#low);
+    halves[LOW] = this.#low;
+    halves[HIGH] = this.#high;
+    return signedWhole[0]!;
   }
 
   bigUint64(): bigint {

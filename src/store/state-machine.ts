@@ -43,7 +43,7 @@ import {
   type MemberInfo,
   type MemberRefusal,
 } from './membership/core/members.ts';
-import type { Backend, BackendKey, BackendOp } from './mvcc/backend.ts';
+import type { Backend, BackendBatch, BackendKey } from './mvcc/backend.ts';
 import { decodeProposal, type Command } from './mvcc/command.ts';
 import { KvHashWalk } from './mvcc/core/kv-hash.ts';
 import { Mvcc, type Change, type RevisionRefusal } from './mvcc/core/mvcc.ts';
@@ -282,7 +282,7 @@ export class StateMachine {
   }
 
   /** Everything since the last batch, with the applied index that it amounts to. */
-  takeBatch(): { readonly ops: readonly BackendOp[]; readonly applied: SnapshotMeta } {
+  takeBatch(): { readonly ops: BackendBatch; readonly applied: SnapshotMeta } {
     this.#overlay.put(APPLIED_ROW, SnapshotMetaCodec.encode(this.applied));
     this.#overlay.put(REVISION_ROW, encodeRevisions(this.mvcc));
     this.#isDirty = false;
