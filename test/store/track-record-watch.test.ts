@@ -20,13 +20,8 @@
 import { describe, expect, test } from 'vitest';
 import { EventType } from '../../src/proto/etcd.ts';
 import { Mvcc, type Rows } from '../../src/store/mvcc/core/mvcc.ts';
-import {
-  ALL_WATCHERS,
-  QUEUED_EVENTS_MAX,
-  WatchHub,
-  type WatchMessage,
-  type WatchStream,
-} from '../../src/store/mvcc/core/watch-hub.ts';
+import { QUEUED_EVENTS_MAX, WatchHub, type WatchStream } from '../../src/store/mvcc/core/watch-hub.ts';
+import { ALL_WATCHERS, type WatchMessage } from '../../src/store/mvcc/core/watch-messages.ts';
 import { bytes, text } from './mvcc/requests.ts';
 
 function mapRows(): Rows {
