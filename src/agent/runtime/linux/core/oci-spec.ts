@@ -34,7 +34,8 @@ interface OciMount {
 /** The text of `config.json`; the root is the directory `root` beside it. */
 export function ociSpec(input: OciInput): string {
   const { root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp } = input;
-  const mappings = process.user === 0 && process.group === 0 ? undefined : mappingsOf(process.becomesUser, process, input.users);
+  const { user, group, becomesUser } = process;
+  const mappings = user === 0 && group === 0 ? undefined : mappingsOf(becomesUser, process, input.users);
   const spec = {
     ociVersion: '1.0.2',
     process: ociProcess(process),
@@ -55,12 +56,12 @@ export function ociSpec(input: OciInput): string {
 
 /** Also the text that `exec --process` reads. */
 export function ociProcess(process: ProcessPlan) {
-  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
+  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges, terminal } = process;
   const names = capabilities.map((name) => `CAP_${name}`);
   const isRoot = user === 0;
   return {
-    // Of a container's own it would have to be told the sizes: it takes the descriptors that it is given.
-    terminal: false,
+    // The runtime makes it, so that the program controls it, with the size of the one that the runtime stands in.
+    terminal,
     // Where there is one group only, nobody may ask for others.
     user: { uid: user, gid: group, ...(becomesUser === 'only' ? {} : { additionalGids: supplementalGroups }) },
     args: command,
