@@ -13,6 +13,7 @@ import { admit, sumOfRequests, type Allocatable, type Refusal } from './core/adm
 import { isEnded } from './core/pod-lifecycle.ts';
 import type { AgentPod } from './core/pod-spec.ts';
 import { isMirror, isMirrorOf, localUid } from './core/static-pods.ts';
+import type { NodeCapacity } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
 import type { StaticPods } from './static-pods.ts';
 import type { VolumeStore } from './volumes.ts';
@@ -21,7 +22,7 @@ export interface PodWorkersOptions {
   /** But for what pods take from each other. */
   readonly context: Omit<WorkerContext, 'capacityLeft'>;
   /** Quantities. */
-  readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
+  readonly capacity: NodeCapacity;
   /** Of this node, as they are heard of; others start and stop it. */
   readonly pods: Informer<AgentPod>;
   /** Where volumes lie of pods that nobody knows any more. */

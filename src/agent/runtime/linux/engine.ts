@@ -61,6 +61,8 @@ export interface ExecPlan {
 export interface Engine {
   readonly name: string;
   readonly version: string;
+  /** Programs have terminals of its own making, within those that it is started in. */
+  readonly makesTerminals: boolean;
   /** Writes what the start needs; answers the command for the supervisor. */
   prepare(launch: Launch): Promise<readonly string[]>;
   /** Does the program run, or has it run? Asked again and again while it starts. */
@@ -82,6 +84,7 @@ export interface EngineWorld {
 /** unshare, nsenter, mount, setpriv: what every Linux has. */
 export class UtilLinuxEngine implements Engine {
   readonly name = 'util-linux';
+  readonly makesTerminals = false;
   readonly version: string;
   readonly #world: EngineWorld;
 

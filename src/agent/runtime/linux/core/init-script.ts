@@ -21,6 +21,8 @@ export interface Tools {
   readonly nsenter: string;
   readonly env: string;
   readonly ip: string;
+  /** Absent: a program does not control the terminal that it is started in. */
+  readonly setsid?: string | undefined;
 }
 
 export interface InitInput {
@@ -96,6 +98,12 @@ export function joinLines(cgroupProcs: readonly string[], oomScoreAdjust: number
 
 /** The prefix of a command that gives up what its container must not have. */
 export function privileges(tools: Tools, process: ProcessPlan): readonly string[] {
+  const { terminal } = process;
+  const controlled = terminal && tools.setsid !== undefined ? [tools.setsid, '--ctty'] : [];
+  return [...controlled, ...reduced(tools, process)];
+}
+
+function reduced(tools: Tools, process: ProcessPlan): readonly string[] {
   const { user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
   const bounding = ['-all', ...capabilities.map((name) => `+${name.toLowerCase()}`)].join(',');
   const limits = ['--inh-caps=-all', `--bounding-set=${bounding}`, ...(noNewPrivileges ? ['--no-new-privs'] : [])];

@@ -56,12 +56,12 @@ export function ociSpec(input: OciInput): string {
 
 /** Also the text that `exec --process` reads. */
 export function ociProcess(process: ProcessPlan) {
-  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
+  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges, terminal } = process;
   const names = capabilities.map((name) => `CAP_${name}`);
   const isRoot = user === 0;
   return {
-    // Of a container's own it would have to be told the sizes: it takes the descriptors that it is given.
-    terminal: false,
+    // The runtime makes it, so that the program controls it, with the size of the one that the runtime stands in.
+    terminal,
     // Where there is one group only, nobody may ask for others.
     user: { uid: user, gid: group, ...(becomesUser === 'only' ? {} : { additionalGids: supplementalGroups }) },
     args: command,
