@@ -30,7 +30,8 @@ import { makeContainerImage, mountsOf, placeIn, readContainerImage, type Contain
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint, readExecComplaint } from './core/complaint.ts';
-import { cgroupsBeside, type ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
+import { cgroupsBeside } from './core/init-script.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
 import { becomesUser, groupsOf } from './core/users.ts';
 import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
@@ -257,6 +258,10 @@ export class LinuxContainer extends SupervisedContainer {
     return tty ? { args: inTerminal(args, undefined), env: { ...env, SHELL: '/bin/sh' } } : { args, env };
   }
 
+  protected override get terminalUser(): (() => number) | undefined {
+    return this.#engine.makesTerminals ? () => this.pids?.child.pid ?? 0 : undefined;
+  }
+
   protected override hasBegun(): boolean {
     return this.#engine.hasBegun(this.directory);
   }
@@ -326,7 +331,9 @@ export class LinuxContainer extends SupervisedContainer {
   override async exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {
     const { clock, environment } = this.#world;
     const plan = await this.#beside(command, {});
-    const { exitCode, output, timedOut } = await runCommand(plan.command, { clock, env: environment, timeoutMs });
+    // Whoever started it shall see it end: on a machine whose first process reaps nobody else's it would be there for good,
+    // and hold up the end of the pid namespace in which it stands.
+    const { exitCode, output, timedOut } = await runCommand(plan.command, { clock, env: environment, timeoutMs, endFirst: () => endGroup(plan) });
     if (timedOut) endGroup(plan);
     for (const file of plan.files) await rm(file, { force: true });
     return { exitCode: exitCode < 0 ? UNKNOWN_EXIT_CODE : exitCode, output, timedOut };

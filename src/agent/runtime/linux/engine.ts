@@ -5,7 +5,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cgroups } from './cgroups.ts';
-import { fstabOf, initScript, joinLines, privileges, type ProcessPlan, type ShownCgroup, type Tools } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
+import { fstabOf, initScript, joinLines, privileges, type ShownCgroup, type Tools } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
 import type { OciSeccomp } from './core/seccomp-profile.ts';
 import { quoteAll } from './core/shell-words.ts';
@@ -73,6 +74,8 @@ export interface ExecPlan {
 export interface Engine {
   readonly name: string;
   readonly version: string;
+  /** Programs have terminals of its own making, within those that it is started in. */
+  readonly makesTerminals: boolean;
   /** Writes what the start needs; answers the command for the supervisor. */
   prepare(launch: Launch): Promise<readonly string[]>;
   /** Does the program run, or has it run? Asked again and again while it starts. */
@@ -94,6 +97,7 @@ export interface EngineWorld {
 /** unshare, nsenter, mount, setpriv: what every Linux has. */
 export class UtilLinuxEngine implements Engine {
   readonly name = 'util-linux';
+  readonly makesTerminals = false;
   readonly version: string;
   readonly #world: EngineWorld;
 

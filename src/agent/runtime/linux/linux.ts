@@ -94,7 +94,8 @@ export type NetworkListener = () => Promise<string>;
 const SHARED_MEMORY_SIZE = '64m';
 /** A way out that cannot be had now may be had later (a laptop comes home), and one that is there be gone (a firewall is loaded anew). */
 const EGRESS_RETRY_MS = 30_000;
-const EGRESS_CHECK_MS = 60_000;
+/** Whether it is still there: three short processes. */
+const EGRESS_CHECK_MS = 10_000;
 
 export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly name = 'linux';

@@ -36,7 +36,9 @@ export function probeMachine(): ProbedMachine {
   const isolation = probeIsolation();
   if (!isolation.ok) return isolation;
   const found = Object.entries(NAMES).map(([key, name]) => [key, findTool(name)] as const);
-  const tools = Object.fromEntries(found) as unknown as Tools; // isolation was tried with all of them
+  // Who leads the session of a terminal is outside of the pid namespace: only root may take it away from him.
+  const setsid = isolation.inUserNamespace ? undefined : findTool('setsid');
+  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid }; // isolation was tried with all of the others
   return { ok: true, machine: machineWith(tools, isolation.inUserNamespace) };
 }
 

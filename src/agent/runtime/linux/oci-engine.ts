@@ -8,7 +8,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
-import { cgroupMounts, joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
+import { cgroupMounts, joinLines, overlayOptions } from './core/init-script.ts';
 import { fstabField, quote, quoteAll } from './core/shell-words.ts';
 import { sharedNamespaces, unshareMounts, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
 import { RuntimeError } from '../runtime.ts';
@@ -20,6 +21,7 @@ const NO_CGROUPS = 'no-cgroups /sys/fs/cgroup tmpfs ro,size=0 0 0\n';
 export class OciEngine implements Engine {
   readonly name: string;
   readonly version: string;
+  readonly makesTerminals: boolean;
   readonly #program: string;
   readonly #world: EngineWorld;
   readonly #tools: UtilLinuxEngine;
@@ -31,6 +33,8 @@ export class OciEngine implements Engine {
     this.#program = program;
     this.name = basename(program);
     this.version = version;
+    // runc puts pipes of its own in the place of descriptors.
+    this.makesTerminals = this.name === 'crun';
   }
 
   get #state(): string {
@@ -100,8 +104,7 @@ export class OciEngine implements Engine {
     const { tools } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);
     const pidFile = join(directory, `exec-${this.#execs}.pid`);
-    // A command has a terminal that it controls: crun makes it, and passes on the size of the one that it stands in.
-    await writeFile(file, JSON.stringify({ ...ociProcess(process), terminal: process.terminal }), { mode: 0o600 });
+    await writeFile(file, JSON.stringify(ociProcess(process)), { mode: 0o600 });
     const log = join(directory, `exec-${this.#execs}.log`);
     const run = [...this.#command(), '--log', log, 'exec', '--process', file, '--pid-file', pidFile, key];
     const script = [...joinLines(cgroupProcs, oomScoreAdjust), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];

@@ -6,7 +6,7 @@
  * Its own tools are the machine's, run before the container's environment is in force: an LD_PRELOAD of a pod must never
  * be read by a process that can still do everything.
  */
-import type { BecomesUser } from './users.ts';
+import type { ProcessPlan } from './container-run.ts';
 import { fstabField, quote, quoteAll } from './shell-words.ts';
 import type { PlannedRoot } from './root-layout.ts';
 
@@ -27,20 +27,8 @@ export interface Tools {
   readonly nsenter: string;
   readonly env: string;
   readonly ip: string;
-}
-
-export interface ProcessPlan {
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly workingDir: string;
-  readonly user: number;
-  readonly group: number;
-  readonly supplementalGroups: readonly number[];
-  readonly becomesUser: BecomesUser;
-  readonly capabilities: readonly string[];
-  readonly noNewPrivileges: boolean;
-  /** Its descriptors are a terminal's. */
-  readonly terminal: boolean;
+  /** Absent: a program does not control the terminal that it is started in. */
+  readonly setsid?: string | undefined;
 }
 
 export interface InitInput {
@@ -132,6 +120,12 @@ export function joinLines(cgroupProcs: readonly string[], oomScoreAdjust: number
 
 /** The prefix of a command that gives up what its container must not have. */
 export function privileges(tools: Tools, process: ProcessPlan): readonly string[] {
+  const { terminal } = process;
+  const controlled = terminal && tools.setsid !== undefined ? [tools.setsid, '--ctty'] : [];
+  return [...controlled, ...reduced(tools, process)];
+}
+
+function reduced(tools: Tools, process: ProcessPlan): readonly string[] {
   const { user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
   const bounding = ['-all', ...capabilities.map((name) => `+${name.toLowerCase()}`)].join(',');
   const limits = ['--inh-caps=-all', `--bounding-set=${bounding}`, ...(noNewPrivileges ? ['--no-new-privs'] : [])];

@@ -3,7 +3,7 @@
  * those that the runtime is started in, the pod's; its cgroup is joined before, since a runtime that removes it would take
  * with it how the container ended.
  */
-import type { ProcessPlan } from './init-script.ts';
+import type { ProcessPlan } from './container-run.ts';
 import type { HostFacts, PlannedRoot, RootMount } from './root-layout.ts';
 import { mappingsOf } from './users.ts';
 import type { OciSeccomp } from './seccomp-profile.ts';
@@ -37,7 +37,8 @@ interface OciMount {
 /** The text of `config.json`. */
 export function ociSpec(input: OciInput): string {
   const { root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp } = input;
-  const mappings = mappingsFor(input);
+  const { user, group, becomesUser } = process;
+  const mappings = user === 0 && group === 0 ? undefined : mappingsOf(becomesUser, process, input.users);
   const spec = {
     ociVersion: '1.0.2',
     process: ociProcess(process),
@@ -56,19 +57,14 @@ export function ociSpec(input: OciInput): string {
   return JSON.stringify(spec);
 }
 
-/** Root is the one around, also where there is nobody else. */
-function mappingsFor({ process: { becomesUser, ...identity }, users }: OciInput) {
-  return identity.user === 0 && identity.group === 0 ? undefined : mappingsOf(becomesUser, identity, users);
-}
-
 /** Also the text that `exec --process` reads. */
 export function ociProcess(process: ProcessPlan) {
-  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
+  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges, terminal } = process;
   const names = capabilities.map((name) => `CAP_${name}`);
   const isRoot = user === 0;
   return {
-    // Of a container's own it would have to be told the sizes: it takes the descriptors that it is given.
-    terminal: false,
+    // The runtime makes it, so that the program controls it, with the size of the one that the runtime stands in.
+    terminal,
     // Where there is one group only, nobody may ask for others.
     user: { uid: user, gid: group, ...(becomesUser === 'only' ? {} : { additionalGids: supplementalGroups }) },
     args: command,
