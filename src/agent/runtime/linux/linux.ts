@@ -41,7 +41,8 @@ import type { EgressChoice } from './core/egress-plan.ts';
 import { LinuxContainer, type ContainerPod, type ContainerWorld } from './container.ts';
 import { nodeNetworkOf, podBatch, podLinkBatch, podLinkName, type NodeNetwork } from './core/node-network.ts';
 import { hostsFile, resolvConf } from './core/pod-files.ts';
-import { quote, quoteAll } from './core/shell-words.ts';
+import { hasMemory, sandboxScript, sharedMemoryOf } from './core/sandbox-script.ts';
+import { quoteAll } from './core/shell-words.ts';
 import { REAPER_SCRIPT, SUPERVISOR_SCRIPT } from './core/supervisor-script.ts';
 import { Egress } from './egress.ts';
 import type { Engine } from './engine.ts';
@@ -90,8 +91,6 @@ type Entry = SandboxEntry<LinuxContainer>;
 /** Hears that the node's network is there, or is another one now; answers what it does in it, in a few words. */
 export type NetworkListener = () => Promise<string>;
 
-/** Of all containers of a pod; what container runtimes give one. */
-const SHARED_MEMORY_SIZE = '64m';
 /** A way out that cannot be had now may be had later (a laptop comes home), and one that is there be gone (a firewall is loaded anew). */
 const EGRESS_RETRY_MS = 30_000;
 /** Whether it is still there: three short processes. */
@@ -291,7 +290,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     this.#cgroups?.make(config.uid, config.resources ?? {});
-    const prepare = [...preparation(config), ...(config.hostIpc === true ? [] : sharedMemoryMount(this.#options.machine.tools.mount, this.memory.path, config.uid)), ...memoryMounts(config, this.#options.machine.tools.mount, this.#space.users), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
+    const world = { mount: this.#options.machine.tools.mount, memory: this.memory.path, users: this.#space.users };
+    const prepare = [...sandboxScript(config, world), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
     return this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
   }
 
@@ -333,7 +333,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override async cleanSandbox(id: SandboxId): Promise<void> {
     await this.#cgroups?.remove(id);
-    await rm(sharedMemoryOf(this.memory.outside + this.memory.path, id), { recursive: true, force: true });
+    await rm(sharedMemoryOf(this.memory.outside + this.memory.path, { uid: id }), { recursive: true, force: true });
   }
 
   protected override memoryPlace(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
@@ -455,7 +455,7 @@ function podOf({ sandbox, config, directory, pause, containers }: Entry, memory:
     hostname: config.hostname,
     namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc },
     etc: join(directory, 'etc'),
-    sharedMemory: config.hostIpc === true ? '/dev/shm' : sharedMemoryOf(memory.path, sandbox.id),
+    sharedMemory: sharedMemoryOf(memory.path, config),
     pidOf: (id) => {
       const target = containers.get(id);
       return target?.record.state === 'running' ? target.pids?.child.pid : undefined;
@@ -467,34 +467,4 @@ function podOf({ sandbox, config, directory, pause, containers }: Entry, memory:
 /** How this process sees the mounts of another one. */
 function rootOf(pid: number): string {
   return `/proc/${pid}/root`;
-}
-
-function sharedMemoryOf(memory: string, uid: SandboxId): string {
-  return join(memory, '.shm', uid);
-}
-
-/** In the sandbox's own mount namespace, and on a mount that is made private there: nobody else hears of it. */
-function sharedMemoryMount(tool: string, memory: string, uid: SandboxId): readonly string[] {
-  const path = quote(sharedMemoryOf(memory, uid));
-  return [`${tool} --make-private ${quote(memory)}`, `mkdir -p ${path}`, `${tool} -t tmpfs -o size=${SHARED_MEMORY_SIZE},mode=1777,nosuid,nodev,noexec shm ${path}`];
-}
-
-function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
-  return memoryVolumes.length > 0;
-}
-
-/** In the sandbox's own mount namespace, in which its containers begin: they are shared by all of them, and end with it. */
-function memoryMounts({ memoryVolumes = [] }: SandboxConfig, tool: string, users: number): readonly string[] {
-  return memoryVolumes.flatMap(({ path, sizeBytes, group }) => {
-    const owner = group === undefined || group >= users ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
-    const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
-    return [`mkdir -p ${quote(path)}`, `${tool} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
-  });
-}
-
-/** What is done in a pod's new namespaces before anything runs in them. */
-function preparation({ hostname, sysctls = {} }: SandboxConfig): readonly string[] {
-  const settings = Object.entries(sysctls).map(([name, value]) => `echo ${quote(value)} >${quote(`/proc/sys/${name.replaceAll('.', '/')}`)}`);
-  // Not every user may write the file, and not every machine has the command.
-  return [`{ echo ${quote(hostname)} >/proc/sys/kernel/hostname; } 2>/dev/null || hostname ${quote(hostname)}`, ...settings];
 }
