@@ -118,6 +118,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly #usages: ProcessUsages;
   readonly #skeletons: Skeletons;
   #isRecovering = false;
+  #recovery: Promise<void> = Promise.resolve();
 
   constructor(options: LinuxRuntimeOptions) {
     const { root, podCidr, machine, clock, log, serviceCidr, networkDirectory, innerEntry, withoutCgroups = false } = options;
@@ -287,6 +288,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   // --- sandboxes
 
   protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity> {
+    await this.#networkIsThere();
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     this.#cgroups?.make(config.uid, config.resources ?? {});
@@ -416,7 +418,14 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   /** One at a time. */
   #recovering(work: Promise<void>, onFailure: (error: string) => void): void {
     this.#isRecovering = true;
-    work.catch((error: unknown) => onFailure(describeError(error))).finally(() => (this.#isRecovering = false));
+    this.#recovery = work.catch((error: unknown) => onFailure(describeError(error))).finally(() => (this.#isRecovering = false));
+  }
+
+  /** A network that is lost is being made again by now; pods of the old one end before that is done. */
+  async #networkIsThere(): Promise<void> {
+    if (this.#space.isHeld) return;
+    this.onTick();
+    await this.#recovery;
   }
 
   /** Somebody killed the holder of the node's network: there is another one, and the pods of the old one end. */
