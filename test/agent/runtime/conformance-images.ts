@@ -72,6 +72,9 @@ export const IMAGE_CASES: readonly Case[] = [
       await world.said(id, 'pod-a');
       equal(await world.log(id), '1000\n1001\npod-a\n');
       equal((await world.runtime.exec(id, ['sh', '-c', 'id -u; id -g'], 5_000)).output, '1000\n1001\n');
+      // What an ordinary user unpacks is all his own, so that a program is let near its own files; root keeps whose they are.
+      const wrote = (await world.runtime.exec(id, ['sh', '-c', 'touch /etc/x 2>/dev/null && echo wrote || echo refused'], 5_000)).output;
+      equal(wrote, world.subject.lacks.get('small-disk')?.includes('ordinary') === true ? 'wrote\n' : 'refused\n');
     },
   },
   {
