@@ -120,7 +120,7 @@ export class Containerd {
     try {
       await until('the runtime is ready', async () => {
         const { status } = await channel.unary(RuntimeService.methods.status, {}, { timeoutMs: 2_000 });
-        return status?.conditions.every((one) => one.status) === true;
+        return ['RuntimeReady', 'NetworkReady'].every((wanted) => status?.conditions.some((one) => one.type === wanted && one.status) === true);
       });
       for (const image of [PAUSE_IMAGE, MACHINE_IMAGE, BUSYBOX_IMAGE]) {
         await until(`image ${image}`, async () => {
