@@ -95,6 +95,7 @@ export class ContainerStarter {
       mounts,
       resources: { ...resources, oomScoreAdjust: this.#oomScore(pod, container) },
       security: security.value,
+      processesOf: await this.#target(start),
       stdin: container.stdin,
       stdinOnce: container.stdinOnce,
       tty: container.tty,
@@ -110,6 +111,14 @@ export class ContainerStarter {
     if (record?.reason === START_ERROR) throw new ContainerStartError('RunContainerError', record.message ?? 'the program cannot be run');
     say('Normal', 'Started', `Started container ${container.name}`);
     return id;
+  }
+
+  /** The container whose processes it is to see: the last of its name, whatever has become of it. */
+  async #target({ container: { targetContainerName = '' }, sandbox }: ContainerStart): Promise<ContainerId | undefined> {
+    if (targetContainerName === '') return undefined;
+    const found = (await this.#context.runtime.listContainers(sandbox.id)).filter(({ name }) => name === targetContainerName).at(-1);
+    if (found === undefined) throw new ContainerStartError('CreateContainerConfigError', `unable to find target container ${targetContainerName}`);
+    return found.id;
   }
 
   #oomScore(pod: AgentPod, { resources: { requests = {}, limits = {} } = {} }: AgentContainer): number {

@@ -49,10 +49,11 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
-  const { cgroups, parents, tables = [], cri, network } = leftoversOf(join(dataDir, node));
+  const { cgroups, parents, tables = [], mounts = [], cri, network } = leftoversOf(join(dataDir, node));
   if (cri !== undefined) await endCriPods(cri);
   for (const table of tables) removeTable(table);
   if (network !== undefined) removeFromMachine(network);
+  for (const mount of mounts) unmount(mount);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
   return killed.size;
@@ -64,6 +65,8 @@ interface Leftovers {
   readonly parents: readonly string[];
   /** Of nftables, in the machine's network. */
   readonly tables?: readonly string[];
+  /** In the machine's own mount namespace. */
+  readonly mounts?: readonly string[];
   /** Pods that a container runtime of the machine runs for the node. */
   readonly cri?: CriPods;
   /** Of those pods' services and names. */
@@ -74,6 +77,12 @@ interface Leftovers {
 function removeTable(table: string): void {
   const nft = findTool('nft');
   if (nft !== undefined) spawnSync(nft, ['-f', '-'], { input: `add table ip ${table}\ndelete table ip ${table}\n`, timeout: REMOVE_TABLE_MS });
+}
+
+/** It may be there or not. Somebody's shell may still be in it. */
+function unmount(path: string): void {
+  const umount = findTool('umount');
+  if (umount !== undefined) spawnSync(umount, ['-l', path], { stdio: 'ignore', timeout: REMOVE_TABLE_MS });
 }
 
 /** What of the node stays in the kernel when its processes have ended. */

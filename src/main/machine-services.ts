@@ -41,7 +41,7 @@ export function ofMachineNetwork({ config, log, random }: Omit<PartWorld, 'signa
   const shared = { clock: systemClock, log };
   const { addresses } = network.leftovers;
   const [address] = addresses;
-  const relay = new ServiceRelay({ outside: new UserspaceProxy(shared), inside: new UserspaceProxy(shared), address: nodePortAddress });
+  const relay = new ServiceRelay({ outside: new UserspaceProxy(shared), inside: new UserspaceProxy(shared), address: nodePortAddress, ownAddresses: addresses });
   const dns = address === undefined ? undefined : new ClusterDns({ ...shared, address, domain: clusterDomain, ownCidrs: [podCidr, serviceCidr], inner: network, api, hasEgress: () => true, random });
   const proxied = {
     tableName: tableOf(dataDir),

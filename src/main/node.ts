@@ -116,11 +116,17 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, { runtime
     prober: new NetworkProber(runtime, systemClock, dial),
     terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
     podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
-    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
+    volumes: isReal ? fileVolumes(dataDir, runtime, log) : noVolumes,
     ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
     ...machine,
   });
+}
+
+function fileVolumes(dataDir: string, runtime: Runtime, log: PartWorld['log']): FileVolumes {
+  const asRootOfPods = runtime instanceof LinuxRuntime ? runtime.asRootOfPods.bind(runtime) : undefined;
+  const onNotGiven = () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says');
+  return new FileVolumes(join(dataDir, 'volumes'), { memory: () => runtime.memory, asRootOfPods, onNotGiven });
 }
 
 function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThresholdPercent, gcMinimumAgeSeconds }: ImageSettings): ImageGarbageOptions {
@@ -135,10 +141,11 @@ function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: C
   const { inner } = runtime;
   const shared = { clock: systemClock, log };
   const dial = inner.dial.bind(inner);
-  const outside = new UserspaceProxy({ ...shared, dial });
-  const inside = new UserspaceProxy({ ...shared, dial, listen: inner.openTcp.bind(inner) });
-  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS });
+  const openUdp = inner.openUdp.bind(inner);
+  const outside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp });
+  const inside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp, listen: inner.openTcp.bind(inner), bindUdp: openUdp });
   const clusterDns = clusterDnsAddresses(config);
+  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS, ownAddresses: clusterDns });
   const [address] = clusterDns;
   const ownCidrs = [podCidr, serviceCidr];
   const hasEgress = () => runtime.hasEgress;

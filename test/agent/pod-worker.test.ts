@@ -2,16 +2,14 @@
 import { expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { seededRandom } from '../../src/base/random.ts';
 import { inNamespace, resources } from '../../src/client/api-client.ts';
 import { conditionOf, type KubeEvent } from '../../src/client/objects.ts';
-import { NodeAgent, simulatedMachine, simulatedUsage } from '../../src/agent/agent.ts';
+import { NodeAgent } from '../../src/agent/agent.ts';
 import type { AgentContainer, AgentPod, AgentPodSpec } from '../../src/agent/core/pod-spec.ts';
 import { agreeingProber, type Prober } from '../../src/agent/probe.ts';
 import { SimulatedRuntime, type Performance } from '../../src/agent/runtime/simulated.ts';
-import { noVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { agentOptions } from './agent-options.ts';
 
 const pods = inNamespace(resources.pods, 'default');
 
@@ -27,27 +25,7 @@ async function world({ perform = () => ({ startDelayMs: 10 }), prober = agreeing
   const clock: Clock = { monotonic: () => driven.monotonic(), wall: () => driven.wall() + jumpMs, setTimer: (delayMs, run) => driven.setTimer(delayMs, run) };
   const api = new FakeApi(() => new Date(clock.wall()).toISOString());
   const runtime = new SimulatedRuntime({ clock, podCidr, perform: (_, { name }) => perform(name) });
-  const agent = new NodeAgent({
-    name: 'node-1',
-    address: '10.0.0.1',
-    port: 10250,
-    podCidr,
-    capacity: { cpu: '4', memory: '8Gi', pods: 10 },
-    machine: simulatedMachine,
-    ownUsage: () => simulatedUsage(clock),
-    heartbeatMs: 10_000,
-    leaseDurationMs: 40_000,
-    onContainerFailure: 'restart',
-    portBase: 0,
-    nodePortAddress: '10.0.0.1',
-    api,
-    clock,
-    random: seededRandom(1),
-    log: silentLog,
-    runtime,
-    prober,
-    volumes: noVolumes,
-  });
+  const agent = new NodeAgent(agentOptions({ api, clock, runtime, podCidr, capacity: { cpu: '4', memory: '8Gi', pods: 10 }, prober }));
   const started = agent.start();
   await driven.advance(1);
   await started;

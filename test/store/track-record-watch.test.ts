@@ -20,6 +20,7 @@
 import { describe, expect, test } from 'vitest';
 import { EventType } from '../../src/proto/etcd.ts';
 import { Mvcc, type Rows } from '../../src/store/mvcc/core/mvcc.ts';
+import type { Write } from '../../src/store/mvcc/core/revision.ts';
 import {
   ALL_WATCHERS,
   QUEUED_EVENTS_MAX,
@@ -31,7 +32,12 @@ import { bytes, text } from './mvcc/requests.ts';
 
 function mapRows(): Rows {
   const rows = new Map<string, Uint8Array>();
-  return { get: (key) => rows.get(key), put: (key, value) => void rows.set(key, value), delete: (key) => void rows.delete(key) };
+  const keyOf = ({ main, sub }: Write) => `${main}.${sub}`;
+  return {
+    valueOf: (write) => rows.get(keyOf(write)),
+    putWrite: (write, value) => void rows.set(keyOf(write), value),
+    deleteWrite: (write) => void rows.delete(keyOf(write)),
+  };
 }
 
 /** Writes of one transaction: `key=value` puts, `key` deletes. */

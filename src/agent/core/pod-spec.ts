@@ -128,6 +128,8 @@ export interface AgentContainer {
   readonly resources?: { readonly requests?: StringMap; readonly limits?: StringMap };
   readonly securityContext?: SecurityContext;
   readonly restartPolicy?: string;
+  /** Of an ephemeral container: whose processes it sees. */
+  readonly targetContainerName?: string;
   readonly volumeMounts?: readonly VolumeMount[];
   readonly stdin?: boolean;
   readonly stdinOnce?: boolean;

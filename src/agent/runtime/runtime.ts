@@ -49,6 +49,13 @@ export interface MemoryVolume {
   readonly group?: number | undefined;
 }
 
+/** A directory in memory, seen by mounts of its path. */
+export interface MemoryPlace {
+  readonly path: string;
+  /** Goes before the path, for who looks into it from outside. */
+  readonly outside: string;
+}
+
 export interface DnsConfig {
   readonly servers: readonly string[];
   readonly searches: readonly string[];
@@ -248,6 +255,9 @@ export interface Runtime {
   readonly hasLimits?: boolean | undefined;
   /** Where its images are kept; absent: it has none. */
   readonly images?: NodeImages | undefined;
+
+  /** For files of pods that must not reach a disk, from `start` on; absent: there is no such place. */
+  readonly memory?: MemoryPlace | undefined;
 
   /** Finds again what an earlier agent left running and ends what nobody knows. Called once, first. */
   start(): Promise<void>;

@@ -47,5 +47,5 @@ export function relayRules(slices: readonly EndpointSlice[], address: string): P
       if (own.length > 0) targets.set(port, [...(targets.get(port) ?? []), ...own]);
     }
   }
-  return [...targets].map(([port, own]) => ({ key: `${address}:${port}`, address, port, service: API_SERVERS, targets: own }));
+  return [...targets].map(([port, own]) => ({ key: `${address}:${port}`, protocol: 'tcp', address, port, service: API_SERVERS, targets: own }));
 }

@@ -29,8 +29,9 @@ import { makeContainerImage, mountsOf, placeIn, readContainerImage, type Contain
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { readComplaint, readExecComplaint } from './core/complaint.ts';
-import type { ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
+import { becomesUser, groupsOf } from './core/users.ts';
 import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
 import type { Engine, ExecPlan, Launch, PodNamespaces } from './engine.ts';
 import { readPids, readSupervisor } from './files.ts';
@@ -45,6 +46,8 @@ export interface ContainerWorld extends ContainerHost {
   /** For images without the machine's programs, which lack the tools of a start of our own; undefined: there is none. */
   readonly imageEngine: Engine | undefined;
   readonly cgroups: Cgroups | undefined;
+  /** How many its programs can be. */
+  readonly users: () => number;
   readonly environment: Readonly<Record<string, string>>;
   readonly skeletons: Skeletons;
   /** Where the profiles are that pods name. */
@@ -60,6 +63,8 @@ export interface ContainerPod {
   readonly namespaces: PodNamespaces;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
+  /** Of another container of the pod, while it runs. */
+  readonly pidOf: (id: ContainerId) => number | undefined;
   /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
   readonly seenAt: (hostPath: string) => string;
 }
@@ -108,8 +113,8 @@ export class LinuxContainer extends SupervisedContainer {
     const image = await makeContainerImage({ config, image: mountable, hostname: pod.hostname, directory });
     const container = new LinuxContainer(world, pod, { ...place, image });
     const { user, group, supplementalGroups } = image.run;
-    if (world.machine.inUserNamespace && supplementalGroups.some((one) => one !== group)) {
-      world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
+    if (groupsOf({ user, group, supplementalGroups }, world.users()).length < supplementalGroups.length) {
+      world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user does not have all of its supplemental groups to give');
     }
     makeRoot(directory, world.skeletons.place(directory, container.#plannedRoot()), world.machine.inUserNamespace);
     await container.store();
@@ -141,7 +146,11 @@ export class LinuxContainer extends SupervisedContainer {
 
   #process(command: readonly string[]): ProcessPlan {
     const { security = {} } = this.config;
-    const { env, workingDir, user, group, supplementalGroups } = this.#image.run;
+    const { env, workingDir, ...identity } = this.#image.run;
+    const { user, group } = identity;
+    const { machine } = this.#world;
+    const users = this.#world.users();
+    const hasOwners = !machine.inUserNamespace || this.#image.root.lowerDirs.length === 0;
     const { noNewPrivileges = false } = security;
     return {
       command,
@@ -149,8 +158,9 @@ export class LinuxContainer extends SupervisedContainer {
       workingDir,
       user,
       group,
-      supplementalGroups,
-      capabilities: capabilitiesOf(security, this.#world.machine.capabilities),
+      supplementalGroups: groupsOf(identity, users),
+      becomesUser: becomesUser({ identity, users, hasOwners }),
+      capabilities: capabilitiesOf(security, machine.capabilities),
       noNewPrivileges,
       terminal: false,
     };
@@ -175,11 +185,29 @@ export class LinuxContainer extends SupervisedContainer {
     return found;
   }
 
+  /** Others may outlive its program then. */
+  get #sharesProcesses(): boolean {
+    return this.#pod.namespaces.processes !== undefined || this.config.processesOf !== undefined;
+  }
+
+  get #pidNamespace(): string | null | undefined {
+    const { processes, pausePid } = this.#pod.namespaces;
+    if (processes === 'of-the-machine') return null;
+    // The pause process stands outside it.
+    if (processes === 'of-the-pod') return `/proc/${pausePid}/ns/pid_for_children`;
+    const { processesOf } = this.config;
+    if (processesOf === undefined) return undefined;
+    const pid = this.#pod.pidOf(processesOf);
+    if (pid === undefined) throw new RuntimeError('cannot-start', `the container whose processes it shall see, ${processesOf}, does not run`);
+    return `/proc/${pid}/ns/pid`;
+  }
+
   #launch(cgroupProcs: readonly string[], command: readonly string[]): Launch {
     return {
       key: this.#key,
       directory: this.directory,
       pod: this.#pod.namespaces,
+      pidNamespace: undefined,
       root: this.#world.skeletons.place(this.directory, this.#plannedRoot()),
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
       isProcUnmasked: this.#isProcUnmasked,
@@ -196,13 +224,14 @@ export class LinuxContainer extends SupervisedContainer {
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
     const { stdin = false, tty = false } = this.config;
-    const { command, user } = this.#image.run;
-    if (stdin) await makeInput(this.directory, user);
-    const launch = this.#launch(cgroupProcs, command);
+    const { command } = this.#image.run;
+    if (stdin) await makeInput(this.directory);
+    const launch = { ...this.#launch(cgroupProcs, command), pidNamespace: this.#pidNamespace };
     const seccomp = this.#seccomp(launch.process.capabilities);
     const own = { ...launch, seccomp, process: { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env } } };
     const args = await this.#engine.prepare(own);
-    return tty ? { args: inTerminal(args, undefined), env: { ...environment, SHELL: '/bin/sh' } } : { args, env: environment };
+    const env = { ...environment, ...(this.#sharesProcesses ? { LOG_OUTLIVES: '1' } : {}) };
+    return tty ? { args: inTerminal(args, undefined), env: { ...env, SHELL: '/bin/sh' } } : { args, env };
   }
 
   protected override hasBegun(): boolean {
@@ -242,7 +271,7 @@ export class LinuxContainer extends SupervisedContainer {
   /** Without such a namespace nobody ends them, and crun waits for all that are its children now. */
   #endLeftovers(): void {
     const supervisor = this.pids?.supervisor.pid;
-    if (this.#pod.namespaces.processes === undefined || supervisor === undefined) return;
+    if (!this.#sharesProcesses || supervisor === undefined) return;
     this.#world.cgroups?.endProcesses(this.cgroup, supervisor);
   }
 

@@ -2,6 +2,7 @@
  * What this machine lets the runtime do: namespaces as root or in a user namespace, which tools there are, which
  * capabilities it has to give.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { findTool, probeIsolation } from '../../../cluster/isolation.ts';
 import { parseCapabilities } from './core/capabilities.ts';
@@ -17,12 +18,17 @@ export interface Machine {
   readonly tools: Tools;
   /** Everything is done in a user namespace: this is an ordinary user. */
   readonly inUserNamespace: boolean;
+  /** Why an ordinary user has no user to give but himself; undefined: he has those of /etc/subuid, or is root. */
+  readonly whyOneUser?: string | undefined;
   readonly capabilities: readonly string[];
   readonly facts: HostFacts;
 }
 
 export type ProbedMachine = { readonly ok: true; readonly machine: Machine } | { readonly ok: false; readonly why: string };
 
+/** Of `unshare`: the user himself as root, and behind him all that are his in /etc/subuid. */
+export const MANY_USERS: readonly string[] = ['--user', '--map-root-user', '--map-auto'];
+const PROBE_TIMEOUT_MS = 5_000;
 const NAMES = { sh: 'sh', mount: 'mount', umount: 'umount', pivotRoot: 'pivot_root', setpriv: 'setpriv', unshare: 'unshare', nsenter: 'nsenter', env: 'env', ip: 'ip', flock: 'flock' } as const;
 
 export function probeMachine(): ProbedMachine {
@@ -35,7 +41,14 @@ export function probeMachine(): ProbedMachine {
 
 function machineWith(tools: Tools, inUserNamespace: boolean): Machine {
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status'))?.[1] ?? '0';
-  return { tools, inUserNamespace, capabilities: parseCapabilities(mask), facts: readHostFacts() };
+  return { tools, inUserNamespace, whyOneUser: inUserNamespace ? probeManyUsers(tools) : undefined, capabilities: parseCapabilities(mask), facts: readHostFacts() };
+}
+
+/** Undefined: there are. Found out by doing it, as what is missing may be a program, its rights, a file, or a line in that. */
+function probeManyUsers({ unshare }: Tools): string | undefined {
+  if (findTool('newuidmap') === undefined) return 'newuidmap is missing (package uidmap)';
+  const { status, stderr } = spawnSync(unshare, [...MANY_USERS, 'true'], { encoding: 'utf8', timeout: PROBE_TIMEOUT_MS });
+  return status === 0 ? undefined : `there are none in /etc/subuid and /etc/subgid (${stderr.trim().split('\n').at(-1) ?? ''})`;
 }
 
 function readHostFacts(): HostFacts {

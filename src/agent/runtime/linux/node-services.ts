@@ -1,6 +1,6 @@
 /**
  * Services and names in a node's network: by rules of nftables where the kernel has them and the tool is there, else by
- * proxies in userspace, which know TCP alone; and the cluster's DNS. All of it begins anew when the node's network does.
+ * proxies in userspace, which know TCP and UDP; and the cluster's DNS. All of it begins anew when the node's network does.
  */
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
@@ -84,8 +84,8 @@ export class NodeServices implements ServiceFollower {
     else await this.#endRules();
     relay.serveInside(missing !== undefined);
     await dns?.open();
-    if (missing !== undefined) log.warn({ missing }, 'agent: services are proxied in userspace, those of TCP alone');
-    return missing === undefined ? 'services by nftables' : `services of TCP alone, by proxies in userspace (${missing})`;
+    if (missing !== undefined) log.warn({ missing }, 'agent: services are proxied in userspace');
+    return missing === undefined ? 'services by nftables' : `services by proxies in userspace (${missing})`;
   }
 
   #beginRules(): void {

@@ -12,6 +12,7 @@ import { describeError } from '../../../../src/base/errors.ts';
 import { systemClock } from '../../../../src/base/system-clock.ts';
 import type { Step } from '../cluster-main.ts';
 import { TestRegistry } from '../../../image/registry.ts';
+import { until as untilSo } from '../../../until.ts';
 import { BUSYBOX_IMAGE, machineImage } from './archive.ts';
 import { apiServer, datagrams, fromTheMachine, leftInTheMachine, servicesAndNames, startServices } from './cluster-services.ts';
 import { Containerd, ENDPOINT, SOCKET } from './containerd.ts';
@@ -147,11 +148,8 @@ function mustRun(command: string, args: readonly string[]): Ran {
   return ran;
 }
 
-async function until(what: string, probe: () => boolean | Promise<boolean>, detail: () => string = () => ''): Promise<void> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < DEADLINE_MS; await new Promise<void>((go) => systemClock.setTimer(50, go))) {
-    if (await probe()) return;
-  }
-  throw new Error(`${what}: not within ${DEADLINE_MS} ms ${detail()}`);
+function until(what: string, probe: () => boolean | Promise<boolean>, detail: () => string = () => ''): Promise<true> {
+  return untilSo(() => `${what} ${detail()}`, probe, DEADLINE_MS);
 }
 
 function must(condition: boolean, what: string): void {

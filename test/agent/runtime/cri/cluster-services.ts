@@ -79,7 +79,7 @@ const names = async (url, count) => [...new Set((await Promise.all(Array.from({ 
   return JSON.parse(cluster.mustKubectl(['exec', name, '--', 'node', '-e', `${prelude}(async () => console.log(JSON.stringify(await (${script})())))()`])) as T;
 }
 
-export async function startServices(cluster: ServicesCluster, until: (what: string, probe: () => boolean, detail: () => string) => Promise<void>): Promise<void> {
+export async function startServices(cluster: ServicesCluster, until: (what: string, probe: () => boolean, detail: () => string) => Promise<unknown>): Promise<void> {
   const file = join(cluster.directory, 'services.json');
   writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: OBJECTS }));
   cluster.mustKubectl(['apply', '-f', file]);

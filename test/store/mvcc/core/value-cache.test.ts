@@ -14,15 +14,15 @@ const ten = (main: number) => bytes(String(main).padStart(10, '0'));
 class CountedRows implements Rows {
   readonly rows = new Map<string, Uint8Array>();
   gets = 0;
-  get(key: string) {
+  valueOf({ main, sub }: Write) {
     this.gets++;
-    return this.rows.get(key);
+    return this.rows.get(`${main}.${sub}`);
   }
-  put(key: string, value: Uint8Array) {
-    this.rows.set(key, value);
+  putWrite({ main, sub }: Write, value: Uint8Array) {
+    this.rows.set(`${main}.${sub}`, value);
   }
-  delete(key: string) {
-    this.rows.delete(key);
+  deleteWrite({ main, sub }: Write) {
+    this.rows.delete(`${main}.${sub}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { EventType, FilterType } from '../../../../src/proto/etcd.ts';
 import { Mvcc, type Rows } from '../../../../src/store/mvcc/core/mvcc.ts';
+import type { Write } from '../../../../src/store/mvcc/core/revision.ts';
 import { IntervalIndex } from '../../../../src/store/mvcc/core/interval-index.ts';
 import {
   ALL_WATCHERS,
@@ -15,14 +16,14 @@ import { bytes, text } from '../requests.ts';
 
 class MapRows implements Rows {
   readonly rows = new Map<string, Uint8Array>();
-  get(key: string) {
-    return this.rows.get(key);
+  valueOf({ main, sub }: Write) {
+    return this.rows.get(`${main}.${sub}`);
   }
-  put(key: string, value: Uint8Array) {
-    this.rows.set(key, value);
+  putWrite({ main, sub }: Write, value: Uint8Array) {
+    this.rows.set(`${main}.${sub}`, value);
   }
-  delete(key: string) {
-    this.rows.delete(key);
+  deleteWrite({ main, sub }: Write) {
+    this.rows.delete(`${main}.${sub}`);
   }
 }
 

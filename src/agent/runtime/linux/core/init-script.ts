@@ -6,6 +6,7 @@
  * Its own tools are the machine's, run before the container's environment is in force: an LD_PRELOAD of a pod must never
  * be read by a process that can still do everything.
  */
+import type { ProcessPlan } from './container-run.ts';
 import { fstabField, quote, quoteAll } from './shell-words.ts';
 import type { PlannedRoot } from './root-layout.ts';
 
@@ -22,19 +23,6 @@ export interface Tools {
   readonly ip: string;
 }
 
-export interface ProcessPlan {
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly workingDir: string;
-  readonly user: number;
-  readonly group: number;
-  readonly supplementalGroups: readonly number[];
-  readonly capabilities: readonly string[];
-  readonly noNewPrivileges: boolean;
-  /** Its descriptors are a terminal's. */
-  readonly terminal: boolean;
-}
-
 export interface InitInput {
   readonly tools: Tools;
   /** The container's own directory, absolute; its root is `root` in it. */
@@ -42,7 +30,6 @@ export interface InitInput {
   readonly process: ProcessPlan;
   /** What it does first (`joinLines`). */
   readonly joins: readonly string[];
-  readonly inUserNamespace: boolean;
 }
 
 /** The mounts of a container as one `mount --all` does them: a process for each would take longer than all the rest. */
@@ -72,7 +59,7 @@ export function overlayOptions(directory: string, { lowerDirs }: Pick<PlannedRoo
  * Descriptor 3 is a file for complaints and 4 one that says how far it has come: the agent reads both, and the program
  * has neither.
  */
-export function initScript({ tools, directory, process, joins, inUserNamespace }: InitInput): string {
+export function initScript({ tools, directory, process, joins }: InitInput): string {
   const { command, env, workingDir } = process;
   const path = env['PATH'] ?? '';
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
@@ -94,7 +81,7 @@ export function initScript({ tools, directory, process, joins, inUserNamespace }
     `(PATH=${quote(path)}; command -v -- ${quote(command[0] ?? '')}) >/dev/null || { echo ${quote(missing)} >&2; exit 127; }`,
     'echo started >&4',
     'exec 2>&5 3>&- 4>&- 5>&-',
-    `exec ${quoteAll([...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...command])}`,
+    `exec ${quoteAll([...privileges(tools, process), tools.env, '-i', ...words, ...command])}`,
     '',
   ].join('\n');
 }
@@ -108,12 +95,11 @@ export function joinLines(cgroupProcs: readonly string[], oomScoreAdjust: number
 }
 
 /** The prefix of a command that gives up what its container must not have. */
-export function privileges(tools: Tools, process: ProcessPlan, inUserNamespace: boolean): readonly string[] {
-  const { user, group, supplementalGroups, capabilities, noNewPrivileges } = process;
+export function privileges(tools: Tools, process: ProcessPlan): readonly string[] {
+  const { user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
   const bounding = ['-all', ...capabilities.map((name) => `+${name.toLowerCase()}`)].join(',');
   const limits = ['--inh-caps=-all', `--bounding-set=${bounding}`, ...(noNewPrivileges ? ['--no-new-privs'] : [])];
-  if (inUserNamespace) {
-    // One user is all that an ordinary user has: who wants to be another is given that number in a namespace within.
+  if (becomesUser !== 'real') {
     const other = user === 0 && group === 0 ? [] : [tools.unshare, '--user', `--map-user=${user}`, `--map-group=${group}`, '--'];
     const own = user === 0 ? [] : ['--ambient-caps=-all'];
     return [...other, tools.setpriv, ...limits, ...own, '--'];
