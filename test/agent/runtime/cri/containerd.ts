@@ -22,10 +22,10 @@ export const UNIFIED = '/sys/fs/cgroup/unified';
 const CNI_PLUGINS = '/usr/lib/cni';
 const TOOLS = ['containerd', 'ctr', 'ip', 'mount'];
 const DEADLINE_MS = 20_000;
+const until = untilWithin(DEADLINE_MS);
 /** A directory with a containerd, its shim and ctr, in place of the machine's: newer ones are tried by hand. */
 const CHOSEN = process.env['CONTAINERD_DIR'];
 const PATH = [...(CHOSEN === undefined ? [] : [resolve(CHOSEN)]), process.env['PATH'] ?? ''].join(':');
-const until = untilWithin(DEADLINE_MS);
 
 export type OciRuntime = 'crun' | 'runc';
 
@@ -121,7 +121,7 @@ export class Containerd {
     try {
       await until('the runtime is ready', async () => {
         const { status } = await channel.unary(RuntimeService.methods.status, {}, { timeoutMs: 2_000 });
-        return ['RuntimeReady', 'NetworkReady'].every((wanted) => status?.conditions.some((one) => one.type === wanted && one.status) === true);
+        return status?.conditions.every((one) => one.status) === true;
       });
       for (const image of [PAUSE_IMAGE, MACHINE_IMAGE, BUSYBOX_IMAGE]) {
         await until(`image ${image}`, async () => {
