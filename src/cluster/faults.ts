@@ -11,6 +11,7 @@ import { endCriPods, type CriPods } from './cri-pods.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
 import { nearest } from '../base/nearest.ts';
 import { findTool } from './isolation.ts';
+import { unmountBelow } from './left-mounts.ts';
 import { removeFromMachine, type MachineNetworkParts } from './machine-network.ts';
 import { isAlive, isPaused, processesBelow, signalGroup, signalProcess } from './processes.ts';
 
@@ -50,7 +51,10 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     await sleep(clock, POLL_MS);
   }
   const { cgroups, parents, tables = [], mounts = [], cri, network } = leftoversOf(join(dataDir, node));
-  if (cri !== undefined) await endCriPods(cri);
+  if (cri !== undefined) {
+    await endCriPods(cri);
+    unmountBelow(join(dataDir, node));
+  }
   for (const table of tables) removeTable(table);
   if (network !== undefined) removeFromMachine(network);
   for (const mount of mounts) unmount(mount);

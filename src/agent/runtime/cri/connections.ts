@@ -39,7 +39,8 @@ export class Connections {
       return { exitCode, output, timedOut: false };
     } catch (error) {
       const isLate = clock.monotonic() - startedAt >= timeoutMs;
-      if (hasCode(error, 'unavailable') && isLate && !contact.isSilent) return { exitCode: 137, output: '', timedOut: true };
+      // Who hears of it first, the runtime or we, is chance.
+      if (hasCode(error, 'unavailable', 'cannot-start') && isLate && !contact.isSilent) return { exitCode: 137, output: '', timedOut: true };
       if (hasCode(error, 'cannot-start')) return { exitCode: CANNOT_EXEC_EXIT_CODE, output: describeError(error), timedOut: false };
       throw error;
     }

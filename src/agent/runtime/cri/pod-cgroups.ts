@@ -3,6 +3,7 @@
  * systemd the runtime asks it for them, and a pod as a whole has no limits.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
@@ -21,6 +22,7 @@ export interface PodCgroupsOptions {
   readonly pods: () => readonly SandboxConfig[];
 }
 
+const CORES = availableParallelism();
 const CLASSES: readonly Qos[] = ['burstable', 'besteffort'];
 
 export class PodCgroups {
@@ -71,6 +73,8 @@ export class PodCgroups {
   share(): void {
     const { owner, pods, isSystemd } = this.#options;
     if (this.#layout === undefined || isSystemd()) return;
+    // The pods of a node have all of its cores beside what else runs on the machine, as the kubelet's have.
+    for (const path of ['/podium', `/podium/${owner}`]) this.#set(path, planCgroup(this.#layout.version, { cpuRequestMilli: CORES * 1_000 }), 'invalid-state');
     const all = pods();
     for (const qos of CLASSES) {
       if (!all.some((pod) => qosOf(pod) === qos)) continue;

@@ -7,6 +7,8 @@ import { isUnimplemented, type CriClient } from './client.ts';
 import { isSystemdByConfig } from './core/pod-config.ts';
 
 const calls = RuntimeService.methods;
+/** Others are for people: containerd 2 has one that is false for as long as its settings are of an older form. */
+const REQUIRED: ReadonlySet<string> = new Set(['RuntimeReady', 'NetworkReady']);
 
 export interface RuntimeContactOptions {
   readonly client: CriClient;
@@ -19,6 +21,7 @@ export class RuntimeContact {
   #version: { readonly name: string; readonly version: string } | undefined;
   #isSystemd = false;
   #conditions: readonly RuntimeCondition[] = [];
+  readonly #said = new Set<string>();
   /** Why it does not answer. */
   #silence: string | undefined = 'it has not been asked yet';
 
@@ -47,7 +50,7 @@ export class RuntimeContact {
   /** In the kubelet's words. */
   get health(): RuntimeHealth {
     if (this.#silence !== undefined) return { isReady: false, message: `container runtime is down: ${this.#silence}` };
-    const missing = this.#conditions.filter(({ status }) => !status);
+    const missing = this.#conditions.filter(({ type, status }) => REQUIRED.has(type) && !status);
     if (missing.length === 0) return { isReady: true, message: '' };
     const described = missing.map(({ type, reason, message }) => {
       return `container runtime ${type === 'NetworkReady' ? 'network' : 'status'} not ready: ${type}=false reason:${reason} message:${message}`;
@@ -65,8 +68,14 @@ export class RuntimeContact {
   }
 
   async askStatus(): Promise<void> {
-    const { status } = await this.#options.client.call(calls.status, {});
+    const { client, log } = this.#options;
+    const { status } = await client.call(calls.status, {});
     this.#conditions = status?.conditions ?? [];
+    for (const { type, status: isTrue, reason, message } of this.#conditions) {
+      if (isTrue || REQUIRED.has(type) || this.#said.has(`${type} ${message}`)) continue;
+      this.#said.add(`${type} ${message}`);
+      log.warn({ condition: type, reason, said: message }, 'cri: the container runtime has something to say');
+    }
   }
 
   async requireNetwork(): Promise<void> {

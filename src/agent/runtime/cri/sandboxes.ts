@@ -74,8 +74,12 @@ export class Sandboxes {
     await this.#unmount(id);
   }
 
+  /** At once: some runtimes (CRI-O) would give containers a grace of their own, which the agent has given already. */
   async #stop(row: SandboxRow): Promise<void> {
     const { client, table } = this.#parts;
+    const running = table.containerRows(row.uid).filter(({ record }) => record.state === 'running');
+    const kill = ({ criId }: { readonly criId: string }) => unlessGone(client.call(calls.stopContainer, { containerId: criId, timeout: 0 }, { deadlineMs: CONTAINER_DEADLINE_MS }));
+    await Promise.all(running.map(kill));
     await unlessGone(client.call(calls.stopPodSandbox, { podSandboxId: row.criId }, { deadlineMs: CONTAINER_DEADLINE_MS }));
     if (row.isReady) table.setSandbox({ ...row, isReady: false });
   }

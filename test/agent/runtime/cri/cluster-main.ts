@@ -281,8 +281,10 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     const ended = new Promise((done) => cluster.worker?.once('exit', done));
     cluster.worker?.kill('SIGTERM');
     await ended;
-    cluster.mustKubectl(['run', 'last', `--image=${IMAGE}`, '--overrides={"spec":{"nodeName":"node-1"}}', '--', 'sleep', '1000']);
+    const spec = { nodeName: 'node-1', volumes: [{ name: 'm', emptyDir: { medium: 'Memory' } }], containers: [{ name: 'last', image: IMAGE, command: ['sleep', '1000'], volumeMounts: [{ name: 'm', mountPath: '/m' }] }] };
+    cluster.mustKubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'last' }, spec }));
     cluster.mustKubectl(['wait', '--for=condition=Ready', 'pod/last', '--timeout=30s']);
+    must(readFileSync('/proc/self/mountinfo', 'utf8').includes(`${cluster.dataDir}/node-1/`), 'the volume in memory');
     const dns = ['exec', 'last', '--', 'nslookup', 'kubernetes.default.svc.cluster.local', '10.96.0.10'];
     mustRun(process.execPath, ['dist/src/main.js', 'node', '--purge', '--name', 'w1', '--node-dir', join(cluster.directory, 'w1')]);
     must(!existsSync(join(cluster.directory, 'w1')), 'the directory of the worker');
@@ -292,6 +294,7 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     await until('no containers', () => mustRun('ctr', ['-a', SOCKET, '-n', 'k8s.io', 'containers', 'ls', '-q']).stdout === '');
     must(leftInTheMachine().length === 0, leftInTheMachine().join('\n'));
     must(!existsSync(cluster.dataDir), 'the data directory');
+    must(!readFileSync('/proc/self/mountinfo', 'utf8').includes(cluster.dataDir), 'mounts');
   },
 ];
 
