@@ -31,13 +31,17 @@ export const MANY_USERS: readonly string[] = ['--user', '--map-root-user', '--ma
 const PROBE_TIMEOUT_MS = 5_000;
 const NAMES = { sh: 'sh', mount: 'mount', umount: 'umount', pivotRoot: 'pivot_root', setpriv: 'setpriv', unshare: 'unshare', nsenter: 'nsenter', env: 'env', ip: 'ip', flock: 'flock' } as const;
 
+/** Of GNU's env, since 8.31. */
+const SIGNAL_FLAGS = ['--default-signal=INT,QUIT'];
+
 export function probeMachine(): ProbedMachine {
   const isolation = probeIsolation();
   if (!isolation.ok) return isolation;
   const found = Object.entries(NAMES).map(([key, name]) => [key, findTool(name)] as const);
   // Who leads the session of a terminal is outside of the pid namespace: only root may take it away from him.
   const setsid = isolation.inUserNamespace ? undefined : findTool('setsid');
-  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid }; // isolation was tried with all of the others
+  const signalFlags = spawnSync('env', [...SIGNAL_FLAGS, 'true'], { stdio: 'ignore' }).status === 0 ? SIGNAL_FLAGS : undefined;
+  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid, signalFlags }; // isolation was tried with all of the others
   return { ok: true, machine: machineWith(tools, isolation.inUserNamespace) };
 }
 
