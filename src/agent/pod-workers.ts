@@ -117,7 +117,7 @@ export class PodWorkers {
   #refusalOf(pod: AgentPod): Refusal | undefined {
     const hasBegun = pod.status?.startTime !== undefined || isEnded(pod.status?.phase);
     if (hasBegun || pod.metadata.deletionTimestamp !== undefined) return undefined;
-    return admit(pod, this.#counted(pod.metadata.uid ?? ''), this.#allocatable);
+    return admit(pod, this.#counted(pod.metadata.uid ?? ''), this.#allocatable, this.#context.runtime.whyNoAppArmor);
   }
 
   /** All pods that have a part of the node, but for one. */

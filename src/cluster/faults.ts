@@ -11,6 +11,7 @@ import { endCriPods, type CriPods } from './cri-pods.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
 import { nearest } from '../base/nearest.ts';
 import { findTool } from './isolation.ts';
+import { removeFromMachine, type MachineNetworkParts } from './machine-network.ts';
 import { isAlive, isPaused, processesBelow, signalGroup, signalProcess } from './processes.ts';
 
 /** How long a part that is restarted may take to end by itself. */
@@ -48,9 +49,10 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
-  const { cgroups, parents, tables = [], mounts = [], cri } = leftoversOf(join(dataDir, node));
+  const { cgroups, parents, tables = [], mounts = [], cri, network } = leftoversOf(join(dataDir, node));
   if (cri !== undefined) await endCriPods(cri);
   for (const table of tables) removeTable(table);
+  if (network !== undefined) removeFromMachine(network);
   for (const mount of mounts) unmount(mount);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
@@ -67,6 +69,8 @@ interface Leftovers {
   readonly mounts?: readonly string[];
   /** Pods that a container runtime of the machine runs for the node. */
   readonly cri?: CriPods;
+  /** Of those pods' services and names. */
+  readonly network?: MachineNetworkParts;
 }
 
 /** It may be there or not. */

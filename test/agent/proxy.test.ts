@@ -23,6 +23,7 @@ function proxy(options: { connectionsMax?: number; listen?: Listen } = {}): User
 
 const rule = (targets: readonly Target[], extra: Partial<ProxyRule> = {}): ProxyRule => ({
   key: `${SERVICE}:${PORT}`,
+  protocol: 'tcp',
   address: SERVICE,
   port: PORT,
   service: 'ns/web:http',

@@ -114,7 +114,7 @@ function resolveValue(input: EnvironmentInput, from: NonNullable<EnvVar['valueFr
     const found = sources.configMap(name);
     const value = found?.data?.[key];
     if (value !== undefined || optional === true) return { ok: true, value };
-    const message = found === undefined ? `configmap "${name}" not found` : `couldn't find key ${key} in ConfigMap ${name}`;
+    const message = found === undefined ? `configmap "${name}" not found` : `couldn't find key ${key} in ConfigMap ${input.pod.metadata.namespace ?? ''}/${name}`;
     return { ok: false, message };
   }
   if (from.secretKeyRef !== undefined) {
@@ -123,7 +123,7 @@ function resolveValue(input: EnvironmentInput, from: NonNullable<EnvVar['valueFr
     const value = found?.data?.[key];
     if (value !== undefined) return { ok: true, value: decode(value).toString('utf8') };
     if (optional === true) return { ok: true, value: undefined };
-    return { ok: false, message: found === undefined ? `secret "${name}" not found` : `couldn't find key ${key} in Secret ${name}` };
+    return { ok: false, message: found === undefined ? `secret "${name}" not found` : `couldn't find key ${key} in Secret ${input.pod.metadata.namespace ?? ''}/${name}` };
   }
   return { ok: false, message: 'invalid environment variable: valueFrom names nothing' };
 }

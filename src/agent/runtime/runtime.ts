@@ -247,6 +247,8 @@ export interface Runtime {
   readonly ignoresImages: boolean;
   /** False: limits of containers are not kept here, and so cannot be changed. */
   readonly hasLimits?: boolean | undefined;
+  /** Why it enforces no AppArmor profile: pods that name one are not let in; absent: it does, or isolates nothing anyway. */
+  readonly whyNoAppArmor?: string | undefined;
   /** Where its images are kept; absent: it has none. */
   readonly images?: NodeImages | undefined;
 

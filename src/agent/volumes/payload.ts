@@ -8,7 +8,7 @@
  * A program that reads two files sees both old or both new, if it holds on to `..data`. What cannot be written whole (the
  * disk is full) is never named, and goes.
  */
-import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { equalBytes } from '../../base/bytes.ts';
 import type { VolumeFile } from '../core/volume-files.ts';

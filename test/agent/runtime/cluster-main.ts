@@ -271,7 +271,7 @@ async function run(directory: string): Promise<void> {
     runOrFail('mount', '--bind', '/bin/false', nft);
     try {
       await killAgent(cluster, 'node-1');
-      await until('it says so', () => detailOf(cluster, 'node-1').includes('services of TCP alone, by proxies in userspace'));
+      await until('it says so', () => detailOf(cluster, 'node-1').includes('services by proxies in userspace'));
       await until('both pods answer', () => trying(() => answersInside(cluster).join() === 'a,b'));
     } finally {
       runOrFail('umount', nft);

@@ -1,11 +1,12 @@
 /**
  * Runtimes as the agent meets them (conformance.ts), each subject a process in namespaces of its own, and a whole cluster
- * on the linux runtime (cluster-main.ts, images-main.ts). Two lanes, one of subjects and one of clusters: each waits for other processes
+ * on the linux runtime (cluster-main.ts, images-main.ts, bad-pods-main.ts). Two lanes, one of subjects and one of clusters: each waits for other processes
  * half of the time.
  */
 import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { findTool } from '../../../src/cluster/isolation.ts';
+import { BAD_POD_STEPS } from './bad-pods-main.ts';
 import { STEPS, type Step } from './cluster-main.ts';
 import { CASES } from './conformance-cases.ts';
 import { casesOf, LEFT_BEHIND, type Outcome } from './conformance-main.ts';
@@ -47,6 +48,7 @@ const CLUSTERS: readonly TriedCluster[] = [
   { title: 'a cluster on linux', asUser: false, program: 'cluster-main.js', steps: STEPS },
   { title: 'a cluster on linux, as an ordinary user', asUser: true, program: 'cluster-main.js', steps: STEPS },
   { title: 'images of a registry', asUser: false, program: 'images-main.js', steps: IMAGE_STEPS, hasImages: true },
+  { title: 'pods that cannot be', asUser: false, program: 'bad-pods-main.js', steps: BAD_POD_STEPS },
 ];
 
 function whyNot({ title, asUser, tool, isExtra = false }: TriedOn): string | undefined {

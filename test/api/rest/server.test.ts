@@ -198,7 +198,7 @@ test('another protocol is refused with a Status, which clients print', async () 
       }).on('error', reject).end();
     });
   const refused = (code: number, reason: string, message: string) => [code, expect.objectContaining({ kind: 'Status', reason, message, code })];
-  expect(await ask('/api/v1/nodes/n/proxy/stats')).toEqual(refused(501, 'NotImplemented', 'nodes/proxy is not served yet'));
+  expect(await ask('/api/v1/nodes/n/proxy/stats')).toEqual(refused(501, 'NotImplemented', 'the agent of a node serves no HTTP: it is asked over gRPC alone'));
   expect(await ask('/api/v1/namespaces/default/pods/p/exec?command=ls')).toEqual(refused(404, 'NotFound', 'pods "p" not found'));
   expect(await ask('/%zz')).toEqual(refused(404, 'NotFound', 'the server could not find the requested resource'));
 });
