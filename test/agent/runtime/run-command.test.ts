@@ -13,7 +13,7 @@ test('runCommand() that takes too long lets a command see the end of what it has
   const command = ['sh', '-c', `sleep 300 & echo $! >${file}.tmp; mv ${file}.tmp ${file}; wait $!; echo "it ended with $?"; exit 7`];
   const endFirst = () => process.kill(Number(readFileSync(file, 'utf8')), 'SIGKILL');
   const result = await runCommand(command, { clock: systemClock, env: { PATH: process.env['PATH'] ?? '' }, timeoutMs: 1_000, endFirst });
-  expect(result).toMatchObject({ timedOut: true, exitCode: 7, output: 'it ended with 137\n' });
+  expect(result).toMatchObject({ timedOut: true, exitCode: 7, output: expect.stringContaining('it ended with 137\n') });
 });
 
 test('runCommand() ends a command that does not end though what it has started is ended', async () => {
