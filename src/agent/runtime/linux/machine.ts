@@ -8,6 +8,7 @@ import { findTool, probeIsolation } from '../../../cluster/isolation.ts';
 import { parseCapabilities } from './core/capabilities.ts';
 import type { Tools as InitTools } from './core/init-script.ts';
 import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, SYS_HIDDEN, type EntryKind, type HostFacts } from './core/root-layout.ts';
+import { defaultSignalFlags } from '../default-signals.ts';
 import { readText } from '../state-files.ts';
 
 export interface Tools extends InitTools {
@@ -32,17 +33,13 @@ export const MANY_USERS: readonly string[] = ['--user', '--map-root-user', '--ma
 const PROBE_TIMEOUT_MS = 5_000;
 const NAMES = { sh: 'sh', mount: 'mount', umount: 'umount', pivotRoot: 'pivot_root', setpriv: 'setpriv', unshare: 'unshare', nsenter: 'nsenter', env: 'env', ip: 'ip', flock: 'flock' } as const;
 
-/** Of GNU's env, since 8.31. */
-const SIGNAL_FLAGS = ['--default-signal=INT,QUIT'];
-
 export function probeMachine(): ProbedMachine {
   const isolation = probeIsolation();
   if (!isolation.ok) return isolation;
   const found = Object.entries(NAMES).map(([key, name]) => [key, findTool(name)] as const);
   // Who leads the session of a terminal is outside of the pid namespace: only root may take it away from him.
   const setsid = isolation.inUserNamespace ? undefined : findTool('setsid');
-  const signalFlags = spawnSync('env', [...SIGNAL_FLAGS, 'true'], { stdio: 'ignore' }).status === 0 ? SIGNAL_FLAGS : undefined;
-  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid, signalFlags }; // isolation was tried with all of the others
+  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid, signalFlags: defaultSignalFlags() }; // isolation was tried with all of the others
   return { ok: true, machine: machineWith(tools, isolation.inUserNamespace) };
 }
 

@@ -23,10 +23,7 @@ export interface Tools {
   readonly ip: string;
   /** Absent: a program does not control the terminal that it is started in. */
   readonly setsid?: string | undefined;
-  /**
-   * Of `env`: what a shell starts in the background has SIGINT and SIGQUIT ignored, and nobody but `env` gives them back.
-   * Absent: this one cannot.
-   */
+  /** Of `env`, see `defaultSignalFlags`. */
   readonly signalFlags?: readonly string[] | undefined;
 }
 
