@@ -31,12 +31,13 @@ type Flags = { readonly dataDir: string; readonly namespace?: string };
 
 /** Runs the command line and answers the exit code. */
 export async function runProgram(argv: readonly string[], options: ProgramOptions): Outcome {
-  const [verb = ''] = argv;
-  if (Object.hasOwn(PARTS, verb)) return options.part(verb, argv.slice(1));
+  const words = flagsBehindVerb(argv);
+  const [verb = ''] = words;
+  if (Object.hasOwn(PARTS, verb)) return options.part(verb, words.slice(1));
   let exitCode = 0;
   const program = buildProgram(options, (code) => (exitCode = code));
   try {
-    await program.parseAsync(flagsBehindVerb(argv), { from: 'user' });
+    await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     if (error instanceof AbortedError) return 130;

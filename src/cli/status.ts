@@ -28,7 +28,7 @@ export async function status({ dataDir, wait, output }: StatusOptions): Promise<
     const isReady = parts.length > 0 && parts.every(({ state }) => state === 'Ready');
     if (isReady || systemClock.monotonic() >= deadlineMs) {
       if (record === undefined) throw new UserError(`no cluster in ${dataDir}`);
-      if (output === 'json') process.stdout.write(`${JSON.stringify({ ...record, parts }, null, 2)}\n`);
+      if (output === 'json') process.stdout.write(`${JSON.stringify({ ...record, parts: parts.map((part) => ({ ...part, runtime: readRuntime(dataDir, part.name) })) }, null, 2)}\n`);
       else process.stdout.write(statusTable(parts, (name) => readRuntime(dataDir, name)));
       if (!isAlive(record.supervisor) && parts.some(({ pid }) => pid !== 0)) {
         process.stderr.write('no supervisor runs: `podium up` adopts the parts and restarts those that end\n');

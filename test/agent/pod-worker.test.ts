@@ -170,8 +170,9 @@ test.each([
 });
 
 test('an agent that starts anew grants a pod that is being deleted what is left of its grace', async () => {
-  const { clock, api, create, isReady, pod, when, agent, startAgent } = await world({ perform: () => ({ startDelayMs: 1, stopDelayMs: 600_000 }) });
-  const { metadata } = await create('web', { terminationGracePeriodSeconds: 60 });
+  const { clock, api, create, isReady, pod, when, agent, startAgent } = await world();
+  const lifecycle = { preStop: { sleep: { seconds: 600 } } };
+  const { metadata } = await create('web', { terminationGracePeriodSeconds: 60, containers: [{ name: 'main', image: 'i', lifecycle }] });
   await when('ready', () => isReady('web'));
   const startMs = clock.monotonic();
   // As the API server marks it: with the time at which its grace is over.
@@ -180,7 +181,7 @@ test('an agent that starts anew grants a pod that is being deleted what is left 
   await clock.advance(40_000);
   await agent.stop();
   const next = await startAgent();
-  await when('gone', () => pod('web')?.metadata.uid !== metadata.uid);
+  await when('gone', () => pod('web')?.metadata.uid !== metadata.uid, 120_000);
   const seconds = (clock.monotonic() - startMs) / 1_000;
   expect(seconds).toBeGreaterThanOrEqual(59);
   expect(seconds).toBeLessThan(65);

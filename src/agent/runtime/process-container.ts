@@ -9,6 +9,7 @@ import { makeInput } from './process-attach.ts';
 import { startCommand } from './process-command.ts';
 import { findProgram, linkMount, whyNoProgram, workingDirectory } from './process-root.ts';
 import { parsePids, type SupervisorPids } from './process-supervisor.ts';
+import { defaultSignalFlags } from './default-signals.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from './process-table.ts';
 import { terminalCommand } from './process-terminal.ts';
 import { runCommand } from './run-command.ts';
@@ -167,7 +168,7 @@ function invocation(command: readonly string[], { tty, size, env, cwd, isByShell
   const path = env['PATH'] ?? '';
   const program = findProgram(name, path, cwd);
   if (program === undefined) throw new RuntimeError('cannot-start', whyNoProgram(name, path, cwd));
-  const own = [...(isByShell ? oddVariables(env, cwd) : []), program, ...command.slice(1)] as [string, ...string[]]; // it has a program
+  const own = [...(isByShell ? byEnv(env, cwd) : []), program, ...command.slice(1)] as [string, ...string[]]; // it has a program
   if (!tty) return { command: own, env };
   const script = findProgram('script', process.env['PATH'] ?? '', cwd);
   if (script === undefined) throw new RuntimeError('cannot-start', 'a terminal needs the program "script" (util-linux), which this machine does not have');
@@ -175,11 +176,12 @@ function invocation(command: readonly string[], { tty, size, env, cwd, isByShell
   return { command: [first, ...rest], env: { TERM: 'xterm', ...env, SHELL: '/bin/sh' } };
 }
 
-/** A command in front of another that sets the variables whose names no shell knows (`a.b`). */
-function oddVariables(env: Readonly<Record<string, string>>, cwd: string): readonly string[] {
+/** A command in front of another that undoes what a shell does to it: variables whose names it does not know (`a.b`), signals. */
+function byEnv(env: Readonly<Record<string, string>>, cwd: string): readonly string[] {
   const odd = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
-  const program = odd.length === 0 ? undefined : findProgram('env', process.env['PATH'] ?? '', cwd);
-  return program === undefined ? [] : [program, '--', ...odd.map(([name, value]) => `${name}=${value}`)];
+  const flags = defaultSignalFlags();
+  const program = odd.length + flags.length === 0 ? undefined : findProgram('env', process.env['PATH'] ?? '', cwd);
+  return program === undefined ? [] : [program, ...flags, '--', ...odd.map(([name, value]) => `${name}=${value}`)];
 }
 
 function signalGroup(child: ProcessIdentity, signal: NodeJS.Signals | number): void {

@@ -72,6 +72,7 @@ function linuxSubject(directory: string, engine: string): Subject {
     lacks.set('limits', 'an ordinary user has no cgroups of his own here');
     if (machine.whyOneUser !== undefined) lacks.set('many-users', `an ordinary user has one user to give: ${machine.whyOneUser}`);
     lacks.set('small-disk', 'an ordinary user mounts no disks');
+    if (engine !== 'crun') lacks.set('own-terminal', 'a terminal of somebody else is taken away by root alone');
   }
   return {
     name: `linux-${engine}`,

@@ -3,6 +3,8 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { signalFile, WAIT, type Case, type World } from './conformance.ts';
 import type { CommandOptions, CommandStream } from '../../../src/agent/runtime/streams.ts';
 
+const CTRL_C = 3;
+
 const command = (world: World, id: string, script: string, options: Partial<CommandOptions> = {}) =>
   world.runtime.execStream(id, { command: ['sh', '-c', script], stdin: false, stdout: true, stderr: true, tty: false, ...options });
 
@@ -10,6 +12,19 @@ export async function saidBy(stream: CommandStream): Promise<{ readonly stdout: 
   const texts = { stdout: '', stderr: '' };
   for await (const { stream: name, bytes } of stream.output) texts[name] += Buffer.from(bytes).toString();
   return { ...texts, ...(await stream.ended) };
+}
+
+/** All that it says; Ctrl-C is typed at once, or when it has said `after`. */
+async function interrupted(stream: CommandStream, after?: string): Promise<string> {
+  const type = () => stream.write(Buffer.from([CTRL_C]));
+  if (after === undefined) await type();
+  let text = '';
+  for await (const { bytes } of stream.output) {
+    const isDue = after !== undefined && !text.includes(after);
+    text += Buffer.from(bytes).toString();
+    if (isDue && text.includes(after)) await type();
+  }
+  return text;
 }
 
 export const STREAM_CASES: readonly Case[] = [
@@ -136,6 +151,21 @@ export const STREAM_CASES: readonly Case[] = [
       const { exitCode } = await world.exited(id);
       equal(exitCode, 3);
       ok(/xterm\r?\n/.test(await world.log(id)), await world.log(id));
+    },
+  },
+  {
+    name: 'a container and a command beside it are interrupted by Ctrl-C in their terminals',
+    needs: ['own-terminal'],
+    run: async (world) => {
+      const script = 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.02; done';
+      const id = await world.run(script, { stdin: true, tty: true });
+      const beside = await command(world, id, script, { stdin: true, tty: true });
+      ok((await interrupted(beside, 'ready')).includes('interrupted'));
+      equal((await beside.ended).exitCode, 5);
+      await world.said(id, 'ready');
+      const attached = await world.runtime.attachStream(id, { stdin: true, stdout: true, stderr: false, tty: true });
+      ok((await interrupted(attached)).includes('interrupted'));
+      equal((await world.exited(id)).exitCode, 5);
     },
   },
   {

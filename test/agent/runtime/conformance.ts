@@ -28,6 +28,8 @@ export type Ability =
   | 'command-trees'
   /** A terminal has its size before the command begins. */
   | 'first-size'
+  /** A program controls the terminal that it has, so that what is typed may interrupt it. */
+  | 'own-terminal'
   | 'process-limits'
   /** A container names the signal that asks it to end. */
   | 'stop-signal'

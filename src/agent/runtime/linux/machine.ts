@@ -8,6 +8,7 @@ import { findTool, probeIsolation } from '../../../cluster/isolation.ts';
 import { parseCapabilities } from './core/capabilities.ts';
 import type { Tools as InitTools } from './core/init-script.ts';
 import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, SYS_HIDDEN, type EntryKind, type HostFacts } from './core/root-layout.ts';
+import { defaultSignalFlags } from '../default-signals.ts';
 import { readText } from '../state-files.ts';
 
 export interface Tools extends InitTools {
@@ -38,7 +39,7 @@ export function probeMachine(): ProbedMachine {
   const found = Object.entries(NAMES).map(([key, name]) => [key, findTool(name)] as const);
   // Who leads the session of a terminal is outside of the pid namespace: only root may take it away from him.
   const setsid = isolation.inUserNamespace ? undefined : findTool('setsid');
-  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid }; // isolation was tried with all of the others
+  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid, signalFlags: defaultSignalFlags() }; // isolation was tried with all of the others
   return { ok: true, machine: machineWith(tools, isolation.inUserNamespace) };
 }
 

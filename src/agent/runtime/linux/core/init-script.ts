@@ -29,6 +29,8 @@ export interface Tools {
   readonly ip: string;
   /** Absent: a program does not control the terminal that it is started in. */
   readonly setsid?: string | undefined;
+  /** Of `env`, see `defaultSignalFlags`. */
+  readonly signalFlags?: readonly string[] | undefined;
 }
 
 export interface InitInput {
@@ -105,7 +107,7 @@ export function initScript({ tools, directory, rootPath, privateMount, process, 
     `(PATH=${quote(path)}; command -v -- ${quote(command[0] ?? '')}) >/dev/null || { echo ${quote(missing)} >&2; exit 127; }`,
     'echo started >&4',
     'exec 2>&5 3>&- 4>&- 5>&-',
-    `exec ${quoteAll([...privileges(tools, process), tools.env, '-i', ...words, ...command])}`,
+    `exec ${quoteAll([...privileges(tools, process), tools.env, ...(tools.signalFlags ?? []), '-i', ...words, ...command])}`,
     '',
   ].join('\n');
 }
