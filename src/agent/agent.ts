@@ -25,7 +25,7 @@ import { IMAGE_GARBAGE, NodeImageKeeper, type ImageGarbageOptions } from './node
 import { NodeLease } from './node-lease.ts';
 import { nodeService } from './node-service.ts';
 import { NodeStats, type ProcessUsage } from './node-stats.ts';
-import type { AgentNode, MachineFacts } from './node-status.ts';
+import type { AgentNode, MachineFacts, NodeCapacity } from './node-status.ts';
 import { NodeStatusWriter } from './node-status-writer.ts';
 import { PodStreams } from './pod-streams.ts';
 import { PodVolumes } from './pod-volumes.ts';
@@ -48,7 +48,7 @@ export interface NodeAgentOptions {
   /** Empty: somebody else gives out the addresses of its pods, and does not say which. */
   readonly podCidr: string;
   /** Quantities, as in the node's status; memory in bytes with a suffix. */
-  readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
+  readonly capacity: NodeCapacity;
   readonly machine: MachineFacts;
   /** Of this process: it belongs to what the node uses. */
   readonly ownUsage: () => ProcessUsage;

@@ -10,7 +10,7 @@ import type { Service } from '../client/objects.ts';
 import { isHostImageName } from '../image/core/reference.ts';
 import { ImageError } from '../image/image-service.ts';
 import { containerResources, containerSecurity, oomScoreOf } from './core/container-demands.ts';
-import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
+import { environmentSources, resolveInvocation, type EnvironmentInput, type NodeAmounts, type Sources } from './core/environment.ts';
 import type { AgentContainer, AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { serviceEnvironment } from './core/service-environment.ts';
 import { planMounts, subPathFailed, type PlannedMount } from './core/volume-mounts.ts';
@@ -22,7 +22,7 @@ import { VolumeError } from './volumes/volume-error.ts';
 
 export interface StarterContext {
   readonly nodeIp: string;
-  readonly allocatable: { readonly cpu: string; readonly memory: string };
+  readonly allocatable: NodeAmounts;
   readonly api: ApiClient;
   readonly runtime: Runtime;
   readonly volumes: PodVolumes;

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Node as NodeService, type LogsRequest, type PodState } from '../proto/node.ts';
 import { RpcCode, RpcError, bind, type BoundService, type CallContext } from '../proto/rpc.ts';
+import { logTarget } from './core/log-target.ts';
 import { containersOf, type AgentPod } from './core/pod-spec.ts';
 import { localUid } from './core/static-pods.ts';
 import type { NodeStats } from './node-stats.ts';
@@ -52,7 +53,7 @@ async function* logs(options: NodeServiceOptions, request: LogsRequest, { signal
   }
 }
 
-async function findContainer({ node, podOf, runtime }: NodeServiceOptions, { namespace, pod: name, uid, container, previous }: LogsRequest): Promise<ContainerRecord> {
+async function findContainer({ node, podOf, runtime, workers }: NodeServiceOptions, { namespace, pod: name, uid, container, previous }: LogsRequest): Promise<ContainerRecord> {
   const pod = podOf(namespace, name);
   if (pod === undefined || (uid !== '' && pod.metadata.uid !== uid)) {
     throw new RpcError(RpcCode.NOT_FOUND, `pod ${namespace}/${name} is not on node ${node}`);
@@ -64,13 +65,10 @@ async function findContainer({ node, podOf, runtime }: NodeServiceOptions, { nam
     throw new RpcError(RpcCode.INVALID_ARGUMENT, `container ${wanted} is not valid for pod ${name}`);
   }
   const records = await runtime.listContainers(localUid(pod));
-  const own = records.filter((record) => record.name === wanted && record.state !== 'created');
-  const found = previous ? own.at(-2) : own.at(-1);
-  if (found !== undefined) return found;
-  const message = previous
-    ? `previous terminated container "${wanted}" in pod "${name}" not found`
-    : `container "${wanted}" in pod "${name}" is waiting to start: ContainerCreating`;
-  throw new RpcError(RpcCode.INVALID_ARGUMENT, message);
+  // A worker knows sooner than the API server how its pod is.
+  const target = logTarget(records, { pod: { ...pod, status: workers.get(localUid(pod))?.pod.status ?? pod.status ?? {} }, container: wanted, previous });
+  if (target.ok) return target.record;
+  throw new RpcError(RpcCode.INVALID_ARGUMENT, target.message);
 }
 
 async function podStates({ runtime, workers }: NodeServiceOptions): Promise<PodState[]> {

@@ -86,7 +86,7 @@ export class PodExecutor {
   }
 
   /** True: something is different now, plan again. */
-  async execute(action: PodAction, sandbox: Sandbox | undefined): Promise<boolean> {
+  async execute(action: PodAction, { sandbox, plannedAtMs }: { readonly sandbox: Sandbox | undefined; readonly plannedAtMs: Millis }): Promise<boolean> {
     const { runtime } = this.#context;
     switch (action.kind) {
       case 'run-sandbox':
@@ -94,7 +94,7 @@ export class PodExecutor {
       case 'start-container':
         return this.#startContainer(action, sandbox!);
       case 'stop-container':
-        this.#stop(action, sandbox?.ip ?? '');
+        this.#stop(action, sandbox?.ip ?? '', plannedAtMs);
         return false;
       case 'resize-container':
         return this.#resize(action);
@@ -195,11 +195,11 @@ export class PodExecutor {
     tasks.run(work.finally(wake));
   }
 
-  #stop(stop: { readonly id: ContainerId; readonly name: string; readonly graceMs: Millis; readonly why: string }, ip: string): void {
+  #stop(stop: { readonly id: ContainerId; readonly name: string; readonly graceMs: Millis; readonly why: string }, ip: string, sinceMs?: Millis): void {
     const { isReady } = this.#options;
     const pod = this.#options.pod();
     const container = containersOf(pod).find(({ name }) => name === stop.name);
-    this.#stops.stop(stop, { container, ip, drains: pod.metadata.deletionTimestamp !== undefined && isReady(stop.id) });
+    this.#stops.stop(stop, { container, ip, drains: pod.metadata.deletionTimestamp !== undefined && isReady(stop.id), sinceMs });
   }
 
   async #resize({ id, resources, needsMore }: Extract<PodAction, { kind: 'resize-container' }>): Promise<boolean> {

@@ -11,7 +11,7 @@ import type { Log } from '../base/log.ts';
 import { Tasks } from '../base/tasks.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import { equalJson } from '../kube/types.ts';
-import type { Resolved, Sources } from './core/environment.ts';
+import type { NodeAmounts, Resolved, Sources } from './core/environment.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import type { AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { isSecretVolume, memoryVolumes, planVolumes, setUpFailed, sizeLimits, tokenWishes, volumeSources, type PlannedVolumes, type VolumeContent } from './core/volume-files.ts';
@@ -27,7 +27,7 @@ export interface PodVolumesOptions {
   readonly log: Log;
   readonly store: VolumeStore;
   readonly nodeIp: string;
-  readonly allocatable: { readonly cpu: string; readonly memory: string };
+  readonly allocatable: NodeAmounts;
   /** Something that the volumes of a pod may have waited for is there: try again at once. */
   readonly onProgress: (uid: string) => void;
   /** A volume of the pod holds more than it may: the pod must go. */

@@ -64,6 +64,10 @@ export class PodWorker {
   /** Monotonic: since when the pod is ended, and since when its deletion is known. */
   #endingSinceMs: Millis | undefined;
   #deletionSeenAtMs: Millis | undefined;
+  /** Monotonic: what the plan says of how long something may still take counts from then. */
+  #plannedAtMs: Millis = 0;
+  /** Another agent has begun to end it. */
+  readonly #wasDeletedBefore: boolean;
   #isPassing = false;
   #isDirty = false;
   #timer: Timer | undefined;
@@ -77,6 +81,7 @@ export class PodWorker {
     this.#refusal = refusal === undefined ? undefined : { ...refusal, message: `Pod was rejected: ${refusal.message}` };
     this.#onGone = onGone;
     this.#mirror = mirror;
+    this.#wasDeletedBefore = this.#isDeleted;
     this.#tasks = new Tasks((error) => this.#failed(error));
     this.#events = new PodEvents({ recorder: context.events, pod: () => this.#pod });
     this.#messages = new TerminationMessages(context.terminationLogs, context.runtime);
@@ -196,7 +201,7 @@ export class PodWorker {
 
   async #pass(): Promise<void> {
     this.#timer?.cancel();
-    if (this.#isDeleted) this.#endingSinceMs = this.#deletionSeenAtMs ??= this.#now();
+    if (this.#isDeleted) this.#endingSinceMs = this.#deletionSeenAtMs ??= this.#now() - this.#deletedForMs();
     if (this.#isDeleted || this.#isRemoved) this.#images.abandon();
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const containers = await this.#context.runtime.listContainers(this.#uid);
@@ -212,7 +217,7 @@ export class PodWorker {
       let isChanged = false;
       for (const action of this.#plan.actions) {
         if (this.#abort.signal.aborted) return;
-        if (await this.#executor.execute(action, sandbox)) isChanged = true;
+        if (await this.#executor.execute(action, { sandbox, plannedAtMs: this.#plannedAtMs })) isChanged = true;
       }
       if (!isChanged) break;
     }
@@ -229,6 +234,8 @@ export class PodWorker {
 
   async #planFor(sandbox: Sandbox | undefined, containers: readonly ContainerRecord[]): Promise<PodPlan> {
     const { nodeIp, runtime, clock, onContainerFailure, capacityLeft } = this.#context;
+    const messages = await this.#messages.of(this.#pod, containers);
+    this.#plannedAtMs = this.#now();
     return planPod({
       pod: this.#pod,
       nodeIp,
@@ -237,7 +244,7 @@ export class PodWorker {
       containers,
       health: this.#probing.health,
       starting: this.#executor.starting,
-      messages: await this.#messages.of(this.#pod, containers),
+      messages,
       waiting: this.#executor.retries.waiting,
       refusal: this.#refusal,
       onContainerFailure,
@@ -248,7 +255,7 @@ export class PodWorker {
         ...this.#executor.resizes,
       },
       ending: this.#plan?.ending,
-      endingForMs: this.#endingSinceMs === undefined ? 0 : this.#now() - this.#endingSinceMs,
+      endingForMs: this.#endingSinceMs === undefined ? 0 : this.#plannedAtMs - this.#endingSinceMs,
       nowMs: clock.wall(),
       ageMs: (what, atMs) => this.#ageMs(what, atMs),
     });
@@ -280,6 +287,14 @@ export class PodWorker {
 
   #now(): Millis {
     return this.#context.clock.monotonic();
+  }
+
+  /** Of what was deleted before this agent began, the grace is what is left of it. */
+  #deletedForMs(): Millis {
+    const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = this.#pod.metadata;
+    if (!this.#wasDeletedBefore || deletionTimestamp === undefined) return 0;
+    // It says when the grace is over.
+    return Math.max(0, this.#ageMs('deletion of the pod', Date.parse(deletionTimestamp) - 1000 * deletionGracePeriodSeconds));
   }
 
   #ageMs(what: string, atMs: Millis): Millis {

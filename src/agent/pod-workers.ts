@@ -13,6 +13,7 @@ import { admit, sumOfRequests, type Allocatable, type Refusal } from './core/adm
 import { isEnded } from './core/pod-lifecycle.ts';
 import type { AgentPod } from './core/pod-spec.ts';
 import { isMirror, isMirrorOf, localUid } from './core/static-pods.ts';
+import type { NodeCapacity } from './node-status.ts';
 import { PodWorker, type WorkerContext } from './pod-worker.ts';
 import type { StaticPods } from './static-pods.ts';
 import type { VolumeStore } from './volumes.ts';
@@ -21,7 +22,7 @@ export interface PodWorkersOptions {
   /** But for what pods take from each other. */
   readonly context: Omit<WorkerContext, 'capacityLeft'>;
   /** Quantities. */
-  readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
+  readonly capacity: NodeCapacity;
   /** Of this node, as they are heard of; others start and stop it. */
   readonly pods: Informer<AgentPod>;
   /** Where volumes lie of pods that nobody knows any more. */
@@ -116,7 +117,7 @@ export class PodWorkers {
   #refusalOf(pod: AgentPod): Refusal | undefined {
     const hasBegun = pod.status?.startTime !== undefined || isEnded(pod.status?.phase);
     if (hasBegun || pod.metadata.deletionTimestamp !== undefined) return undefined;
-    return admit(pod, this.#counted(pod.metadata.uid ?? ''), this.#allocatable);
+    return admit(pod, this.#counted(pod.metadata.uid ?? ''), this.#allocatable, this.#context.runtime.whyNoAppArmor);
   }
 
   /** All pods that have a part of the node, but for one. */

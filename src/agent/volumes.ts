@@ -169,7 +169,8 @@ export class FileVolumes implements VolumeStore {
   async list(): Promise<readonly string[]> {
     // No volume was ever made there.
     const names = await Promise.all(this.#roots.map((root) => readdir(root).catch(() => [])));
-    return [...new Set(names.flat())].sort();
+    // What begins with a dot is the runtime's.
+    return [...new Set(names.flat())].filter((name) => !name.startsWith('.')).sort();
   }
 }
 

@@ -1,4 +1,5 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
+import { statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
@@ -100,7 +101,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, { runtime
     labels: node.labels,
     podCidr: node.podCidr,
     imageGarbage: node.images === undefined ? undefined : imageGarbageOf(node.images),
-    capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
+    capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods, ephemeralStorage: diskSize(dataDir) },
     machine: readMachineFacts(),
     ownUsage: readOwnUsage,
     heartbeatMs: timings.nodeHeartbeatSeconds * 1000,
@@ -127,6 +128,16 @@ function fileVolumes(dataDir: string, runtime: Runtime, log: PartWorld['log']): 
   const asRootOfPods = runtime instanceof LinuxRuntime ? runtime.asRootOfPods.bind(runtime) : undefined;
   const onNotGiven = () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says');
   return new FileVolumes(join(dataDir, 'volumes'), { memory: () => runtime.memory, asRootOfPods, onNotGiven });
+}
+
+/** As a quantity; the nodes of a machine share it. */
+function diskSize(path: string): string | undefined {
+  try {
+    const { blocks, bsize } = statfsSync(path);
+    return `${Math.floor((blocks * bsize) / 1024)}Ki`;
+  } catch {
+    return undefined; // it is not made yet, or not a file system that tells
+  }
 }
 
 function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThresholdPercent, gcMinimumAgeSeconds }: ImageSettings): ImageGarbageOptions {

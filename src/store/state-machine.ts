@@ -64,7 +64,9 @@ import {
   type DeleteResult,
   type Outcome,
   type PutResult,
+  selectRange,
   type RangeResult,
+  type RangeSelection,
   type Refusal,
   type TxnResult,
 } from './mvcc/core/txn.ts';
@@ -264,6 +266,12 @@ export class StateMachine {
   range(request: RangeRequest): Outcome<RangeResult> {
     this.counts.range++;
     return range(this.mvcc, request);
+  }
+
+  /** The same for who makes the answer's bytes. */
+  selectRange(request: RangeRequest): Outcome<RangeSelection> {
+    this.counts.range++;
+    return selectRange(this.mvcc, request);
   }
 
   /** A transaction none of whose branches writes: it needs no log. */

@@ -123,6 +123,15 @@ export const ISOLATION_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'containers of a pod share their memory, as much as container runtimes give, and no other pod sees it',
+    needs: ['isolation'],
+    run: async (world) => {
+      await world.output('echo kept >/dev/shm/a; stat -f -c %T /dev/shm', { name: 'first' });
+      equal(await world.output("cat /dev/shm/a; df -m /dev/shm | awk 'END {print $2}'; stat -c %a /dev/shm", { name: 'second' }), 'kept\n64\n1777\n');
+      equal(await world.output('ls /dev/shm | wc -l', { uid: 'pod-b' }), '0\n');
+    },
+  },
+  {
     name: 'a container that is added to look at another one sees its processes, and ends with them',
     needs: ['isolation', 'shared-processes'],
     run: async (world) => {

@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cgroups } from './cgroups.ts';
 import type { ProcessPlan } from './core/container-run.ts';
-import { fstabOf, initScript, joinLines, privileges } from './core/init-script.ts';
+import { fstabOf, initScript, joinLines, privileges, type Tools } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
 import type { OciSeccomp } from './core/seccomp-profile.ts';
 import { quoteAll } from './core/shell-words.ts';
@@ -28,6 +28,11 @@ export function sharedNamespaces({ hostIpc = false }: PodNamespaces): readonly s
   return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', '--mount'];
 }
 
+/** A prefix. One that shares its mounts is made like the one that it comes from. */
+export function unshareMounts({ unshare }: Tools, propagation: Launch['propagation']): readonly string[] {
+  return [unshare, '--mount', '--propagation', propagation === 'shared' ? 'unchanged' : propagation];
+}
+
 export interface Launch {
   /** Unique on the machine, of letters that a file name may have. */
   readonly key: string;
@@ -37,6 +42,12 @@ export interface Launch {
   /** Whose processes it sees: its own where it is undefined, the machine's where it is null, else those of a namespace's file. */
   readonly pidNamespace: string | null | undefined;
   readonly root: PlannedRoot;
+  /** Where it is mounted, in the container's mount namespace alone. */
+  readonly rootPath: string;
+  /** Of that namespace: mounts of the machine are not seen in it, are seen, or are made in both. */
+  readonly propagation: 'private' | 'slave' | 'shared';
+  /** Of one that is shared: on which its root is mounted, so that the machine hears nothing of it. */
+  readonly privateMount?: string | undefined;
   readonly isRootReadOnly: boolean;
   readonly isProcUnmasked: boolean;
   readonly seccomp?: OciSeccomp | undefined;
@@ -61,6 +72,8 @@ export interface ExecPlan {
 export interface Engine {
   readonly name: string;
   readonly version: string;
+  /** Programs have terminals of its own making, within those that it is started in. */
+  readonly makesTerminals: boolean;
   /** Writes what the start needs; answers the command for the supervisor. */
   prepare(launch: Launch): Promise<readonly string[]>;
   /** Does the program run, or has it run? Asked again and again while it starts. */
@@ -82,6 +95,7 @@ export interface EngineWorld {
 /** unshare, nsenter, mount, setpriv: what every Linux has. */
 export class UtilLinuxEngine implements Engine {
   readonly name = 'util-linux';
+  readonly makesTerminals = false;
   readonly version: string;
   readonly #world: EngineWorld;
 
@@ -90,13 +104,13 @@ export class UtilLinuxEngine implements Engine {
     this.version = version;
   }
 
-  async prepare({ directory, pod, pidNamespace, root, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
+  async prepare({ directory, pod, pidNamespace, root, rootPath, propagation, privateMount, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
-    const script = initScript({ tools, directory, process, joins: joinLines(cgroupProcs, oomScoreAdjust) });
-    await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
+    const script = initScript({ tools, directory, rootPath, privateMount, process, joins: joinLines(cgroupProcs, oomScoreAdjust) });
+    await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { rootPath, isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
-    const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
+    const init = [...unshareMounts(tools, propagation), tools.sh, join(directory, 'init.sh')];
     const reaper = [...this.#ofProcesses(pidNamespace), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];
     return space.enter(pod.pausePid, sharedNamespaces(pod), reaper);
   }

@@ -20,7 +20,7 @@
  * agent for good are processes and cgroups, and `podium down` knows both.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describeError, UserError } from '../../../base/errors.ts';
 import { isHostImageName } from '../../../image/core/reference.ts';
@@ -90,6 +90,8 @@ type Entry = SandboxEntry<LinuxContainer>;
 /** Hears that the node's network is there, or is another one now; answers what it does in it, in a few words. */
 export type NetworkListener = () => Promise<string>;
 
+/** Of all containers of a pod; what container runtimes give one. */
+const SHARED_MEMORY_SIZE = '64m';
 /** A way out that cannot be had now may be had later (a laptop comes home), and one that is there be gone (a firewall is loaded anew). */
 const EGRESS_RETRY_MS = 30_000;
 /** Whether it is still there: three short processes. */
@@ -153,6 +155,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       imageEngine: chooseImageEngine(engineWorld, this.#engine),
       cgroups: this.#cgroups,
       users: () => this.#space.users,
+      privateMount: () => this.#space.memory.path,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
       skeletons: this.#skeletons,
@@ -183,6 +186,10 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   get hasLimits(): boolean {
     return this.#cgroups !== undefined;
+  }
+
+  get whyNoAppArmor(): string {
+    return this.#options.machine.hasAppArmor ? 'the linux runtime loads no profiles' : 'AppArmor is not enabled on the host';
   }
 
   get memory(): MemoryPlace {
@@ -284,14 +291,14 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     this.#cgroups?.make(config.uid, config.resources ?? {});
-    const prepare = [...preparation(config), ...memoryMounts(config, this.#options.machine.tools.mount, this.#space.users), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
+    const prepare = [...preparation(config), ...(config.hostIpc === true ? [] : sharedMemoryMount(this.#options.machine.tools.mount, this.memory.path, config.uid)), ...memoryMounts(config, this.#options.machine.tools.mount, this.#space.users), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
     return this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
   }
 
   #sandboxPrefix(config: SandboxConfig): readonly string[] {
     const { hostNetwork, hostIpc = false } = config;
-    // Mounts of its own only where it has some; what the machine mounts later is still seen.
-    const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
+    // What the machine mounts later is still seen. With volumes in memory, which are mounted among the machine's files, no more than that.
+    const mounts = ['--mount', '--propagation', hasMemory(config) ? 'slave' : 'unchanged'];
     const make = [this.#options.machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
     return this.#space.enter(this.#space.holder.pid, [...(hostNetwork ? ['--net'] : []), '--mount'], make);
   }
@@ -326,6 +333,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override async cleanSandbox(id: SandboxId): Promise<void> {
     await this.#cgroups?.remove(id);
+    await rm(sharedMemoryOf(this.memory.outside + this.memory.path, id), { recursive: true, force: true });
   }
 
   protected override memoryPlace(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
@@ -447,6 +455,7 @@ function podOf({ sandbox, config, directory, pause, containers }: Entry, memory:
     hostname: config.hostname,
     namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc },
     etc: join(directory, 'etc'),
+    sharedMemory: config.hostIpc === true ? '/dev/shm' : sharedMemoryOf(memory.path, sandbox.id),
     pidOf: (id) => {
       const target = containers.get(id);
       return target?.record.state === 'running' ? target.pids?.child.pid : undefined;
@@ -458,6 +467,16 @@ function podOf({ sandbox, config, directory, pause, containers }: Entry, memory:
 /** How this process sees the mounts of another one. */
 function rootOf(pid: number): string {
   return `/proc/${pid}/root`;
+}
+
+function sharedMemoryOf(memory: string, uid: SandboxId): string {
+  return join(memory, '.shm', uid);
+}
+
+/** In the sandbox's own mount namespace, and on a mount that is made private there: nobody else hears of it. */
+function sharedMemoryMount(tool: string, memory: string, uid: SandboxId): readonly string[] {
+  const path = quote(sharedMemoryOf(memory, uid));
+  return [`${tool} --make-private ${quote(memory)}`, `mkdir -p ${path}`, `${tool} -t tmpfs -o size=${SHARED_MEMORY_SIZE},mode=1777,nosuid,nodev,noexec shm ${path}`];
 }
 
 function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {

@@ -7,7 +7,7 @@ import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { findTool, probeIsolation } from '../../../cluster/isolation.ts';
 import { parseCapabilities } from './core/capabilities.ts';
 import type { Tools as InitTools } from './core/init-script.ts';
-import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, type EntryKind, type HostFacts } from './core/root-layout.ts';
+import { HOST_ETC, HOST_PROGRAMS, PROC_HIDDEN, PROC_READ_ONLY, SYS_HIDDEN, type EntryKind, type HostFacts } from './core/root-layout.ts';
 import { readText } from '../state-files.ts';
 
 export interface Tools extends InitTools {
@@ -20,6 +20,7 @@ export interface Machine {
   readonly inUserNamespace: boolean;
   /** Why an ordinary user has no user to give but himself; undefined: he has those of /etc/subuid, or is root. */
   readonly whyOneUser?: string | undefined;
+  readonly hasAppArmor: boolean;
   readonly capabilities: readonly string[];
   readonly facts: HostFacts;
 }
@@ -35,13 +36,16 @@ export function probeMachine(): ProbedMachine {
   const isolation = probeIsolation();
   if (!isolation.ok) return isolation;
   const found = Object.entries(NAMES).map(([key, name]) => [key, findTool(name)] as const);
-  const tools = Object.fromEntries(found) as unknown as Tools; // isolation was tried with all of them
+  // Who leads the session of a terminal is outside of the pid namespace: only root may take it away from him.
+  const setsid = isolation.inUserNamespace ? undefined : findTool('setsid');
+  const tools = { ...(Object.fromEntries(found) as unknown as Tools), setsid }; // isolation was tried with all of the others
   return { ok: true, machine: machineWith(tools, isolation.inUserNamespace) };
 }
 
 function machineWith(tools: Tools, inUserNamespace: boolean): Machine {
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status'))?.[1] ?? '0';
-  return { tools, inUserNamespace, whyOneUser: inUserNamespace ? probeManyUsers(tools) : undefined, capabilities: parseCapabilities(mask), facts: readHostFacts() };
+  const hasAppArmor = readText('/sys/module/apparmor/parameters/enabled').startsWith('Y');
+  return { tools, inUserNamespace, hasAppArmor, whyOneUser: inUserNamespace ? probeManyUsers(tools) : undefined, capabilities: parseCapabilities(mask), facts: readHostFacts() };
 }
 
 /** Undefined: there are. Found out by doing it, as what is missing may be a program, its rights, a file, or a line in that. */
@@ -61,6 +65,7 @@ function readHostFacts(): HostFacts {
     programs,
     etc: HOST_ETC.filter((path) => existsSync(`/etc/${path}`)).map((path) => ({ path, kind: kindOf(`/etc/${path}`) })),
     procReadOnly: PROC_READ_ONLY.filter((path) => existsSync(`/proc/${path}`)),
+    sysHidden: SYS_HIDDEN.filter((path) => existsSync(`/sys/${path}`)),
     procHidden: PROC_HIDDEN.filter((path) => existsSync(`/proc/${path}`)).map((path) => ({ path, kind: kindOf(`/proc/${path}`) })),
   };
 }

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import { isAlive, startTimeOf, sendSignal, type ProcessIdentity } from '../process-table.ts';
+import { isMountPoint } from '../mount-table.ts';
 import { RuntimeError, type MemoryPlace } from '../runtime.ts';
 import { neighbourLinkBatch, neighbourRouteBatch, nodeBatch, nodeNetworkOf, nodeSettingsBatch, type NodeNetwork, type NodeSettings } from './core/node-network.ts';
 import { quoteAll } from './core/shell-words.ts';
@@ -250,10 +251,4 @@ export class NodeSpace {
     });
     return unlock;
   }
-}
-
-/** In the words of mountinfo, which has blanks and the like in octal. */
-function isMountPoint(mountinfo: string, path: string): boolean {
-  const written = path.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  return mountinfo.split('\n').some((line) => line.split(' ')[4] === written);
 }

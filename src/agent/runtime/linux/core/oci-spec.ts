@@ -10,6 +10,9 @@ import type { OciSeccomp } from './seccomp-profile.ts';
 
 export interface OciInput {
   readonly root: PlannedRoot;
+  /** Where it is mounted. */
+  readonly rootPath: string;
+  readonly propagation: 'private' | 'slave' | 'shared';
   readonly isRootReadOnly: boolean;
   readonly process: ProcessPlan;
   readonly facts: HostFacts;
@@ -31,7 +34,7 @@ interface OciMount {
   readonly options: readonly string[];
 }
 
-/** The text of `config.json`; the root is the directory `root` beside it. */
+/** The text of `config.json`. */
 export function ociSpec(input: OciInput): string {
   const { root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp } = input;
   const { user, group, becomesUser } = process;
@@ -39,13 +42,13 @@ export function ociSpec(input: OciInput): string {
   const spec = {
     ociVersion: '1.0.2',
     process: ociProcess(process),
-    root: { path: 'root', readonly: isRootReadOnly },
+    root: { path: input.rootPath, readonly: isRootReadOnly },
     mounts: root.mounts.filter((mount) => !isBelowProc(mount)).map(ociMount),
     linux: {
       namespaces: [...(pidNamespace === null ? [] : [{ type: 'pid', path: pidNamespace }]), { type: 'mount' }, ...(mappings === undefined ? [] : [{ type: 'user' }])],
       ...mappings,
       cgroupsPath: input.cgroupsPath,
-      rootfsPropagation: 'private',
+      rootfsPropagation: input.propagation,
       maskedPaths: isProcUnmasked ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
       readonlyPaths: isProcUnmasked ? [] : facts.procReadOnly.map((path) => `/proc/${path}`),
       seccomp,
@@ -56,12 +59,12 @@ export function ociSpec(input: OciInput): string {
 
 /** Also the text that `exec --process` reads. */
 export function ociProcess(process: ProcessPlan) {
-  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
+  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges, terminal } = process;
   const names = capabilities.map((name) => `CAP_${name}`);
   const isRoot = user === 0;
   return {
-    // Of a container's own it would have to be told the sizes: it takes the descriptors that it is given.
-    terminal: false,
+    // The runtime makes it, so that the program controls it, with the size of the one that the runtime stands in.
+    terminal,
     // Where there is one group only, nobody may ask for others.
     user: { uid: user, gid: group, ...(becomesUser === 'only' ? {} : { additionalGids: supplementalGroups }) },
     args: command,

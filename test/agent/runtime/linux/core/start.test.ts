@@ -20,7 +20,7 @@ const tools: Tools = {
 const plan: ProcessPlan = {
   command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], becomesUser: 'real', capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false, terminal: false,
 };
-const script = (extra: Partial<ProcessPlan> = {}) => initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, joins: joinLines(['/cg/cgroup.procs'], 300) });
+const script = (extra: Partial<ProcessPlan> = {}) => initScript({ tools, directory: '/c d', rootPath: '/c d/root', process: { ...plan, ...extra }, joins: joinLines(['/cg/cgroup.procs'], 300) });
 
 test('quote() is one word of a shell, whatever it holds', () => {
   const word = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
@@ -61,14 +61,14 @@ test('fstabOf() mounts the root first, and what is of /proc from the container',
     { type: 'bind' as const, source: '/proc/sys', target: '/proc/sys', options: ['bind', 'ro'] },
     { type: 'tmpfs' as const, source: 'shm', target: '/dev/shm', options: ['size=1m'] },
   ];
-  expect(fstabOf('/c d', { lowerDirs: [], entries: [], mounts }, { isReadOnly: true, inUserNamespace: false })).toBe(
+  expect(fstabOf('/c d', { lowerDirs: [], entries: [], mounts }, { rootPath: '/c d/root', isReadOnly: true, inUserNamespace: false })).toBe(
     '/c\\040d/root /c\\040d/root none bind,ro 0 0\n/c\\040d/root/proc/sys /c\\040d/root/proc/sys none bind,ro 0 0\nshm /c\\040d/root/dev/shm tmpfs size=1m 0 0\n',
   );
 });
 
 test('fstabOf() makes the root of an image an overlay', () => {
   const image = { lowerDirs: ['/i/a:b', '/i/c'], entries: [], mounts: [] };
-  expect(fstabOf('/c', image, { isReadOnly: false, inUserNamespace: true })).toBe('overlay /c/root overlay lowerdir=/i/a\\134:b:/i/c,upperdir=/c/upper,workdir=/c/work,userxattr,rw 0 0\n');
+  expect(fstabOf('/c', image, { rootPath: '/c/root', isReadOnly: false, inUserNamespace: true })).toBe('overlay /c/root overlay lowerdir=/i/a\\134:b:/i/c,upperdir=/c/upper,workdir=/c/work,userxattr,rw 0 0\n');
 });
 
 test('capabilitiesOf() drops, adds, and never has what the machine has not', () => {
