@@ -9,7 +9,7 @@ import * as etcd from '../../src/proto/etcd.ts';
 import { Struct } from '../../src/proto/google.ts';
 import * as raft from '../../src/proto/raft.ts';
 import { decodeStatusDetails, encodeStatusDetails, structFromJson, structToJson } from '../../src/proto/struct.ts';
-import { NESTING_MAX, WireError, type MessageCodec } from '../../src/proto/wire.ts';
+import { decodeShared, NESTING_MAX, WireError, type MessageCodec } from '../../src/proto/wire.ts';
 
 function protoFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -96,6 +96,14 @@ describe('golden bytes', () => {
     expect(hex(etcd.PutRequest.encode({ key: text('foo'), value: text('bar'), lease: 0x7fffn, prevKv: true }))).toBe(
       '0a03666f6f120362617218ffff012001',
     );
+  });
+
+  test('decodeShared() copies what is little of the message, and lends what is most of it', () => {
+    const bytes = etcd.PutRequest.encode({ key: text('k'), value: new Uint8Array(100).fill(7), lease: 2n ** 63n - 1n });
+    const shared = decodeShared(etcd.PutRequest, bytes);
+    expect(shared).toEqual(etcd.PutRequest.decode(bytes));
+    expect([shared.key.buffer === bytes.buffer, shared.value.buffer === bytes.buffer]).toEqual([false, true]);
+    expect(etcd.PutRequest.decode(bytes).value.buffer).not.toBe(bytes.buffer);
   });
 
   test('a negative number takes ten bytes', () => {

@@ -4,7 +4,7 @@ import { silentLog } from '../../../src/base/log.ts';
 import { MemoryDisk } from '../../../src/base/memory-disk.ts';
 import { seededRandom, type Random } from '../../../src/base/random.ts';
 import { Wal, type WalBatch } from '../../../src/store/disk/wal.ts';
-import { decodeFrame, encodeFrame, type Frame, type NoFrame } from '../../../src/store/disk/wal-record.ts';
+import { decodeFrame, encodeFrame, encodeRecord, FrameWriter, type Frame, type NoFrame, type WalRecord } from '../../../src/store/disk/wal-record.ts';
 import type { RestoredWal } from '../../../src/store/disk/wal-replay.ts';
 import type { Entry, HardState, SnapshotMeta } from '../../../src/store/raft/core/types.ts';
 
@@ -316,6 +316,25 @@ test('open() refuses a last batch that is whole but not of this version: it is n
     const { parts } = encodeFrame({ sequence: last.sequence + 1, previousCrc: last.crc, records: [record] });
     await (await options().disk.open(active)).writeAt(last.end, parts);
     await expect(open()).rejects.toThrow(/damaged at byte \d+ \(batch 3\): its checksum fits, but/);
+  }
+});
+
+test('FrameWriter makes the same frame in one piece, one after the other, and again under another number', () => {
+  const writer = new FrameWriter();
+  const batches: WalRecord[][] = [
+    [{ type: 'entry', entry: entry(1) }, { type: 'hard-state', hardState: { term: 3, votedFor: 2n ** 63n + 5n, commit: 1 } }],
+    [{ type: 'snapshot', snapshot: { index: 7, term: 2, confState } }, { type: 'entry', entry: { ...entry(8), data: new Uint8Array(300_000) } }],
+    [{ type: 'entry', entry: entry(9) }],
+  ];
+  for (const records of batches) {
+    for (const record of records) writer.add(record);
+    for (const sequence of [5, 2 ** 40]) {
+      const { parts, crc } = encodeFrame({ sequence, previousCrc: 0xfedc_ba98, records: records.map(encodeRecord) });
+      const sealed = writer.seal({ sequence, previousCrc: 0xfedc_ba98 });
+      expect(Buffer.concat(parts).equals(sealed.bytes)).toBe(true);
+      expect(sealed.crc).toBe(crc);
+    }
+    writer.clear();
   }
 });
 
