@@ -32,6 +32,8 @@ export interface SandboxConfig {
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
   /** Of all its containers together. In CRI `LinuxPodSandboxConfig.resources`. */
   readonly resources?: ContainerResources | undefined;
+  /** `Guaranteed`, `Burstable`, `BestEffort`: whose cgroup its own is in, where the runtime has one for each. */
+  readonly qosClass?: string | undefined;
   /** Whose processes its containers see; absent: each its own. In CRI `NamespaceMode`. */
   readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
   /** In the ipc namespace of the machine. */
@@ -45,6 +47,13 @@ export interface MemoryVolume {
   readonly path: string;
   readonly sizeBytes: number;
   readonly group?: number | undefined;
+}
+
+/** A directory in memory, seen by mounts of its path. */
+export interface MemoryPlace {
+  readonly path: string;
+  /** Goes before the path, for who looks into it from outside. */
+  readonly outside: string;
 }
 
 export interface DnsConfig {
@@ -108,6 +117,8 @@ export interface ContainerConfig {
   readonly stdinOnce?: boolean | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
+  /** In whose pid namespace it runs, unless the sandbox says whose processes all see; absent: its own. In CRI `TARGET`. */
+  readonly processesOf?: ContainerId | undefined;
   /** By which it is asked to end, such as `SIGINT`; absent: `SIGTERM`. */
   readonly stopSignal?: string | undefined;
 }
@@ -149,12 +160,16 @@ export interface ContainerSecurity {
   readonly noNewPrivileges?: boolean | undefined;
   /** Absent: unconfined. */
   readonly seccomp?: SeccompProfile | undefined;
+  /** Of the machine's security module; absent: as the runtime starts containers. */
+  readonly appArmor?: SecurityProfile | undefined;
   /** What is hidden of /proc, and read-only in it, is neither. */
   readonly unmaskedProc?: boolean | undefined;
 }
 
-/** `localhost`: a file below the runtime's own directory of profiles. */
-export type SeccompProfile = { readonly kind: 'unconfined' } | { readonly kind: 'runtime-default' } | { readonly kind: 'localhost'; readonly path: string };
+/** `localhost`: a file below the runtime's own directory of profiles; of AppArmor: the name of a profile that is loaded. */
+export type SecurityProfile = { readonly kind: 'unconfined' } | { readonly kind: 'runtime-default' } | { readonly kind: 'localhost'; readonly path: string };
+
+export type SeccompProfile = SecurityProfile;
 
 export interface ContainerRecord {
   readonly id: ContainerId;
@@ -238,8 +253,13 @@ export interface Runtime {
   readonly ignoresImages: boolean;
   /** False: limits of containers are not kept here, and so cannot be changed. */
   readonly hasLimits?: boolean | undefined;
+  /** Why it enforces no AppArmor profile: pods that name one are not let in; absent: it does, or isolates nothing anyway. */
+  readonly whyNoAppArmor?: string | undefined;
   /** Where its images are kept; absent: it has none. */
   readonly images?: NodeImages | undefined;
+
+  /** For files of pods that must not reach a disk, from `start` on; absent: there is no such place. */
+  readonly memory?: MemoryPlace | undefined;
 
   /** Finds again what an earlier agent left running and ends what nobody knows. Called once, first. */
   start(): Promise<void>;

@@ -10,7 +10,8 @@ export function endNodes(directory: string): void {
     for (const { pid } of processesWith(`PODIUM_NODE=${join(directory, node)}`)) sendSignal(pid, 'SIGKILL');
     const leftovers = join(directory, node, 'leftovers.json');
     if (!existsSync(leftovers)) continue;
-    const { cgroups, parents } = JSON.parse(readFileSync(leftovers, 'utf8')) as { cgroups: string[]; parents: string[] };
+    const { cgroups, parents, mounts = [] } = JSON.parse(readFileSync(leftovers, 'utf8')) as { cgroups: string[]; parents: string[]; mounts?: string[] };
+    for (const path of mounts) spawnSync('umount', ['-l', path]);
     for (const path of [...cgroups, ...parents]) if (existsSync(path)) spawnSync('rmdir', [path]);
   }
 }

@@ -7,6 +7,7 @@ import { keyValueSize, writeKeyValue } from '../../../src/store/mvcc/core/key-va
 import { Mvcc } from '../../../src/store/mvcc/core/mvcc.ts';
 import { selectRange } from '../../../src/store/mvcc/core/txn.ts';
 import type { Write } from '../../../src/store/mvcc/core/revision.ts';
+import { MapRows } from '../mvcc/map-rows.ts';
 import { rangeOf } from '../mvcc/requests.ts';
 
 /** About as many of each length that a varint may have, up to the largest. */
@@ -56,8 +57,7 @@ describe('encodeRangeAnswer()', () => {
   const header = { clusterId: 2n ** 64n - 1n, memberId: 1n, revision: 2 ** 40, raftTerm: 3 };
 
   function filled(keys: number): Mvcc {
-    const rows = new Map<string, Uint8Array>();
-    const mvcc = new Mvcc({ get: (key) => rows.get(key), put: (key, value) => void rows.set(key, value), delete: (key) => void rows.delete(key) });
+    const mvcc = new Mvcc(new MapRows());
     for (let at = 0; at < keys; at++) {
       mvcc.begin();
       mvcc.put(`key/${at}`, Buffer.alloc(at * 7, at), BigInt(at % 3));

@@ -50,6 +50,8 @@ export class PodTable {
   readonly #sandboxes = new Map<string, Touched<SandboxRow>>();
   readonly #containers = new Map<string, Touched<ContainerRow>>();
   readonly #byId = new Map<ContainerId, string>();
+  /** What was removed, until a look has begun after it: what one sees that began before is gone all the same. */
+  readonly #removed = new Map<string, number>();
   #count = 0;
   #looking: Promise<boolean> | undefined;
   #next: Promise<boolean> | undefined;
@@ -105,11 +107,13 @@ export class PodTable {
   }
 
   removeSandbox(criId: string): void {
+    this.#removed.set(criId, ++this.#count);
     this.#sandboxes.delete(criId);
   }
 
   removeContainer(criId: string): void {
     const id = this.#containers.get(criId)?.row.record.id;
+    this.#removed.set(criId, ++this.#count);
     this.#containers.delete(criId);
     if (id !== undefined && this.#byId.get(id) === criId) this.#byId.delete(id);
   }
@@ -169,8 +173,14 @@ export class PodTable {
     const changed = new Set<SandboxId>();
     await this.#takeContainers(containers, since, changed);
     await this.#takeSandboxes(items, since, changed);
+    for (const [criId, at] of this.#removed) if (at < since) this.#removed.delete(criId);
     for (const uid of changed) onChange(uid);
     return changed.size > 0;
+  }
+
+  /** Somebody has changed it since the look began. */
+  #isNewer(criId: string, known: { readonly at: number } | undefined, since: number): boolean {
+    return (known?.at ?? 0) > since || (this.#removed.get(criId) ?? 0) > since;
   }
 
   async #takeSandboxes(listed: readonly PodSandbox[], since: number, changed: Set<SandboxId>): Promise<void> {
@@ -184,7 +194,7 @@ export class PodTable {
     for (const row of rows) {
       if (row === undefined) continue;
       const known = this.#sandboxes.get(row.criId);
-      if (known !== undefined && known.at > since) continue;
+      if (this.#isNewer(row.criId, known, since)) continue;
       if (known?.row.isReady === row.isReady && known.row.ip === row.ip) continue;
       this.#sandboxes.set(row.criId, { row, at: since });
       changed.add(row.uid);
@@ -203,7 +213,7 @@ export class PodTable {
     for (const row of rows) {
       if (row === undefined) continue;
       const known = this.#containers.get(row.criId);
-      if (known !== undefined && known.at > since) continue;
+      if (this.#isNewer(row.criId, known, since)) continue;
       this.#containers.set(row.criId, { row, at: since });
       this.#byId.set(row.record.id, row.criId);
       if (known?.row.record.state !== row.record.state) changed.add(row.record.sandboxId);

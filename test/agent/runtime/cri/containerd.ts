@@ -5,12 +5,12 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describeError } from '../../../../src/base/errors.ts';
-import { systemClock } from '../../../../src/base/system-clock.ts';
 import { findTool } from '../../../../src/cluster/isolation.ts';
 import { connectLean } from '../../../../src/grpc/lean/lean-channel.ts';
 import { ImageService, RuntimeService } from '../../../../src/proto/cri.ts';
+import { untilWithin } from '../../../until.ts';
 import { archiveOf, BUSYBOX, BUSYBOX_IMAGE, busyboxImage, MACHINE_IMAGE, machineImage, PAUSE_IMAGE, pauseImage } from './archive.ts';
 
 /** As it is on every machine that has one. */
@@ -22,6 +22,10 @@ export const UNIFIED = '/sys/fs/cgroup/unified';
 const CNI_PLUGINS = '/usr/lib/cni';
 const TOOLS = ['containerd', 'ctr', 'ip', 'mount'];
 const DEADLINE_MS = 20_000;
+const until = untilWithin(DEADLINE_MS);
+/** A directory with a containerd, its shim and ctr, in place of the machine's: newer ones are tried by hand. */
+const CHOSEN = process.env['CONTAINERD_DIR'];
+const PATH = [...(CHOSEN === undefined ? [] : [resolve(CHOSEN)]), process.env['PATH'] ?? ''].join(':');
 
 export type OciRuntime = 'crun' | 'runc';
 
@@ -85,7 +89,7 @@ export class Containerd {
   async run(): Promise<void> {
     if (this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) return;
     const log = openSync(join(this.#directory, 'containerd.log'), 'a');
-    this.#child = spawn('containerd', ['-c', this.#configPath], { stdio: ['ignore', log, log], detached: true });
+    this.#child = spawn('containerd', ['-c', this.#configPath], { stdio: ['ignore', log, log], detached: true, env: { ...process.env, PATH } });
     closeSync(log);
     await until('containerd serves', () => answers(SOCKET));
   }
@@ -181,7 +185,7 @@ disabled_plugins = [${disabled.map((name) => JSON.stringify(`io.containerd.${nam
 }
 
 function command(name: string, args: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(name, args, { encoding: 'utf8', timeout: DEADLINE_MS, stdio: ['ignore', 'ignore', 'pipe'] });
+  const { status, stderr, error } = spawnSync(name, args, { encoding: 'utf8', timeout: DEADLINE_MS, stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH } });
   if (status !== 0) throw new Error(`${name} ${args.join(' ')}: ${error?.message ?? stderr}`);
 }
 
@@ -190,11 +194,4 @@ function answers(path: string): Promise<boolean> {
     const socket = connect({ path }, () => resolve(true)).on('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
-}
-
-async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < DEADLINE_MS; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
-    if (await probe()) return;
-  }
-  throw new Error(`${what}: not within ${DEADLINE_MS} ms`);
 }

@@ -1,24 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { EventType, FilterType } from '../../../../src/proto/etcd.ts';
-import { Mvcc, type Rows } from '../../../../src/store/mvcc/core/mvcc.ts';
+import { Mvcc } from '../../../../src/store/mvcc/core/mvcc.ts';
 import { IntervalIndex } from '../../../../src/store/mvcc/core/interval-index.ts';
 import { WatchHub, type WatchStream } from '../../../../src/store/mvcc/core/watch-hub.ts';
 import { ALL_WATCHERS, type WatchCreate, type WatchMessage } from '../../../../src/store/mvcc/core/watch-messages.ts';
 import { fc } from '../../../base/property.ts';
+import { MapRows } from '../map-rows.ts';
 import { bytes, text } from '../requests.ts';
-
-class MapRows implements Rows {
-  readonly rows = new Map<string, Uint8Array>();
-  get(key: string) {
-    return this.rows.get(key);
-  }
-  put(key: string, value: Uint8Array) {
-    this.rows.set(key, value);
-  }
-  delete(key: string) {
-    this.rows.delete(key);
-  }
-}
 
 /** Fewer than a member lets wait, so that streams fall behind sooner. */
 const QUEUED_EVENTS_MAX = 1024;
