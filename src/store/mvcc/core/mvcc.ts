@@ -21,6 +21,7 @@ import {
   type Write,
 } from './revision.ts';
 import { ValueCache } from './value-cache.ts';
+import { WriteLog } from './write-log.ts';
 
 /** The rows of writes: the backend with what is not yet flushed to it on top. */
 export interface Rows {
@@ -46,8 +47,8 @@ export class Mvcc {
   readonly #values: ValueCache;
   #revision: Revision = FIRST_REVISION;
   #compactRevision: Revision = 0;
-  /** Every write with main >= compactRevision, oldest first: what a watch reads history from. */
-  #log: Write[] = [];
+  /** Every write with main >= compactRevision. */
+  readonly #log = new WriteLog();
   #changes: Change[] | undefined;
   #scrub: Scrub | undefined;
 
@@ -209,11 +210,10 @@ export class Mvcc {
    */
   history(from: Revision, writesMax: number): { readonly writes: readonly Write[]; readonly next: Revision } {
     assert(from >= this.#compactRevision, 'history is read from where it begins');
-    const start = lowerBound(this.#log, from);
-    let end = Math.min(start + writesMax, this.#log.length);
-    while (end > start && end < this.#log.length && this.#log[end]!.main === this.#log[end - 1]!.main) end++;
-    const next = end === this.#log.length ? this.#revision + 1 : this.#log[end]!.main;
-    return { writes: this.#log.slice(start, end), next };
+    const { writes, next } = this.#log.read(from, writesMax);
+    // Only at the compacted revision itself there may be writes that are not kept.
+    const kept = from > this.#compactRevision ? writes : writes.filter((write) => this.#isKept(write));
+    return { writes: kept, next: next ?? this.#revision + 1 };
   }
 
   /** The history of one key from `from` on, without a walk over everybody's. */
@@ -256,9 +256,7 @@ export class Mvcc {
   #startCompaction(revision: Revision): void {
     this.#compactRevision = revision;
     if (revision === 0) return;
-    const newer = lowerBound(this.#log, revision + 1);
-    const kept = this.#log.slice(lowerBound(this.#log, revision), newer).filter((write) => this.#isKept(write));
-    this.#log = kept.concat(this.#log.slice(newer));
+    this.#log.forgetBefore(revision);
     // A scrub that was under way is overtaken: the new one starts over and drops at least as much.
     this.#scrub = new Scrub(revision);
   }
