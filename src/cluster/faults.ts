@@ -11,7 +11,7 @@ import { endCriPods, type CriPods } from './cri-pods.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
 import { nearest } from '../base/nearest.ts';
 import { findTool } from './isolation.ts';
-import { isAlive, isPaused, processesBelow, signalGroup, signalProcess } from './processes.ts';
+import { isAlive, isPaused, processesBelow, recordedPrograms, signalGroup, signalProcess } from './processes.ts';
 
 /** How long a part that is restarted may take to end by itself. */
 const RESTART_GRACE_MS = 5_000;
@@ -43,13 +43,14 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
   const agent = readCluster(dataDir)?.parts.find(({ name }) => name === node)?.pid ?? 0;
   const killed = new Set<number>();
   for (let round = 0; round < KILL_ROUNDS_MAX; round++) {
-    const found = processesBelow(join(dataDir, node), [agent]);
+    const found = [...processesBelow(join(dataDir, node), [agent]), ...recordedPrograms(join(dataDir, node))];
     if (found.length === 0) break;
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
   const { cgroups, parents, tables = [], cri } = leftoversOf(join(dataDir, node));
   if (cri !== undefined) await endCriPods(cri);
+  for (const directory of cgroups) endWhoIsIn(directory);
   for (const table of tables) removeTable(table);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
@@ -64,6 +65,16 @@ interface Leftovers {
   readonly tables?: readonly string[];
   /** Pods that a container runtime of the machine runs for the node. */
   readonly cri?: CriPods;
+}
+
+/** Programs whose supervisors were killed are known by nothing else. */
+function endWhoIsIn(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) endWhoIsIn(join(directory, entry.name));
+    for (const line of readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n')) if (Number(line) > 1) process.kill(Number(line), 'SIGKILL');
+  } catch {
+    // gone meanwhile
+  }
 }
 
 /** It may be there or not. */

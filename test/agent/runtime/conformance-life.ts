@@ -175,7 +175,7 @@ export const LIFE_CASES: readonly Case[] = [
         await world.runtime.removePodSandbox('pod-a');
         await world.reopen();
       } finally {
-        endNodes(disk);
+        await endNodes(disk);
         spawnSync('umount', ['-l', disk]);
       }
     },

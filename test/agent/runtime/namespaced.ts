@@ -18,6 +18,7 @@ export interface NamespacedOptions {
   /** Handed to the program, with a directory of its own as the last one. */
   readonly args: readonly string[];
   readonly hasOutside?: boolean;
+  readonly deadlineMs?: number;
 }
 
 export interface Namespaced<Line> {
@@ -60,7 +61,7 @@ export function whyNotNamespaced({ asUser }: Pick<NamespacedOptions, 'asUser'>):
 }
 
 /** Each line of its output is JSON. */
-export async function runNamespaced<Line>({ asUser, program, args, hasOutside = false }: NamespacedOptions): Promise<Namespaced<Line>> {
+export async function runNamespaced<Line>({ asUser, program, args, hasOutside = false, deadlineMs = DEADLINE_MS }: NamespacedOptions): Promise<Namespaced<Line>> {
   const directory = mkdtempSync(join(tmpdir(), 'podium-ns-'));
   const data = join(directory, 'data');
   const repository = join(directory, 'repo');
@@ -76,7 +77,7 @@ ${as} "$@" || exit $?`;
   const namespaces = [...user, '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
   const command = [process.cwd(), repository, directory, process.execPath, join('dist', program), ...args, data];
   const child = spawn('unshare', [...namespaces, 'sh', '-ec', script, 'sh', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   const lines: Line[] = [];
   let said = '';
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line) as Line)); // the tests' own program

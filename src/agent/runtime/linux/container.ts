@@ -16,7 +16,7 @@ import type { MountableImage } from '../../../image/image-service.ts';
 import { makeInput } from '../process-attach.ts';
 import { startCommand } from '../process-command.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
-import { isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
+import { endProcessesWith, isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
 import { RuntimeError, type ContainerId, type ExecResult } from '../runtime.ts';
@@ -49,6 +49,8 @@ export interface ContainerWorld extends ContainerHost {
   readonly skeletons: Skeletons;
   /** Where the profiles are that pods name. */
   readonly seccompDirectory: string;
+  /** Something of a container was given up half-way: what it may have left is to be looked for. */
+  readonly onGivenUp: () => void;
   /** Its image is not mounted any more. */
   readonly releaseImage: (id: ContainerId) => Promise<void>;
 }
@@ -58,6 +60,8 @@ export interface ContainerPod {
   readonly uid: string;
   readonly hostname: string;
   readonly namespaces: PodNamespaces;
+  /** Does what holds them live? */
+  readonly isHeld: () => boolean;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
   /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
@@ -93,7 +97,8 @@ export class LinuxContainer extends SupervisedContainer {
     return `${this.#pod.uid}/${this.config.name}-${this.config.attempt}`;
   }
 
-  get #key(): string {
+  /** Of the machine: under it a container runtime keeps what it knows. */
+  get key(): string {
     return `${this.#pod.uid}-${this.config.name}-${this.config.attempt}`;
   }
 
@@ -177,7 +182,7 @@ export class LinuxContainer extends SupervisedContainer {
 
   #launch(cgroupProcs: readonly string[], command: readonly string[]): Launch {
     return {
-      key: this.#key,
+      key: this.key,
       directory: this.directory,
       pod: this.#pod.namespaces,
       root: this.#world.skeletons.place(this.directory, this.#plannedRoot()),
@@ -193,6 +198,8 @@ export class LinuxContainer extends SupervisedContainer {
   // --- its start and its end
 
   protected override async prepareStart(): Promise<SupervisedStart> {
+    // Its pid may be another process's by now.
+    if (!this.#pod.isHeld()) throw new RuntimeError('cannot-start', 'the sandbox of its pod has died');
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
     const { stdin = false, tty = false } = this.config;
@@ -247,7 +254,7 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   protected override endUnwatched({ pid, startTime }: ProcessIdentity): void {
-    for (const one of processesWith(`PODIUM_SUPERVISOR=${pid} ${startTime}`)) sendSignal(one.pid, 'SIGKILL');
+    if (endProcessesWith(`PODIUM_SUPERVISOR=${pid} ${startTime}`)) this.#world.onGivenUp();
   }
 
   protected override reasonOf(exitCode: number): string | undefined {
@@ -257,7 +264,7 @@ export class LinuxContainer extends SupervisedContainer {
   protected override async clean(): Promise<void> {
     const { cgroups, log } = this.#world;
     try {
-      await Promise.all([cgroups?.remove(this.cgroup), this.#engine.forget(this.#key)]);
+      await Promise.all([cgroups?.remove(this.cgroup), this.#engine.forget(this.key)]);
     } catch (error) {
       log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: something of a container is left in the kernel');
     }

@@ -89,9 +89,9 @@ export class Egress {
     return this.#record === undefined ? `no way out of the machine (${this.#whyNot})` : `a way out of the machine by ${this.#record.kind}`;
   }
 
-  /** Not to be taken for a stray. */
+  /** Not to be taken for a stray, also before `open`. */
   get process(): ProcessIdentity | undefined {
-    return this.#record?.copier;
+    return (this.#record ?? readJson<EgressRecord>(join(this.#options.root, 'egress.json')))?.copier;
   }
 
   /** Tables of nftables in the machine's network that are this node's. */

@@ -58,6 +58,10 @@ export class NodeSpace {
     return this.#holder;
   }
 
+  isHolder({ pid, startTime }: ProcessIdentity): boolean {
+    return this.#holder?.pid === pid && this.#holder.startTime === startTime;
+  }
+
   get isHeld(): boolean {
     return this.#holder !== undefined && isAlive(this.#holder);
   }
@@ -93,6 +97,10 @@ export class NodeSpace {
     return [machine.tools.nsenter, '--target', String(pid), ...user, ...namespaces, ...command];
   }
 
+  get tools(): Machine['tools'] {
+    return this.#options.machine.tools;
+  }
+
   /** The environment of everything that this node starts: by it strays are found. */
   get environment(): Readonly<Record<string, string>> {
     return { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', PODIUM_NODE: this.#options.root };
@@ -120,7 +128,8 @@ export class NodeSpace {
     try {
       await withDeadline(held, { clock, deadlineMs: HOLD_DEADLINE_MS, what: 'namespaces' });
     } catch (error) {
-      if (child.pid !== undefined) sendSignal(child.pid, 'SIGKILL');
+      // With what it has started: the group is its own.
+      if (child.pid !== undefined) sendSignal(-child.pid, 'SIGKILL');
       throw error;
     } finally {
       child.stdout.destroy();

@@ -11,6 +11,7 @@ import { ociProcess, ociSpec } from './core/oci-spec.ts';
 import { joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
 import { fstabField, quote, quoteAll } from './core/shell-words.ts';
 import { sharedNamespaces, sharedPidNamespace, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
+import { statesOf } from './strays.ts';
 import { RuntimeError } from '../runtime.ts';
 import { readText } from '../state-files.ts';
 
@@ -34,7 +35,7 @@ export class OciEngine implements Engine {
   }
 
   get #state(): string {
-    return join(this.#world.root, 'oci');
+    return statesOf(this.#world.root);
   }
 
   async prepare(launch: Launch): Promise<readonly string[]> {

@@ -34,13 +34,15 @@ started "$$"
 export PODIUM_SUPERVISOR="$$ $start"
 echo "$PODIUM_SUPERVISOR" >"$dir/supervisor"
 if [ -p "$dir/stdin" ]; then
-  (exec 3<>"$dir/stdin" >/dev/null 2>&1; read -r _ <"$dir/stdin-end") &
-  "$@" <"$dir/stdin" 3>>"$dir/complaint" 4>"$dir/progress" &
+  # Open for the program too, which would wait for ever where the keeper has died before it began.
+  exec 8<>"$dir/stdin"
+  (exec >/dev/null 2>&1; read -r _ <"$dir/stdin-end") &
+  "$@" <"$dir/stdin" 8>&- 3>>"$dir/complaint" 4>"$dir/progress" &
 else
   "$@" 3>>"$dir/complaint" 4>"$dir/progress" &
 fi
 child=$!
-exec >/dev/null 2>&1
+exec >/dev/null 2>&1 8>&-
 # Room for its end, which the disk may not have any more then.
 echo '   ' >"$dir/exit.tmp"
 wait "$child"
