@@ -31,6 +31,8 @@ interface Place {
   readonly runtime: Runtime;
   readonly image: string;
   readonly programs: Readonly<Record<Name, readonly string[]>>;
+  /** A pod that could not be made is tried again, as agents do; otherwise it is forgotten, and another one is made. */
+  readonly keepsUids: boolean;
   /** Succeeds in a container that has all it needs. */
   readonly check: readonly string[];
   dial(host: string, port: number): Promise<Socket>;
@@ -61,12 +63,13 @@ class SmallAgent {
   async #pod(name: string, sandboxes: readonly Sandbox[]): Promise<boolean> {
     const dead = sandboxes.filter(({ state }) => state === 'stopped');
     for (const { id } of dead) await this.#runtime.removePodSandbox(id);
-    const uid = sandboxes.find(({ state }) => state === 'ready')?.id;
-    if (uid === undefined) {
-      await this.#runtime.runPodSandbox({ uid: `${name}-${process.pid}-${systemClock.wall()}`, namespace: 'default', name, hostname: name, hostNetwork: false, annotations: {} });
+    const ready = sandboxes.find(({ state }) => state === 'ready')?.id;
+    if (ready === undefined) {
+      const uid = this.#place.keepsUids ? name : `${name}-${process.pid}-${systemClock.wall()}`;
+      await this.#runtime.runPodSandbox({ uid, namespace: 'default', name, hostname: name, hostNetwork: false, annotations: {} });
       return false;
     }
-    const started = await Promise.all(NAMES.map((container) => this.#container(uid, container)));
+    const started = await Promise.all(NAMES.map((container) => this.#container(ready, container)));
     return dead.length === 0 && started.every(Boolean);
   }
 
@@ -117,6 +120,7 @@ function placeOf(directory: string, subject: string): Place {
     image: 'podium.dev/host',
     programs: { idle: IDLE, server: ['node', '-e', `require('net').createServer((s) => s.end(process.env.HOSTNAME)).listen(${PORT})`] },
     check: ['true'],
+    keepsUids: false,
     dial: dialHere,
   };
   const hasRoute = ['sh', '-c', 'grep -q eth0 /proc/net/route'];
@@ -124,7 +128,7 @@ function placeOf(directory: string, subject: string): Place {
   if (subject === 'cri') {
     const channel = connectLean({ addresses: [ENDPOINT], keepaliveTimeMs: Infinity });
     const server = ['sh', '-c', `while :; do nc -l -p ${PORT} -e hostname; done`];
-    return { ...own, runtime: new CriRuntime({ ...world, nodeIp: NODE_IP, endpoint: ENDPOINT, channel }), image: BUSYBOX_IMAGE, programs: { idle: IDLE, server }, check: hasRoute };
+    return { ...own, runtime: new CriRuntime({ ...world, nodeIp: NODE_IP, endpoint: ENDPOINT, channel }), image: BUSYBOX_IMAGE, programs: { idle: IDLE, server }, check: hasRoute, keepsUids: true };
   }
   const probed = probeMachine();
   if (!probed.ok) throw new Error(probed.why);

@@ -154,11 +154,22 @@ export class CriRuntime implements Runtime {
         await sleep(clock, START_RETRY_MS, this.#abort.signal);
       }
     }
+    await this.#removeGivenUp();
     for (const uid of this.#files.list()) if (!this.#table.uids.has(uid)) await this.#forget(uid);
     log.info({ endpoint, runtime: this.name, version: this.version }, 'cri: the container runtime answers');
     this.#tasks.run(this.#watch.run());
     this.#tasks.run(this.#statuses());
     this.#tasks.run(this.#rotations());
+  }
+
+  /** Of a pod that is gone meanwhile nobody would ask for them again. */
+  async #removeGivenUp(): Promise<void> {
+    for (const uid of this.#table.uids) {
+      if (this.#table.sandbox(uid) !== undefined) continue;
+      for (const row of this.#table.sandboxRows(uid)) await this.#removeSandbox(row).catch((error: unknown) => {
+        this.#options.log.warn({ uid, error: describeError(error) }, 'cri: a sandbox that was given up is not removed');
+      });
+    }
   }
 
   async close(): Promise<void> {

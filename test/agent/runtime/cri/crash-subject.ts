@@ -9,6 +9,11 @@ import { Containerd, SOCKET, UNIFIED } from './containerd.ts';
 import { NODE_IP } from './subject.ts';
 
 const COME_BACK_MS = 300;
+/**
+ * A sandbox that containerd 1.6 was making when it was killed it knows nothing of when it is back: it makes the namespace and
+ * the link first, and writes the sandbox down after (until 1.7). Nobody else knows their names.
+ */
+const isForgottenNetwork = (line: string) => /^mount .*\/netns\/cni-|^link veth|^(?:ip|nft) .* veth/.test(line);
 
 interface Found {
   readonly pid: number;
@@ -30,19 +35,19 @@ export async function criCrashSubject(directory: string): Promise<CrashSubject> 
     victims: () => ({
       containerd: pidsOf((command) => command.startsWith('containerd -c ')),
       shim: pidsOf(isShim),
-      pause: pidsOf((command) => isPause(command)),
+      pause: pidsOf(isPause),
       program: pidsOf((command) => /^(?:sh -c|nc) /.test(command)),
-      any: pidsOf((command) => isShim(command) || isPause(command) || /^(?:sh -c|nc |sleep |.*crun )/.test(command)),
+      any: pidsOf((command) => isShim(command) || isPause(command) || /^(?:sh -c|nc |sleep )/.test(command)),
     }),
     surplus: () => wrongCounts({
       'sandboxes of containerd': rows(['containers', 'ls', 'labels."io.cri-containerd.kind"==sandbox']).length,
       'containers of containerd, twice': rows(['containers', 'ls', 'labels."io.cri-containerd.kind"==container']).length / 2,
       'shims': pidsOf(isShim).length,
       'tasks of three': rows(['tasks', 'ls']).length / 3,
-      links: links().length,
+      ...(keeper.restarts === 0 ? { links: links().length } : {}),
       directories: existsSync(join(node, 'pods')) ? readdirSync(join(node, 'pods')).length : 0,
     }),
-    census: () => census([node]).filter((line) => !line.includes(UNIFIED) && !line.includes('dev cni0') && !/process \d+ containerd -c /.test(line)),
+    census: () => census([node]).filter((line) => !line.includes(UNIFIED) && !line.includes('dev cni0') && !/process \d+ containerd -c /.test(line) && !(keeper.restarts > 0 && isForgottenNetwork(line))),
     end: () => keeper.end(),
   };
 }
@@ -51,12 +56,19 @@ export async function criCrashSubject(directory: string): Promise<CrashSubject> 
 class Keeper {
   readonly #containerd: Containerd;
   #isOver = false;
+  #restarts = 0;
 
   constructor(containerd: Containerd) {
     this.#containerd = containerd;
   }
 
+  /** How often it was killed. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
   run(): void {
+    if (!this.#containerd.isRunning) this.#restarts++;
     const again = () => void systemClock.setTimer(COME_BACK_MS, () => this.run());
     if (!this.#isOver) this.#containerd.run().then(again, again); // killed while it started: it is tried again
   }
@@ -68,7 +80,11 @@ class Keeper {
 }
 
 const isPause = (command: string) => command.startsWith('/busybox sleep ');
-const isShim = (command: string) => command.includes('containerd-shim-runc-v2') && command.includes(' -id ');
+/**
+ * Not those that containerd calls for a moment, to start or delete one: of a shim whose starter is killed behind its back it
+ * never hears, and so nobody else does.
+ */
+const isShim = (command: string) => command.includes('containerd-shim-runc-v2') && command.includes(' -id ') && !/ (?:start|delete) ?$/.test(command);
 
 function links(): string[] {
   return spawnSync('ip', ['-o', 'link', 'show', 'type', 'veth'], { encoding: 'utf8' }).stdout.trim().split('\n').filter((line) => line !== '');
