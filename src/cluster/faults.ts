@@ -9,6 +9,7 @@ import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { endCriPods, type CriPods } from './cri-pods.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
+import { restoreForwarding } from './forwarding.ts';
 import { nearest } from '../base/nearest.ts';
 import { findTool } from './isolation.ts';
 import { isAlive, isPaused, processesBelow, recordedPrograms, signalGroup, signalProcess } from './processes.ts';
@@ -52,6 +53,7 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
   if (cri !== undefined) await endCriPods(cri);
   for (const directory of cgroups) endWhoIsIn(directory);
   for (const table of tables) removeTable(table);
+  if (tables.length > 0) restoreForwarding();
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
   return killed.size;

@@ -28,7 +28,7 @@ import type { Cgroups } from './cgroups.ts';
 import { makeContainerImage, mountsOf, placeIn, readContainerImage, type ContainerImage } from './container-image.ts';
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
-import { readComplaint, readExecComplaint } from './core/complaint.ts';
+import { missingProgramLine, readComplaint, readExecComplaint } from './core/complaint.ts';
 import type { ProcessPlan } from './core/init-script.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
 import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
@@ -303,7 +303,8 @@ export class LinuxContainer extends SupervisedContainer {
     const { pidFile } = plan;
     const insider = pidFile === undefined ? undefined : () => Number(readText(pidFile));
     const started = tty ? inTerminal(plan.command, size) : plan.command;
-    return startCommand({ command: started, options, env: { ...environment, SHELL: '/bin/sh' }, clock, endAll, onEnd, failure, insider });
+    const lastWords = plan.complaintFile === undefined ? undefined : missingProgramLine(command[0] ?? '');
+    return startCommand({ command: started, options, env: { ...environment, SHELL: '/bin/sh' }, clock, endAll, onEnd, failure, lastWords, insider });
   }
 
   #beside(command: readonly string[], { terminal = false, env = {} }: { readonly terminal?: boolean; readonly env?: Readonly<Record<string, string>> }): Promise<ExecPlan> {

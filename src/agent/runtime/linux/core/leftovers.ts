@@ -9,6 +9,23 @@
  *
  * Directories are not among them: they are what the records are in, and go with those. Mounts are in namespaces, and go with
  * processes.
+ *
+ * What a kill of the agent after each step of a pod's life leaves, and who takes it up:
+ *
+ *   an address is noted                   a number that is not used                              nobody: the next one is taken
+ *   the directory of the pod              one without sandbox.json                               `removeCutOff`
+ *   its cgroup                            of a pod that is not known                             here
+ *   the pause process, its link           marked, of no sandbox; the link goes with it           here
+ *   sandbox.json                          a sandbox: it is held, or not (`isHeld`: by a living process, in the network that
+ *                                         the node has now)                                      `endUnheld`
+ *   the container's directory             one without container.json                             `removeCutOff`
+ *   container.json                        one that was not started: removed or made anew by the agent
+ *   its cgroup, its files                 the same
+ *   the supervisor                        it goes on by itself: adopted by DIR/supervisor, DIR/pid, DIR/exit
+ *   its end is noted                      a cgroup and a state of one that has exited            here
+ *   sandbox.json says stopped             containers that still run                              `endUnheld`
+ *   container.json, sandbox.json are gone a directory                                            `removeCutOff`
+ *   another holder of the network         node.json names it, or it is marked and nobody's       here
  */
 export interface Made {
   /** Of all processes of the machine, by pid: the parent's. */
