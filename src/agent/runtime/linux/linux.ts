@@ -213,7 +213,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const isNew = (await this.#space.open()) === 'made';
     this.adoptAll();
     await this.endUnheld();
-    await this.#sweep();
+    await this.#sweep([]);
     await this.#openEgress();
     await this.removeCutOff();
     await this.images?.keepOnly(this.#consumers, this.containers().map(({ id }) => this.#consumers + id));
@@ -244,25 +244,24 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 
   /** Removes what is no one's: of this node all is known that it has made, or is about to make. */
-  async #sweep(): Promise<void> {
+  async #sweep(own: readonly number[]): Promise<void> {
     this.#sweepAtMs = Infinity;
     const { root, log } = this.#options;
     const found = await findMade({ root, space: this.#space, cgroups: this.#cgroups, clock: this.#options.clock });
-    const leftovers = leftoversOf(found, this.#owned());
+    const leftovers = leftoversOf(found, this.#owned(own));
     if (leftovers.pids.length + leftovers.cgroups.length + leftovers.links.length + leftovers.states.length === 0) return;
     log.warn({ ...leftovers }, 'linux runtime: removing what was given up half-way');
     await removeMade(leftovers, { root, space: this.#space, cgroups: this.#cgroups, clock: this.#options.clock });
   }
 
-  /** What runs now that this agent has started itself is its own child. */
-  #owned(): Owned {
+  #owned(own: readonly number[]): Owned {
     const entries = [...this.sandboxes.values()];
     const containers = this.containers().filter(({ record }) => record.state !== 'exited');
     const pauses = entries.filter(({ sandbox }) => sandbox.state === 'ready').map(({ pause }) => pause);
     const holders = [this.#space.holder, this.#egress.process, ...pauses, ...containers.map(({ supervisor }) => supervisor)];
     const stopped = new Set(entries.filter(({ sandbox }) => sandbox.state === 'stopped').map(({ sandbox }) => sandbox.ip));
     return {
-      pids: [process.pid, ...holders.filter((one) => one !== undefined).filter(isAlive).map(({ pid }) => pid)],
+      pids: [...own, ...holders.filter((one) => one !== undefined).filter(isAlive).map(({ pid }) => pid)],
       pods: new Set([...this.sandboxes.keys(), ...this.making]),
       cgroups: new Set(containers.map(({ cgroup }) => cgroup)),
       links: new Set([...this.addresses.taken].filter((ip) => !stopped.has(ip)).map((ip) => podLinkName(ip, this.#options.podCidr))),
@@ -397,7 +396,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     if (!this.#space.isHeld) {
       this.#recovering(this.#recover(), (error) => log.error({ error }, 'linux runtime: the network of the node cannot be made again'));
     } else if (clock.monotonic() >= this.#sweepAtMs) {
-      this.#recovering(this.#sweep(), (error) => {
+      // What this agent is about to make are its own children.
+      this.#recovering(this.#sweep([process.pid]), (error) => {
         log.warn({ error }, 'linux runtime: what was given up half-way is not removed');
         this.#sweepAtMs = clock.monotonic() + SWEEP_AGAIN_MS;
       });
