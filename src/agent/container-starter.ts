@@ -10,7 +10,7 @@ import type { Service } from '../client/objects.ts';
 import { isHostImageName } from '../image/core/reference.ts';
 import { ImageError } from '../image/image-service.ts';
 import { containerResources, containerSecurity, oomScoreOf } from './core/container-demands.ts';
-import { environmentSources, resolveInvocation, type EnvironmentInput, type Sources } from './core/environment.ts';
+import { environmentSources, resolveInvocation, type EnvironmentInput, type NodeAmounts, type Sources } from './core/environment.ts';
 import type { AgentContainer, AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
 import { serviceEnvironment } from './core/service-environment.ts';
 import { planMounts, subPathFailed, type PlannedMount } from './core/volume-mounts.ts';
@@ -22,7 +22,7 @@ import { VolumeError } from './volumes/volume-error.ts';
 
 export interface StarterContext {
   readonly nodeIp: string;
-  readonly allocatable: { readonly cpu: string; readonly memory: string };
+  readonly allocatable: NodeAmounts;
   readonly api: ApiClient;
   readonly runtime: Runtime;
   readonly volumes: PodVolumes;
@@ -95,6 +95,7 @@ export class ContainerStarter {
       mounts,
       resources: { ...resources, oomScoreAdjust: this.#oomScore(pod, container) },
       security: security.value,
+      processesOf: await this.#target(start),
       stdin: container.stdin,
       stdinOnce: container.stdinOnce,
       tty: container.tty,
@@ -110,6 +111,14 @@ export class ContainerStarter {
     if (record?.reason === START_ERROR) throw new ContainerStartError('RunContainerError', record.message ?? 'the program cannot be run');
     say('Normal', 'Started', `Started container ${container.name}`);
     return id;
+  }
+
+  /** The container whose processes it is to see: the last of its name, whatever has become of it. */
+  async #target({ container: { targetContainerName = '' }, sandbox }: ContainerStart): Promise<ContainerId | undefined> {
+    if (targetContainerName === '') return undefined;
+    const found = (await this.#context.runtime.listContainers(sandbox.id)).filter(({ name }) => name === targetContainerName).at(-1);
+    if (found === undefined) throw new ContainerStartError('CreateContainerConfigError', `unable to find target container ${targetContainerName}`);
+    return found.id;
   }
 
   #oomScore(pod: AgentPod, { resources: { requests = {}, limits = {} } = {} }: AgentContainer): number {

@@ -34,6 +34,8 @@ export interface StopTarget {
   readonly ip: string;
   /** It serves, and its pod is being deleted. */
   readonly drains: boolean;
+  /** Monotonic, since when its grace counts; absent: from now on. */
+  readonly sinceMs?: Millis | undefined;
 }
 
 /** New connections end this long after the last endpoint named the pod: other nodes' proxies hear of it a little later. */
@@ -41,6 +43,8 @@ const DRAIN_SETTLE_MS = 500;
 /** Nobody takes the pod out of its endpoints (the controllers are away): go on. */
 const DRAIN_MAX_MS = 3_000;
 const DRAIN_POLL_MS = 50;
+/** A deadline that comes out of a sum of fractions is not the sooner for it. */
+const SAME_DEADLINE_MS = 1;
 
 interface Stop {
   /** Monotonic. */
@@ -63,14 +67,13 @@ export class ContainerStops {
 
   stop({ id, name, graceMs, why }: Omit<Extract<PodAction, { kind: 'stop-container' }>, 'kind'>, target: StopTarget): void {
     const { runtime, say, tasks, wake } = this.#options;
-    const now = this.#now();
-    const deadlineMs = now + graceMs;
+    const deadlineMs = (target.sinceMs ?? this.#now()) + graceMs;
     const known = this.#stops.get(id);
     if (known !== undefined) {
-      if (deadlineMs >= known.deadlineMs) return;
+      if (deadlineMs > known.deadlineMs - SAME_DEADLINE_MS) return;
       known.deadlineMs = deadlineMs;
       known.hurry.abort();
-      if (known.isAsked) tasks.run(runtime.stopContainer(id, Math.max(0, graceMs)));
+      if (known.isAsked) tasks.run(runtime.stopContainer(id, Math.max(0, deadlineMs - this.#now())));
       return;
     }
     const stop: Stop = { deadlineMs, hurry: new AbortController(), isAsked: false };

@@ -2,7 +2,12 @@
 import { formatTime, type Millis } from '../base/clock.ts';
 import type { RuntimeHealth } from './runtime/runtime.ts';
 import type { ApiObject, Condition, StringMap, Taint } from '../client/objects.ts';
+import type { NodeAmounts } from './core/environment.ts';
 import type { NodeImage } from './core/node-images.ts';
+
+export interface NodeCapacity extends NodeAmounts {
+  readonly pods: number;
+}
 
 export interface NodeFacts {
   readonly name: string;
@@ -11,7 +16,7 @@ export interface NodeFacts {
   readonly port: number;
   readonly labels: StringMap;
   readonly podCidr: string;
-  readonly capacity: { readonly cpu: string; readonly memory: string; readonly pods: number };
+  readonly capacity: NodeCapacity;
   /** `detail`: what it can do here and why it is this one. */
   readonly runtime: { readonly name: string; readonly version: string; readonly detail?: string | undefined; readonly health?: RuntimeHealth | undefined };
   readonly machine: MachineFacts;
@@ -57,7 +62,8 @@ export function nodeLabels({ name, labels, runtime, machine }: NodeFacts): Strin
 export function nodeStatus(facts: NodeFacts, before: AgentNode['status'], nowMs: Millis): NonNullable<AgentNode['status']> {
   const { capacity, machine, runtime, address, port, name, images } = facts;
   const { images: _, ...known } = before ?? {};
-  const amounts = { cpu: capacity.cpu, memory: capacity.memory, pods: String(capacity.pods) };
+  const { cpu, memory, ephemeralStorage, pods } = capacity;
+  const amounts = { cpu, ...(ephemeralStorage === undefined ? {} : { 'ephemeral-storage': ephemeralStorage }), memory, pods: String(pods) };
   return {
     ...known,
     capacity: amounts,

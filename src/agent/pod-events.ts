@@ -1,6 +1,8 @@
 /** What is told of one pod as Events: which part of it an event is about, and what is told but once. */
 import type { EventFacts, EventRecorder } from '../client/event-recorder.ts';
-import type { AgentPod } from './core/pod-spec.ts';
+import { controllerOf } from '../client/objects.ts';
+import { describeResize } from './core/pod-resize.ts';
+import { ON_FAILURE_ANNOTATION, describePod, type AgentPod, type AgentPodStatus } from './core/pod-spec.ts';
 
 export interface PodEventsOptions {
   readonly recorder: EventRecorder;
@@ -28,6 +30,28 @@ export class PodEvents {
     if (this.#said.has(key)) return;
     this.#said.add(key);
     say();
+  }
+
+  /** What a status tells by itself, each thing when it is first seen. */
+  tell(status: AgentPodStatus, onContainerFailure: 'restart' | 'replace-pod'): void {
+    const { say } = this;
+    const pod = this.#options.pod();
+    const { reason, message = '' } = status;
+    if (reason === 'DeadlineExceeded') this.once(reason, () => say('Normal', reason, message));
+    const pending = status.conditions?.find(({ type }) => type === 'PodResizePending');
+    if (pending?.reason !== undefined) {
+      const { reason: why, message: error } = pending;
+      this.once(`${why} ${error ?? ''}`, () => say('Warning', `Resize${why}`, `Pod resize ${why}: ${describeResize(pod, error)}`));
+    }
+    for (const { state, restartCount, name } of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
+      if (state.waiting?.reason !== 'CrashLoopBackOff') continue;
+      this.once(`${name}/${restartCount}`, () => {
+        say('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${describePod(pod)}`, name);
+        const mode = pod.metadata.annotations?.[ON_FAILURE_ANNOTATION] ?? onContainerFailure;
+        if (mode !== 'replace-pod' || controllerOf(pod) !== undefined) return;
+        say('Warning', 'NoOwner', 'the pod shall be replaced when a container fails, but has no owner that would make another: it restarts in place');
+      });
+    }
   }
 
   #record(type: EventFacts['type'], reason: string, message: string, container: string | undefined): void {

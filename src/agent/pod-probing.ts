@@ -79,10 +79,9 @@ export class PodProbing {
     const target = { ip: sandbox.ip, container, containerId: id };
     const { isSuccess, message, warning } = await prober.probe(spec, target, 1000 * (spec.timeoutSeconds ?? 1));
     if (signal.aborted || this.#probes.get(id)?.probes !== probes) return;
-    const wasReady = probes.isReady;
-    const { isChanged } = probes.record(kind, isSuccess, clock.monotonic());
+    const { isChanged, isTold } = probes.record(kind, isSuccess, clock.monotonic());
     const title = `${kind[0]!.toUpperCase()}${kind.slice(1)}`;
-    if (!isSuccess && (kind !== 'readiness' || wasReady)) say('Warning', 'Unhealthy', `${title} probe failed: ${message}`, container.name);
+    if (isTold) say('Warning', 'Unhealthy', `${title} probe failed: ${message}`, container.name);
     if (warning !== undefined) say('Warning', 'ProbeWarning', `${title} probe warning: ${warning}`, container.name);
     progressed(isChanged);
   }

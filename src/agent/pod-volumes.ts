@@ -11,10 +11,10 @@ import type { Log } from '../base/log.ts';
 import { Tasks } from '../base/tasks.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import { equalJson } from '../kube/types.ts';
-import type { Resolved, Sources } from './core/environment.ts';
+import type { NodeAmounts, Resolved, Sources } from './core/environment.ts';
 import { isEnded } from './core/pod-lifecycle.ts';
 import type { AgentPod, ConfigMap, Secret } from './core/pod-spec.ts';
-import { memoryVolumes, planVolumes, setUpFailed, sizeLimits, tokenWishes, volumeSources, type PlannedVolumes, type VolumeContent } from './core/volume-files.ts';
+import { isSecretVolume, memoryVolumes, planVolumes, setUpFailed, sizeLimits, tokenWishes, volumeSources, type PlannedVolumes, type VolumeContent } from './core/volume-files.ts';
 import { PodTokens } from './pod-tokens.ts';
 import { ReferencedObjects, type ObjectName } from './referenced-objects.ts';
 import type { MemoryVolume } from './runtime/runtime.ts';
@@ -27,7 +27,7 @@ export interface PodVolumesOptions {
   readonly log: Log;
   readonly store: VolumeStore;
   readonly nodeIp: string;
-  readonly allocatable: { readonly cpu: string; readonly memory: string };
+  readonly allocatable: NodeAmounts;
   /** Something that the volumes of a pod may have waited for is there: try again at once. */
   readonly onProgress: (uid: string) => void;
   /** A volume of the pod holds more than it may: the pod must go. */
@@ -88,13 +88,15 @@ export class PodVolumes {
   inMemory(pod: AgentPod): readonly MemoryVolume[] {
     const { store, allocatable } = this.#options;
     const uid = pod.metadata.uid ?? '';
-    return memoryVolumes(pod, allocatable.memory).map(({ name, bytes, group }) => ({ path: store.pathOf(uid, name), sizeBytes: bytes, group }));
+    return memoryVolumes(pod, allocatable.memory).map(({ name, bytes, group }) => ({ path: store.pathOf(uid, { name, kind: 'empty' }), sizeBytes: bytes, group }));
   }
 
   /** Makes what is not there yet; answers where each volume is. Rejects with `VolumesError`. */
   async setUp(pod: AgentPod, podIp: string): Promise<ReadonlyMap<string, string>> {
     const entry = this.#entry(pod, podIp);
-    if (entry.paths !== undefined) return entry.paths;
+    // What was in memory may have gone with the node's network.
+    if (entry.paths !== undefined && (await this.#kept(entry)) !== undefined) return entry.paths;
+    entry.paths = undefined;
     await this.#alone(entry, () => this.#make(entry));
     if (entry.paths === undefined) throw new VolumesError([`the volumes of pod ${pod.metadata.name} are being removed`]);
     return entry.paths;
@@ -206,10 +208,12 @@ export class PodVolumes {
     const { store } = this.#options;
     const uid = entry.pod.metadata.uid ?? '';
     const paths = new Map<string, string>();
-    for (const { name, hostPath, emptyDir } of entry.pod.spec.volumes ?? []) {
+    for (const volume of entry.pod.spec.volumes ?? []) {
+      const { name, hostPath, emptyDir } = volume;
       const kind = hostPath !== undefined ? 'host' : emptyDir !== undefined ? 'empty' : 'files';
-      if (kind !== 'host' && !(await store.has(uid, { name, kind }))) return undefined;
-      paths.set(name, hostPath?.path ?? store.pathOf(uid, name));
+      const plan = { name, kind, isSecret: isSecretVolume(volume) } as const;
+      if (!(await store.has(uid, plan))) return undefined;
+      paths.set(name, hostPath?.path ?? store.pathOf(uid, plan));
     }
     return paths;
   }

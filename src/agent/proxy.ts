@@ -4,6 +4,7 @@
  *
  * - New connections go to the targets in turn; one that cannot be reached is passed over, before a byte was read.
  * - A target that leaves the rules gets no new connections; those it has are left alone until they end.
+ * - UDP goes by flows (`udp-listener.ts`); SCTP, which Node.js does not speak, is left to the packet filter.
  * - On one machine every node's agent wants the same addresses: who finds one taken tries again every half second, whoever
  *   holds it serves, and the other takes over within a second of its end.
  */
@@ -12,6 +13,8 @@ import type { Clock, Millis, Timer } from '../base/clock.ts';
 import { systemErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ProxyRule, Target } from './core/proxy-rules.ts';
+import { TargetChoice } from './core/target-choice.ts';
+import { UdpListener, type BindUdp } from './udp-listener.ts';
 
 /** A server that listens there already, for whoever takes it over. */
 export type Listen = (at: { readonly host: string; readonly port: number }) => Promise<Server>;
@@ -33,6 +36,10 @@ export interface UserspaceProxyOptions {
   readonly dial?: Dial | undefined;
   /** How it is listened, where that is not in this machine's network. */
   readonly listen?: Listen | undefined;
+  /** As `listen`, of UDP. */
+  readonly bindUdp?: BindUdp | undefined;
+  /** As `dial`, of UDP. */
+  readonly dialUdp?: BindUdp | undefined;
   readonly connectionsMax?: number;
 }
 
@@ -45,12 +52,10 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** Joined connections of all rules; past it new ones are closed at once. */
 const CONNECTIONS_MAX = 10_000;
 const BACKLOG = 1_024;
-/** Clients that an affinity remembers per rule; past it the oldest is forgotten. */
-const AFFINITIES_MAX = 10_000;
 
 export class UserspaceProxy implements ServiceProxy {
   readonly #options: UserspaceProxyOptions;
-  readonly #listeners = new Map<string, Listener>();
+  readonly #listeners = new Map<string, Listener | UdpListener>();
   readonly #sockets = new Set<Socket>();
   #connections = 0;
 
@@ -68,8 +73,13 @@ export class UserspaceProxy implements ServiceProxy {
     for (const rule of rules) {
       const known = this.#listeners.get(rule.key);
       if (known !== undefined) known.rule = rule;
-      else this.#listeners.set(rule.key, new Listener(rule, this.#options, (socket, listener) => this.#accept(socket, listener)));
+      else this.#listeners.set(rule.key, this.#listener(rule));
     }
+  }
+
+  #listener(rule: ProxyRule): Listener | UdpListener {
+    if (rule.protocol === 'udp') return new UdpListener(rule, this.#options);
+    return new Listener(rule, this.#options, (socket, listener) => this.#accept(socket, listener));
   }
 
   /** The rules that this proxy listens for; the others are held by somebody else. */
@@ -178,10 +188,9 @@ class Listener {
   rule: ProxyRule;
   readonly #options: UserspaceProxyOptions;
   readonly #onConnection: (socket: Socket, listener: Listener) => void;
-  readonly #affinities = new Map<string, { readonly target: Target; readonly untilMs: Millis }>();
+  readonly #choice = new TargetChoice();
   #server: Server | undefined;
   #retry: Timer | undefined;
-  #turn = 0;
   #isWarned = false;
   #isClosed = false;
   isListening = false;
@@ -229,26 +238,11 @@ class Listener {
 
   /** The targets to try for a new connection, the one whose turn it is first. */
   candidates(client: string): Target[] {
-    const { targets, affinitySeconds } = this.rule;
-    if (targets.length === 0) return [];
-    const first = this.#turn++ % targets.length;
-    const inTurn = [...targets.slice(first), ...targets.slice(0, first)];
-    const known = affinitySeconds === undefined ? undefined : this.#affinities.get(client);
-    if (known === undefined || known.untilMs < this.#options.clock.monotonic()) return inTurn;
-    const isKnown = ({ address, port }: Target) => address === known.target.address && port === known.target.port;
-    return [...inTurn.filter(isKnown), ...inTurn.filter((target) => !isKnown(target))];
+    return this.#choice.candidates(this.rule, client, this.#options.clock.monotonic());
   }
 
   remember(client: string, target: Target): void {
-    const { affinitySeconds } = this.rule;
-    if (affinitySeconds === undefined) return;
-    this.#affinities.delete(client);
-    this.#affinities.set(client, { target, untilMs: this.#options.clock.monotonic() + 1000 * affinitySeconds });
-    if (this.#affinities.size <= AFFINITIES_MAX) return;
-    for (const oldest of this.#affinities.keys()) {
-      this.#affinities.delete(oldest);
-      break;
-    }
+    this.#choice.remember(this.rule, client, target, this.#options.clock.monotonic());
   }
 
   /** New connections end here; those that are joined go on. */

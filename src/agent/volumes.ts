@@ -3,13 +3,18 @@
  *
  *   ROOT/UID/NAME               a volume; a hostPath has none, nor has an emptyDir in memory, which is only mounted there
  *   ROOT/UID/.parts/CONTAINER/  parts of volumes of files, as they were when the container started
+ *
+ * Where the runtime has a place in memory, files that must not reach a disk lie there, the same way.
  */
-import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { describeError, systemErrorCode } from '../base/errors.ts';
-import { setUpFailed, type VolumeContent } from './core/volume-files.ts';
+import { describeError } from '../base/errors.ts';
+import { removeTree } from '../base/remove-tree.ts';
+import { setUpFailed, type VolumeContent, type VolumePlan } from './core/volume-files.ts';
+import type { MemoryPlace } from './runtime/runtime.ts';
 import { prepareHostPath } from './volumes/host-path.ts';
-import { giver, hasPayload, writePayload, type Giver } from './volumes/payload.ts';
+import { giver, type GiverOptions } from './volumes/owners.ts';
+import { hasPayload, writePayload, type Giver } from './volumes/payload.ts';
 import { freeze, resolveSubPath } from './volumes/sub-path.ts';
 import { VolumeError } from './volumes/volume-error.ts';
 
@@ -30,11 +35,11 @@ export interface PartOfVolume {
 export interface VolumeStore {
   /** Files are kept; else nobody looks at what would be in them. */
   readonly isReal: boolean;
-  pathOf(uid: string, name: string): string;
+  pathOf(uid: string, volume: VolumePlan): string;
   /** Makes it, or brings it up to date. Answers where it is. Rejects with `VolumeError`. */
   put(uid: string, volume: VolumeContent): Promise<string>;
   /** It has been made before, whole. */
-  has(uid: string, volume: Pick<VolumeContent, 'name' | 'kind'>): Promise<boolean>;
+  has(uid: string, volume: VolumePlan): Promise<boolean>;
   /** Where a part of it is. Rejects with `VolumeError`. */
   part(part: PartOfVolume): Promise<string>;
   /** Bytes on disk; it is not counted much further than `most`. */
@@ -48,7 +53,7 @@ export interface VolumeStore {
 /** For runtimes without files: every volume is somewhere. */
 export const noVolumes: VolumeStore = {
   isReal: false,
-  pathOf: (uid, name) => `/volumes/${uid}/${name}`,
+  pathOf: (uid, { name }) => `/volumes/${uid}/${name}`,
   put: (uid, { name }) => Promise.resolve(`/volumes/${uid}/${name}`),
   has: () => Promise.resolve(true),
   part: ({ path, subPath }) => Promise.resolve(`${path}/${subPath}`),
@@ -64,27 +69,46 @@ const EMPTY_MODE_OF_GROUP = 0o2777;
 const FILES_MODE = 0o755;
 const BLOCK_BYTES = 512;
 
-export interface FileVolumesOptions {
+export interface FileVolumesOptions extends Pick<GiverOptions, 'asRootOfPods'> {
   /** The user of this agent cannot give files away: volumes keep their owner and group. */
   readonly onNotGiven?: () => void;
+  /** For what must not reach a disk; absent, or answering nothing: it lies with the others. */
+  readonly memory?: () => MemoryPlace | undefined;
 }
 
 export class FileVolumes implements VolumeStore {
   readonly isReal = true;
   readonly #root: string;
   readonly #give: Giver;
+  readonly #memory: () => MemoryPlace | undefined;
 
-  constructor(root: string, { onNotGiven }: FileVolumesOptions = {}) {
+  constructor(root: string, { onNotGiven, memory = () => undefined, asRootOfPods }: FileVolumesOptions = {}) {
     this.#root = resolve(root);
+    this.#memory = memory;
     let isSaid = false;
-    this.#give = giver(() => {
+    const refused = () => {
       if (!isSaid) onNotGiven?.();
       isSaid = true;
-    });
+    };
+    this.#give = giver({ refused, asRootOfPods });
   }
 
-  pathOf(uid: string, name: string): string {
-    return join(this.#root, uid, name);
+  pathOf(uid: string, volume: VolumePlan): string {
+    return join(this.#placeOf(volume).path, uid, volume.name);
+  }
+
+  #placeOf({ isSecret = false }: VolumePlan): MemoryPlace {
+    return (isSecret ? this.#memory() : undefined) ?? this.#disk;
+  }
+
+  get #disk(): MemoryPlace {
+    return { path: this.#root, outside: '' };
+  }
+
+  /** Where volumes may be, as this process sees it. */
+  get #roots(): readonly string[] {
+    const memory = this.#memory();
+    return [this.#root, ...(memory === undefined ? [] : [memory.outside + memory.path])];
   }
 
   async put(uid: string, volume: VolumeContent): Promise<string> {
@@ -98,58 +122,55 @@ export class FileVolumes implements VolumeStore {
 
   async #make(uid: string, volume: VolumeContent): Promise<string> {
     if (volume.kind === 'host') return prepareHostPath(volume.path, volume.type);
-    const directory = this.pathOf(uid, volume.name);
+    const { path, outside } = this.#placeOf(volume);
+    const below = join(outside + path, uid);
+    const directory = join(below, volume.name);
     const { kind, group } = volume;
     const isThere = await exists(directory);
-    if (!isThere && kind === 'files') await this.#makeDirectory(uid, volume, { mode: FILES_MODE });
-    if (!isThere && kind === 'empty') await this.#makeDirectory(uid, volume, { mode: group === undefined ? EMPTY_MODE : EMPTY_MODE_OF_GROUP, group });
+    if (!isThere && kind === 'files') await this.#makeDirectory(below, volume, { mode: FILES_MODE });
+    if (!isThere && kind === 'empty') await this.#makeDirectory(below, volume, { mode: group === undefined ? EMPTY_MODE : EMPTY_MODE_OF_GROUP, group });
     if (kind === 'files') await writePayload({ directory, files: volume.files, group, give: this.#give });
-    return directory;
+    return this.pathOf(uid, volume);
   }
 
   /** By its name it is whole: whose it is and what others may do there is what the pod says, also after a crash. */
-  async #makeDirectory(uid: string, { name }: VolumeContent, { mode, group }: { readonly mode: number; readonly group?: number | undefined }): Promise<void> {
-    const made = join(this.#root, uid, `.new-${name}`);
-    await mkdir(join(this.#root, uid), { recursive: true, mode: 0o700 });
+  async #makeDirectory(below: string, { name }: VolumeContent, { mode, group }: { readonly mode: number; readonly group?: number | undefined }): Promise<void> {
+    const made = join(below, `.new-${name}`);
+    await mkdir(below, { recursive: true, mode: 0o700 });
     await rm(made, { recursive: true, force: true });
     await mkdir(made);
-    await this.#give(made, { group });
-    await chmod(made, mode);
-    await rename(made, this.pathOf(uid, name));
+    await this.#give([{ path: made, group, mode }]);
+    await rename(made, join(below, name));
   }
 
-  has(uid: string, { name, kind }: Pick<VolumeContent, 'name' | 'kind'>): Promise<boolean> {
-    if (kind === 'host') return Promise.resolve(true);
-    const directory = this.pathOf(uid, name);
-    return kind === 'files' ? hasPayload(directory) : exists(directory);
+  has(uid: string, volume: VolumePlan): Promise<boolean> {
+    if (volume.kind === 'host') return Promise.resolve(true);
+    const directory = this.#placeOf(volume).outside + this.pathOf(uid, volume);
+    return volume.kind === 'files' ? hasPayload(directory) : exists(directory);
   }
 
-  part({ uid, container, index, path, outside, subPath, isFrozen }: PartOfVolume): Promise<string> {
-    return isFrozen ? freeze(path, subPath, join(this.#root, uid, PARTS, container, String(index))) : resolveSubPath({ path, outside }, subPath);
+  async part({ uid, container, index, path, outside, subPath, isFrozen }: PartOfVolume): Promise<string> {
+    if (!isFrozen) return resolveSubPath({ path, outside }, subPath);
+    const memory = this.#memory();
+    const place = memory !== undefined && path.startsWith(`${memory.path}/`) ? memory : this.#disk;
+    const target = join(place.path, uid, PARTS, container, String(index));
+    await freeze({ path, outside: place.outside }, subPath, place.outside + target);
+    return target;
   }
 
   usage(uid: string, name: string, most: number): Promise<number> {
-    return bytesBelow(this.pathOf(uid, name), most, new Set());
+    return bytesBelow(join(this.#root, uid, name), most, new Set());
   }
 
   async remove(uid: string): Promise<void> {
-    const directory = join(this.#root, uid);
-    const clear = () => rm(directory, { recursive: true, force: true, maxRetries: 3 });
-    try {
-      await clear();
-    } catch (error) {
-      if (systemErrorCode(error) !== 'EACCES') throw error;
-      // A program has taken away its own right to a directory.
-      await makeWritable(directory);
-      await clear();
-    }
+    for (const root of this.#roots) await removeTree(join(root, uid));
   }
 
   async list(): Promise<readonly string[]> {
-    return readdir(this.#root).then(
-      (names) => names.sort(),
-      () => [], // no volume was ever made
-    );
+    // No volume was ever made there.
+    const names = await Promise.all(this.#roots.map((root) => readdir(root).catch(() => [])));
+    // What begins with a dot is the runtime's.
+    return [...new Set(names.flat())].filter((name) => !name.startsWith('.')).sort();
   }
 }
 
@@ -172,11 +193,4 @@ async function bytesBelow(path: string, most: number, seen: Set<number>): Promis
     bytes += await bytesBelow(join(path, name), most - bytes, seen);
   }
   return bytes;
-}
-
-async function makeWritable(directory: string): Promise<void> {
-  await chmod(directory, 0o700);
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) await makeWritable(join(directory, entry.name));
-  }
 }

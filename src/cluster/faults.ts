@@ -12,6 +12,7 @@ import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCl
 import { restoreForwarding } from './forwarding.ts';
 import { nearest } from '../base/nearest.ts';
 import { findTool } from './isolation.ts';
+import { removeFromMachine, type MachineNetworkParts } from './machine-network.ts';
 import { isAlive, isPaused, processesBelow, recordedPrograms, signalGroup, signalProcess } from './processes.ts';
 
 /** How long a part that is restarted may take to end by itself. */
@@ -49,11 +50,13 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
   }
-  const { cgroups, parents, tables = [], cri } = leftoversOf(join(dataDir, node));
+  const { cgroups, parents, tables = [], mounts = [], cri, network } = leftoversOf(join(dataDir, node));
   if (cri !== undefined) await endCriPods(cri);
   for (const directory of cgroups) endWhoIsIn(directory);
   for (const table of tables) removeTable(table);
   if (tables.length > 0) restoreForwarding();
+  if (network !== undefined) removeFromMachine(network);
+  for (const mount of mounts) unmount(mount);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
   for (const directory of parents) removeIfEmpty(directory);
   return killed.size;
@@ -65,8 +68,12 @@ interface Leftovers {
   readonly parents: readonly string[];
   /** Of nftables, in the machine's network. */
   readonly tables?: readonly string[];
+  /** In the machine's own mount namespace. */
+  readonly mounts?: readonly string[];
   /** Pods that a container runtime of the machine runs for the node. */
   readonly cri?: CriPods;
+  /** Of those pods' services and names. */
+  readonly network?: MachineNetworkParts;
 }
 
 /** Programs whose supervisors were killed are known by nothing else. */
@@ -83,6 +90,12 @@ function endWhoIsIn(directory: string): void {
 function removeTable(table: string): void {
   const nft = findTool('nft');
   if (nft !== undefined) spawnSync(nft, ['-f', '-'], { input: `add table ip ${table}\ndelete table ip ${table}\n`, timeout: REMOVE_TABLE_MS });
+}
+
+/** It may be there or not. Somebody's shell may still be in it. */
+function unmount(path: string): void {
+  const umount = findTool('umount');
+  if (umount !== undefined) spawnSync(umount, ['-l', path], { stdio: 'ignore', timeout: REMOVE_TABLE_MS });
 }
 
 /** What of the node stays in the kernel when its processes have ended. */

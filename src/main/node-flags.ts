@@ -9,6 +9,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse as parseYaml } from 'yaml';
+import { parseCidr } from '../agent/core/address-pool.ts';
 import { describeError, UserError } from '../base/errors.ts';
 import { ensurePki, tlsFiles, type TlsFiles } from '../base/pki.ts';
 import { systemClock } from '../base/system-clock.ts';
@@ -20,6 +21,7 @@ export const NODE_HELP = `Join this machine to a cluster as a worker.
 
 Usage: podium node --container-runtime-endpoint unix:///run/containerd/containerd.sock [flags]
        podium node --config FILE [--container-runtime-endpoint SOCKET]
+       podium node --purge [--name NAME] [--node-dir DIR]
 
   --container-runtime-endpoint SOCKET   where containerd or CRI-O listens (default: ${RUNTIME_ENDPOINT})
   --data-dir DIR      the cluster's data directory, where it is one of this machine (default: .podium)
@@ -33,6 +35,9 @@ Usage: podium node --container-runtime-endpoint unix:///run/containerd/container
   --pods N            (default: 110)
   --label KEY=VALUE   added to the Node object; may come several times
   --pod-manifest-path DIR               of manifests of pods that the node runs by itself
+  --cluster-cidr CIDR of all pods: they reach each other under their own addresses (default: 10.244.0.0/16)
+  --service-cidr CIDR with --kubeconfig (default: 10.96.0.0/16)
+  --purge             ends the pods of this node, whose agent has ended, and takes away what it has in this machine
   --config FILE       of a node of \`podium up\`, as it writes it to <data-dir>/parts/
 
 Examples:
@@ -56,12 +61,22 @@ const OPTIONS = {
   label: { type: 'string', multiple: true },
   config: { type: 'string' },
   'pod-manifest-path': { type: 'string' },
+  'cluster-cidr': { type: 'string', default: '10.244.0.0/16' },
+  'service-cidr': { type: 'string', default: '10.96.0.0/16' },
+  purge: { type: 'boolean', default: false },
 } as const;
 
 const TIMINGS = { nodeHeartbeatSeconds: 3, nodeGraceSeconds: 9, podEvictionSeconds: 4, leaderLeaseSeconds: 9 };
-const SERVICE_CIDR = '10.96.0.0/16';
 
 type Flags = ReturnType<typeof parse>;
+
+/** With --purge: where the node keeps what is to be taken away. */
+export function purgedDirectory(argv: readonly string[]): string | undefined {
+  const flags = parse(argv);
+  return flags.purge ? nodeDirOf(flags) : undefined;
+}
+
+const nodeDirOf = (flags: Flags) => resolve(flags['node-dir'] ?? `podium-${nameOf(flags)}`);
 
 /** Throws a UserError that says which flag is wrong, and what would be right. */
 export async function nodeConfig(argv: readonly string[]): Promise<PartConfig> {
@@ -79,12 +94,12 @@ async function nodeConfigOf(flags: Flags): Promise<PartConfig> {
   if (flags.config !== undefined) return withEndpoint(readConfig(flags.config), endpoint);
   if (endpoint === undefined) throw new UserError(`podium node needs --container-runtime-endpoint, such as ${RUNTIME_ENDPOINT}, or --config (see podium node --help)`);
   const name = nameOf(flags);
-  const nodeDir = resolve(flags['node-dir'] ?? `podium-${name}`);
+  const nodeDir = nodeDirOf(flags);
   const { address, port } = flags;
   if (isIP(address) === 0) throw new UserError(`--address ${address}: it is an IP address of this machine`);
   const listenAddress = `${address}:${numberOf('--port', port, 65_535)}`;
   mkdirSync(nodeDir, { recursive: true, mode: 0o700 });
-  const cluster = flags.kubeconfig === undefined ? await ofDataDir(resolve(flags['data-dir'] ?? process.env['PODIUM_DATA_DIR'] ?? '.podium'), { name, address }) : ofKubeconfig(flags.kubeconfig, { nodeDir, apiServers: flags['api-server'], address });
+  const cluster = flags.kubeconfig === undefined ? await ofDataDir(resolve(flags['data-dir'] ?? process.env['PODIUM_DATA_DIR'] ?? '.podium'), { name, address }) : ofKubeconfig(flags.kubeconfig, { nodeDir, apiServers: flags['api-server'], address, serviceCidr: cidrOf('--service-cidr', flags['service-cidr']) });
   return {
     ...cluster,
     name,
@@ -99,7 +114,7 @@ async function nodeConfigOf(flags: Flags): Promise<PartConfig> {
       pods: numberOf('--pods', flags.pods, 5_000),
       labels: labelsOf(flags.label ?? []),
       podCidr: '',
-      clusterPodCidr: '10.244.0.0/16',
+      clusterPodCidr: cidrOf('--cluster-cidr', flags['cluster-cidr']),
       // The plugins of CNI lead pods out, or do not.
       egress: 'none',
       networkDirectory: join(nodeDir, 'network'),
@@ -133,6 +148,11 @@ function withEndpoint(config: PartConfig, endpoint: string | undefined): PartCon
 function nameOf({ name = hostname().toLowerCase().split('.')[0]! }: Flags): string {
   if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) return name;
   throw new UserError(`--name ${name}: it is lower-case letters, digits and '-', at most 63`);
+}
+
+function cidrOf(flag: string, text: string): string {
+  if (/^\d+\.\d+\.\d+\.\d+\/\d+$/.test(text) && parseCidr(text) !== undefined) return text;
+  throw new UserError(`${flag} ${text}: it is a block of IPv4 addresses, such as 10.96.0.0/16`);
 }
 
 function numberOf(flag: string, text: string, max: number): number {
@@ -170,7 +190,7 @@ interface Kubeconfig {
   readonly 'current-context'?: string;
 }
 
-function ofKubeconfig(path: string, { nodeDir, apiServers, address }: { readonly nodeDir: string; readonly apiServers: string | undefined; readonly address: string }): ClusterSide {
+function ofKubeconfig(path: string, { nodeDir, apiServers, address, serviceCidr }: { readonly nodeDir: string; readonly apiServers: string | undefined; readonly address: string; readonly serviceCidr: string }): ClusterSide {
   let config: Kubeconfig;
   try {
     config = (parseYaml(readFileSync(path, 'utf8')) ?? {}) as Kubeconfig; // each field is looked for below
@@ -191,7 +211,7 @@ function ofKubeconfig(path: string, { nodeDir, apiServers, address }: { readonly
   const { hostname: host, port } = new URL(cluster.server);
   const apiServerAddresses = apiServers?.split(',') ?? [`${host}:${Number(port === '' ? 443 : port) + 1}`];
   const tls = writeTls(join(nodeDir, 'pki'), pem.ca, pem.cert, pem.key);
-  return { clusterName: context?.cluster ?? '', clusterId: '', tls, storeAddresses: [], apiServerAddresses, portBase: 0, serviceCidr: SERVICE_CIDR, timings: TIMINGS, onContainerFailure: 'restart' };
+  return { clusterName: context?.cluster ?? '', clusterId: '', tls, storeAddresses: [], apiServerAddresses, portBase: 0, serviceCidr, timings: TIMINGS, onContainerFailure: 'restart' };
 }
 
 function writeTls(directory: string, ca: Buffer, cert: Buffer, key: Buffer): TlsFiles {

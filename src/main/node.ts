@@ -1,4 +1,5 @@
 /** `podium node`: a node agent with the runtime that its configuration names. */
+import { statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeAgent, type NodeAgentOptions } from '../agent/agent.ts';
@@ -12,6 +13,7 @@ import { NodeServices } from '../agent/runtime/linux/node-services.ts';
 import { ServiceRelay } from '../agent/runtime/linux/service-relay.ts';
 import { LinuxRuntime } from '../agent/runtime/linux/linux.ts';
 import { probeMachine } from '../agent/runtime/linux/machine.ts';
+import type { MachineNetwork } from '../agent/runtime/cri/machine-network.ts';
 import { readMachineFacts, readOwnUsage } from '../agent/runtime/process-machine.ts';
 import { ProcessRuntime } from '../agent/runtime/process.ts';
 import type { Runtime } from '../agent/runtime/runtime.ts';
@@ -38,12 +40,15 @@ const SERVICE_TABLE = 'podium';
 export async function run(argv: readonly string[]): Promise<number> {
   // As `podium up` starts it; whoever starts one by hand pays for reading what else may be said.
   const isByFile = (argv.length === 1 && argv[0]!.startsWith('--config=')) || (argv.length === 2 && argv[0] === '--config');
+  if (argv.includes('--purge')) return (await import('./purge-node.ts')).purgeNode(argv);
   const config = isByFile ? readPartConfig('node', argv) : await (await import('./node-flags.ts')).nodeConfig(argv);
   const world = partWorld(config);
   return runUntilStopped(world, async () => {
     const { client, channel } = await connectToApi(world);
     const images = await openNodeImages(world);
-    const agent = makeAgent(world, client, await makeRuntime(config, { log: world.log, images }));
+    const machine = await machineServices(world, client);
+    const runtime = await makeRuntime(config, { log: world.log, images, network: machine?.network });
+    const agent = makeAgent(world, client, { runtime, machine: machine?.options });
     const served = await serve({ endpoint: world.config, log: world.log }, [agent.service]);
     const stopped = aborted(world.signal);
     try {
@@ -67,7 +72,23 @@ async function openNodeImages({ config, log }: PartWorld): Promise<LocalImages |
   return (await openImages({ dataDir: config.node.clusterDirectory, clock: systemClock, log })).images;
 }
 
-function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: Runtime): NodeAgent {
+/** With a container runtime pods are joined to the machine's own network. */
+async function machineServices(world: PartWorld, api: Client) {
+  const { config, log } = world;
+  if (config.node?.runtime !== 'cri') return undefined;
+  // Who has no such runtime shall not pay for reading this.
+  const { machineNetworkOf, ofMachineNetwork } = await import('./machine-services.ts');
+  const network = machineNetworkOf(config, { addresses: clusterDnsAddresses(config), log });
+  return { network, options: ofMachineNetwork(world, { network, api, clusterDomain: CLUSTER_DOMAIN, nodePortAddress: NODE_PORT_ADDRESS }) };
+}
+
+interface Made {
+  readonly runtime: Runtime;
+  /** Of a container runtime's node. */
+  readonly machine: Partial<NodeAgentOptions> | undefined;
+}
+
+function makeAgent({ config, log, random }: PartWorld, client: Client, { runtime, machine }: Made): NodeAgent {
   const { node, timings, onContainerFailure, portBase, dataDir, name, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const [address = '', port = ''] = listenAddress.split(':');
@@ -80,7 +101,7 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: 
     labels: node.labels,
     podCidr: node.podCidr,
     imageGarbage: node.images === undefined ? undefined : imageGarbageOf(node.images),
-    capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods },
+    capacity: { cpu: node.cpu, memory: node.memory, pods: node.pods, ephemeralStorage: diskSize(dataDir) },
     machine: readMachineFacts(),
     ownUsage: readOwnUsage,
     heartbeatMs: timings.nodeHeartbeatSeconds * 1000,
@@ -96,11 +117,27 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, runtime: 
     prober: new NetworkProber(runtime, systemClock, dial),
     terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
     podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
-    volumes: isReal ? new FileVolumes(join(dataDir, 'volumes'), { onNotGiven: () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says') }) : noVolumes,
+    volumes: isReal ? fileVolumes(dataDir, runtime, log) : noVolumes,
     ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
     ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
-    // TODO(issue 5): with cri what `ofOwnNetwork` makes, in the machine's own network, which is that of the pods' bridge.
+    ...machine,
   });
+}
+
+function fileVolumes(dataDir: string, runtime: Runtime, log: PartWorld['log']): FileVolumes {
+  const asRootOfPods = runtime instanceof LinuxRuntime ? runtime.asRootOfPods.bind(runtime) : undefined;
+  const onNotGiven = () => log.info({}, 'agent: this user cannot give files away: volumes keep their group, whatever fsGroup says');
+  return new FileVolumes(join(dataDir, 'volumes'), { memory: () => runtime.memory, asRootOfPods, onNotGiven });
+}
+
+/** As a quantity; the nodes of a machine share it. */
+function diskSize(path: string): string | undefined {
+  try {
+    const { blocks, bsize } = statfsSync(path);
+    return `${Math.floor((blocks * bsize) / 1024)}Ki`;
+  } catch {
+    return undefined; // it is not made yet, or not a file system that tells
+  }
 }
 
 function imageGarbageOf({ gcPeriodSeconds, gcHighThresholdPercent, gcLowThresholdPercent, gcMinimumAgeSeconds }: ImageSettings): ImageGarbageOptions {
@@ -115,16 +152,18 @@ function ofOwnNetwork({ config, log, random }: Omit<PartWorld, 'signal'>, api: C
   const { inner } = runtime;
   const shared = { clock: systemClock, log };
   const dial = inner.dial.bind(inner);
-  const outside = new UserspaceProxy({ ...shared, dial });
-  const inside = new UserspaceProxy({ ...shared, dial, listen: inner.openTcp.bind(inner) });
-  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS });
+  const openUdp = inner.openUdp.bind(inner);
+  const outside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp });
+  const inside = new UserspaceProxy({ ...shared, dial, dialUdp: openUdp, listen: inner.openTcp.bind(inner), bindUdp: openUdp });
   const clusterDns = clusterDnsAddresses(config);
+  const relay = new ServiceRelay({ outside, inside, address: NODE_PORT_ADDRESS, ownAddresses: clusterDns });
   const [address] = clusterDns;
   const ownCidrs = [podCidr, serviceCidr];
   const hasEgress = () => runtime.hasEgress;
   const dns = address === undefined ? undefined : new ClusterDns({ ...shared, address, domain: CLUSTER_DOMAIN, ownCidrs, inner, api, hasEgress, random });
   const proxied = { tableName: SERVICE_TABLE, nodeName, podCidr, nodePodCidr, serviceCidr, nodePortAddresses: [], ownAddresses: clusterDns };
-  const services = new NodeServices({ ...shared, runtime, node: proxied, relay, dns, serviceCidr });
+  const network = { enter: () => runtime.space.inside([]), onNetwork: (listener: () => Promise<string>) => runtime.onNetwork(listener) };
+  const services = new NodeServices({ ...shared, network, node: proxied, relay, dns, serviceCidr });
   const naming: Naming = { clusterDomain: CLUSTER_DOMAIN, clusterDns, host: () => machineNames(clusterDns) };
   return { proxy: relay, followers: [services], naming, hostIp: nodeNetworkOf(nodePodCidr)?.gateway };
 }
@@ -135,7 +174,12 @@ function clusterDnsAddresses({ serviceCidr }: PartConfig): readonly string[] {
   return address === undefined ? [] : [address];
 }
 
-async function makeRuntime(config: PartConfig, { log, images }: Pick<PartWorld, 'log'> & { readonly images: LocalImages | undefined }): Promise<Runtime> {
+interface RuntimeWorld extends Pick<PartWorld, 'log'> {
+  readonly images: LocalImages | undefined;
+  readonly network: MachineNetwork | undefined;
+}
+
+async function makeRuntime(config: PartConfig, { log, images, network: machineNetwork }: RuntimeWorld): Promise<Runtime> {
   const { node, dataDir, serviceCidr, listenAddress } = config;
   assert(node !== undefined, 'the configuration of a node says what the node has');
   const { runtime, runtimeWhy: why, podCidr, clusterPodCidr, networkDirectory, egress, apiServerRestAddresses: outerAddresses } = node;
@@ -155,7 +199,7 @@ async function makeRuntime(config: PartConfig, { log, images }: Pick<PartWorld, 
       const { runtimeEndpoint: endpoint = '' } = node;
       // Go's servers hang up on who pings them unasked; every call has a deadline.
       const channel = connectLean({ addresses: [endpoint], keepaliveTimeMs: Infinity });
-      return new CriRuntime({ root: dataDir, nodeIp: hostOf(listenAddress), endpoint, channel, clock: systemClock, log });
+      return new CriRuntime({ root: dataDir, nodeIp: hostOf(listenAddress), endpoint, channel, clock: systemClock, log, network: machineNetwork });
     }
     case 'simulated':
       return new SimulatedRuntime({ clock: systemClock, podCidr });

@@ -57,6 +57,11 @@ export const NESTING_MAX = 100;
 const EMPTY = new Uint8Array(0);
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const TWO_32 = 2 ** 32;
+/** A 64-bit number and its halves: to shift and mask a bigint makes three others. */
+const whole = new BigUint64Array(1);
+const signedWhole = new BigInt64Array(whole.buffer);
+const halves = new Uint32Array(whole.buffer);
+const [LOW, HIGH] = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? [0, 1] : [1, 0];
 
 export function codec<T>(
   typeName: string,
@@ -81,21 +86,28 @@ export function codec<T>(
   };
 }
 
+/** A message in bytes that nobody changes any more: a field that is most of them is a view, and keeps them. */
+export function decodeShared<T>({ read }: MessageCodec<T>, bytes: Uint8Array): T {
+  const reader = new Reader(bytes, true);
+  return read(reader, reader.length);
+}
+
 export class Reader {
   readonly length: number;
   position = 0;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** What is longer is not copied. Half of all: then whoever keeps it keeps at most as much again. */
+  readonly #copiedBytesMax: number;
   #depth = 0;
   // The last varint, as two unsigned halves.
   #low = 0;
   #high = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, isShared = false) {
     // A Buffer's `slice` is a view; a plain array's is the copy that is wanted here.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.length = bytes.byteLength;
+    this.#copiedBytesMax = isShared ? this.length >>> 1 : Infinity;
   }
 
   /** Reads the length of a nested message, answers where it ends. To be paired with {@link leave}. */
@@ -156,28 +168,36 @@ export class Reader {
 
   bigInt64(): bigint {
     this.#varint();
-    return (BigInt(this.#high | 0) << 32n) | BigInt(this.#low);
+    halves[LOW] = this.#low;
+    halves[HIGH] = this.#high;
+    return signedWhole[0]!;
   }
 
   bigUint64(): bigint {
     this.#varint();
-    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+    halves[LOW] = this.#low;
+    halves[HIGH] = this.#high;
+    return whole[0]!;
   }
 
   fixed64(): bigint {
     const at = this.#advance(8);
-    return this.#view.getBigUint64(at, true);
+    halves[LOW] = this.#fixed32(at);
+    halves[HIGH] = this.#fixed32(at + 4);
+    return whole[0]!;
   }
 
   double(): number {
-    return this.#view.getFloat64(this.#advance(8), true);
+    const { buffer, byteOffset } = this.#bytes;
+    return new DataView(buffer, byteOffset).getFloat64(this.#advance(8), true);
   }
 
   bytes(): Uint8Array {
     const end = this.#span();
     const start = this.position;
     this.position = end;
-    return start === end ? EMPTY : this.#bytes.slice(start, end);
+    if (start === end) return EMPTY;
+    return end - start > this.#copiedBytesMax ? this.#bytes.subarray(start, end) : this.#bytes.slice(start, end);
   }
 
   string(): string {
@@ -224,6 +244,11 @@ export class Reader {
     if (this.#depth > NESTING_MAX) throw new WireError(`nested deeper than ${NESTING_MAX}`);
     for (let tag = this.tag(); tag !== ((field << 3) | 4); tag = this.tag()) this.skip(tag);
     this.#depth--;
+  }
+
+  #fixed32(at: number): number {
+    const bytes = this.#bytes;
+    return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
   }
 
   #span(): number {
@@ -286,6 +311,42 @@ export class Writer {
     return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#end).slice();
   }
 
+  get length(): number {
+    return this.#end;
+  }
+
+  /** What was written, where it lies: until the next `reset`. */
+  view(): Buffer {
+    return this.#bytes.subarray(0, this.#end);
+  }
+
+  /** Leaves room for what is known later, and answers where. */
+  skip(count: number): number {
+    this.#reserve(count);
+    const at = this.#end;
+    this.#end += count;
+    return at;
+  }
+
+  /** Into such room. */
+  putByte(at: number, value: number): void {
+    this.#bytes[at] = value;
+  }
+
+  putUint32BE(at: number, value: number): void {
+    const bytes = this.#bytes;
+    bytes[at] = value >>> 24;
+    bytes[at + 1] = value >>> 16;
+    bytes[at + 2] = value >>> 8;
+    bytes[at + 3] = value;
+  }
+
+  /** As they are. */
+  raw(bytes: Uint8Array): void {
+    const at = this.skip(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+
   /** Starts a nested message or a packed list; pass what it answers to {@link close}. */
   open(tag: number): number {
     this.uint32(tag);
@@ -336,8 +397,8 @@ export class Writer {
 
   bigInt64(value: bigint): void {
     this.#reserve(10);
-    const unsigned = BigInt.asUintN(64, value);
-    this.#halves(Number(unsigned & 0xffffffffn), Number(unsigned >> 32n));
+    whole[0] = value;
+    this.#halves(halves[LOW]!, halves[HIGH]!);
   }
 
   bigUint64(value: bigint): void {
@@ -346,8 +407,9 @@ export class Writer {
 
   fixed64(value: bigint): void {
     this.#reserve(8);
-    this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#end);
-    this.#end += 8;
+    whole[0] = value;
+    this.#fixed32(halves[LOW]!);
+    this.#fixed32(halves[HIGH]!);
   }
 
   double(value: number): void {
@@ -357,9 +419,7 @@ export class Writer {
 
   bytes(value: Uint8Array): void {
     this.uint32(value.length);
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#end);
-    this.#end += value.length;
+    this.raw(value);
   }
 
   string(value: string): void {
@@ -368,6 +428,14 @@ export class Writer {
     this.#reserve(length);
     this.#bytes.write(value, this.#end, length, 'utf8');
     this.#end += length;
+  }
+
+  #fixed32(value: number): void {
+    const bytes = this.#bytes;
+    bytes[this.#end++] = value;
+    bytes[this.#end++] = value >>> 8;
+    bytes[this.#end++] = value >>> 16;
+    bytes[this.#end++] = value >>> 24;
   }
 
   #halves(low: number, high: number): void {

@@ -37,7 +37,7 @@ import { type RaftStatus } from './raft/core/raft.ts';
 import type { ConfChange, ConfState, Entry, LogIndex, MemberId, SnapshotMeta, SoftState, Term } from './raft/core/types.ts';
 import { Proposals } from './proposals.ts';
 import { RaftNode, type PreparedState, type StateSnapshot } from './raft/node.ts';
-import { StoreError } from './rpc/errors.ts';
+import { StoreError, type StoreErrorCode } from './rpc/errors.ts';
 import { StateMachine, type CommandOutcome, type CommandResult } from './state-machine.ts';
 
 const REFUSED_BY_RAFT = {
@@ -67,6 +67,7 @@ export class Member {
   readonly #compactor: AutoCompactor | undefined;
   readonly #leases: LeaseKeeper;
   #isStopped = false;
+  readonly #timeoutCode = (): StoreErrorCode => (this.leader === 0n ? 'timeout-leader-failure' : 'timeout');
   /** What else wants to hear of a new role or leader. */
   readonly #roleListeners = new Set<(state: SoftState) => void>();
 
@@ -309,14 +310,13 @@ export class Member {
     if (refusal !== undefined) return Promise.resolve(refusal);
     // The alarm is on its way; until it is there, at least nothing more comes in here.
     if (this.#fullDisk.isFull && costOf(command) > 0) return Promise.resolve({ ok: false, code: 'no-space' });
-    const timeoutMs = () => Math.max(0, deadlineMs - this.#world.clock.monotonic());
     if (this.leader === 0n) {
-      return this.#leaderWait.wait(timeoutMs()).then(() => this.#propose(command, credentials, deadlineMs));
+      const timeoutMs = Math.max(0, deadlineMs - this.#world.clock.monotonic());
+      return this.#leaderWait.wait(timeoutMs).then(() => this.#propose(command, credentials, deadlineMs));
     }
-    const send = () =>
-      this.#begin((id) => this.#node.propose(encodeProposal({ id, command, credentials })), timeoutMs());
+    const send = (id: bigint) => this.#node.propose(encodeProposal({ id, command, credentials }));
     const room = this.#quota.admit(costOf(command));
-    return room === undefined ? send() : room.then(send);
+    return room === undefined ? this.#begin(send, deadlineMs) : room.then(() => this.#begin(send, deadlineMs));
   }
 
   /** What does not change the configuration is a command like others; what does, only a leader can propose. */
@@ -330,10 +330,12 @@ export class Member {
     });
   }
 
-  #begin(send: (id: bigint) => void, timeoutMs = this.requestTimeoutMs): Promise<CommandOutcome> {
+  #begin(
+    send: (id: bigint) => void,
+    deadlineMs = this.#world.clock.monotonic() + this.requestTimeoutMs,
+  ): Promise<CommandOutcome> {
     if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
-    const timeoutCode = () => (this.leader === 0n ? 'timeout-leader-failure' : 'timeout');
-    return this.#proposals.begin(send, { term: this.#node.term, timeoutMs, timeoutCode });
+    return this.#proposals.begin(send, { term: this.#node.term, deadlineMs, timeoutCode: this.#timeoutCode });
   }
 
   /** Resolves when the state machine shows all that was acknowledged before the call; fails like `propose`. */

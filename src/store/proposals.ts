@@ -3,7 +3,6 @@
  * or with an error that leaves open whether it happened.
  */
 import type { Clock, Millis, Timer } from '../base/clock.ts';
-import { deferred, type Deferred } from '../base/deferred.ts';
 import type { Random } from '../base/random.ts';
 import type { Term } from './raft/core/types.ts';
 import { StoreError, type StoreErrorCode } from './rpc/errors.ts';
@@ -12,13 +11,16 @@ import type { CommandOutcome } from './state-machine.ts';
 interface Pending {
   /** When it was proposed. */
   readonly term: Term;
-  readonly outcome: Deferred<CommandOutcome>;
-  readonly timer: Timer;
+  readonly deadlineMs: Millis;
+  readonly timeoutCode: () => StoreErrorCode;
+  readonly resolve: (outcome: CommandOutcome) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export interface Proposing {
   readonly term: Term;
-  readonly timeoutMs: Millis;
+  /** By the monotonic clock. */
+  readonly deadlineMs: Millis;
   /** Asked when the time is over. */
   readonly timeoutCode: () => StoreErrorCode;
 }
@@ -26,6 +28,9 @@ export interface Proposing {
 export class Proposals {
   readonly #clock: Clock;
   readonly #pending = new Map<bigint, Pending>();
+  /** For the earliest deadline there was when it was set: one for each proposal would cost more than the proposal. */
+  #timer: Timer | undefined;
+  #timerAtMs: Millis = Infinity;
   #next: bigint;
   #failed = 0;
 
@@ -45,22 +50,18 @@ export class Proposals {
   }
 
   /** `send` hands it on under its number; what it throws was not proposed. */
-  begin(send: (id: bigint) => void, { term, timeoutMs, timeoutCode }: Proposing): Promise<CommandOutcome> {
+  begin(send: (id: bigint) => void, { term, deadlineMs, timeoutCode }: Proposing): Promise<CommandOutcome> {
     const id = this.#next++;
-    const outcome = deferred<CommandOutcome>();
     try {
       send(id);
     } catch (error) {
       this.#failed++;
       return Promise.reject(error);
     }
-    const timer = this.#clock.setTimer(timeoutMs, () => {
-      this.#pending.delete(id);
-      this.#failed++;
-      outcome.reject(new StoreError(timeoutCode()));
+    if (deadlineMs < this.#timerAtMs) this.#arm(deadlineMs);
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { term, deadlineMs, timeoutCode, resolve, reject });
     });
-    this.#pending.set(id, { term, outcome, timer });
-    return outcome.promise;
   }
 
   /** It was applied; one that another member proposed is not known here. */
@@ -68,8 +69,7 @@ export class Proposals {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
-    pending.timer.cancel();
-    pending.outcome.resolve(outcome);
+    pending.resolve(outcome);
   }
 
   /**
@@ -82,16 +82,35 @@ export class Proposals {
       if (pending.term >= term) continue;
       this.#pending.delete(id);
       this.#failed++;
-      pending.timer.cancel();
-      pending.outcome.reject(new StoreError('leader-changed'));
+      pending.reject(new StoreError('leader-changed'));
     }
   }
 
   failAll(code: StoreErrorCode): void {
-    for (const { outcome, timer } of this.#pending.values()) {
-      timer.cancel();
-      outcome.reject(new StoreError(code));
-    }
+    this.#timer?.cancel();
+    for (const { reject } of this.#pending.values()) reject(new StoreError(code));
     this.#pending.clear();
+  }
+
+  #arm(atMs: Millis): void {
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = this.#clock.setTimer(Math.max(0, atMs - this.#clock.monotonic()), () => this.#expire());
+  }
+
+  #expire(): void {
+    const now = this.#clock.monotonic();
+    this.#timerAtMs = Infinity;
+    let nextMs = Infinity;
+    for (const [id, { deadlineMs, timeoutCode, reject }] of this.#pending) {
+      if (deadlineMs > now) {
+        nextMs = Math.min(nextMs, deadlineMs);
+        continue;
+      }
+      this.#pending.delete(id);
+      this.#failed++;
+      reject(new StoreError(timeoutCode()));
+    }
+    if (nextMs < Infinity) this.#arm(nextMs);
   }
 }

@@ -43,7 +43,7 @@ import {
   type MemberInfo,
   type MemberRefusal,
 } from './membership/core/members.ts';
-import type { Backend, BackendKey, BackendOp } from './mvcc/backend.ts';
+import type { Backend, BackendBatch, BackendKey } from './mvcc/backend.ts';
 import { decodeProposal, type Command } from './mvcc/command.ts';
 import { KvHashWalk } from './mvcc/core/kv-hash.ts';
 import { Mvcc, type Change, type RevisionRefusal } from './mvcc/core/mvcc.ts';
@@ -64,7 +64,9 @@ import {
   type DeleteResult,
   type Outcome,
   type PutResult,
+  selectRange,
   type RangeResult,
+  type RangeSelection,
   type Refusal,
   type TxnResult,
 } from './mvcc/core/txn.ts';
@@ -138,7 +140,10 @@ export class StateMachine {
   readonly counts = { put: 0, delete: 0, txn: 0, range: 0 };
   readonly #overlay: Overlay;
   readonly #hub: WatchHub;
-  #applied: SnapshotMeta = { index: 0, term: 0, confState: NO_MEMBERS };
+  /** What was applied last. Apart, as two of them change with each entry. */
+  #index: LogIndex = 0;
+  #term: Term = 0;
+  #confState: ConfState = NO_MEMBERS;
   #isDirty = false;
 
   private constructor(overlay: Overlay, hub: WatchHub | undefined) {
@@ -169,7 +174,7 @@ export class StateMachine {
 
   /** Index, term and configuration of what was applied last; in memory, and a batch behind on disk. */
   get applied(): SnapshotMeta {
-    return this.#applied;
+    return { index: this.#index, term: this.#term, confState: this.#confState };
   }
 
   get downgrade(): DowngradeState {
@@ -210,14 +215,14 @@ export class StateMachine {
     this.#advance(entry.index, entry.term);
     const request = change.context === undefined ? undefined : MemberChange.decode(change.context);
     const outcome = request === undefined ? undefined : this.#changeMember(request);
-    const confState = outcome?.ok === false ? this.#applied.confState : make();
-    this.#applied = { ...this.#applied, confState };
+    const confState = outcome?.ok === false ? this.#confState : make();
+    this.#confState = confState;
     return { id: request?.proposal ?? 0n, outcome, confState };
   }
 
   /** What the log begins with, before the first entry; `members`, of a cluster that has changed since, for its addresses. */
   bootstrap(confState: ConfState, rows: { readonly initial: readonly MemberInfo[]; readonly members: readonly MemberInfo[] }): void {
-    assert(this.#applied.index === 0, 'a cluster begins once');
+    assert(this.#index === 0, 'a cluster begins once');
     this.#beginWith(confState, rows);
   }
 
@@ -230,7 +235,7 @@ export class StateMachine {
   }
 
   #beginWith(confState: ConfState, rows: { readonly initial: readonly MemberInfo[]; readonly members: readonly MemberInfo[] }): void {
-    this.#applied = { ...this.#applied, confState };
+    this.#confState = confState;
     this.seedMembers(rows);
   }
 
@@ -253,7 +258,7 @@ export class StateMachine {
     const others = this.members.list().filter(({ id }) => id !== self.id);
     for (const { id } of others) this.#removeMember(id);
     this.#putMember({ ...self, isLearner: false });
-    this.#applied = { ...this.#applied, confState };
+    this.#confState = confState;
     this.#isDirty = true;
     return others.map(({ id }) => id);
   }
@@ -261,6 +266,12 @@ export class StateMachine {
   range(request: RangeRequest): Outcome<RangeResult> {
     this.counts.range++;
     return range(this.mvcc, request);
+  }
+
+  /** The same for who makes the answer's bytes. */
+  selectRange(request: RangeRequest): Outcome<RangeSelection> {
+    this.counts.range++;
+    return selectRange(this.mvcc, request);
   }
 
   /** A transaction none of whose branches writes: it needs no log. */
@@ -279,11 +290,11 @@ export class StateMachine {
   }
 
   /** Everything since the last batch, with the applied index that it amounts to. */
-  takeBatch(): { readonly ops: readonly BackendOp[]; readonly applied: SnapshotMeta } {
-    this.#overlay.put(APPLIED_ROW, SnapshotMetaCodec.encode(this.#applied));
+  takeBatch(): { readonly ops: BackendBatch; readonly applied: SnapshotMeta } {
+    this.#overlay.put(APPLIED_ROW, SnapshotMetaCodec.encode(this.applied));
     this.#overlay.put(REVISION_ROW, encodeRevisions(this.mvcc));
     this.#isDirty = false;
-    return { ops: this.#overlay.take(), applied: this.#applied };
+    return { ops: this.#overlay.take(), applied: this.applied };
   }
 
   batchLanded(): void {
@@ -303,7 +314,7 @@ export class StateMachine {
   hashAll(): string {
     const hash = createHash('sha256').update(this.hash().hash);
     hash.update(
-      JSON.stringify([this.#applied.index, this.#applied.term, this.mvcc.revision, this.mvcc.compactRevision]),
+      JSON.stringify([this.#index, this.#term, this.mvcc.revision, this.mvcc.compactRevision]),
     );
     for (const id of this.leases.list()) {
       const { grantedTtlSeconds, checkpointSeconds, keys } = this.leases.state(id)!;
@@ -318,9 +329,10 @@ export class StateMachine {
   }
 
   #advance(index: LogIndex, term: Term): void {
-    assert(index === this.#applied.index + 1, 'entries are applied in order, each once');
-    assert(term >= this.#applied.term, 'terms do not fall along the log');
-    this.#applied = { ...this.#applied, index, term };
+    assert(index === this.#index + 1, 'entries are applied in order, each once');
+    assert(term >= this.#term, 'terms do not fall along the log');
+    this.#index = index;
+    this.#term = term;
     this.#isDirty = true;
   }
 
@@ -439,7 +451,7 @@ export class StateMachine {
 
   #changeAuth({ change }: AuthChange): CommandOutcome {
     assert(change !== undefined, 'a change that says nothing does not decode');
-    const outcome = this.auth.apply(change, this.#applied.index);
+    const outcome = this.auth.apply(change, this.#index);
     if (!outcome.ok) return outcome;
     return { ok: true, result: { kind: 'auth', revision: this.mvcc.revision, token: outcome.token ?? '' } };
   }
@@ -451,7 +463,7 @@ export class StateMachine {
 
   async #load(backend: Backend): Promise<void> {
     const applied = backend.get(APPLIED_ROW);
-    if (applied !== undefined) this.#applied = decodeApplied(applied);
+    if (applied !== undefined) ({ index: this.#index, term: this.#term, confState: this.#confState } = decodeApplied(applied));
     const alarms = backend.get(ALARMS_ROW);
     if (alarms !== undefined) this.alarms.load(AlarmResponse.decode(alarms).alarms);
     const downgrade = backend.get(DOWNGRADE_ROW);

@@ -1,8 +1,9 @@
 /** A node in a test: the real agent on the simulated runtime. The runtime stands for the machine and outlives the agent. */
-import { simulatedMachine, simulatedUsage, NodeAgent } from '../agent/agent.ts';
+import { NodeAgent } from '../agent/agent.ts';
 import { agreeingProber } from '../agent/probe.ts';
 import type { Runtime } from '../agent/runtime/runtime.ts';
 import { SimulatedRuntime, type SimulatedRuntimeOptions } from '../agent/runtime/simulated.ts';
+import { simulatedMachine, simulatedUsage } from '../agent/simulated-machine.ts';
 import { noVolumes } from '../agent/volumes.ts';
 import { ChannelApiClient } from '../client/channel-api-client.ts';
 import { API_SERVER } from './control-parts.ts';

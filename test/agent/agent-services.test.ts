@@ -2,21 +2,19 @@
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { expect, test } from 'vitest';
-import { NodeAgent, simulatedMachine, simulatedUsage } from '../../src/agent/agent.ts';
+import { NodeAgent } from '../../src/agent/agent.ts';
 import { DnsServer } from '../../src/agent/dns/dns-server.ts';
-import type { Prober } from '../../src/agent/probe.ts';
 import { SimulatedRuntime } from '../../src/agent/runtime/simulated.ts';
-import { noVolumes } from '../../src/agent/volumes.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { inNamespace, resources } from '../../src/client/api-client.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { agentOptions } from './agent-options.ts';
 import { service } from './nftables/objects.ts';
 
 const ADDRESS = '127.251.0.53';
 const clock = systemClock;
-const prober: Prober = { probe: () => Promise.reject(new Error('nothing is probed here')) };
 
 async function freePort(): Promise<number> {
   const socket = createSocket('udp4');
@@ -31,28 +29,9 @@ test('the DNS of an agent knows the services that there are, and ends with it', 
   const dns = new DnsServer({ domain: 'cluster.local', ownCidrs: [], upstreams: [], clock, random: seededRandom(1), log: silentLog });
   const port = await freePort();
   await dns.listen(ADDRESS, port);
-  const agent = new NodeAgent({
-    name: 'node-1',
-    address: '127.0.0.1',
-    port: 10250,
-    podCidr: '127.251.16.0/20',
-    capacity: { cpu: '2', memory: '1Gi', pods: 10 },
-    machine: simulatedMachine,
-    ownUsage: () => simulatedUsage(clock),
-    heartbeatMs: 200,
-    leaseDurationMs: 4_000,
-    onContainerFailure: 'restart',
-    portBase: 0,
-    nodePortAddress: ADDRESS,
-    api,
-    clock,
-    random: seededRandom('agent'),
-    log: silentLog,
-    runtime: new SimulatedRuntime({ clock, podCidr: '127.251.16.0/20' }),
-    prober,
-    volumes: noVolumes,
-    followers: [dns],
-  });
+  const podCidr = '127.251.16.0/20';
+  const runtime = new SimulatedRuntime({ clock, podCidr });
+  const agent = new NodeAgent(agentOptions({ api, clock, runtime, podCidr, heartbeatMs: 200, leaseDurationMs: 4_000, followers: [dns] }));
   const services = inNamespace(resources.services, 'ns');
   const resolver = new Resolver({ timeout: 1_000, tries: 1 });
   resolver.setServers([`${ADDRESS}:${port}`]);

@@ -1,17 +1,14 @@
 /** How pods come to their images, and a node tells of them: on a driven clock, with a registry that is played. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { seededRandom } from '../../src/base/random.ts';
 import { inNamespace, resources, type ResourceRef } from '../../src/client/api-client.ts';
 import type { ApiObject, KubeEvent } from '../../src/client/objects.ts';
-import { NodeAgent, simulatedMachine, simulatedUsage } from '../../src/agent/agent.ts';
+import { NodeAgent } from '../../src/agent/agent.ts';
 import type { AgentContainer, AgentPod, AgentPodSpec } from '../../src/agent/core/pod-spec.ts';
 import type { AgentNode } from '../../src/agent/node-status.ts';
-import { agreeingProber } from '../../src/agent/probe.ts';
 import { SimulatedRuntime } from '../../src/agent/runtime/simulated.ts';
-import { noVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { agentOptions } from './agent-options.ts';
 import { playedImage, PlayedImages } from './played-images.ts';
 
 const pods = inNamespace(resources.pods, 'default');
@@ -32,27 +29,7 @@ beforeEach(async () => {
   runMs = undefined;
   const perform = () => ({ startDelayMs: 10, ...(runMs === undefined ? {} : { runMs, exitCode: 0 }) });
   runtime = new SimulatedRuntime({ clock, podCidr: '10.1.0.0/16', perform, images });
-  agent = new NodeAgent({
-    name: 'node-1',
-    address: '10.0.0.1',
-    port: 10250,
-    podCidr: '10.1.0.0/16',
-    capacity: { cpu: '64', memory: '64Gi', pods: 500 },
-    machine: simulatedMachine,
-    ownUsage: () => simulatedUsage(clock),
-    heartbeatMs: 10_000,
-    leaseDurationMs: 40_000,
-    onContainerFailure: 'restart',
-    portBase: 0,
-    nodePortAddress: '10.0.0.1',
-    api,
-    clock,
-    random: seededRandom(1),
-    log: silentLog,
-    runtime,
-    prober: agreeingProber,
-    volumes: noVolumes,
-  });
+  agent = new NodeAgent(agentOptions({ api, clock, runtime, podCidr: '10.1.0.0/16' }));
   const started = agent.start();
   await clock.advance(1);
   await started;

@@ -1,6 +1,6 @@
 /** What a node says that it uses, of played containers on a driven clock. */
 import { expect, test } from 'vitest';
-import { simulatedUsage } from '../../src/agent/agent.ts';
+import { simulatedUsage } from '../../src/agent/simulated-machine.ts';
 import { NodeStats } from '../../src/agent/node-stats.ts';
 import { SimulatedRuntime, type Performance } from '../../src/agent/runtime/simulated.ts';
 import { DrivenClock } from '../../src/base/driven-clock.ts';

@@ -4,18 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { seededRandom } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { inNamespace, resources, type CreateOptions, type NewObject, type ResourceRef } from '../../src/client/api-client.ts';
 import { apiError } from '../../src/client/api-error.ts';
 import type { ApiObject, KubeEvent } from '../../src/client/objects.ts';
-import { NodeAgent, simulatedMachine, simulatedUsage } from '../../src/agent/agent.ts';
+import { NodeAgent } from '../../src/agent/agent.ts';
 import type { AgentPod, AgentPodSpec, ConfigMap, Volume } from '../../src/agent/core/pod-spec.ts';
-import { agreeingProber } from '../../src/agent/probe.ts';
 import { SimulatedRuntime } from '../../src/agent/runtime/simulated.ts';
 import { FileVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { agentOptions } from './agent-options.ts';
 
 const pods = inNamespace(resources.pods, 'default');
 const configMaps = inNamespace(resources.configMaps, 'default');
@@ -59,27 +57,19 @@ let agent: NodeAgent;
 
 /** The machine and its disk stay when the agent goes. */
 function newAgent(): NodeAgent {
-  return new NodeAgent({
-    name: 'node-1',
-    address: '127.0.0.1',
-    port: 10250,
-    podCidr: CIDR,
-    capacity: { cpu: '2', memory: '1Gi', pods: 10 },
-    machine: simulatedMachine,
-    ownUsage: () => simulatedUsage(clock),
-    heartbeatMs: 600_000,
-    leaseDurationMs: 2_400_000,
-    onContainerFailure: 'restart',
-    portBase: 0,
-    nodePortAddress: '127.0.0.1',
-    api,
-    clock,
-    random: seededRandom('agent'),
-    log: silentLog,
-    runtime,
-    prober: agreeingProber,
-    volumes: new FileVolumes(join(root, 'volumes')),
-  });
+  return new NodeAgent(
+    agentOptions({
+      api,
+      clock,
+      runtime,
+      address: '127.0.0.1',
+      podCidr: CIDR,
+      capacity: { cpu: '2', memory: '1Gi', pods: 10 },
+      heartbeatMs: 600_000,
+      leaseDurationMs: 2_400_000,
+      volumes: new FileVolumes(join(root, 'volumes')),
+    }),
+  );
 }
 
 beforeEach(async () => {

@@ -2,16 +2,14 @@
 import { expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { DrivenClock } from '../../src/base/driven-clock.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { seededRandom } from '../../src/base/random.ts';
 import { inNamespace, resources } from '../../src/client/api-client.ts';
 import { conditionOf, type KubeEvent } from '../../src/client/objects.ts';
-import { NodeAgent, simulatedMachine, simulatedUsage } from '../../src/agent/agent.ts';
+import { NodeAgent } from '../../src/agent/agent.ts';
 import type { AgentContainer, AgentPod, AgentPodSpec } from '../../src/agent/core/pod-spec.ts';
 import { agreeingProber, type Prober } from '../../src/agent/probe.ts';
 import { SimulatedRuntime, type Performance } from '../../src/agent/runtime/simulated.ts';
-import { noVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { agentOptions } from './agent-options.ts';
 
 const pods = inNamespace(resources.pods, 'default');
 
@@ -27,30 +25,14 @@ async function world({ perform = () => ({ startDelayMs: 10 }), prober = agreeing
   const clock: Clock = { monotonic: () => driven.monotonic(), wall: () => driven.wall() + jumpMs, setTimer: (delayMs, run) => driven.setTimer(delayMs, run) };
   const api = new FakeApi(() => new Date(clock.wall()).toISOString());
   const runtime = new SimulatedRuntime({ clock, podCidr, perform: (_, { name }) => perform(name) });
-  const agent = new NodeAgent({
-    name: 'node-1',
-    address: '10.0.0.1',
-    port: 10250,
-    podCidr,
-    capacity: { cpu: '4', memory: '8Gi', pods: 10 },
-    machine: simulatedMachine,
-    ownUsage: () => simulatedUsage(clock),
-    heartbeatMs: 10_000,
-    leaseDurationMs: 40_000,
-    onContainerFailure: 'restart',
-    portBase: 0,
-    nodePortAddress: '10.0.0.1',
-    api,
-    clock,
-    random: seededRandom(1),
-    log: silentLog,
-    runtime,
-    prober,
-    volumes: noVolumes,
-  });
-  const started = agent.start();
-  await driven.advance(1);
-  await started;
+  const startAgent = async () => {
+    const another = new NodeAgent(agentOptions({ api, clock, runtime, podCidr, capacity: { cpu: '4', memory: '8Gi', pods: 10 }, prober }));
+    const started = another.start();
+    await driven.advance(1);
+    await started;
+    return another;
+  };
+  const agent = await startAgent();
   const create = (name: string, spec: Partial<AgentPodSpec> = {}) => {
     const containers: AgentContainer[] = [{ name: 'main', image: 'i' }];
     return api.create<AgentPod>(pods, { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default' }, spec: { nodeName: 'node-1', containers, ...spec } });
@@ -62,7 +44,7 @@ async function world({ perform = () => ({ startDelayMs: 10 }), prober = agreeing
   const told = (reason: string) => events().filter((event) => event.reason === reason).map(({ message }) => message);
   const when = (what: string, isSo: () => boolean, deadlineMs = 60_000) => driven.advanceUntil(isSo, deadlineMs, what);
   const jump = (byMs: number) => (jumpMs += byMs);
-  return { clock: driven, api, runtime, agent, create, pod, status, isReady, events, told, when, jump };
+  return { clock: driven, api, runtime, agent, startAgent, create, pod, status, isReady, events, told, when, jump };
 }
 
 const HOUR_MS = 3_600_000;
@@ -185,6 +167,24 @@ test.each([
   expect(seconds).toBeGreaterThanOrEqual(from);
   expect(seconds).toBeLessThan(to);
   await agent.stop();
+});
+
+test('an agent that starts anew grants a pod that is being deleted what is left of its grace', async () => {
+  const { clock, api, create, isReady, pod, when, agent, startAgent } = await world({ perform: () => ({ startDelayMs: 1, stopDelayMs: 600_000 }) });
+  const { metadata } = await create('web', { terminationGracePeriodSeconds: 60 });
+  await when('ready', () => isReady('web'));
+  const startMs = clock.monotonic();
+  // As the API server marks it: with the time at which its grace is over.
+  const deletionTimestamp = new Date(clock.wall() + 60_000).toISOString();
+  await api.update<AgentPod>(pods, { ...pod('web')!, metadata: { ...pod('web')!.metadata, deletionTimestamp, deletionGracePeriodSeconds: 60 } });
+  await clock.advance(40_000);
+  await agent.stop();
+  const next = await startAgent();
+  await when('gone', () => pod('web')?.metadata.uid !== metadata.uid);
+  const seconds = (clock.monotonic() - startMs) / 1_000;
+  expect(seconds).toBeGreaterThanOrEqual(59);
+  expect(seconds).toBeLessThan(65);
+  await next.stop();
 });
 
 test('while a pod ends only its readiness is asked, which says whether it still serves', async () => {

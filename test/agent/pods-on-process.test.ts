@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
-import { seededRandom } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { inNamespace, resources } from '../../src/client/api-client.ts';
 import { conditionOf, type KubeEvent } from '../../src/client/objects.ts';
 import { directChannel } from '../../src/proto/direct-channel.ts';
 import { Node as NodeService } from '../../src/proto/node.ts';
-import { NodeAgent, simulatedMachine, simulatedUsage } from '../../src/agent/agent.ts';
+import { NodeAgent } from '../../src/agent/agent.ts';
 import type { AgentContainer, AgentPod, AgentPodSpec } from '../../src/agent/core/pod-spec.ts';
 import { NetworkProber } from '../../src/agent/probe.ts';
 import { ProcessRuntime } from '../../src/agent/runtime/process.ts';
@@ -19,6 +18,8 @@ import { processesWith } from '../../src/agent/runtime/process-table.ts';
 import { TerminationLogs } from '../../src/agent/termination-logs.ts';
 import { FileVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
+import { until } from '../until.ts';
+import { agentOptions } from './agent-options.ts';
 
 const pods = inNamespace(resources.pods, 'default');
 
@@ -31,30 +32,24 @@ const sandboxes = () => join(root, 'runtime/pods');
 
 async function startAgent(): Promise<NodeAgent> {
   const clock = systemClock;
-  const runtime = new ProcessRuntime({ root: join(root, 'runtime'), podCidr: '127.251.32.0/20', clock, log: silentLog });
-  const made = new NodeAgent({
-    name: 'node-1',
-    address: '127.0.0.1',
-    port: 10250,
-    podCidr: '127.251.32.0/20',
-    capacity: { cpu: '2', memory: '1Gi', pods: 10 },
-    machine: simulatedMachine,
-    ownUsage: () => simulatedUsage(clock),
-    heartbeatMs: 1_000,
-    leaseDurationMs: 4_000,
-    onContainerFailure: 'restart',
-    portBase: 0,
-    nodePortAddress: '127.0.0.1',
-    api,
-    clock,
-    random: seededRandom('agent'),
-    log: silentLog,
-    runtime,
-    prober: new NetworkProber(runtime, clock),
-    volumes: new FileVolumes(join(root, 'volumes')),
-    terminationLogs: new TerminationLogs(join(root, 'termination-logs')),
-    podManifestPath: manifests(),
-  });
+  const podCidr = '127.251.32.0/20';
+  const runtime = new ProcessRuntime({ root: join(root, 'runtime'), podCidr, clock, log: silentLog });
+  const made = new NodeAgent(
+    agentOptions({
+      api,
+      clock,
+      runtime,
+      address: '127.0.0.1',
+      podCidr,
+      capacity: { cpu: '2', memory: '1Gi', pods: 10 },
+      heartbeatMs: 1_000,
+      leaseDurationMs: 4_000,
+      prober: new NetworkProber(runtime, clock),
+      volumes: new FileVolumes(join(root, 'volumes')),
+      terminationLogs: new TerminationLogs(join(root, 'termination-logs')),
+      podManifestPath: manifests(),
+    }),
+  );
   await made.start();
   return made;
 }
@@ -73,15 +68,6 @@ afterEach(async () => {
   await agent.stop();
   await rm(root, { recursive: true, force: true, maxRetries: 5 });
 });
-
-async function until<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<NonNullable<T>> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 15_000; ) {
-    const found = await probe();
-    if (found !== undefined && found !== null && found !== false) return found;
-    await new Promise<void>((go) => systemClock.setTimer(10, go));
-  }
-  throw new Error(`${what}: not within 15 s`);
-}
 
 const sh = (script: string) => ({ image: 'podium.dev/host', command: ['sh', '-c', script] });
 const create = (name: string, containers: readonly AgentContainer[], spec: Partial<AgentPodSpec> = {}) =>

@@ -5,6 +5,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import type { ProxyRule, Target } from '../../src/agent/core/proxy-rules.ts';
 import { UserspaceProxy, type Listen } from '../../src/agent/proxy.ts';
+import { until } from '../until.ts';
 
 const SERVICE = '127.252.1.1';
 const PORT = 18181;
@@ -14,15 +15,6 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-async function until<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<NonNullable<T>> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 8_000; ) {
-    const found = await probe();
-    if (found !== undefined && found !== null && found !== false) return found;
-    await new Promise<void>((go) => systemClock.setTimer(5, go));
-  }
-  throw new Error(`${what}: not within 8 s`);
-}
-
 function proxy(options: { connectionsMax?: number; listen?: Listen } = {}): UserspaceProxy {
   const made = new UserspaceProxy({ clock: systemClock, log: silentLog, ...options });
   closing.push(() => made.close());
@@ -31,6 +23,7 @@ function proxy(options: { connectionsMax?: number; listen?: Listen } = {}): User
 
 const rule = (targets: readonly Target[], extra: Partial<ProxyRule> = {}): ProxyRule => ({
   key: `${SERVICE}:${PORT}`,
+  protocol: 'tcp',
   address: SERVICE,
   port: PORT,
   service: 'ns/web:http',

@@ -26,6 +26,7 @@ const filesOf = (texts: Readonly<Record<string, string>>, extra: { readonly mode
   name: 'v',
   kind: 'files',
   group: extra.group,
+  isSecret: false,
   files: Object.entries(texts).map(([path, text]) => ({ path, content: Buffer.from(text), mode: extra.mode ?? 0o644, user: extra.user })),
 });
 const modeOf = (path: string) => (lstatSync(path).mode & 0o7777).toString(8);

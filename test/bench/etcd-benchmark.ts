@@ -11,14 +11,32 @@ export interface EtcdBenchmark {
 }
 
 /** The rate that its last summary tells, per second; of a watch that is the events'. Undefined: not installed. */
-export async function etcdBenchmark({ addresses, args }: EtcdBenchmark): Promise<number | undefined> {
+export async function etcdBenchmark(run: EtcdBenchmark): Promise<number | undefined> {
+  const output = await outputOf(run);
+  return output === undefined ? undefined : rateOf(output, run);
+}
+
+/** Its puts, with the latency that 99 of 100 do not exceed. */
+export async function etcdBenchmarkPut(run: EtcdBenchmark): Promise<{ readonly perSecond: number; readonly p99Ms: number } | undefined> {
+  const output = await outputOf(run);
+  if (output === undefined) return undefined;
+  const [, seconds] = /99% in ([\d.]+) secs/.exec(output) ?? [];
+  if (seconds === undefined) throw new Error(`not what benchmark prints:\n${output.slice(-2000)}`);
+  return { perSecond: rateOf(output, run), p99Ms: Number(seconds) * 1000 };
+}
+
+async function outputOf({ addresses, args }: EtcdBenchmark): Promise<string | undefined> {
   const program = findTool('benchmark');
   if (program === undefined) return undefined;
   const { stdout } = await promisify(execFile)(program, [`--endpoints=${addresses.join(',')}`, ...args], {
     maxBuffer: OUTPUT_BYTES_MAX,
   });
-  const rates = [...stdout.matchAll(/Requests\/sec:\s+([\d.]+)/g)].map(([, rate]) => Number(rate));
+  return stdout;
+}
+
+function rateOf(output: string, { args }: EtcdBenchmark): number {
+  const rates = [...output.matchAll(/Requests\/sec:\s+([\d.]+)/g)].map(([, rate]) => Number(rate));
   const rate = rates.at(-1);
-  if (rate === undefined || /Error distribution/.test(stdout)) throw new Error(`benchmark ${args.join(' ')} failed:\n${stdout.slice(-2000)}`);
+  if (rate === undefined || /Error distribution/.test(output)) throw new Error(`benchmark ${args.join(' ')} failed:\n${output.slice(-2000)}`);
   return rate;
 }

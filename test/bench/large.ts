@@ -7,6 +7,7 @@ import { systemClock } from '../../src/base/system-clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 import { startStoreCluster, untilServing, type StoreCluster, type StoreClusterOptions } from '../processes.ts';
+import { checkPerf } from './check-perf.ts';
 import { key, value, VALUE_BYTES } from './loads.ts';
 import { cpuMsOf, pssOf } from './memory.ts';
 import { median, percentile, ratio } from './report.ts';
@@ -52,6 +53,8 @@ const MEASUREMENTS: readonly Measurement[] = [
   { name: 'memory, a million 256-byte keys', run: memoryOfKeys },
 ];
 
+const CHECK_PERF = 'etcdctl check perf: the largest load that passes';
+
 export async function benchLarge(filter: string, peers: readonly Peer[]): Promise<string[][]> {
   const rows: string[][] = [];
   for (const { name, run } of MEASUREMENTS) {
@@ -66,6 +69,11 @@ export async function benchLarge(filter: string, peers: readonly Peer[]): Promis
       const values = results.map((figures) => figures[at]!.value);
       rows.push([figure.name, ...values.map((one) => one.toFixed(figure.digits)), ratio(values[0], values[1])]);
     }
+  }
+  if (CHECK_PERF.includes(filter)) {
+    const passed: string[] = [];
+    for (const peer of peers) passed.push(await checkPerf(peer));
+    rows.push([CHECK_PERF, ...passed]);
   }
   return rows;
 }

@@ -26,6 +26,8 @@ export interface StreamLoad {
   readonly kind: 'stream';
   readonly name: string;
   readonly args: readonly string[];
+  /** Events or calls of a round. */
+  readonly operations: number;
 }
 
 export type Load = UnaryLoad | StreamLoad;
@@ -75,6 +77,7 @@ export const LOADS: readonly Load[] = [
     kind: 'stream',
     name: 'watch events/s, one key, 1,000 watchers',
     args: ['--clients=100', '--conns=10', 'watch', '--streams=10', '--watch-per-stream=100', '--watched-key-total=1', '--put-total=200', '--put-rate=10000'],
+    operations: 200_000,
   },
   {
     kind: 'stream',
@@ -83,8 +86,14 @@ export const LOADS: readonly Load[] = [
       ...['--clients=100', '--conns=10', 'watch', '--streams=10', '--watch-per-stream=100', '--watched-key-total=1000', '--key-space-size=1000'],
       ...['--sequential-keys', '--put-total=3000', '--put-rate=100000'],
     ],
+    operations: 3000,
   },
-  { kind: 'stream', name: 'lease keep-alives/s, 100 clients', args: ['--clients=100', '--conns=100', 'lease-keepalive', '--total=20000'] },
+  {
+    kind: 'stream',
+    name: 'lease keep-alives/s, 100 clients',
+    args: ['--clients=100', '--conns=100', 'lease-keepalive', '--total=20000'],
+    operations: 20_000,
+  },
 ];
 
 /** The keys that the loads read. */

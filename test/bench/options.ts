@@ -9,9 +9,10 @@ Usage: npm run bench -- [store|api|node|cluster|all] [options] [part of a measur
        npm run bench:api -- [options] [part of a measurement's name]
        npm run bench:node -- [--rounds <n>] [part of a measurement's name]
 
-  --long            also what takes minutes: 1 GiB restarted and sent to a new member, 2 GiB beside nothing, a million keys
+  --long            also what takes minutes: 1 GiB restarted and sent to a new member, 2 GiB beside nothing, a million keys,
+                    etcdctl's check perf
   --only-long       nothing but those
-  --rounds <n>      of each load, after two that warm up (default 5; PODIUM_BENCH_ROUNDS)
+  --rounds <n>      of each load, after two that warm up (default 7; PODIUM_BENCH_ROUNDS)
   --members <n>     of each store (default 3)
   --etcd <path>     the program to compare with (default: the one installed); .ci/install-test-clients builds
                     .cache/bin/etcd-current
@@ -47,7 +48,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
       help: { type: 'boolean', short: 'h', default: false },
       long: { type: 'boolean', default: false },
       'only-long': { type: 'boolean', default: false },
-      rounds: { type: 'string', default: process.env['PODIUM_BENCH_ROUNDS'] ?? '5' },
+      rounds: { type: 'string', default: process.env['PODIUM_BENCH_ROUNDS'] ?? '7' },
       members: { type: 'string', default: '3' },
       etcd: { type: 'string' },
       profile: { type: 'string' },

@@ -12,9 +12,9 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 /** The median, and behind it the range of the values. */
-export function withSpread(values: readonly number[]): string {
-  const sorted = values.map(Math.round).sort((a, b) => a - b);
-  return `${Math.round(median(values))} (${sorted[0]}–${sorted.at(-1)})`;
+export function withSpread(values: readonly number[], digits = 0): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  return `${median(values).toFixed(digits)} (${sorted[0]!.toFixed(digits)}–${sorted.at(-1)!.toFixed(digits)})`;
 }
 
 export function max(values: readonly number[]): number {

@@ -11,7 +11,8 @@ import { failover } from './failover.ts';
 import { h2load } from './h2load.ts';
 import { benchLarge, type Peer } from './large.ts';
 import { key, type Load, LOADS, prepare, sampleBytes, type StreamLoad, type UnaryLoad } from './loads.ts';
-import { pssOf } from './memory.ts';
+import { DELAY_ROW, latencyAtHalf, LATENCY_ROW, loopDelay } from './loaded.ts';
+import { cpuMsOf, pssOf } from './memory.ts';
 import type { BenchOptions } from './options.ts';
 import { whereTheTimeGoes } from './profile.ts';
 import { median, ratio, table, withSpread } from './report.ts';
@@ -20,6 +21,7 @@ const ROUND_SECONDS = Number(process.env['PODIUM_BENCH_SECONDS'] ?? 3);
 const SETTLE_MS = 300;
 /** Of a range of 1,000 keys, about. */
 const BULK_ANSWER_MB = 0.3;
+const CPU_ROW = '  processor time of all members for each, µs';
 
 export async function benchStore(options: BenchOptions): Promise<string> {
   const { filter, profileDir, isQuick, isLong } = options;
@@ -46,53 +48,71 @@ async function benchLoads({ filter, rounds }: BenchOptions, peers: readonly Peer
   const loads = LOADS.filter(({ name }) => name.includes(filter));
   const withFailover = 'leader killed'.includes(filter);
   const withMemory = 'memory of the largest member'.includes(filter);
-  if (loads.length === 0 && !withFailover && !withMemory) return [];
+  const withLatency = LATENCY_ROW.includes(filter);
+  const delays = DELAY_ROW.includes(filter) && peers[0]?.options.kind === 'podium' ? await loopDelay(peers[0], rounds) : [];
+  if (loads.length === 0 && !withFailover && !withMemory && !withLatency) return delays;
   const clusters: StoreCluster[] = [];
   const rows: string[][] = [];
   try {
     for (const { options } of peers) clusters.push(await startStoreCluster(options));
     for (const cluster of clusters) await prepare(cluster.client());
     for (const load of loads) {
-      const rates = await measure(clusters, load, rounds);
-      if (rates.length === 0) continue;
-      const medians = rates.map(median);
-      rows.push([load.name, ...rates.map(withSpread), ratio(medians[0], medians[1])]);
+      const measured = await measure(clusters, load, rounds);
+      if (measured.length === 0) continue;
+      rows.push(rowOf(load.name, measured.map((results) => results.map(({ rate }) => rate))));
+      const row = rowOf(CPU_ROW, measured.map((results) => results.map(({ cpuUs }) => cpuUs)), 1);
+      rows.push(row);
     }
+    if (withLatency) rows.push(...(await latencyAtHalf(clusters, rounds)));
     if (withMemory) {
       const sizes = clusters.map(({ members }) => Math.max(...members.map(({ pid }) => pssOf(pid!))));
       rows.push(['memory of the largest member, MiB', ...sizes.map((size) => size.toFixed(0)), ratio(sizes[0], sizes[1])]);
     }
     if (withFailover) rows.push(...(await failover(clusters)));
-    return rows;
+    return [...rows, ...delays];
   } finally {
     await Promise.all(clusters.map((cluster) => cluster.stop()));
   }
 }
 
-/** Per cluster the rates of all rounds; the first rounds of each only warm up, and say how long a round is. */
-async function measure(clusters: readonly StoreCluster[], load: Load, rounds: number): Promise<number[][]> {
-  const rates = clusters.map((): number[] => []);
+function rowOf(name: string, values: readonly (readonly number[])[], digits = 0): string[] {
+  const medians = values.map(median);
+  return [name, ...values.map((of) => withSpread(of, digits)), ratio(medians[0], medians[1])];
+}
+
+interface Round {
+  readonly rate: number;
+  /** Of all members together, for each call or event: what another load of the machine bends least. */
+  readonly cpuUs: number;
+}
+
+/** Per cluster all rounds; the first of each only warm up, and say how long a round is. */
+async function measure(clusters: readonly StoreCluster[], load: Load, rounds: number): Promise<Round[][]> {
+  const results = clusters.map((): Round[] => []);
   const least = load.kind === 'unary' ? load.outstanding * 2 : 0;
   const sizes = clusters.map(() => least);
   const bytes = load.kind === 'unary' && load.isBulk === true ? BULK_ANSWER_MB : 1;
   for (let round = -2; round < rounds; round++) {
     for (const [at, cluster] of clusters.entries()) {
-      const rate = await roundOf(cluster, load, sizes[at]!);
-      if (rate === undefined) return [];
+      const result = await roundOf(cluster, load, sizes[at]!);
+      if (result === undefined) return [];
       const seconds = round < -1 ? 1 : ROUND_SECONDS;
-      if (round < 0) sizes[at] = Math.max(least, Math.round((rate / bytes) * seconds));
-      else rates[at]!.push(rate);
-      process.stderr.write(`  ${cluster.kind}: ${load.name}: ${rate.toFixed(0)}${round < 0 ? ' (warming up)' : ''}\n`);
+      if (round < 0) sizes[at] = Math.max(least, Math.round((result.rate / bytes) * seconds));
+      else results[at]!.push(result);
+      process.stderr.write(`  ${cluster.kind}: ${load.name}: ${result.rate.toFixed(0)}${round < 0 ? ' (warming up)' : ''}\n`);
     }
   }
-  return rates;
+  return results;
 }
 
-/** Per second, or undefined where a program is missing. */
-async function roundOf(cluster: StoreCluster, load: Load, requests: number): Promise<number | undefined> {
+/** Undefined where a program is missing. */
+async function roundOf(cluster: StoreCluster, load: Load, requests: number): Promise<Round | undefined> {
+  const cpuMs = () => cluster.members.reduce((sum, { pid }) => sum + cpuMsOf(pid!), 0);
+  const before = cpuMs();
   const rate = load.kind === 'unary' ? await unaryRound(cluster, load, requests) : await streamRound(cluster, load);
+  const cpuUs = ((cpuMs() - before) * 1000) / (load.kind === 'unary' ? requests : load.operations);
   await sleep(systemClock, SETTLE_MS);
-  return rate;
+  return rate === undefined ? undefined : { rate, cpuUs };
 }
 
 function streamRound({ members }: StoreCluster, { args }: StreamLoad): Promise<number | undefined> {

@@ -5,9 +5,9 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
-import { sleep } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { requireTool } from '../processes.ts';
+import { until } from '../until.ts';
 import { ApiServers } from './api-servers.ts';
 
 /** The lease's duration in test/clients/informers/election.go, and the time between two tries. */
@@ -26,7 +26,7 @@ test('a leader outlives its API servers; a killed one is followed when its lease
     return { child, said };
   };
   const first = stand('first');
-  await until('the first leads', TAKE_OVER_MS, () => first.said.length > 0);
+  await until('the first leads', () => first.said.length > 0, TAKE_OVER_MS);
   const second = stand('second');
   const lease = async () => {
     const { body } = await api.client().get('/apis/coordination.k8s.io/v1/namespaces/default/leases/election');
@@ -38,23 +38,15 @@ test('a leader outlives its API servers; a killed one is followed when its lease
     server.start();
     await api.untilReady(server);
     let renewed = renewTime;
-    await until('the leader renews', TAKE_OVER_MS, async () => (renewed = (await lease()).renewTime) > renewTime);
+    await until('the leader renews', async () => (renewed = (await lease()).renewTime) > renewTime, TAKE_OVER_MS);
     expect(renewed > renewTime).toBe(true);
   }
   expect([first.said, second.said]).toEqual([['first'], []]);
   first.child.kill('SIGKILL');
   const killedMs = systemClock.monotonic();
-  await until('the second leads', TAKE_OVER_MS, () => second.said.length > 0);
+  await until('the second leads', () => second.said.length > 0, TAKE_OVER_MS);
   // Not before the lease that was renewed half a second ago, at the longest, has run out.
   expect(systemClock.monotonic() - killedMs).toBeGreaterThan(LEASE_MS - 1_500);
   expect(second.said).toEqual(['second']);
   expect((await lease()).holderIdentity).toBe('second');
 });
-
-async function until(what: string, deadlineMs: number, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = systemClock.monotonic() + deadlineMs;
-  while (!(await isSo())) {
-    if (systemClock.monotonic() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await sleep(systemClock, 20);
-  }
-}

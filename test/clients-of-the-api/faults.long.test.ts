@@ -9,6 +9,7 @@ import { sleep } from '../../src/base/clock.ts';
 import { seededRandom, type Random } from '../../src/base/random.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { requireTool, type StoreKind } from '../processes.ts';
+import { until } from '../until.ts';
 import { ApiServers } from './api-servers.ts';
 import { GoWatchers } from './go-watchers.ts';
 import { NodeWatcher } from './node-watchers.ts';
@@ -39,7 +40,7 @@ test.for<StoreKind>(['podium', 'etcd'])('watchers of API servers that are killed
     await Promise.all(node.map((watcher) => watcher.stop()));
   });
   await Promise.all(node.map((watcher) => watcher.start()));
-  await until(() => 'every watcher has begun', () => listing.haveStarted && streaming.haveStarted);
+  await until('every watcher has begun', () => listing.haveStarted && streaming.haveStarted, SETTLE_MS);
   const writers = new Writers(api, { count: 20, random });
   const kills = await killAtRandom(api, random, seconds);
   const written = await writers.stop();
@@ -56,7 +57,7 @@ test.for<StoreKind>(['podium', 'etcd'])('watchers of API servers that are killed
     ...streaming.behind(marker).map((who) => `watch-list ${who}`),
     ...node.flatMap((one, at) => (lastSeen(one) < marker ? [`client-node ${at}, at ${lastSeen(one)}`] : [])),
   ];
-  await until(() => `every watcher has seen revision ${marker}; behind are ${behind().join('; ')}`, () => behind().length === 0);
+  await until(() => `every watcher has seen revision ${marker}; behind are ${behind().join('; ')}`, () => behind().length === 0, SETTLE_MS);
   await Promise.all([listing.finish(), streaming.finish()]);
 
   const views = [
@@ -89,12 +90,4 @@ async function killAtRandom(api: ApiServers, random: Random, seconds: number): P
     await Promise.all(victims.map((victim) => api.untilReady(victim)));
   }
   return kills;
-}
-
-async function until(what: () => string, isSo: () => boolean): Promise<void> {
-  const deadline = systemClock.monotonic() + SETTLE_MS;
-  while (!isSo()) {
-    if (systemClock.monotonic() > deadline) throw new Error(`not in time: ${what()}`);
-    await sleep(systemClock, 50);
-  }
 }

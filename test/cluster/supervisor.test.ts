@@ -11,6 +11,7 @@ import { killPart, pausePart, restartPart, resumePart } from '../../src/cluster/
 import { requireFreePorts } from '../../src/cluster/ports.ts';
 import { identify, isAlive, isPaused, processesBelow, signalGroup } from '../../src/cluster/processes.ts';
 import { type PartSpec, Supervisor, type SupervisorEvent } from '../../src/cluster/supervisor.ts';
+import { until as untilSo } from '../until.ts';
 
 let dataDir: string;
 let events: SupervisorEvent[];
@@ -54,15 +55,7 @@ function supervise(parts: readonly PartSpec[], isReady = async () => true): Supe
   return supervisor;
 }
 
-async function until<T>(what: string, probe: () => T | undefined | false): Promise<T> {
-  const deadlineMs = systemClock.monotonic() + 10_000;
-  for (;;) {
-    const found = probe();
-    if (found !== undefined && found !== false) return found;
-    if (systemClock.monotonic() > deadlineMs) throw new Error(`${what}: not within 10 s: ${JSON.stringify(events)}`);
-    await sleep(systemClock, 10);
-  }
-}
+const until = <T>(what: string, probe: () => T) => untilSo(() => `${what}: ${JSON.stringify(events)}`, probe);
 
 const recordOf = (name: string): PartRecord => readCluster(dataDir)!.parts.find((one) => one.name === name)!;
 const here = () => ({ dataDir, clock: systemClock });

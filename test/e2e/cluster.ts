@@ -8,6 +8,7 @@ import { sleep } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { readCluster } from '../../src/cluster/data-dir.ts';
 import { processesBelow } from '../../src/cluster/processes.ts';
+import { until, type Found } from '../until.ts';
 
 export interface Result {
   readonly exitCode: number;
@@ -17,7 +18,6 @@ export interface Result {
 
 const MAIN = 'dist/src/main.js';
 const COMMAND_DEADLINE_MS = 120_000;
-const POLL_MS = 50;
 
 /** The configuration that everybody gets, with pods that reach nothing outside. */
 export function withoutEgress(): string {
@@ -104,14 +104,8 @@ export class ProcessCluster {
     });
   }
 
-  async until<T>(what: string, deadlineMs: number, probe: () => Promise<T | undefined | false>): Promise<T> {
-    const untilMs = systemClock.monotonic() + deadlineMs;
-    for (;;) {
-      const found = await probe();
-      if (found !== undefined && found !== false) return found;
-      if (systemClock.monotonic() > untilMs) throw new Error(`${what}: not within ${deadlineMs} ms\n${this.#logs()}`);
-      await sleep(systemClock, POLL_MS);
-    }
+  until<T>(what: string, deadlineMs: number, probe: () => Promise<T>): Promise<Found<T>> {
+    return until(() => `${what}\n${this.#logs()}`, probe, deadlineMs);
   }
 
   /** For the message of a failure: the ends of all logs. */

@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { sleep } from '../../src/base/clock.ts';
 import { ensurePki, tlsFiles } from '../../src/base/pki.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { parseConfig } from '../../src/cluster/config.ts';
@@ -15,6 +14,7 @@ import { pkiDir, serviceAccountKeyFile, tokensFile } from '../../src/cluster/dat
 import { killPods } from '../../src/cluster/faults.ts';
 import { planCluster } from '../../src/cluster/parts.ts';
 import { findTool, freePorts, MemberProcess, requireTool, ROOT } from '../processes.ts';
+import { until } from '../until.ts';
 import type { Result } from './cluster.ts';
 import { StockClient } from './stock-client.ts';
 
@@ -72,13 +72,8 @@ nodes: [{ name: node-1, port: ${node}, runtime: process }]
 }
 
 async function eventually(wanted: RegExp, run: () => Promise<Result>): Promise<void> {
-  const until = systemClock.monotonic() + DEADLINE_MS;
-  for (;;) {
-    const { stdout, stderr } = await run();
-    if (wanted.test(stdout)) return;
-    if (systemClock.monotonic() > until) throw new Error(`not within ${DEADLINE_MS} ms: ${String(wanted)}\n${stdout}${stderr}`);
-    await sleep(systemClock, 50);
-  }
+  let last: Result | undefined;
+  await until(() => `${String(wanted)}\n${last?.stdout}${last?.stderr}`, async () => wanted.test((last = await run()).stdout), DEADLINE_MS);
 }
 
 test('on a real etcd: a deployment is rolled out, scaled, updated and removed', async ({ skip }) => {

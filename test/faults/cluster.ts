@@ -5,15 +5,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sleep } from '../../src/base/clock.ts';
 import type { Random } from '../../src/base/random.ts';
-import { systemClock } from '../../src/base/system-clock.ts';
 import { channelStoreClient } from '../../src/etcd/channel-store-client.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 import { connect, type GrpcChannel } from '../../src/grpc/channel.ts';
 import { Maintenance, type Member } from '../../src/proto/etcd.ts';
 import { Health, ServingStatus } from '../../src/proto/health.ts';
 import { freePorts, MemberProcess, ROOT, untilServing, V8_FLAGS_STORE } from '../processes.ts';
+import { untilWithin } from '../until.ts';
 import { PeerNetwork } from './peer-relay.ts';
 
 /** So that a follower that is away for a second needs a snapshot. */
@@ -21,7 +20,7 @@ export const SNAPSHOT_ENTRIES = 50;
 export const CATCH_UP_ENTRIES = 50;
 /** For anything that has to happen on a machine that is busy. */
 const PATIENCE_MS = 60_000;
-const POLL_MS = 10;
+export const until = untilWithin(PATIENCE_MS);
 
 export interface FaultyClusterOptions {
   readonly random: Random;
@@ -216,13 +215,4 @@ export class FaultyCluster {
 async function isServing({ channel }: FaultyMember): Promise<boolean> {
   const answer = await channel.unary(Health.methods.check, { service: '' }, { timeoutMs: 1_000 }).catch(() => undefined);
   return answer?.status === ServingStatus.SERVING;
-}
-
-/** Polls; past the deadline it says what was missing. */
-export async function until(what: string | (() => string), isSo: () => boolean | Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
-  const deadline = systemClock.monotonic() + patienceMs;
-  while (!(await isSo())) {
-    if (systemClock.monotonic() > deadline) throw new Error(`not within ${patienceMs} ms: ${typeof what === 'string' ? what : what()}`);
-    await sleep(systemClock, POLL_MS);
-  }
 }

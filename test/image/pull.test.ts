@@ -168,6 +168,20 @@ describe('ensure()', () => {
     expect((await failure(pull(name('zstd', '2')))).message).toMatch(/layer [0-9a-f]{12} cannot be unpacked/);
   });
 
+  test('layers packed in several pieces', async ({ skip }) => {
+    const inPieces = (pack: (part: Buffer) => Buffer) => (tar: Buffer) => Buffer.concat([pack(tar.subarray(0, 700)), pack(tar.subarray(700))]);
+    registry.push('gzip', '1', imageOf([[file('x', 'gzip')]], { pack: inPieces((part) => gzipSync(part)) }));
+    await pull(name('gzip'));
+    expect(fs.readFileSync(join(await rootOf(name('gzip')), 'x'), 'utf8')).toBe('gzip');
+    if (spawnSync('zstd', ['--version']).status !== 0 && process.env['CI'] === undefined) return skip('zstd is not installed');
+    // Before each frame one that is to be passed over.
+    const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+    const zstd = (part: Buffer) => Buffer.concat([skipped, spawnSync('zstd', ['-c', '-q'], { input: part }).stdout]);
+    registry.push('zstd', '1', imageOf([[file('x', 'zstd')]], { pack: inPieces(zstd) }));
+    await pull(name('zstd'));
+    expect(fs.readFileSync(join(await rootOf(name('zstd')), 'x'), 'utf8')).toBe('zstd');
+  });
+
   test('same image at the same time: one pull; the last who waits may end it', async () => {
     registry.push('app', '1', noise());
     await Promise.all([pull(), pull(), pull()]);
@@ -268,6 +282,23 @@ describe('credentials', () => {
       await storage.stop();
     }
   });
+});
+
+test('where a redirect leads to cannot ask for them: nobody that it names is shown any', async () => {
+  const [storage, thief] = [await TestRegistry.start(), await TestRegistry.start()];
+  try {
+    registry.scheme = 'basic';
+    registry.credentials = 'user:secret';
+    registry.storage = `http://${storage.host}`;
+    registry.push('app', '1', app());
+    storage.misbehave({ path: '/storage/', times: 9, status: 401, headers: { 'www-authenticate': `Bearer realm="http://${thief.host}/token",service="x"` } });
+    const credentials = [{ registry: registry.host, username: 'user', password: 'secret' }];
+    expect((await failure(pull(name(), 'Always', credentials))).message).toMatch(new RegExp(`pull access denied by ${storage.host.replaceAll('.', '\\.')}`));
+    expect(storage.seen.length).toBeGreaterThan(0);
+    expect(thief.seen).toEqual([]);
+  } finally {
+    await Promise.all([storage.stop(), thief.stop()]);
+  }
 });
 
 describe('a bad line', () => {

@@ -19,20 +19,11 @@
  */
 import { describe, expect, test } from 'vitest';
 import { EventType } from '../../src/proto/etcd.ts';
-import { Mvcc, type Rows } from '../../src/store/mvcc/core/mvcc.ts';
-import {
-  ALL_WATCHERS,
-  QUEUED_EVENTS_MAX,
-  WatchHub,
-  type WatchMessage,
-  type WatchStream,
-} from '../../src/store/mvcc/core/watch-hub.ts';
+import { Mvcc } from '../../src/store/mvcc/core/mvcc.ts';
+import { QUEUED_EVENTS_MAX, WatchHub, type WatchStream } from '../../src/store/mvcc/core/watch-hub.ts';
+import { ALL_WATCHERS, type WatchMessage } from '../../src/store/mvcc/core/watch-messages.ts';
+import { MapRows } from './mvcc/map-rows.ts';
 import { bytes, text } from './mvcc/requests.ts';
-
-function mapRows(): Rows {
-  const rows = new Map<string, Uint8Array>();
-  return { get: (key) => rows.get(key), put: (key, value) => void rows.set(key, value), delete: (key) => void rows.delete(key) };
-}
 
 /** Writes of one transaction: `key=value` puts, `key` deletes. */
 function write(mvcc: Mvcc, ...writes: string[]) {
@@ -46,7 +37,7 @@ function write(mvcc: Mvcc, ...writes: string[]) {
 }
 
 class Store {
-  readonly mvcc = new Mvcc(mapRows());
+  readonly mvcc = new Mvcc(new MapRows());
   readonly hub = new WatchHub(this.mvcc);
 
   write(...writes: string[]): void {
@@ -139,7 +130,7 @@ describe('events', () => {
     store.write('k=3');
     expect(drain(stream)).toEqual(['2:k=2', '3:k=3']);
     // The partition is over: a leader's snapshot holds what came meanwhile.
-    const restored = new Mvcc(mapRows());
+    const restored = new Mvcc(new MapRows());
     for (let i = 2; i <= 5; i++) write(restored, `k=${i}`);
     store.hub.replace(restored);
     stream.requestProgress();

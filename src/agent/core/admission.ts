@@ -1,5 +1,6 @@
 /** Does a pod fit on this node beside those that were admitted? Asked by the agent again, since a scheduler may be stale. */
 import { parseQuantity, toMilli, toUnits } from '../../kube/quantity.ts';
+import { appArmorRefusal } from './apparmor.ts';
 import { isSidecar, type AgentContainer, type AgentPod } from './pod-spec.ts';
 import { forbiddenSysctl } from './sysctls.ts';
 
@@ -13,7 +14,7 @@ export interface Allocatable extends Amounts {
 }
 
 export interface Refusal {
-  readonly reason: 'OutOfcpu' | 'OutOfmemory' | 'OutOfpods' | 'NodePorts' | 'SysctlForbidden';
+  readonly reason: 'OutOfcpu' | 'OutOfmemory' | 'OutOfpods' | 'NodePorts' | 'SysctlForbidden' | 'AppArmor';
   readonly message: string;
 }
 
@@ -56,7 +57,10 @@ function containerRequests({ resources }: AgentContainer): Amounts {
   return amountsOf((name) => resources?.requests?.[name] ?? resources?.limits?.[name]);
 }
 
-export function admit(pod: AgentPod, others: readonly AgentPod[], allocatable: Allocatable): Refusal | undefined {
+/** `whyNoAppArmor`: as of the node's runtime. */
+export function admit(pod: AgentPod, others: readonly AgentPod[], allocatable: Allocatable, whyNoAppArmor?: string): Refusal | undefined {
+  const appArmor = appArmorRefusal(pod, whyNoAppArmor);
+  if (appArmor !== undefined) return { reason: 'AppArmor', message: appArmor };
   const sysctl = forbiddenSysctl(pod);
   if (sysctl !== undefined) return { reason: 'SysctlForbidden', message: sysctl };
   if (others.length + 1 > allocatable.pods) return outOf('pods', 1n, BigInt(others.length), BigInt(allocatable.pods));

@@ -10,13 +10,21 @@ export interface Sources {
   secret(name: string): Secret | undefined;
 }
 
+/** Of what a node may give, as quantities. */
+export interface NodeAmounts {
+  readonly cpu: string;
+  readonly memory: string;
+  /** Absent: it is not known. */
+  readonly ephemeralStorage?: string | undefined;
+}
+
 export interface EnvironmentInput {
   readonly pod: AgentPod;
   readonly container: AgentContainer;
   readonly podIp: string;
   readonly hostIp: string;
   /** What a limit that is not set stands for. */
-  readonly allocatable: { readonly cpu: string; readonly memory: string };
+  readonly allocatable: NodeAmounts;
   readonly sources: Sources;
   /** By which it finds services (service-environment.ts): whatever it sets itself goes first. */
   readonly serviceVariables?: Readonly<Record<string, string>>;
@@ -106,7 +114,7 @@ function resolveValue(input: EnvironmentInput, from: NonNullable<EnvVar['valueFr
     const found = sources.configMap(name);
     const value = found?.data?.[key];
     if (value !== undefined || optional === true) return { ok: true, value };
-    const message = found === undefined ? `configmap "${name}" not found` : `couldn't find key ${key} in ConfigMap ${name}`;
+    const message = found === undefined ? `configmap "${name}" not found` : `couldn't find key ${key} in ConfigMap ${input.pod.metadata.namespace ?? ''}/${name}`;
     return { ok: false, message };
   }
   if (from.secretKeyRef !== undefined) {
@@ -115,7 +123,7 @@ function resolveValue(input: EnvironmentInput, from: NonNullable<EnvVar['valueFr
     const value = found?.data?.[key];
     if (value !== undefined) return { ok: true, value: decode(value).toString('utf8') };
     if (optional === true) return { ok: true, value: undefined };
-    return { ok: false, message: found === undefined ? `secret "${name}" not found` : `couldn't find key ${key} in Secret ${name}` };
+    return { ok: false, message: found === undefined ? `secret "${name}" not found` : `couldn't find key ${key} in Secret ${input.pod.metadata.namespace ?? ''}/${name}` };
   }
   return { ok: false, message: 'invalid environment variable: valueFrom names nothing' };
 }
@@ -158,10 +166,11 @@ function resolveResource(
   const all = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
   const of = containerName === undefined || containerName === '' ? container : all.find(({ name }) => name === containerName);
   if (of === undefined) return { ok: false, message: `there is no container ${containerName ?? ''}` };
-  const match = /^(requests|limits)\.(cpu|memory)$/.exec(resource);
-  if (match === null) return { ok: false, message: `resource not supported: ${resource}` };
-  const [kind, name] = [match[1] as 'requests' | 'limits', match[2] as 'cpu' | 'memory'];
-  const text = of.resources?.[kind]?.[name] ?? (kind === 'limits' ? allocatable[name] : '0');
+  const match = /^(requests|limits)\.(cpu|memory|ephemeral-storage|hugepages-.+)$/.exec(resource);
+  const [, kind = '', name = ''] = match ?? [];
+  if (kind !== 'requests' && kind !== 'limits') return { ok: false, message: `resource not supported: ${resource}` };
+  const ofNode: Readonly<Record<string, string | undefined>> = { ...allocatable, 'ephemeral-storage': allocatable.ephemeralStorage };
+  const text = of.resources?.[kind]?.[name] ?? (kind === 'limits' ? ofNode[name] : undefined) ?? '0';
   const value = parseQuantity(text);
   const unit = parseQuantity(divisor === '0' ? '1' : divisor);
   if (value === undefined || unit === undefined || unit <= 0n) return { ok: false, message: `not a quantity: ${text} / ${divisor}` };

@@ -36,12 +36,16 @@ export interface ProxyNode {
   readonly nodeName: string;
   /** Of all pods of the cluster: they see each other unmasqueraded. */
   readonly podCidr: string;
-  /** Of this node's pods: what is answered to them comes by here again. */
+  /** Of this node's pods: what is answered to them comes by here again. Empty: nobody knows which those are. */
   readonly nodePodCidr: string;
   /** undefined: addresses that are no service's are nobody's business. */
   readonly serviceCidr?: string | undefined;
   /** Where NodePorts are; empty: at every address of the machine. */
   readonly nodePortAddresses: readonly string[];
+  /** Added to each NodePort and `hostPort`, where several clusters share a machine. */
+  readonly nodePortBase?: number | undefined;
+  /** Somebody else listens for NodePorts on the loopback: packets from there leave it only by a setting that opens it to others. */
+  readonly leavesLoopback?: boolean | undefined;
   /** Cluster addresses that this node itself listens at, as its DNS does: never translated. */
   readonly ownAddresses: readonly string[];
   /** Where endpoints of 127.0.0.0/8 (API servers of this machine) are reached instead; undefined: there. */
@@ -72,6 +76,7 @@ const TYPES: Readonly<Record<SharedSet, string>> = {
 /** As the API allows them; anything else would be read as nft's grammar. */
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const ADDRESS = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?=\d)|$)){4}$/;
+const LOOPBACK = '127.0.0.0/8';
 const PORT_MAX = 65_535;
 const EMPTY_FRAGMENT: Fragment = { chains: [], sets: [], elements: [] };
 
@@ -102,7 +107,7 @@ export class TablePlanner {
     this.#known = known;
     // The order of names, for of two services that claim one address the first one has it.
     const ofServices = [...known.keys()].sort().map((key) => known.get(key)!.fragment);
-    return assemble([...ofServices, ...hostPorts.map(planHostPort)], this.#node);
+    return assemble([...ofServices, ...hostPorts.map((one) => planHostPort(one, this.#node))], this.#node);
   }
 }
 
@@ -128,8 +133,11 @@ function assemble(fragments: readonly Fragment[], node: ProxyNode): Table {
 const always = (action: Rule['action']): Rule => ({ matches: [], action });
 const when = (match: Match | readonly Match[], action: Rule['action']): Rule => ({ matches: 'on' in match ? [match] : match, action });
 
-function baseChains({ podCidr, serviceCidr, nodePortAddresses, ownAddresses }: ProxyNode): Chain[] {
-  const atNode: Match = nodePortAddresses.length === 0 ? { on: 'destination-is-local' } : { on: 'destination', cidrs: nodePortAddresses };
+function baseChains({ podCidr, serviceCidr, nodePortAddresses, ownAddresses, leavesLoopback = false }: ProxyNode): Chain[] {
+  const atNode: Match[] = [
+    nodePortAddresses.length === 0 ? { on: 'destination-is-local' } : { on: 'destination', cidrs: nodePortAddresses },
+    ...(leavesLoopback ? [{ on: 'destination' as const, cidrs: [LOOPBACK], isNot: true }] : []),
+  ];
   const toService: Match = { on: 'destination-in', set: 'cluster-ips' };
   const services: Rule[] = [
     ...(ownAddresses.length === 0 ? [] : [when({ on: 'destination', cidrs: ownAddresses }, { do: 'return' })]),
@@ -241,7 +249,8 @@ function endpointsOf(id: string, protocol: Protocol, affinitySeconds: number | u
 
 /** NodePort, external addresses and those of load balancers: one chain for the traffic policy, one more with source ranges. */
 function planExternal(service: ProxiedService, port: ServicePort, protocol: Protocol, id: string, node: ProxyNode): Pick<Fragment, 'chains' | 'elements'> {
-  const nodePort = nodePortOf(service, port);
+  const chosen = nodePortOf(service, port);
+  const nodePort = chosen === undefined ? undefined : chosen + (node.nodePortBase ?? 0);
   const externalIps = (service.spec.externalIPs ?? []).filter((address) => ADDRESS.test(address));
   const ingressIps = loadBalancerIpsOf(service);
   if (nodePort === undefined && externalIps.length === 0 && ingressIps.length === 0) return EMPTY_FRAGMENT;
@@ -274,7 +283,7 @@ function clusterPolicy(id: string): Rule[] {
 function localPolicy(id: string, { podCidr, nodePodCidr }: ProxyNode): Rule[] {
   const fromPods: Match = { on: 'source', cidrs: [podCidr] };
   return [
-    when([fromPods, { on: 'source', cidrs: [nodePodCidr], isNot: true }], { do: 'mark' }),
+    when(nodePodCidr === '' ? fromPods : [fromPods, { on: 'source', cidrs: [nodePodCidr], isNot: true }], { do: 'mark' }),
     when(fromPods, { do: 'goto', chain: `svc/${id}` }),
     when({ on: 'source-is-local' }, { do: 'mark' }),
     when({ on: 'source-is-local' }, { do: 'goto', chain: `svc/${id}` }),
@@ -283,7 +292,8 @@ function localPolicy(id: string, { podCidr, nodePodCidr }: ProxyNode): Rule[] {
 }
 
 /** A pod's port at the node's addresses. Who asks from outside keeps his address, as with Kubernetes' portmap. */
-function planHostPort({ namespace, name, protocol: named, hostPort, hostIp, address, port, isHostNetwork }: HostPort): Fragment {
+function planHostPort({ namespace, name, protocol: named, hostPort: wanted, hostIp, address, port, isHostNetwork }: HostPort, { nodePortBase = 0 }: ProxyNode): Fragment {
+  const hostPort = wanted + nodePortBase;
   const protocol = protocolOf({ protocol: named, port });
   const isUnderstood = NAME.test(name) && NAME.test(namespace) && ADDRESS.test(address) && (hostIp === '' || ADDRESS.test(hostIp));
   if (isHostNetwork || protocol === undefined || !isUnderstood || !isPort(port) || !isPort(hostPort)) return EMPTY_FRAGMENT;

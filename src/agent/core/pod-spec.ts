@@ -85,6 +85,7 @@ export interface PodSecurityContext {
   readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
   readonly seccompProfile?: SeccompProfileSpec;
+  readonly appArmorProfile?: { readonly type: string };
 }
 
 export interface SeccompProfileSpec {
@@ -101,6 +102,7 @@ export interface SecurityContext {
   readonly readOnlyRootFilesystem?: boolean;
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
   readonly seccompProfile?: SeccompProfileSpec;
+  readonly appArmorProfile?: { readonly type: string };
   readonly procMount?: string;
 }
 
@@ -125,6 +127,8 @@ export interface AgentContainer {
   readonly resources?: { readonly requests?: StringMap; readonly limits?: StringMap };
   readonly securityContext?: SecurityContext;
   readonly restartPolicy?: string;
+  /** Of an ephemeral container: whose processes it sees. */
+  readonly targetContainerName?: string;
   readonly volumeMounts?: readonly VolumeMount[];
   readonly stdin?: boolean;
   readonly stdinOnce?: boolean;

@@ -7,7 +7,8 @@
  *
  * Meanings are the kubelet's, with one difference: until a container has been ready for the first time, its readiness
  * is asked for more often than the period says (`eagerMs`). A person waits for it, and a probe of a container that is
- * just starting costs little; a failure counts for nothing there, since the container is not ready to begin with.
+ * just starting costs little; a failure counts for nothing there, since the container is not ready to begin with. It is
+ * told of as often as the period says, but not while the container may still be about to be ready.
  */
 import type { Millis } from '../../base/clock.ts';
 import type { AgentContainer, ProbeSpec } from './pod-spec.ts';
@@ -18,10 +19,16 @@ const KINDS: readonly ProbeKind[] = ['startup', 'liveness', 'readiness'];
 /** The first pause between eager readiness probes, and what multiplies it. */
 const EAGER_FIRST_MS = 50;
 const EAGER_FACTOR = 1.5;
+/** Nobody is told within so long of its first probe that a container is not ready yet. */
+const QUIET_MS = 2_000;
 
 interface Track {
   readonly spec: ProbeSpec;
+  /** What the container's delay says, from its start. */
+  readonly firstAtMs: Millis;
   nextAtMs: Millis;
+  /** Of failures while it has not been ready. */
+  quietUntilMs: Millis;
   eagerMs: Millis;
   isRunning: boolean;
   successes: number;
@@ -36,6 +43,8 @@ export interface ProbeDue {
 export interface ProbeTransition {
   /** Ready or started changed, or the container shall be restarted. */
   readonly isChanged: boolean;
+  /** Somebody should hear of the failure. */
+  readonly isTold: boolean;
 }
 
 export class ContainerProbes {
@@ -51,8 +60,9 @@ export class ContainerProbes {
     for (const kind of KINDS) {
       const spec = specs[kind];
       if (spec === undefined) continue;
-      const nextAtMs = startedAtMs + 1000 * (spec.initialDelaySeconds ?? 0);
-      this.#tracks.set(kind, { spec, nextAtMs, eagerMs: EAGER_FIRST_MS, isRunning: false, successes: 0, failures: 0 });
+      const firstAtMs = startedAtMs + 1000 * (spec.initialDelaySeconds ?? 0);
+      const quietUntilMs = firstAtMs + Math.min(QUIET_MS, periodOf(spec));
+      this.#tracks.set(kind, { spec, firstAtMs, nextAtMs: firstAtMs, quietUntilMs, eagerMs: EAGER_FIRST_MS, isRunning: false, successes: 0, failures: 0 });
     }
     this.#isStarted = specs.startup === undefined || was.started;
     this.#isReady = specs.readiness === undefined || was.ready;
@@ -97,16 +107,18 @@ export class ContainerProbes {
 
   record(kind: ProbeKind, isSuccess: boolean, nowMs: Millis): ProbeTransition {
     const track = this.#tracks.get(kind);
-    if (track === undefined || this.#unhealthy !== undefined) return { isChanged: false };
+    if (track === undefined || this.#unhealthy !== undefined) return { isChanged: false, isTold: false };
     track.isRunning = false;
     track.successes = isSuccess ? track.successes + 1 : 0;
     track.failures = isSuccess ? 0 : track.failures + 1;
     const before = [this.#isStarted, this.#isReady].join();
+    const isTold = !isSuccess && (kind !== 'readiness' || this.#isReady || nowMs >= track.quietUntilMs);
+    if (isTold) track.quietUntilMs = nowMs + periodOf(track.spec);
     // Liveness and startup have no success threshold but 1.
     if (isSuccess && track.successes >= (kind === 'readiness' ? (track.spec.successThreshold ?? 1) : 1)) this.#succeeded(kind, nowMs);
     if (!isSuccess && track.failures >= (track.spec.failureThreshold ?? 3)) this.#failed(kind);
     track.nextAtMs = nowMs + this.#pause(kind, track);
-    return { isChanged: before !== [this.#isStarted, this.#isReady].join() || this.#unhealthy !== undefined };
+    return { isChanged: before !== [this.#isStarted, this.#isReady].join() || this.#unhealthy !== undefined, isTold };
   }
 
   *#active(): Generator<[ProbeKind, Track]> {
@@ -122,7 +134,11 @@ export class ContainerProbes {
     if (kind !== 'startup' || this.#isStarted) return;
     this.#isStarted = true;
     // The others begin now, not at what is left of a period that began before the container had started.
-    for (const [other, track] of this.#tracks) if (other !== 'startup') track.nextAtMs = nowMs;
+    for (const [other, track] of this.#tracks) {
+      if (other === 'startup') continue;
+      track.nextAtMs = Math.max(nowMs, track.firstAtMs);
+      track.quietUntilMs = track.nextAtMs + Math.min(QUIET_MS, periodOf(track.spec));
+    }
   }
 
   #failed(kind: ProbeKind): void {
@@ -131,7 +147,7 @@ export class ContainerProbes {
   }
 
   #pause(kind: ProbeKind, track: Track): Millis {
-    const periodMs = 1000 * (track.spec.periodSeconds ?? 10);
+    const periodMs = periodOf(track.spec);
     if (kind !== 'readiness' || this.#isReady || track.eagerMs >= periodMs) {
       track.eagerMs = periodMs;
       return periodMs;
@@ -140,4 +156,8 @@ export class ContainerProbes {
     track.eagerMs *= EAGER_FACTOR;
     return pauseMs;
   }
+}
+
+function periodOf({ periodSeconds = 10 }: ProbeSpec): Millis {
+  return 1000 * periodSeconds;
 }

@@ -1,6 +1,9 @@
 /**
  * Services and their EndpointSlices as rules: which address and port is listened on, and where its connections go. The
  * rules are computed whole, from nothing but the objects, so that the same objects give the same rules.
+ *
+ * Local traffic policies count for nothing here: whoever comes by a NodePort of loopback is the machine itself, which is
+ * not held to them (nft-services.ts, `localPolicy`); and at a cluster address that nodes share nobody sees whose pod asks.
  */
 import type { EndpointSlice, Service, ServicePort } from '../../client/objects.ts';
 import type { HostPort } from './host-ports.ts';
@@ -18,8 +21,9 @@ import {
 export type { Target };
 
 export interface ProxyRule {
-  /** `address:port`: one rule each. */
+  /** `address:port`, of UDP with `/udp` behind it: one rule each. */
   readonly key: string;
+  readonly protocol: 'tcp' | 'udp';
   readonly address: string;
   readonly port: number;
   /** `namespace/name:port`, for people. */
@@ -50,27 +54,39 @@ export function planProxy({ services, slices, hostPorts = [], nodePortAddress, p
     const name = serviceKeyOf(service);
     const own = slicesOf.get(name) ?? [];
     for (const port of service.spec.ports ?? []) {
-      if ((port.protocol ?? 'TCP') !== 'TCP') continue;
+      const protocol = protocolOf(port.protocol);
+      if (protocol === undefined) continue;
       const shared = {
         service: `${name}:${port.name ?? port.port}`,
         targets: targetsOf(own, port).cluster,
         affinitySeconds: affinitySecondsOf(service),
       };
       for (const { address, port: number } of listenersOf(service, port, nodePortAddress, portBase)) {
-        const key = `${address}:${number}`;
+        const key = keyOf(address, number, protocol);
         // The API server hands out no address and no NodePort twice; of two that clash the first one stays.
-        if (!rules.has(key)) rules.set(key, { key, address, port: number, ...shared });
+        if (!rules.has(key)) rules.set(key, { key, protocol, address, port: number, ...shared });
       }
     }
   }
-  for (const { namespace, name, protocol, hostPort, hostIp, address: target, port } of hostPorts) {
-    const key = `${nodePortAddress}:${hostPort + portBase}`;
-    const isHere = protocol === 'TCP' && (hostIp === '' || hostIp === nodePortAddress) && hostPort + portBase <= PORT_MAX;
-    if (!isHere || rules.has(key)) continue;
+  for (const { namespace, name, protocol: named, hostPort, hostIp, address: target, port } of hostPorts) {
+    const protocol = protocolOf(named);
+    const isHere = (hostIp === '' || hostIp === nodePortAddress) && hostPort + portBase <= PORT_MAX;
+    if (protocol === undefined || !isHere) continue;
+    const key = keyOf(nodePortAddress, hostPort + portBase, protocol);
     const targets = [{ address: target, port }];
-    rules.set(key, { key, address: nodePortAddress, port: hostPort + portBase, service: `pod ${namespace}/${name}:${hostPort}`, targets });
+    const service = `pod ${namespace}/${name}:${hostPort}`;
+    if (!rules.has(key)) rules.set(key, { key, protocol, address: nodePortAddress, port: hostPort + portBase, service, targets });
   }
   return [...rules.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function keyOf(address: string, port: number, protocol: ProxyRule['protocol']): string {
+  return `${address}:${port}${protocol === 'udp' ? '/udp' : ''}`;
+}
+
+/** undefined: of those that there are, SCTP, which no program of ours can pass on. */
+function protocolOf(named = 'TCP'): ProxyRule['protocol'] | undefined {
+  return named === 'TCP' ? 'tcp' : named === 'UDP' ? 'udp' : undefined;
 }
 
 function listenersOf(service: Service, port: ServicePort, nodePortAddress: string, portBase: number): Target[] {

@@ -15,7 +15,10 @@ export interface VolumeFile {
 export type VolumeContent =
   | { readonly name: string; readonly kind: 'empty'; /** Of the pod's fsGroup. */ readonly group?: number | undefined }
   | { readonly name: string; readonly kind: 'host'; readonly path: string; readonly type: string }
-  | { readonly name: string; readonly kind: 'files'; readonly files: readonly VolumeFile[]; readonly group?: number | undefined };
+  | { readonly name: string; readonly kind: 'files'; readonly files: readonly VolumeFile[]; readonly group?: number | undefined; /** It must not reach a disk. */ readonly isSecret: boolean };
+
+/** Where a volume lies follows from this. */
+export type VolumePlan = Pick<VolumeContent, 'name' | 'kind'> & { readonly isSecret?: boolean };
 
 /** An emptyDir that may hold so much and no more. */
 export interface SizeLimit {
@@ -137,7 +140,12 @@ function planVolume(input: VolumeInput, volume: Volume): Resolved<VolumeContent>
   const unsafe = files.find(({ path }) => !isInside(path));
   if (unsafe !== undefined) return { ok: false, message: `the path ${unsafe.path} leads out of the volume` };
   // Of two that have one path the later counts.
-  return { ok: true, value: { name, kind: 'files', files: [...new Map(files.map((file) => [file.path, file])).values()], group } };
+  return { ok: true, value: { name, kind: 'files', files: [...new Map(files.map((file) => [file.path, file])).values()], group, isSecret: isSecretVolume(volume) } };
+}
+
+/** As the kubelet has it: all files but those of a ConfigMap. */
+export function isSecretVolume({ secret, projected, downwardAPI }: Volume): boolean {
+  return secret !== undefined || projected !== undefined || downwardAPI !== undefined;
 }
 
 function planEmpty(name: string, { medium = '' }: EmptyDirSource, group: number | undefined): Resolved<VolumeContent> {

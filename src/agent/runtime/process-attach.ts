@@ -3,7 +3,7 @@
  * a FIFO in its directory (process-supervisor.ts), where it has one.
  */
 import { spawn } from 'node:child_process';
-import { chownSync, closeSync, constants, existsSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { deferred } from '../../base/deferred.ts';
@@ -70,18 +70,19 @@ export class AttachedContainer implements CommandStream {
   }
 }
 
-/** The FIFOs of its standard input (process-supervisor.ts); once. Node.js makes none. */
-export async function makeInput(containerDirectory: string, owner: number): Promise<void> {
+/**
+ * The FIFOs of its standard input (process-supervisor.ts); once. Node.js makes none. Any user of the container may open
+ * /dev/stdin anew; others do not get to the directory.
+ */
+export async function makeInput(containerDirectory: string): Promise<void> {
   const paths = [join(containerDirectory, 'stdin'), join(containerDirectory, 'stdin-end')];
   if (paths.every((path) => existsSync(path))) return;
-  const child = spawn('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' });
+  const child = spawn('mkfifo', ['-m', '666', ...paths], { stdio: 'ignore' });
   const failure = await new Promise<Error | number | null>((done) => {
     child.once('error', done);
     child.once('exit', done);
   });
   if (failure !== 0) throw new RuntimeError('cannot-start', 'mkfifo failed: a container with stdin needs it');
-  // Who opens /dev/stdin anew is asked for his rights.
-  if (process.getuid?.() === 0) for (const path of paths) chownSync(path, owner, 0);
 }
 
 /** Never blocks, neither now nor in a write: a program that does not read holds up nobody's thread. null: nobody reads. */

@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeInput } from './process-attach.ts';
 import { startCommand } from './process-command.ts';
-import { findProgram, linkMount, workingDirectory } from './process-root.ts';
+import { findProgram, linkMount, whyNoProgram, workingDirectory } from './process-root.ts';
 import { parsePids, type SupervisorPids } from './process-supervisor.ts';
 import { isAlive, processesWith, sendSignal, type ProcessIdentity } from './process-table.ts';
 import { terminalCommand } from './process-terminal.ts';
@@ -36,6 +36,8 @@ interface InvocationOptions {
   readonly size?: TerminalSize | undefined;
   readonly env: Record<string, string>;
   readonly cwd: string;
+  /** A shell stands in between, which passes on what it can name itself, and nothing else. */
+  readonly isByShell: boolean;
 }
 
 interface Invocation {
@@ -91,8 +93,8 @@ export class ProcessContainer extends SupervisedContainer {
     const cwd = this.#cwd;
     mkdirSync(cwd, { recursive: true });
     const words = [...config.command, ...(config.args ?? [])];
-    const { command, env } = invocation(words, { tty: config.tty === true, env: this.#environment, cwd });
-    if (config.stdin === true) await makeInput(this.directory, process.getuid?.() ?? 0);
+    const { command, env } = invocation(words, { tty: config.tty === true, env: this.#environment, cwd, isByShell: true });
+    if (config.stdin === true) await makeInput(this.directory);
     return { args: [cwd, ...command], env };
   }
 
@@ -151,7 +153,7 @@ export class ProcessContainer extends SupervisedContainer {
     const cwd = this.#cwd;
     const mark = `PODIUM_EXEC_ID=${this.id}/${++this.#commands}`;
     const { tty, size } = options;
-    const { command, env } = invocation(options.command, { tty, size, env: { ...this.#environment, ...entryOf(mark) }, cwd });
+    const { command, env } = invocation(options.command, { tty, size, env: { ...this.#environment, ...entryOf(mark) }, cwd, isByShell: tty });
     const endAll = () => {
       for (const { pid } of processesWith(nodeMark, mark)) sendSignal(pid, 'SIGKILL');
     };
@@ -160,18 +162,24 @@ export class ProcessContainer extends SupervisedContainer {
 }
 
 /** What is really started for a command, and in which environment. */
-function invocation(command: readonly string[], { tty, size, env, cwd }: InvocationOptions): Invocation {
+function invocation(command: readonly string[], { tty, size, env, cwd, isByShell }: InvocationOptions): Invocation {
   const [name = ''] = command;
-  const program = findProgram(name, env['PATH'] ?? '', cwd);
-  if (program === undefined) {
-    throw new RuntimeError('cannot-start', `exec: "${name}": executable file not found in $PATH or the container's directory`);
-  }
-  const own = [program, ...command.slice(1)] as const;
+  const path = env['PATH'] ?? '';
+  const program = findProgram(name, path, cwd);
+  if (program === undefined) throw new RuntimeError('cannot-start', whyNoProgram(name, path, cwd));
+  const own = [...(isByShell ? oddVariables(env, cwd) : []), program, ...command.slice(1)] as [string, ...string[]]; // it has a program
   if (!tty) return { command: own, env };
   const script = findProgram('script', process.env['PATH'] ?? '', cwd);
   if (script === undefined) throw new RuntimeError('cannot-start', 'a terminal needs the program "script" (util-linux), which this machine does not have');
   const [first = script, ...rest] = terminalCommand({ script, command: own, shell: env['SHELL'], size });
   return { command: [first, ...rest], env: { TERM: 'xterm', ...env, SHELL: '/bin/sh' } };
+}
+
+/** A command in front of another that sets the variables whose names no shell knows (`a.b`). */
+function oddVariables(env: Readonly<Record<string, string>>, cwd: string): readonly string[] {
+  const odd = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
+  const program = odd.length === 0 ? undefined : findProgram('env', process.env['PATH'] ?? '', cwd);
+  return program === undefined ? [] : [program, '--', ...odd.map(([name, value]) => `${name}=${value}`)];
 }
 
 function signalGroup(child: ProcessIdentity, signal: NodeJS.Signals | number): void {

@@ -25,11 +25,7 @@ export async function linkMount(root: string, containerPath: string, hostPath: s
 }
 
 export function findProgram(command: string, path: string, cwd: string): string | undefined {
-  if (command === '') return undefined;
-  const candidates = command.includes('/')
-    ? [resolve(cwd, command)]
-    : path.split(delimiter).map((directory) => join(directory === '' ? cwd : directory, command));
-  return candidates.find((candidate) => {
+  return candidatesOf(command, path, cwd).find((candidate) => {
     try {
       accessSync(candidate, constants.X_OK);
       return statSync(candidate).isFile();
@@ -37,4 +33,16 @@ export function findProgram(command: string, path: string, cwd: string): string 
       return false;
     }
   });
+}
+
+/** Of a command that was not found, in runc's words. */
+export function whyNoProgram(command: string, path: string, cwd: string): string {
+  const isThere = candidatesOf(command, path, cwd).some((candidate) => existsSync(candidate));
+  return `exec: "${command}": ${isThere ? 'permission denied' : "executable file not found in $PATH or the container's directory"}`;
+}
+
+function candidatesOf(command: string, path: string, cwd: string): readonly string[] {
+  if (command === '') return [];
+  if (command.includes('/')) return [resolve(cwd, command)];
+  return path.split(delimiter).map((directory) => join(directory === '' ? cwd : directory, command));
 }

@@ -11,6 +11,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly timeoutMs?: Millis;
+  /** Ends what the command watches over when it takes too long: it is ended itself only if that does not end it. */
+  readonly endFirst?: () => void;
 }
 
 export interface CommandResult {
@@ -27,6 +29,8 @@ const TIMEOUT_MS = 10_000;
 const OUTPUT_BYTES_MAX = 64 * 1024;
 /** What a descendant that holds the pipes may still write after the command has ended. */
 const SETTLE_MS = 100;
+/** For a command whose own have been ended to end by itself. */
+const END_FIRST_MS = 500;
 
 export function runCommand([program = '', ...args]: readonly string[], options: CommandOptions): Promise<CommandResult> {
   const { clock, input = '', env = {}, cwd, timeoutMs = TIMEOUT_MS } = options;
@@ -43,9 +47,14 @@ export function runCommand([program = '', ...args]: readonly string[], options: 
       child.stderr.destroy();
       done({ exitCode, output: text, timedOut, isStarted: child.pid !== undefined });
     };
-    const timer = clock.setTimer(timeoutMs, () => {
-      timedOut = true;
+    const kill = () => {
       if (child.pid !== undefined) sendSignal(-child.pid, 'SIGKILL');
+    };
+    let timer = clock.setTimer(timeoutMs, () => {
+      timedOut = true;
+      if (options.endFirst === undefined) return kill();
+      options.endFirst();
+      timer = clock.setTimer(END_FIRST_MS, kill);
     });
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);

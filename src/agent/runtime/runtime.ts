@@ -47,6 +47,13 @@ export interface MemoryVolume {
   readonly group?: number | undefined;
 }
 
+/** A directory in memory, seen by mounts of its path. */
+export interface MemoryPlace {
+  readonly path: string;
+  /** Goes before the path, for who looks into it from outside. */
+  readonly outside: string;
+}
+
 export interface DnsConfig {
   readonly servers: readonly string[];
   readonly searches: readonly string[];
@@ -108,6 +115,8 @@ export interface ContainerConfig {
   readonly stdinOnce?: boolean | undefined;
   /** A terminal instead of a log file's descriptors. */
   readonly tty?: boolean | undefined;
+  /** In whose pid namespace it runs, unless the sandbox says whose processes all see; absent: its own. In CRI `TARGET`. */
+  readonly processesOf?: ContainerId | undefined;
   /** By which it is asked to end, such as `SIGINT`; absent: `SIGTERM`. */
   readonly stopSignal?: string | undefined;
 }
@@ -238,8 +247,13 @@ export interface Runtime {
   readonly ignoresImages: boolean;
   /** False: limits of containers are not kept here, and so cannot be changed. */
   readonly hasLimits?: boolean | undefined;
+  /** Why it enforces no AppArmor profile: pods that name one are not let in; absent: it does, or isolates nothing anyway. */
+  readonly whyNoAppArmor?: string | undefined;
   /** Where its images are kept; absent: it has none. */
   readonly images?: NodeImages | undefined;
+
+  /** For files of pods that must not reach a disk, from `start` on; absent: there is no such place. */
+  readonly memory?: MemoryPlace | undefined;
 
   /** Finds again what an earlier agent left running and ends what nobody knows. Called once, first. */
   start(): Promise<void>;

@@ -354,6 +354,11 @@ export abstract class SupervisedContainer {
 
   // --- beside it
 
+  /** Whose terminal is resized, where it is one within that of the supervisor (see `TerminalSizes`). */
+  protected get terminalUser(): (() => number) | undefined {
+    return undefined;
+  }
+
   mustRun(): void {
     if (this.#record.state !== 'running' || this.#pids === undefined) throw new RuntimeError('invalid-state', `container ${this.id} is not running`);
   }
@@ -362,7 +367,7 @@ export abstract class SupervisedContainer {
   async attach({ stdin }: AttachOptions, isGone: () => boolean): Promise<CommandStream> {
     this.mustRun();
     const { clock } = this.#host;
-    const sizes = this.config.tty === true && this.#pids !== undefined ? new TerminalSizes(this.#pids.supervisor.pid, clock) : undefined;
+    const sizes = this.config.tty === true && this.#pids !== undefined ? new TerminalSizes(this.#pids.supervisor.pid, clock, this.terminalUser) : undefined;
     const isEnded = () => this.#record.state === 'exited' || isGone();
     const from = await this.log.end(clock);
     return new AttachedContainer({

@@ -8,13 +8,21 @@
  * A program that reads two files sees both old or both new, if it holds on to `..data`. What cannot be written whole (the
  * disk is full) is never named, and goes.
  */
-import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { equalBytes } from '../../base/bytes.ts';
 import type { VolumeFile } from '../core/volume-files.ts';
 
-/** Gives a file to a user or a group, where that is possible. */
-export type Giver = (path: string, to: { readonly user?: number | undefined; readonly group?: number | undefined }) => Promise<void>;
+/** Whose a file is to be, and what others may do with it. */
+export interface Owned {
+  readonly path: string;
+  readonly user?: number | undefined;
+  readonly group?: number | undefined;
+  readonly mode: number;
+}
+
+/** Gives files to users and groups, where that is possible, and then sets their modes. */
+export type Giver = (files: readonly Owned[]) => Promise<void>;
 
 export interface PayloadOptions {
   readonly directory: string;
@@ -55,14 +63,15 @@ async function writeVersion(options: PayloadOptions, name: string): Promise<void
   const made = join(directory, name);
   const current = join(directory, '..data');
   try {
-    await makeDirectory(made, options);
+    const owned: Owned[] = [];
+    await makeDirectory(made, group, owned);
     for (const { path, content, mode, user } of files) {
       const target = join(made, path);
-      await makeParents(made, path, options);
+      await makeParents(made, path, { group, owned });
       await writeFile(target, content, { mode: 0o600, flag: 'wx' });
-      await give(target, { user, group });
-      await chmod(target, modeOf(mode, group));
+      owned.push({ path: target, user, group, mode: modeOf(mode, group) });
     }
+    await give(owned);
     await rm(`${current}.tmp`, { force: true });
     await symlink(name, `${current}.tmp`);
     await rename(`${current}.tmp`, current);
@@ -77,17 +86,16 @@ function modeOf(mode: number, group: number | undefined): number {
   return group === undefined ? mode : mode | GROUP_READS;
 }
 
-async function makeDirectory(path: string, { group, give }: Pick<PayloadOptions, 'group' | 'give'>): Promise<void> {
+async function makeDirectory(path: string, group: number | undefined, owned: Owned[]): Promise<void> {
   await mkdir(path);
-  await give(path, { group });
-  await chmod(path, group === undefined ? DIRECTORY_MODE : DIRECTORY_MODE | GROUP_READS | GROUP_ENTERS);
+  owned.push({ path, group, mode: group === undefined ? DIRECTORY_MODE : DIRECTORY_MODE | GROUP_READS | GROUP_ENTERS });
 }
 
-async function makeParents(root: string, path: string, options: PayloadOptions): Promise<void> {
+async function makeParents(root: string, path: string, { group, owned }: { readonly group: number | undefined; readonly owned: Owned[] }): Promise<void> {
   const parent = dirname(path);
   if (parent === '.' || (await exists(join(root, parent)))) return;
-  await makeParents(root, parent, options);
-  await makeDirectory(join(root, parent), options);
+  await makeParents(root, parent, { group, owned });
+  await makeDirectory(join(root, parent), group, owned);
 }
 
 /** The links that name the files, and nothing of earlier versions. */
@@ -113,9 +121,15 @@ async function holds({ directory, files, group }: PayloadOptions): Promise<boole
   for (const { path, content, mode } of files) {
     if (!there.includes(path)) return false;
     const at = join(current, path);
-    if (((await lstat(at)).mode & 0o777) !== (modeOf(mode, group) & 0o777) || !equalBytes(await readFile(at), content)) return false;
+    if (((await lstat(at)).mode & 0o777) !== (modeOf(mode, group) & 0o777) || !(await contains(at, content))) return false;
   }
   return true;
+}
+
+/** What was given to somebody else cannot be read any more by who is not root, and is written anew. */
+async function contains(path: string, content: Uint8Array): Promise<boolean> {
+  const found = await readFile(path).catch(() => undefined);
+  return found !== undefined && equalBytes(found, content);
 }
 
 /** Undefined: a version that somebody has damaged. */
@@ -139,14 +153,3 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
-/** For whoever may; of the others `refused` hears, and the file stays whose it is. */
-export function giver(refused: (path: string) => void): Giver {
-  return async (path, { user, group }) => {
-    if (user === undefined && group === undefined) return;
-    try {
-      await chown(path, user ?? -1, group ?? -1);
-    } catch {
-      refused(path); // only root gives away what is his; nothing else can be wrong with a file that was made just now
-    }
-  };
-}

@@ -19,10 +19,19 @@ export interface VolumePlace {
 const LINKS_MAX = 40;
 
 /** What is missing on the way is made, as a directory with the rights of the volume's own. Answers the path without links. */
-export async function resolveSubPath({ path, outside }: VolumePlace, subPath: string): Promise<string> {
-  // From outside no call may resolve the whole of it: it would leave the mounts by the link that leads into them.
-  const root = outside === '' ? await realpath(path) : path;
-  const { mode, gid } = await lstat(`${outside}${root}`);
+export async function resolveSubPath(place: VolumePlace, subPath: string): Promise<string> {
+  const { mode, gid } = await lstat(`${place.outside}${await rootOf(place)}`);
+  return walk(place, subPath, (at) => makeDirectory(at, { mode, gid }));
+}
+
+/** From outside no call may resolve the whole of it: it would leave the mounts by the link that leads into them. */
+function rootOf({ path, outside }: VolumePlace): Promise<string> {
+  return outside === '' ? realpath(path) : Promise.resolve(path);
+}
+
+async function walk(place: VolumePlace, subPath: string, onMissing: (at: string) => Promise<void>): Promise<string> {
+  const { outside } = place;
+  const root = await rootOf(place);
   const todo = stepsOf(subPath);
   const done: string[] = [];
   for (let links = 0; todo.length > 0; ) {
@@ -31,7 +40,7 @@ export async function resolveSubPath({ path, outside }: VolumePlace, subPath: st
     if (step === '..') continue;
     const at = join(outside, root, ...done, step);
     const found = await find(at);
-    if (found === undefined) await makeDirectory(at, { mode, gid });
+    if (found === undefined) await onMissing(at);
     if (found?.isSymbolicLink() !== true) {
       done.push(step);
       continue;
@@ -59,15 +68,13 @@ async function makeDirectory(path: string, { mode, gid }: Pick<Stats, 'mode' | '
  * A part of a volume of files as it is now: who mounts a part does not follow its changes, as in Kubernetes. The files are
  * the same ones, so that nothing is copied where links are possible; a part that is not there is an empty directory.
  */
-export async function freeze(volume: string, subPath: string, target: string): Promise<string> {
+export async function freeze(volume: VolumePlace, subPath: string, target: string): Promise<void> {
   await rm(target, { recursive: true, force: true });
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-  const root = await realpath(volume);
-  const source = await realpath(join(root, subPath)).catch(() => undefined); // a key that is not there
-  if (source === undefined) await makeDirectory(target, await lstat(root));
-  else if (source !== root && !source.startsWith(`${root}/`)) throw new VolumeError(`${subPath} leads out of the volume`);
-  else await linkTree(source, target);
-  return target;
+  let isThere = true;
+  const source = volume.outside + (await walk(volume, subPath, async () => void (isThere = false)));
+  if (isThere) await linkTree(source, target);
+  else await makeDirectory(target, await lstat(volume.outside + (await rootOf(volume))));
 }
 
 async function linkTree(source: string, target: string): Promise<void> {

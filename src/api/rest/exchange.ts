@@ -8,6 +8,9 @@ export interface Exchange {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
+  /** Path and query, as they came. */
+  readonly url: string;
+  readonly remoteAddress: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly user: User;

@@ -26,6 +26,7 @@ import type { InFlight, RequestClass } from '../in-flight.ts';
 import type { RestLimits } from './limits.ts';
 import { RestMetrics, type RequestLabels } from './metrics.ts';
 import { Reply } from './reply.ts';
+import { isProxy } from './proxy.ts';
 import type { ResourceFace } from './resources.ts';
 
 export interface HandlerOptions {
@@ -154,11 +155,13 @@ export class RestHandler {
     }
   }
 
-  #exchange({ request, reply, path, query, user, understood }: Work): Exchange {
+  #exchange({ request, reply, path, query, url, user, understood }: Work): Exchange {
     const { clock, limits } = this.#options;
     return {
       method: request.method,
       path,
+      url,
+      remoteAddress: request.remoteAddress,
       query,
       headers: request.headers,
       user,
@@ -245,7 +248,7 @@ function understand(method: string, path: string, query: URLSearchParams): Under
   // Kubernetes counts a namespace as being in itself.
   const namespace = ref.group === '' && ref.resource === 'namespaces' ? ref.name : ref.namespace;
   const { group, version, resource, subresource, name } = ref;
-  const isConnection = connectKind(ref) !== undefined;
+  const isConnection = connectKind(ref) !== undefined || isProxy(ref);
   const isLog = subresource === 'log' && flag(query, 'follow');
   return { route, verb, attributes: { verb, group, version, resource, subresource, namespace, name }, isLongRunning: verb === 'watch' || isLog || isConnection };
 }

@@ -22,12 +22,10 @@ import { deleteOptions, includeObject, listOptions, logOptions, watchOptions, wr
 import type { Route, Verb } from './core/routes.ts';
 import type { Exchange } from './exchange.ts';
 import { listChunks, listDocument, type Showing } from './lists.ts';
+import { isProxy, ProxyFace } from './proxy.ts';
 import { EventEncoders, writeExpired, writeWatch, type WatchEnd, type WatchWorld } from './watches.ts';
 
 export type ResourceRoute = Extract<Route, { kind: 'resource' }>;
-
-/** They have their place here, and are not served yet. */
-const PROXIES: ReadonlySet<string> = new Set(['pods/proxy', 'services/proxy', 'nodes/proxy']);
 
 /** Whoever asks for one of these is told, whatever comes of it; in Kubernetes' words. */
 const DEPRECATED: Readonly<Record<string, string>> = {
@@ -50,19 +48,21 @@ export class ResourceFace {
   readonly #options: ResourceFaceOptions;
   readonly #encoders: EventEncoders;
   readonly #connect: ConnectFace;
+  readonly #proxy: ProxyFace;
 
   constructor(options: ResourceFaceOptions) {
     this.#options = options;
     this.#connect = new ConnectFace(options.streams);
+    this.#proxy = new ProxyFace(options);
     this.#encoders = new EventEncoders(options.world.clock);
   }
 
-  async serve(exchange: Exchange, { ref, isWatchPath }: ResourceRoute, verb: Verb): Promise<void> {
+  async serve(exchange: Exchange, { ref, isWatchPath, rest }: ResourceRoute, verb: Verb): Promise<void> {
     const { registry, reviews, computed } = this.#options;
     const path = ref.subresource === '' ? ref.resource : `${ref.resource}/${ref.subresource}`;
     const deprecation = ref.group === '' && ref.version === 'v1' ? DEPRECATED[ref.resource] : undefined;
     if (deprecation !== undefined) exchange.reply.warnings.push(deprecation);
-    if (ref.group === '' && PROXIES.has(path)) throw new ApiError('NotImplemented', `${path} is not served yet`);
+    if (isProxy(ref)) return this.#proxy.serve(exchange, ref, rest);
     const connection = connectKind(ref);
     if (connection !== undefined) return this.#connect.serve(exchange, ref, { kind: connection, verb });
     if (reviews.has(ref)) return this.#review(exchange, ref, verb);

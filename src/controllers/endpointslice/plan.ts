@@ -88,7 +88,9 @@ function portsOf({ spec }: Service, pod: Pod): EndpointPort[] {
 function namedPort(pod: Pod, name: string, protocol: string): number | undefined {
   // A number in quotes is a number.
   if (/^\d+$/.test(name)) return Number(name);
-  const ports = pod.spec.containers.flatMap((container) => container.ports ?? []);
+  // Side cars serve, too; other init containers have ended by then.
+  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const ports = [...pod.spec.containers, ...sidecars].flatMap((container) => container.ports ?? []);
   return ports.find((each) => each.name === name && (each.protocol ?? 'TCP') === protocol)?.containerPort;
 }
 
@@ -141,21 +143,23 @@ function isSameSlice(a: EndpointSlice, b: EndpointSlice): boolean {
   );
 }
 
-function endpointOf({ spec }: Service, pod: Pod): Endpoint {
+function endpointOf(service: Service, pod: Pod): Endpoint {
+  const { spec } = service;
   const isServing = isReady(pod);
   const isTerminating = isDeleting(pod);
   const ready = spec.publishNotReadyAddresses === true || (isServing && !isTerminating);
   return {
     addresses: [pod.status?.podIP ?? ''],
     conditions: { ready, serving: isServing, terminating: isTerminating },
-    ...hostnameOf(pod),
+    ...hostnameOf(service, pod),
     ...(pod.spec.nodeName === undefined ? {} : { nodeName: pod.spec.nodeName }),
     targetRef: referenceTo(pod),
   };
 }
 
-function hostnameOf({ spec }: Pod): { hostname?: string } {
-  return spec.hostname === undefined || spec.subdomain === undefined ? {} : { hostname: spec.hostname };
+/** A pod has a name of its own below the service that it names as its subdomain, and below no other. */
+function hostnameOf({ metadata }: Service, { spec }: Pod): { hostname?: string } {
+  return spec.hostname === undefined || spec.subdomain !== metadata.name ? {} : { hostname: spec.hostname };
 }
 
 function referenceTo({ metadata }: Pod): ObjectReference {
@@ -167,8 +171,8 @@ function endpointsActions(service: Service, groups: readonly Group[], known: End
   const subsets = groups.flatMap(({ ports, pods }): EndpointSubset[] => {
     const isPublished = service.spec.publishNotReadyAddresses === true;
     const staying = pods.filter((pod) => isPublished || !isDeleting(pod));
-    const addresses = staying.filter((pod) => isPublished || isReady(pod)).map(addressOf);
-    const notReadyAddresses = staying.filter((pod) => !isPublished && !isReady(pod)).map(addressOf);
+    const addresses = staying.filter((pod) => isPublished || isReady(pod)).map((pod) => addressOf(service, pod));
+    const notReadyAddresses = staying.filter((pod) => !isPublished && !isReady(pod)).map((pod) => addressOf(service, pod));
     if (staying.length === 0) return [];
     return [
       {
@@ -192,10 +196,10 @@ function endpointsActions(service: Service, groups: readonly Group[], known: End
   return [{ kind: 'update-endpoints', endpoints: { ...wanted, metadata } }];
 }
 
-function addressOf(pod: Pod): EndpointAddress {
+function addressOf(service: Service, pod: Pod): EndpointAddress {
   return {
     ip: pod.status?.podIP ?? '',
-    ...hostnameOf(pod),
+    ...hostnameOf(service, pod),
     ...(pod.spec.nodeName === undefined ? {} : { nodeName: pod.spec.nodeName }),
     targetRef: referenceTo(pod),
   };

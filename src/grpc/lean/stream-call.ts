@@ -7,6 +7,9 @@ import type { Head } from './core/head.ts';
 import { Incoming, weightOf } from './incoming.ts';
 import { ServerCall } from './server-call.ts';
 
+/** What a handler hears that still reads when its call is over. Made once: every call ends, and a stack each time is most of that. */
+const GONE = new RpcError(RpcCode.CANCELLED, 'the call was cancelled');
+
 export class StreamCall extends ServerCall implements AnswerSink {
   readonly isStream = true;
   readonly #requests = new Pipe<unknown>(REQUESTS_AHEAD_MAX, { drain: () => this.#incoming.resume() });
@@ -67,7 +70,7 @@ export class StreamCall extends ServerCall implements AnswerSink {
     super.release();
     this.#incoming.stop();
     this.#stopAnswers?.();
-    this.#requests.end(new RpcError(RpcCode.CANCELLED, 'the call was cancelled'));
+    this.#requests.end(GONE);
   }
 
   #onMessage(message: Buffer, isCompressed: boolean): boolean {
@@ -79,8 +82,7 @@ export class StreamCall extends ServerCall implements AnswerSink {
   }
 
   #onEnd(isCut: boolean): void {
-    const broken = new RpcError(RpcCode.INTERNAL, 'a stream that ends in a message');
-    if (this.served.method.requestStream) return this.#requests.end(isCut ? broken : undefined);
+    if (this.served.method.requestStream) return this.#requests.end(isCut ? cutOff() : undefined);
     if (isCut || this.#single === undefined) return this.fail(new RpcError(RpcCode.UNIMPLEMENTED, 'a call without a request'));
     this.#run(this.#single.request);
   }
@@ -103,4 +105,8 @@ export class StreamCall extends ServerCall implements AnswerSink {
       (error: unknown) => this.fail(error),
     );
   }
+}
+
+function cutOff(): RpcError {
+  return new RpcError(RpcCode.INTERNAL, 'a stream that ends in a message');
 }

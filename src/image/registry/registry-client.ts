@@ -154,7 +154,9 @@ export class RegistryClient {
         this.#authorizer.accepted(header);
         return answer;
       }
-      const mayTryAnother = answer.status === 401 || (answer.status === 403 && header !== undefined);
+      // Where a redirect led to may not say whom credentials are shown to.
+      const isOwn = answer.url.origin === url.origin;
+      const mayTryAnother = isOwn && (answer.status === 401 || (answer.status === 403 && header !== undefined));
       const challenge = answer.headers['www-authenticate'];
       if (mayTryAnother && (await this.#authorizer.refused(header, challenge, request.signal))) {
         answer.body.destroy();

@@ -165,7 +165,11 @@ class Caller implements StoreCore {
     this.check();
   }
 
-  async propose(command: Command): Promise<CommandOutcome> {
+  propose(command: Command): Promise<CommandOutcome> {
+    return this.machine.auth.enabled ? this.#proposeAs(command) : this.#core.propose(command);
+  }
+
+  async #proposeAs(command: Command): Promise<CommandOutcome> {
     for (let attempt = 1; ; attempt++) {
       const who = this.#who();
       if (who === 'invalid-auth-token') throw new StoreError(who);

@@ -11,11 +11,14 @@
 import { crc32 } from 'node:zlib';
 import { asBuffer } from '../../base/bytes.ts';
 import * as wire from '../../proto/raft.ts';
-import { WireError } from '../../proto/wire.ts';
+import { WireError, Writer } from '../../proto/wire.ts';
 import type { Entry, HardState, MemberId, SnapshotMeta } from '../raft/core/types.ts';
 import { entryFromWire, entryToWire, snapshotMetaFromWire } from '../raft/message-codec.ts';
 
 export const FRAME_HEADER_BYTES = 20;
+const CRC_AT = 4;
+/** The checksum covers the frame from here on. */
+const CHECKED_FROM = 8;
 const RECORD_HEADER_BYTES = 5;
 const HEADER_MAGIC = 0x504f_4457; // "PODW"
 const FORMAT_VERSION = 1;
@@ -85,13 +88,65 @@ export function encodeFrame({ sequence, previousCrc, records }: FrameParts): {
 } {
   const length = records.reduce((sum, record) => sum + record.length, 0);
   const header = Buffer.alloc(FRAME_HEADER_BYTES);
-  header.writeUInt32BE(length, 0);
-  header.writeBigUInt64BE(BigInt(sequence), 8);
-  header.writeUInt32BE(previousCrc, 16);
-  let crc = crc32(header.subarray(8));
+  writeHeader(header, { sequence, previousCrc, length });
+  let crc = crc32(header.subarray(CHECKED_FROM));
   for (const record of records) crc = crc32(record, crc);
-  header.writeUInt32BE(crc, 4);
+  header.writeUInt32BE(crc, CRC_AT);
   return { parts: [header, ...records], crc, bytes: FRAME_HEADER_BYTES + length };
+}
+
+/** All but the checksum. */
+function writeHeader(
+  frame: Buffer,
+  { sequence, previousCrc, length }: Omit<FrameParts, 'records'> & { readonly length: number },
+): void {
+  frame.writeUInt32BE(length, 0);
+  frame.writeBigUInt64BE(BigInt(sequence), CHECKED_FROM);
+  frame.writeUInt32BE(previousCrc, 16);
+}
+
+/**
+ * The frame of one batch after the other, in one buffer that serves them all: most of what a member writes are entries,
+ * and a buffer for each of them, and one for its record, cost more than to write them.
+ */
+export class FrameWriter {
+  readonly #writer = new Writer();
+
+  constructor() {
+    this.clear();
+  }
+
+  clear(): void {
+    this.#writer.reset();
+    this.#writer.skip(FRAME_HEADER_BYTES);
+  }
+
+  /** Of all records. */
+  get recordsBytes(): number {
+    return this.#writer.length - FRAME_HEADER_BYTES;
+  }
+
+  add(record: WalRecord): void {
+    if (record.type === 'entry') this.addEntry(record.entry);
+    else this.#writer.raw(encodeRecord(record));
+  }
+
+  addEntry(entry: Entry): void {
+    const writer = this.#writer;
+    const at = writer.skip(RECORD_HEADER_BYTES);
+    wire.Entry.write(writer, entryToWire(entry));
+    writer.putByte(at, RecordType.entry);
+    writer.putUint32BE(at + 1, writer.length - at - RECORD_HEADER_BYTES);
+  }
+
+  /** The frame where it lies, until the next `clear`; again under another number, if its place has changed. */
+  seal({ sequence, previousCrc }: Omit<FrameParts, 'records'>): { readonly bytes: Uint8Array; readonly crc: number } {
+    const bytes = this.#writer.view();
+    writeHeader(bytes, { sequence, previousCrc, length: this.recordsBytes });
+    const crc = crc32(bytes.subarray(CHECKED_FROM));
+    bytes.writeUInt32BE(crc, CRC_AT);
+    return { bytes, crc };
+  }
 }
 
 /** Why there is no frame: the log ends cleanly; the bytes are none; they are one, by its checksum, but not of ours. */

@@ -21,6 +21,7 @@ import {
   encodeFrame,
   encodeRecord,
   findFrame,
+  FrameWriter,
   type Frame,
   type NoFrame,
   type WalIdentity,
@@ -60,6 +61,8 @@ const SEGMENT_BYTES = 16 * 1024 * 1024;
 const SMALL_SEGMENT_BYTES = 256 * 1024;
 /** Around the batch that a segment is made for: its header. */
 const SEGMENT_HEAD_BYTES = 1024;
+/** For a frame around its records. */
+const FRAME_ROOM_BYTES = 64;
 /** One batch gathers at most so much; what waits beyond goes with the next. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const PREPARED = 'prepared';
@@ -90,6 +93,8 @@ export class Wal {
   #snapshot: SnapshotMeta;
   /** A commit hint that waits for company. */
   #hint: HardState | undefined;
+  /** One batch is written after the other. */
+  readonly #frame = new FrameWriter();
   #waiting: Waiting[] = [];
   #isWriting = false;
   #failure: Error | undefined;
@@ -210,33 +215,32 @@ export class Wal {
   }
 
   async #writeGroup(batches: readonly WalBatch[]): Promise<void> {
-    const records: WalRecord[] = [];
+    const frame = this.#frame;
     let lastIndex = 0;
     for (const { entries, hardState, snapshot } of batches) {
-      if (snapshot !== undefined) records.push({ type: 'snapshot', snapshot });
-      for (const entry of entries) records.push({ type: 'entry', entry });
+      if (snapshot !== undefined) frame.add({ type: 'snapshot', snapshot });
+      for (const entry of entries) frame.addEntry(entry);
       lastIndex = Math.max(lastIndex, entries.at(-1)?.index ?? 0);
       if (hardState !== undefined) this.#hint = hardState;
     }
     if (!batches.some(({ mustSync }) => mustSync)) {
-      assert(records.length === 0, 'only a commit hint may wait');
+      assert(frame.recordsBytes === 0, 'only a commit hint may wait');
       return;
     }
     const hardState = this.#hint;
-    if (hardState !== undefined) records.push({ type: 'hard-state', hardState });
+    if (hardState !== undefined) frame.add({ type: 'hard-state', hardState });
     this.#hint = undefined;
-    const encoded = records.map(encodeRecord);
-    const need = encoded.reduce((sum, record) => sum + record.length, 64);
     const { faults } = this.#options;
     if (faults !== undefined) await faults.at('raftBeforeSave');
-    const frame = await withRoom(this.#options.makeRoom, () => this.#put(encoded, need));
+    const written = await withRoom(this.#options.makeRoom, () => this.#put(frame));
     // Not to be tried again: after a sync that failed nobody knows what the next one covers.
     await this.#file.datasync();
     if (faults !== undefined) await faults.at('raftAfterSave');
     this.#syncs++;
-    this.#offset += frame.bytes;
+    frame.clear();
+    this.#offset += written.bytes.length;
     this.#sequence++;
-    this.#crc = frame.crc;
+    this.#crc = written.crc;
     // Only now: a segment's header, and a release, may count on nothing that is not durable.
     this.#hardState = hardState ?? this.#hardState;
     for (const { snapshot } of batches) {
@@ -248,11 +252,12 @@ export class Wal {
   }
 
   /** Finds a place for a batch and writes it; nothing counts on it before its sync, so that it may be done again. */
-  async #put(encoded: readonly Uint8Array[], need: number) {
+  async #put(frame: FrameWriter) {
+    const need = frame.recordsBytes + FRAME_ROOM_BYTES;
     if (this.#offset + need > this.#capacity) await this.#roll(need);
-    const frame = encodeFrame({ sequence: this.#sequence, previousCrc: this.#crc, records: encoded });
-    await this.#file.writeAt(this.#offset, frame.parts);
-    return frame;
+    const sealed = frame.seal({ sequence: this.#sequence, previousCrc: this.#crc });
+    await this.#file.writeAt(this.#offset, [sealed.bytes]);
+    return sealed;
   }
 
   async #roll(need: number): Promise<void> {

@@ -34,7 +34,9 @@ export function requireLeader(core: StoreCore, context: CallContext): void {
 
 /** The member's header at the revision that the answer belongs to. */
 export function headerAt(core: StoreCore, revision: Revision): ResponseHeader {
-  return { ...core.header(), revision };
+  // Field by field: to spread it costs as much as to encode it.
+  const { clusterId, memberId, raftTerm } = core.header();
+  return { clusterId, memberId, revision, raftTerm };
 }
 
 type ResultOf<K extends CommandResult['kind']> = Extract<CommandResult, { kind: K }>;
@@ -46,8 +48,12 @@ export async function run<K extends CommandResult['kind']>(
   kind: K,
   credentials?: Credentials,
 ): Promise<ResultOf<K>> {
-  const outcome = await core.propose(command, credentials);
+  return resultOf(await core.propose(command, credentials), kind);
+}
+
+/** Of what was applied; throws what the edge says of a refusal. */
+export function resultOf<K extends CommandResult['kind']>(outcome: CommandOutcome, kind: K): ResultOf<K> {
   if (!outcome.ok) throw new StoreError(outcome.code);
-  if (outcome.result.kind !== kind) throw new Error(`a ${command.kind} answered as a ${outcome.result.kind}`);
+  if (outcome.result.kind !== kind) throw new Error(`a ${kind} answered as a ${outcome.result.kind}`);
   return outcome.result as ResultOf<K>; // its kind was just compared
 }

@@ -5,16 +5,17 @@ import {
   type KV,
   type RangeRequest,
   type RangeStreamResponse,
-  type RangeResponse,
   type ResponseOp,
   type TxnRequest,
 } from '../../proto/etcd.ts';
-import { RpcCode, RpcError, type CallContext, type Handlers } from '../../proto/rpc.ts';
+import { RpcCode, RpcError, type Answer, type CallContext, type Handlers } from '../../proto/rpc.ts';
 import type { Init } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
-import type { OpResult, RangeResult, TxnResult } from '../mvcc/core/txn.ts';
+import { fromLatin1 } from '../../base/bytes.ts';
+import type { OpResult, RangeSelection, TxnResult } from '../mvcc/core/txn.ts';
 import { StoreError } from '../rpc/errors.ts';
-import { headerAt, requireLeader, run, type StoreCore } from './core.ts';
+import { headerAt, requireLeader, resultOf, run, type StoreCore } from './core.ts';
+import { encodeRangeAnswer, encodeRangePart } from './range-answer.ts';
 import {
   checkDelete,
   checkPut,
@@ -37,15 +38,19 @@ export function kvHandlers(core: StoreCore, limits = DEFAULT_LIMITS): Handlers<t
       requireLeader(core, context);
       refuse(checkRange(request));
       if (!request.serializable) await core.linearizable(context.signal);
-      const result = rangeNow(core, request);
-      return { header: headerAt(core, result.revision), kvs: result.kvs, more: result.more, count: result.count };
+      const { revision, ...found } = rangeNow(core, request);
+      const { keysOnly } = request;
+      return encodeRangeAnswer(core.machine.mvcc, { header: headerAt(core, revision), keysOnly, ...found });
     },
     rangeStream: (request, context) => rangeStream(core, request, context),
-    async put(request, context) {
+    // Of all calls the most: by callbacks, as each function that awaits keeps half a dozen objects for as long as it does.
+    put(request, context) {
       requireLeader(core, context);
       refuse(checkPut(request, limits));
-      const result = await run(core, { kind: 'put', request }, 'put');
-      return { header: headerAt(core, result.revision), prevKv: result.prevKv };
+      return core.propose({ kind: 'put', request }).then((outcome) => {
+        const { revision, prevKv } = resultOf(outcome, 'put');
+        return { header: headerAt(core, revision), prevKv };
+      });
     },
     async deleteRange(request, context) {
       requireLeader(core, context);
@@ -78,8 +83,8 @@ function refuse(invalid: Invalid | undefined): void {
   if (invalid !== undefined) throw new StoreError(invalid);
 }
 
-function rangeNow(core: StoreCore, request: RangeRequest): RangeResult {
-  const outcome = core.machine.range(request);
+function rangeNow(core: StoreCore, request: RangeRequest): RangeSelection {
+  const outcome = core.machine.selectRange(request);
   if (!outcome.ok) throw new StoreError(outcome.code);
   return outcome.result;
 }
@@ -119,29 +124,31 @@ async function* rangeStream(
   core: StoreCore,
   request: RangeRequest,
   context: CallContext,
-): AsyncGenerator<Init<RangeStreamResponse>> {
+): AsyncGenerator<Answer<RangeStreamResponse>> {
   requireLeader(core, context);
   refuse(checkRange(request));
   if (!isStreamable(request)) {
     throw new RpcError(RpcCode.UNIMPLEMENTED, 'etcdserver: a range with sort or revision filters is not streamed');
   }
   if (!request.serializable) await core.linearizable(context.signal);
-  const count = rangeNow(core, { ...request, countOnly: true });
-  const revision = request.revision > 0 ? request.revision : count.revision;
-  const header = headerAt(core, count.revision);
-  const last = (rest: Init<RangeResponse>) => ({ rangeResponse: { ...rest, header, count: count.count } });
-  if (request.countOnly) return yield last({});
+  const whole = rangeNow(core, { ...request, countOnly: true });
+  const revision = request.revision > 0 ? request.revision : whole.revision;
+  const header = headerAt(core, whole.revision);
+  const { keysOnly } = request;
+  const last = { header, keysOnly, count: whole.count };
+  if (request.countOnly) return yield encodeRangePart(core.machine.mvcc, { ...last, writes: [], more: false });
   let { key } = request;
   let left = request.limit > 0 ? request.limit : Infinity;
   let keys = STREAM_KEYS_FIRST;
   for (;;) {
-    const part = rangeNow(core, { ...request, key, revision, limit: Math.min(keys, left) });
-    left -= part.kvs.length;
-    if (!part.more || left === 0) return yield last({ kvs: part.kvs, more: part.more });
-    yield { rangeResponse: { kvs: part.kvs } };
-    key = successorOf(part.kvs[part.kvs.length - 1]!.key);
-    const bytes = part.kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 1);
-    keys = Math.max(1, Math.min(STREAM_KEYS_MAX, keys * 2, Math.ceil((part.kvs.length * STREAM_BYTES_AIM) / bytes)));
+    const { writes, more } = rangeNow(core, { ...request, key, revision, limit: Math.min(keys, left) });
+    left -= writes.length;
+    const { mvcc } = core.machine;
+    if (!more || left === 0) return yield encodeRangePart(mvcc, { ...last, writes, more });
+    const part = encodeRangePart(mvcc, { header: undefined, keysOnly, writes, more: false, count: 0 });
+    yield part;
+    key = successorOf(fromLatin1(writes[writes.length - 1]!.key));
+    keys = Math.max(1, Math.min(STREAM_KEYS_MAX, keys * 2, Math.ceil((writes.length * STREAM_BYTES_AIM) / part.length)));
   }
 }
 

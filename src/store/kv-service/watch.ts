@@ -5,21 +5,15 @@
 import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import type { Random } from '../../base/random.ts';
-import { unreachable } from '../../base/assert.ts';
-import { Event, WatchResponse, type Watch, type WatchCreateRequest, type WatchRequest } from '../../proto/etcd.ts';
+import type { Watch, WatchCreateRequest, WatchRequest, WatchResponse } from '../../proto/etcd.ts';
 import type { Answer, CallContext, Handlers } from '../../proto/rpc.ts';
-import { Writer } from '../../proto/wire.ts';
-import {
-  ALL_WATCHERS,
-  type CancelReason,
-  type SharedEvent,
-  type WatchMessage,
-  type WatchStream,
-} from '../mvcc/core/watch-hub.ts';
+import type { WatchStream } from '../mvcc/core/watch-hub.ts';
+import type { WatchMessage } from '../mvcc/core/watch-messages.ts';
 import type { FaultHooks } from '../faults/fault-hooks.ts';
-import { StoreError, storeErrorText } from '../rpc/errors.ts';
-import { headerAt, requireLeader, wantsLeader, type StoreCore } from './core.ts';
+import { StoreError } from '../rpc/errors.ts';
+import { requireLeader, wantsLeader, type StoreCore } from './core.ts';
 import { REQUEST_BYTES_MAX } from './validate.ts';
+import { WatchAnswers } from './watch-answers.ts';
 
 /** etcd's --watch-progress-notify-interval. */
 export const PROGRESS_INTERVAL_MS = 10 * 60 * 1000;
@@ -46,19 +40,21 @@ export interface WatchOptions {
 }
 
 export function watchHandlers(core: StoreCore, options: WatchOptions): Handlers<typeof Watch> {
-  return { watch: (requests, context) => watch(core, options, { requests, context }) };
+  const answers = new WatchAnswers(core, (options.requestBytesMax ?? REQUEST_BYTES_MAX) + FRAGMENT_OVERHEAD_BYTES);
+  return { watch: (requests, context) => watch(core, options, { requests, context, answers }) };
 }
 
 interface Call {
   readonly requests: AsyncIterable<WatchRequest>;
   readonly context: CallContext;
+  /** Of all streams: many watch the same. */
+  readonly answers: WatchAnswers;
 }
 
 async function* watch(core: StoreCore, options: WatchOptions, call: Call): AsyncGenerator<Answer<WatchResponse>> {
   requireLeader(core, call.context);
   const session = new Session(core, options, call);
   const { faults } = options;
-  const fragmentBytesMax = (options.requestBytesMax ?? REQUEST_BYTES_MAX) + FRAGMENT_OVERHEAD_BYTES;
   try {
     for (;;) {
       if (faults !== undefined && session.isBehind) await faults.at('beforeSyncWatchers');
@@ -68,7 +64,7 @@ async function* watch(core: StoreCore, options: WatchOptions, call: Call): Async
       else if (message === 'pause') await session.pause();
       else {
         if (faults !== undefined) await faults.at('beforeSendWatchResponse');
-        yield* answersTo(core, message, fragmentBytesMax);
+        for (const answer of call.answers.to(message)) yield answer;
       }
     }
   } finally {
@@ -90,7 +86,7 @@ class Session {
   #failure: unknown;
   #hasProgressTimer = false;
 
-  constructor(core: StoreCore, options: WatchOptions, { requests, context }: Call) {
+  constructor(core: StoreCore, options: WatchOptions, { requests, context }: Omit<Call, 'answers'>) {
     this.#core = core;
     this.#options = options;
     this.#context = context;
@@ -209,103 +205,4 @@ class Session {
     });
     this.#timers.add(timer);
   }
-}
-
-function* answersTo(
-  core: StoreCore,
-  message: WatchMessage,
-  fragmentBytesMax: number,
-): Generator<Answer<WatchResponse>> {
-  const header = headerAt(core, message.revision);
-  switch (message.kind) {
-    case 'created':
-      yield { header, watchId: message.watchId, created: true };
-      return;
-    case 'refused':
-      yield {
-        header,
-        watchId: ALL_WATCHERS,
-        created: true,
-        canceled: true,
-        cancelReason: message.text ?? reasonText(message.reason),
-      };
-      return;
-    case 'progress':
-      yield { header, watchId: message.watchId };
-      return;
-    case 'canceled':
-      yield {
-        header,
-        watchId: message.watchId,
-        canceled: true,
-        compactRevision: message.compactRevision,
-        cancelReason: message.reason === 'requested' ? '' : reasonText(message.reason),
-      };
-      return;
-    case 'events': {
-      const { watchId, withPrevious } = message;
-      const encoded = message.events.map((event) => encodedEvent(event, withPrevious));
-      const parts = message.fragment ? fragments(encoded, fragmentBytesMax) : [encoded];
-      for (const [at, part] of parts.entries()) {
-        const head = WatchResponse.encode({ header, watchId, fragment: at < parts.length - 1 });
-        yield withEvents(head, part);
-      }
-      return;
-    }
-    default:
-      unreachable(message);
-  }
-}
-
-function reasonText(reason: CancelReason): string {
-  switch (reason) {
-    case 'duplicate-watch-id':
-      return 'mvcc: duplicate watch ID provided on the WatchStream';
-    case 'empty-range':
-      return 'mvcc: watcher range is empty';
-    case 'compacted':
-    case 'compacted-start':
-      return storeErrorText('compacted').replace('etcdserver: ', '');
-    case 'too-many-watchers':
-      return 'mvcc: too many watchers on the stream';
-    case 'requested':
-    case 'not-permitted':
-      return '';
-    default:
-      return unreachable(reason);
-  }
-}
-
-/** Once for all watchers, and once more with the previous value. */
-function encodedEvent(event: SharedEvent, withPrevious: boolean): Uint8Array {
-  if (withPrevious) return (event.encodedWithPrevious ??= Event.encode(event.withPrevious));
-  return (event.encodedPlain ??= Event.encode(event.plain));
-}
-
-/** At least one event each, and no more bytes than fit while there are more. */
-function fragments(events: readonly Uint8Array[], bytesMax: number): Uint8Array[][] {
-  const parts: Uint8Array[][] = [[]];
-  let bytes = 0;
-  for (const event of events) {
-    if (bytes > 0 && bytes + event.length > bytesMax) {
-      parts.push([]);
-      bytes = 0;
-    }
-    parts[parts.length - 1]!.push(event);
-    bytes += event.length;
-  }
-  return parts;
-}
-
-/** WatchResponse.events is field 11; a message's fields may follow each other in any number of pieces. */
-const EVENTS_TAG = (11 << 3) | 2;
-const writer = new Writer();
-
-function withEvents(head: Uint8Array, events: readonly Uint8Array[]): Uint8Array {
-  const parts: Uint8Array[] = [head];
-  for (const event of events) {
-    writer.reset();
-    parts.push(writer.uint32(EVENTS_TAG).uint32(event.length).finish(), event);
-  }
-  return Buffer.concat(parts);
 }

@@ -11,6 +11,11 @@ export type BackendOp =
   | { readonly type: 'put'; readonly key: BackendKey; readonly value: Uint8Array }
   | { readonly type: 'delete'; readonly key: BackendKey };
 
+/** May be gone through more than once; what is in it is made on the way. */
+export interface BackendBatch extends Iterable<BackendOp> {
+  readonly length: number;
+}
+
 export interface BackendRow {
   readonly key: BackendKey;
   readonly value: Uint8Array;
@@ -34,7 +39,7 @@ export interface Backend {
   /** Synchronous: the state machine reads while it applies. The result is the caller's to keep. */
   get(key: BackendKey): Uint8Array | undefined;
   /** The values are not kept once it resolves. */
-  batch(ops: readonly BackendOp[]): Promise<void>;
+  batch(ops: BackendBatch): Promise<void>;
   scan(range: ScanRange): AsyncIterable<readonly BackendRow[]>;
   snapshot(): BackendSnapshot;
   /** Bytes on disk, approximately. */

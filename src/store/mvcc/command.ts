@@ -16,7 +16,7 @@ import {
   TxnRequest,
 } from '../../proto/etcd.ts';
 import { MemberChange } from '../../proto/raft.ts';
-import { codec, WireError, type Init, type MessageCodec, type Writer } from '../../proto/wire.ts';
+import { codec, decodeShared, WireError, type Init, type MessageCodec, type Writer } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
 
 export type Command =
@@ -68,9 +68,12 @@ export function encodeProposal(proposal: Proposal): Uint8Array {
   return Envelope.encode(proposal);
 }
 
-/** Throws `WireError` on bytes that are no proposal: a member that cannot read the log must stop. */
+/**
+ * Throws `WireError` on bytes that are no proposal: a member that cannot read the log must stop. They are the log's, which
+ * nobody changes, so that a value need not be copied out of them.
+ */
 export function decodeProposal(bytes: Uint8Array): Proposal {
-  return Envelope.decode(bytes);
+  return decodeShared(Envelope, bytes);
 }
 
 const Envelope: MessageCodec<Proposal> = codec<Proposal>(

@@ -19,6 +19,7 @@ import { afterLatency } from '../../base/latency.ts';
 import type { Random } from '../../base/random.ts';
 import type {
   Backend,
+  BackendBatch,
   BackendFactory,
   BackendKey,
   BackendOp,
@@ -156,7 +157,7 @@ export class FaultyBackends {
 
   // What follows is the handles' side.
 
-  beginBatch(handle: FaultyBackend, ops: readonly BackendOp[]): Promise<void> {
+  beginBatch(handle: FaultyBackend, ops: BackendBatch): Promise<void> {
     const { folder, incarnation } = handle;
     if (incarnation.isDead) return never();
     if (handle.isBroken) return this.#perform(incarnation, () => fail('the backend has failed before'));
@@ -169,7 +170,7 @@ export class FaultyBackends {
       });
     }
     // A copy: the caller may reuse its buffers.
-    const batch: Batch = { ops: ops.map((op) => (op.type === 'put' ? { ...op, value: op.value.slice() } : op)) };
+    const batch: Batch = { ops: Array.from(ops, (op) => (op.type === 'put' ? { ...op, value: op.value.slice() } : op)) };
     folder.begun.add(batch);
     const { batchFailure = 0 } = this.faults;
     const isFailing = batchFailure > 0 && this.#random.chance(batchFailure);
@@ -259,7 +260,7 @@ class FaultyBackend implements Backend {
     return this.folder.current.get(key);
   }
 
-  async batch(ops: readonly BackendOp[]): Promise<void> {
+  async batch(ops: BackendBatch): Promise<void> {
     this.#assertOpen();
     const landing = this.#backends.beginBatch(this, ops);
     this.#inFlight.add(landing);
@@ -309,8 +310,10 @@ async function* whileAlive(incarnation: Incarnation, slices: AsyncIterable<reado
   if (incarnation.isDead) await never();
 }
 
-function bytesOf(ops: readonly BackendOp[]): number {
-  return ops.reduce((sum, op) => sum + op.key.length + (op.type === 'put' ? op.value.length : 0), 0);
+function bytesOf(ops: Iterable<BackendOp>): number {
+  let bytes = 0;
+  for (const op of ops) bytes += op.key.length + (op.type === 'put' ? op.value.length : 0);
+  return bytes;
 }
 
 /** Nothing if it has landed before. */

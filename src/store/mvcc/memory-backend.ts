@@ -7,6 +7,7 @@ import { UserError } from '../../base/errors.ts';
 import { lowerBound } from '../../base/lower-bound.ts';
 import type {
   Backend,
+  BackendBatch,
   BackendFactory,
   BackendKey,
   BackendOp,
@@ -52,7 +53,7 @@ export class SortedRows {
     return this.#rows.get(key)?.slice();
   }
 
-  apply(ops: readonly BackendOp[]): void {
+  apply(ops: Iterable<BackendOp>): void {
     for (const op of ops) {
       if (op.type === 'put') this.#put(op.key, new Uint8Array(op.value));
       else this.#delete(op.key);
@@ -137,7 +138,7 @@ class MemoryBackend implements Backend {
     return this.#rows.get(key);
   }
 
-  async batch(ops: readonly BackendOp[]): Promise<void> {
+  async batch(ops: BackendBatch): Promise<void> {
     this.#assertOpen();
     this.#rows.apply(ops);
   }

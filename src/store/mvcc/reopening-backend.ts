@@ -8,7 +8,7 @@
 import { isNoSpace } from '../../base/errors.ts';
 import { withRoom, type MakeRoom } from '../disk/room.ts';
 import { StoreError } from '../rpc/errors.ts';
-import type { Backend, BackendKey, BackendOp, BackendRow, BackendSnapshot, ScanRange } from './backend.ts';
+import type { Backend, BackendBatch, BackendKey, BackendRow, BackendSnapshot, ScanRange } from './backend.ts';
 
 export class ReopeningBackend implements Backend {
   /** Absent: a batch that finds no room fails, and the backend with it. */
@@ -37,7 +37,7 @@ export class ReopeningBackend implements Backend {
     return this.#current().get(key);
   }
 
-  async batch(ops: readonly BackendOp[]): Promise<void> {
+  async batch(ops: BackendBatch): Promise<void> {
     const { makeRoom } = this;
     if (makeRoom === undefined) return this.#current().batch(ops);
     await withRoom(makeRoom, async () => {

@@ -22,3 +22,17 @@ test.each<[string, AgentPod, AgentPod[], string | undefined]>([
 ])('admit() of %s', (_, pod, others, reason) => {
   expect(admit(pod, others, room)?.reason).toBe(reason);
 });
+
+test('admit() of pods that name an AppArmor profile, where nobody enforces one', () => {
+  const message = (spec: Partial<AgentPodSpec>, annotations = {}, why: string | undefined = 'AppArmor is not enabled on the host') => {
+    const pod = podOf({ containers: [{ name: 'a', image: 'i' }], ...spec });
+    return admit({ ...pod, metadata: { ...pod.metadata, annotations } }, [], room, why)?.message;
+  };
+  const refused = 'Cannot enforce AppArmor: AppArmor is not enabled on the host';
+  const ofContainer = (type: string) => ({ containers: [{ name: 'a', image: 'i', securityContext: { appArmorProfile: { type } } }] });
+  expect([message(ofContainer('Localhost')), message(ofContainer('RuntimeDefault'))]).toEqual([refused, refused]);
+  expect(message({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } })).toBe(refused);
+  expect(message({}, { 'container.apparmor.security.beta.kubernetes.io/a': 'localhost/x' })).toBe(refused);
+  expect([message(ofContainer('Unconfined')), message({}, { 'container.apparmor.security.beta.kubernetes.io/a': 'unconfined' }), message({})]).toEqual([undefined, undefined, undefined]);
+  expect(admit(podOf(ofContainer('Localhost')), [], room)).toBeUndefined();
+});

@@ -76,7 +76,7 @@ test('resolveInvocation() reads fields and resources', () => {
 test('resolveInvocation() says what is missing, unless it is optional', () => {
   const key = (name: string, k: string, optional?: boolean) => ({ name: 'V', valueFrom: { configMapKeyRef: { name, key: k, ...(optional === undefined ? {} : { optional }) } } });
   expect(envOf({ env: [key('none', 'A')] })).toBe('configmap "none" not found');
-  expect(envOf({ env: [key('settings', 'Z')] })).toBe("couldn't find key Z in ConfigMap settings");
+  expect(envOf({ env: [key('settings', 'Z')] })).toBe("couldn't find key Z in ConfigMap ns/settings");
   expect(envOf({ env: [key('none', 'A', true)] })).toEqual({});
   expect(envOf({ envFrom: [{ secretRef: { name: 'none' } }] })).toBe('secret "none" not found');
   expect(envOf({ env: [{ name: 'V', valueFrom: { fieldRef: { fieldPath: 'spec.nope' } } }] })).toBe('field path not supported: spec.nope');

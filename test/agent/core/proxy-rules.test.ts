@@ -29,7 +29,13 @@ test('planProxy() listens on the cluster address and on the NodePort, moved by t
   expect(plan([service({})], []).map(({ key }) => key)).toEqual(['127.128.0.1:80']);
   expect(plan([service({ type: 'NodePort' })], [], 1000).map(({ key }) => key)).toEqual(['127.0.0.1:31080', '127.128.0.1:80']);
   expect(plan([service({ clusterIP: 'None' }), service({ type: 'ExternalName', clusterIP: '' }, 'other')], [])).toEqual([]);
-  expect(plan([service({ ports: [{ port: 53, protocol: 'UDP' }] })], [])).toEqual([]);
+  const both = ['TCP', 'UDP', 'SCTP'].map((protocol) => ({ name: protocol.toLowerCase(), port: 53, protocol, nodePort: 30053 }));
+  expect(plan([service({ type: 'NodePort', ports: both })], []).map(({ key, protocol }) => [key, protocol])).toEqual([
+    ['127.0.0.1:30053', 'tcp'],
+    ['127.0.0.1:30053/udp', 'udp'],
+    ['127.128.0.1:53', 'tcp'],
+    ['127.128.0.1:53/udp', 'udp'],
+  ]);
 });
 
 test('planProxy() sends to ready endpoints of all slices, in one order whatever theirs is', () => {

@@ -1,9 +1,10 @@
 /** The cluster's DNS on real sockets of 127.x, asked by Node.js' resolver and by hand. */
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { DnsServer, type DnsServerOptions } from '../../../src/agent/dns/dns-server.ts';
+import { DnsUpstream } from '../../../src/agent/dns/dns-upstream.ts';
 import { decodeMessage, encodeMessage, parseName, Rcode, RecordType, type Message } from '../../../src/agent/core/dns-message.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { Registry } from '../../../src/base/prometheus.ts';
@@ -118,7 +119,9 @@ test('before it has heard of any service it says that it cannot tell', async () 
   const server = await start();
   expect((await send(query({ questions: [question('web.ns.svc.cluster.local')] })))?.rcode).toBe(Rcode.SERVFAIL);
   server.update([], []);
-  expect((await send(query({ questions: [question('web.ns.svc.cluster.local')] })))?.rcode).toBe(Rcode.NXDOMAIN);
+  const none = await send(query({ questions: [question('web.ns.svc.cluster.local')] }));
+  // How long that may be believed.
+  expect([none?.rcode, none?.authorities[0]]).toMatchObject([Rcode.NXDOMAIN, { ttl: 5, data: { type: 'SOA', times: [7_200, 1_800, 86_400, 5] } }]);
 });
 
 test('what is damaged is refused by its header, answers are not answered, and it goes on', async () => {
@@ -232,6 +235,35 @@ test('where there is no way to it says so, and goes on', async () => {
   await fed({ upstreamTimeoutMs: 200, upstreams: [{ address: '255.255.255.255', port: 53 }] });
   expect((await send(query({ questions: [question('www.example.com')] })))?.rcode).toBe(Rcode.SERVFAIL);
   expect(await resolver().resolve4('web.ns.svc.cluster.local')).toEqual(['10.96.0.10']);
+});
+
+test('what a server outside cuts short is asked of it over TCP by who wants the whole', async () => {
+  const short = await outside((asked) => reply(asked, { answers: [], isTruncated: true }));
+  const whole = createServer((socket) =>
+    socket.on('error', () => undefined).once('data', (bytes: Buffer) => {
+      const answer = framed(reply(decodeMessage(bytes.subarray(2))));
+      // In pieces, the first of them half of the length.
+      socket.write(answer.subarray(0, 1), () => socket.write(answer.subarray(1)));
+    }),
+  );
+  await new Promise<void>((go) => whole.listen(short.port, '127.96.0.53', go));
+  closing.push(() => whole.close());
+  await fed({ upstreams: [{ address: '127.96.0.53', port: short.port }] });
+  expect(await resolver().resolve4('www.example.com')).toEqual(['192.0.2.80']);
+  expect(short.asked).toHaveLength(1);
+});
+
+test('so many questions wait for servers outside, and no more; another of the same waits along', async () => {
+  const silent = await outside(() => undefined);
+  const upstream = new DnsUpstream({ servers: [{ address: '127.96.0.53', port: silent.port }], clock: systemClock, random: seededRandom(1), timeoutMs: 5_000, outstandingMax: 2 });
+  closing.push(() => upstream.close());
+  const waiting = ['a', 'b', 'A'].map((name) => upstream.ask(question(`${name}.example.com`), 'udp'));
+  expect(upstream.outstanding).toBe(2);
+  const more = upstream.ask(question('c.example.com'), 'udp');
+  expect(upstream.outstanding).toBe(2);
+  expect(await more).toBeUndefined();
+  upstream.close();
+  expect(await Promise.all(waiting)).toEqual([undefined, undefined, undefined]);
 });
 
 test('a server that sends our questions back to us makes no flood', async () => {

@@ -9,10 +9,10 @@ import { existsSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { assert } from '../../../src/base/assert.ts';
-import { sleep } from '../../../src/base/clock.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import { toolRunner, type RunTool } from '../../../src/agent/nftables/tool.ts';
 import { findTool, ROOT } from '../../processes.ts';
+import { untilWithin } from '../../until.ts';
 import type { Command } from './peer.ts';
 
 export const NODE_ADDRESS = '192.0.2.7';
@@ -20,6 +20,7 @@ export const OUTSIDE_ADDRESS = '192.0.2.1';
 export const BRIDGE_ADDRESS = '10.244.7.1';
 const SERVICE_CIDR = '10.96.0.0/12';
 const START_TIMEOUT_MS = 10_000;
+export const until = untilWithin(START_TIMEOUT_MS);
 
 /** undefined: all is there. Tests that need it skip with the reason, in CI they fail. */
 export function missingForNetworks(user: 'root' | 'anybody' = 'root'): string | undefined {
@@ -74,14 +75,6 @@ export class Namespace {
 function nameOf(pid: number): string | undefined {
   const { stdout } = spawnSync('cat', [`/proc/${pid}/comm`], { encoding: 'utf8' });
   return stdout.trim();
-}
-
-export async function until(what: string, probe: () => boolean | Promise<boolean>, timeoutMs = START_TIMEOUT_MS): Promise<void> {
-  for (const startedAtMs = systemClock.monotonic(); systemClock.monotonic() - startedAtMs < timeoutMs; ) {
-    if (await probe()) return;
-    await sleep(systemClock, 5);
-  }
-  throw new Error(`${what}: not within ${timeoutMs} ms`);
 }
 
 /** `peer.ts` in a namespace. */

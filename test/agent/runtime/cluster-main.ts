@@ -13,6 +13,7 @@ import { systemClock } from '../../../src/base/system-clock.ts';
 import { readCluster } from '../../../src/cluster/data-dir.ts';
 import { findTool } from '../../../src/cluster/isolation.ts';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
+import { untilWithin } from '../../until.ts';
 import { census, missing } from './census.ts';
 import { answersInside, apiServer, breakWayOut, checkHeld, detailOf, hold, hostNetworkAndPorts, namesAndServices, startPods, volumes, wayOut } from './cluster-network.ts';
 
@@ -75,6 +76,7 @@ spec:
       command: [sh, -c, 'test -e /shared/up || exit 9; printf "disk on fire" >/dev/termination-log; exit 3']
 `;
 const DEADLINE_MS = 60_000;
+export const until = untilWithin(DEADLINE_MS);
 /** What is noticed at once; the look that is taken each minute would come too late. */
 const NOTICED_MS = 20_000;
 const NODE_PORT = 30_080;
@@ -152,13 +154,6 @@ function fetchLine(): Promise<string> {
     call.on('error', reject);
     call.end();
   });
-}
-
-export async function until(what: string, probe: () => boolean | Promise<boolean>, deadlineMs = DEADLINE_MS): Promise<void> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < deadlineMs; await new Promise<void>((go) => systemClock.setTimer(50, go))) {
-    if (await probe()) return;
-  }
-  throw new Error(`${what}: not within ${deadlineMs} ms`);
 }
 
 /** What throws is not so yet. */
@@ -285,7 +280,7 @@ async function run(directory: string): Promise<void> {
     runOrFail('mount', '--bind', '/bin/false', nft);
     try {
       await killAgent(cluster, 'node-1');
-      await until('it says so', () => detailOf(cluster, 'node-1').includes('services of TCP alone, by proxies in userspace'));
+      await until('it says so', () => detailOf(cluster, 'node-1').includes('services by proxies in userspace'));
       await until('both pods answer', () => trying(() => answersInside(cluster).join() === 'a,b'));
     } finally {
       runOrFail('umount', nft);

@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import { findTool } from '../../../src/cluster/isolation.ts';
+import { ClusterReader } from './cluster-reader.ts';
 import { MACHINE_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_NAME, OUTSIDE_PORT } from './outside-main.ts';
 
 export interface PodiumCluster {
@@ -13,9 +14,10 @@ export interface PodiumCluster {
 }
 
 export const HOST_PORT = 8_123;
+const UDP_NODE_PORT = 30_091;
 const NODES = ['node-1', 'node-2'] as const;
 
-/** In each pod: says who it is and who asks, on 8080, and repeats what it hears, on 9090. */
+/** In each pod: says who it is and who asks, on 8080, and repeats what it hears, on 9090, and with its name on 9091 of UDP. */
 const SERVER = `
 const { createServer } = require('node:http');
 const { connect, createServer: createEcho } = require('node:net');
@@ -34,6 +36,8 @@ createServer((call, response) => {
   response.end(call.url === '/held' ? JSON.stringify(held) : process.env.NAME + ' ' + call.socket.remoteAddress);
 }).listen(8080, '0.0.0.0');
 createEcho((socket) => socket.on('error', () => undefined).pipe(socket)).listen(9090, '0.0.0.0');
+const udp = require('node:dgram').createSocket('udp4');
+udp.on('message', (bytes, { port, address }) => udp.send(process.env.NAME + ' ' + bytes, port, address)).bind(9091);
 `;
 
 function pod(name: string, node: string, more: object, port: object = {}): object {
@@ -65,6 +69,7 @@ const service = (name: string, spec: object) => ({ apiVersion: 'v1', kind: 'Serv
 const OBJECTS = [
   { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'net' }, data: { 'server.cjs': SERVER } },
   service('net', { selector: { app: 'net' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }, { name: 'echo', port: 90, targetPort: 9090 }] }),
+  service('datagrams', { type: 'NodePort', selector: { app: 'net' }, ports: [{ port: 90, targetPort: 9091, protocol: 'UDP', nodePort: UDP_NODE_PORT }] }),
   service('peers', { clusterIP: 'None', selector: { app: 'net' }, ports: [{ name: 'http', port: 8080 }] }),
   pod('a', 'node-1', { hostname: 'first', subdomain: 'peers', dnsConfig: { options: [{ name: 'attempts', value: '5' }] } }),
   pod('b', 'node-2', {}),
@@ -140,8 +145,8 @@ export function namesAndServices(cluster: PodiumCluster): void {
   }
 }
 
-/** By its name and certificate, its address and variables; with a token it answers. */
-export function apiServer(cluster: PodiumCluster): void {
+/** By its name and certificate, its address and variables; with a token it answers. And it leads to pods. */
+export async function apiServer(cluster: PodiumCluster): Promise<void> {
   const ca = readFileSync(join(cluster.dataDir, 'pki', 'ca.crt'), 'utf8');
   const token = readFileSync(join(cluster.dataDir, 'pki', 'admin.token'), 'utf8').trim();
   const answers = ask<readonly number[]>(cluster, 'b', `async () => {
@@ -154,6 +159,9 @@ export function apiServer(cluster: PodiumCluster): void {
   same('the API server answers a pod', answers, [200, 200]);
   const dns = JSON.parse(cluster.podium('get', 'service', 'kube-dns', '-n', 'kube-system', '-o', 'json')) as { spec: { clusterIP: string } };
   same('where people look for the DNS', dns.spec.clusterIP, '10.96.0.10');
+  const api = new ClusterReader(cluster.dataDir);
+  const by = await Promise.all(['pods/a/proxy/', 'services/net:http/proxy/'].map((path) => api.text(`namespaces/default/${path}`)));
+  same('a pod and a service by way of the API server', by.map((text) => /^[ab] /.test(text)), [true, true]);
 }
 
 /** A volume in memory; and by the token of its service account a program is who it should be, with kubectl too. */
@@ -190,6 +198,19 @@ export async function hostNetworkAndPorts(cluster: PodiumCluster): Promise<void>
   const from = ask<readonly string[]>(cluster, 'a', `async () => Promise.all([get('http://10.244.0.1:8080/'), get('http://10.244.1.1:${HOST_PORT}/'), get('http://' + process.env.HOST_IP + ':8080/')])`);
   same('a pod of the node’s network, and a port of the other node', from.map((text) => text.split(' ')[0]), ['host', 'port', 'host']);
   same('a port of a node, from the machine', (await fetchHere(HOST_PORT)).split(' ')[0], 'port');
+  datagrams(cluster);
+}
+
+/** By the service's name from a pod, and by its NodePort from the machine; each client's go to one pod. */
+function datagrams(cluster: PodiumCluster): void {
+  const script = (host: string, port: number) => `new Promise((done) => { const socket = require('node:dgram').createSocket('udp4'); const all = []; socket.on('message', (bytes) => { all.push(String(bytes)); if (all.length === 2) { socket.close(); done(all); } else socket.send('2', ${port}, '${host}'); }); socket.send('1', ${port}, '${host}'); setTimeout(() => done(all), 3000).unref(); })`;
+  const inside = ask<readonly string[]>(cluster, 'a', `async () => ${script('datagrams', 90)}`);
+  const here = spawnSync(process.execPath, ['-e', `(${script('127.0.0.1', UDP_NODE_PORT)}).then((all) => console.log(JSON.stringify(all)))`], { encoding: 'utf8' });
+  const outside = JSON.parse(here.stdout) as readonly string[]; // of the line above
+  for (const [who, all] of [['a pod', inside], ['the machine', outside]] as const) {
+    const [name = ''] = all[0]?.split(' ') ?? [];
+    same(`UDP from ${who}`, [['a', 'b'].includes(name), all], [true, [`${name} 1`, `${name} 2`]]);
+  }
 }
 
 export function hold(cluster: PodiumCluster): void {
@@ -208,7 +229,7 @@ export function wayOut(cluster: PodiumCluster): void {
   for (const name of ['a', 'b']) {
     const found = ask<readonly string[]>(cluster, name, `async () => [
       (await dns.lookup(${JSON.stringify(OUTSIDE_NAME)}).catch((error) => ({ address: error.code }))).address,
-      await new Promise((done) => net.connect(${OUTSIDE_PORT}, ${JSON.stringify(OUTSIDE_ADDRESS)}).on('data', (text) => done(String(text))).on('error', (error) => done(error.code))),
+      await new Promise((done) => net.connect({ port: ${OUTSIDE_PORT}, host: ${JSON.stringify(OUTSIDE_ADDRESS)}, timeout: 2000 }).on('data', (text) => done(String(text))).on('error', (error) => done(error.code)).on('timeout', () => done('ETIMEDOUT'))),
       // An address of the cluster's that no node has goes nowhere, and above all not out.
       await get('http://10.244.77.7/'),
     ]`);
@@ -216,14 +237,19 @@ export function wayOut(cluster: PodiumCluster): void {
   }
 }
 
-/** Somebody takes it away from under both nodes. */
+/** Somebody takes it away from under both nodes: a process, or as root one's link, and the other one's rules. */
 export function breakWayOut(cluster: PodiumCluster): void {
   for (const node of NODES) {
     const { copier } = JSON.parse(readFileSync(join(cluster.dataDir, node, 'egress.json'), 'utf8')) as { copier?: { pid: number } };
     if (copier !== undefined) sendSignal(-copier.pid, 'SIGKILL');
   }
-  const links = spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.match(/podium-[0-9a-f]{8}/g) ?? [];
-  for (const link of links) spawnSync('ip', ['link', 'del', link]);
+  const [link] = spawnSync('ip', ['-o', 'link'], { encoding: 'utf8' }).stdout.match(/podium-[0-9a-f]{8}/g) ?? [];
+  if (link === undefined) return;
+  spawnSync('ip', ['link', 'del', link]);
+  const tables = spawnSync('nft', ['list', 'tables'], { encoding: 'utf8' }).stdout.match(/podium-egress-[0-9a-f]{8}/g) ?? [];
+  const others = tables.filter((table) => !table.endsWith(link.slice(-8)));
+  if (others.length === 0) throw new Error(`the rules of a node's way out, among ${tables.join()}`);
+  for (const table of others) spawnSync('nft', ['delete', 'table', 'ip', table]);
 }
 
 export function detailOf(cluster: PodiumCluster, node: (typeof NODES)[number]): string {
@@ -231,8 +257,9 @@ export function detailOf(cluster: PodiumCluster, node: (typeof NODES)[number]): 
   return status.conditions.find(({ type }) => type === 'ContainersIsolated')?.message ?? '';
 }
 
-/** Answers of both pods to a pod of node-1, by the service's address. */
+/** Answers of both pods to a pod of node-1, by the service's address; datagrams reach them too. */
 export function answersInside(cluster: PodiumCluster): readonly string[] {
+  datagrams(cluster);
   return ask(cluster, 'a', `async () => [...new Set((await Promise.all(Array.from({ length: 8 }, () => get('http://net/')))).map((text) => text.split(' ')[0]))].sort()`);
 }
 

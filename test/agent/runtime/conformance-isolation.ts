@@ -123,6 +123,36 @@ export const ISOLATION_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'containers of a pod share their memory, as much as container runtimes give, and no other pod sees it',
+    needs: ['isolation'],
+    run: async (world) => {
+      await world.output('echo kept >/dev/shm/a; stat -f -c %T /dev/shm', { name: 'first' });
+      equal(await world.output("cat /dev/shm/a; df -m /dev/shm | awk 'END {print $2}'; stat -c %a /dev/shm", { name: 'second' }), 'kept\n64\n1777\n');
+      equal(await world.output('ls /dev/shm | wc -l', { uid: 'pod-b' }), '0\n');
+    },
+  },
+  {
+    name: 'a container that is added to look at another one sees its processes, and ends with them',
+    needs: ['isolation', 'shared-processes'],
+    run: async (world) => {
+      const target = await world.run('exec sleep 1111', { name: 'target', security: { user: 1234 } });
+      const alone = await world.output('cat /proc/1/comm; ls -d /proc/[0-9]* | wc -l', { name: 'alone' });
+      ok(!alone.includes('sleep'), alone);
+      const script = 'tr "\\0" " " </proc/1/cmdline; echo; setsid sleep 2222 & sleep 3333; echo ended';
+      const beside = await world.run(script, { name: 'beside', processesOf: target });
+      await world.said(beside, 'sleep 1111');
+      equal((await world.runtime.exec(beside, ['sh', '-c', 'tr "\\0" " " </proc/1/cmdline'], 5_000)).output.trim(), 'sleep 1111');
+      const second = await world.run('exec sleep 4444', { name: 'second', processesOf: target });
+      await world.runtime.stopContainer(second, 0);
+      equal((await world.record(target)).state, 'running', 'it ends by itself');
+      await world.runtime.stopContainer(target, 0);
+      equal((await world.exited(beside)).exitCode, 137);
+      await world.until('the end of what it left', () => !world.subject.census().some((line) => /sleep [1-4]{4}/.test(line)) || undefined);
+      const late = await world.exited(await world.run('true', { name: 'late', processesOf: target }));
+      deepEqual([late.reason, late.message?.includes('does not run')], ['StartError', true]);
+    },
+  },
+  {
     name: 'calls of the kernel are refused by the profile that the pod names, and nothing of /proc is hidden if it says so',
     needs: ['filters'],
     run: async (world) => {

@@ -31,10 +31,18 @@ export interface Outcome {
   readonly ms?: number;
 }
 
+const ONE_USER: readonly string[] = ['where there is one user only', 'output anew', 'a volume in memory', 'must not reach a disk', 'has a terminal', 'is killed and comes back'];
 const CASE_DEADLINE_MS = 30_000;
 
 /** The last case of every subject. */
 export const LEFT_BEHIND = 'nothing is left behind: processes, namespaces, mounts, links, cgroups';
+
+/** In brief a subject has the cases in which it is other than the one that has all. */
+export function casesOf(subjectName: string, cases: readonly Case[]): readonly Case[] {
+  if (!subjectName.endsWith('-brief')) return cases;
+  const parts = subjectName.startsWith('cri-') ? BRIEFLY : ONE_USER;
+  return cases.filter(({ name }) => parts.some((part) => name.includes(part)));
+}
 
 function processSubject(directory: string): Subject {
   const isolated: Ability[] = ['isolation', 'filters', 'shared-processes', 'pod-limits', 'small-disk', 'images', 'limits', 'many-users', 'sandbox-process'];
@@ -62,7 +70,7 @@ function linuxSubject(directory: string, engine: string): Subject {
   if (noBusybox !== undefined) lacks.set('images', noBusybox);
   if (machine.inUserNamespace) {
     lacks.set('limits', 'an ordinary user has no cgroups of his own here');
-    lacks.set('many-users', 'an ordinary user has one user to give');
+    if (machine.whyOneUser !== undefined) lacks.set('many-users', `an ordinary user has one user to give: ${machine.whyOneUser}`);
     lacks.set('small-disk', 'an ordinary user mounts no disks');
   }
   return {
@@ -130,12 +138,12 @@ async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Ou
 
 async function main([subjectName = '', directory = '', only = '']: readonly string[]): Promise<void> {
   const say = (outcome: Outcome) => process.stdout.write(`${JSON.stringify(outcome)}\n`);
-  const [, ociRuntime, brief] = /^cri-(crun|runc)(-brief)?$/.exec(subjectName) ?? [];
+  const [, ociRuntime] = /^cri-(crun|runc)(-brief)?$/.exec(subjectName) ?? [];
   const cri = ociRuntime === undefined ? undefined : await criSubject({ directory, runtime: ociRuntime, census: () => census(nodesOf(directory)), dial: dialHere });
-  const subject = cri ?? (subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace('linux-', '')));
+  const subject = cri ?? (subjectName === 'process' ? processSubject(directory) : linuxSubject(directory, subjectName.replace(/^linux-|-brief$/g, '')));
   const before = subject.census();
-  const cases = cri === undefined ? CASES : [...CASES, ...criCases(cri)];
-  for (const one of cases) if (one.name.includes(only) && (brief === undefined || BRIEFLY.some((part) => one.name.includes(part)))) say(await runCase(subject, one));
+  const all = cri === undefined ? CASES : [...CASES, ...criCases(cri)];
+  for (const one of casesOf(subjectName, all)) if (one.name.includes(only)) say(await runCase(subject, one));
   await endNodes(directory);
   let left: readonly string[] = [];
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await new Promise<void>((go) => systemClock.setTimer(20, go))) {

@@ -14,6 +14,19 @@ export async function saidBy(stream: CommandStream): Promise<{ readonly stdout: 
 
 export const STREAM_CASES: readonly Case[] = [
   {
+    name: 'a program that opens its standard output anew, as any user, writes on where it is',
+    needs: ['isolation'],
+    run: async (world) => {
+      const script = 'echo one; echo two >/dev/stdout; echo three >/proc/self/fd/1; echo four >>/dev/stdout; echo five >/proc/1/fd/1; echo six >/dev/stderr; echo seven';
+      const lines = (text: string) => text.trim().split('\n').sort();
+      const all = ['five', 'four', 'one', 'seven', 'six', 'three', 'two'];
+      deepEqual(lines(await world.output(script)), all);
+      deepEqual(lines(await world.output(script, { name: 'other', security: { user: 101, group: 101 } })), all);
+      // All that it has written is there when it has ended, and more than a pipe holds.
+      equal((await world.output('head -c 3000000 /dev/zero | tr "\\0" x', { name: 'much' })).length, 3_000_000);
+    },
+  },
+  {
     name: 'exec() runs beside the container, and is ended at its time',
     needs: [],
     run: async (world) => {

@@ -7,11 +7,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import { equal, ok } from 'node:assert/strict';
-import { systemClock } from '../../../src/base/system-clock.ts';
 import type { CriRuntimeOptions } from '../../../src/agent/runtime/cri/cri.ts';
 import type { ImageStatus } from '../../../src/image/image-service.ts';
 import type { OpenedImages } from '../../../src/image/open-images.ts';
 import type { ContainerConfig, ContainerRecord, LogOptions, Runtime, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
+import { untilWithin } from '../../until.ts';
 import { missing } from './census.ts';
 import { buildTestImage, type TestBuild } from './test-images.ts';
 
@@ -78,6 +78,7 @@ export const OUTER_PORT = 16_443;
 
 /** One case's runtime and what its pods are. */
 export class World {
+  readonly until = untilWithin(DEADLINE_MS);
   readonly subject: Subject;
   #open: OpenRuntime;
 
@@ -169,15 +170,6 @@ export class World {
       await new Promise<void>((done) => socket.once('close', () => done()).once('end', () => socket.end()));
       return text;
     });
-  }
-
-  async until<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<NonNullable<T>> {
-    for (const start = systemClock.monotonic(); systemClock.monotonic() - start < DEADLINE_MS; ) {
-      const found = await probe();
-      if (found !== undefined && found !== null) return found;
-      await new Promise<void>((go) => systemClock.setTimer(10, go));
-    }
-    throw new Error(`${what}: not within ${DEADLINE_MS} ms`);
   }
 
   /** Of what was not there before. */

@@ -7,19 +7,17 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { get } from 'node:https';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describeError } from '../../../src/base/errors.ts';
-import { tlsFiles } from '../../../src/base/pki.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
-import { pkiDir } from '../../../src/cluster/data-dir.ts';
 import { findTool } from '../../../src/cluster/isolation.ts';
 import { file, imageOf, symlink, tarOf, type TestImage } from '../../image/images.ts';
 import { TestRegistry } from '../../image/registry.ts';
 import { census, missing } from './census.ts';
 import { must, until, type Step } from './cluster-main.ts';
+import { ClusterReader, type ShownStatus } from './cluster-reader.ts';
 import { makeFolder } from './test-images.ts';
 
 export const IMAGE_STEPS = [
@@ -47,48 +45,23 @@ const ROOM_BYTES = 24 << 20;
 
 const execute = promisify(execFile);
 
-interface ShownStatus {
-  readonly image: string;
-  readonly imageID: string;
-  readonly restartCount: number;
-  readonly state: { readonly waiting?: { readonly reason: string; readonly message?: string }; readonly running?: object };
-}
-
-interface ShownPod {
-  readonly metadata: { readonly name: string };
-  readonly spec: { readonly nodeName: string };
-  readonly status: { readonly phase?: string; readonly containerStatuses?: readonly ShownStatus[] };
-}
-
 class ImageCluster {
   readonly dataDir: string;
   readonly registry: TestRegistry;
+  readonly api: ClusterReader;
   readonly #directory: string;
 
   constructor(directory: string, registry: TestRegistry) {
     this.#directory = directory;
     this.dataDir = join(directory, 'c');
     this.registry = registry;
+    this.api = new ClusterReader(this.dataDir);
   }
 
   /** Beside this process, for it is the registry. */
   async podium(...args: readonly string[]): Promise<string> {
     const { stdout } = await execute(process.execPath, ['dist/src/main.js', ...args, '--data-dir', this.dataDir], { timeout: COMMAND_TIMEOUT_MS, maxBuffer: 64 << 20 });
     return stdout;
-  }
-
-  /** An object, or a list of them, without a process for each look. */
-  read<T>(path: string): Promise<T> {
-    const { caFile, certFile, keyFile } = tlsFiles(pkiDir(this.dataDir), 'admin');
-    const [ca, cert, key] = [caFile, certFile, keyFile].map((one) => readFileSync(one));
-    return new Promise((resolve, reject) => {
-      const call = get(`https://127.0.0.1:6443/api/v1/${path}`, { ca, cert, key, timeout: 10_000, agent: false }, (answer) => {
-        let text = '';
-        answer.on('data', (data: Buffer) => (text += data.toString())).on('error', reject);
-        answer.on('end', () => (answer.statusCode === 200 ? resolve(JSON.parse(text) as T) : reject(new Error(text))));
-      });
-      call.on('timeout', () => call.destroy(new Error(`no answer for ${path}`))).on('error', reject);
-    });
   }
 
   async apply(...objects: readonly object[]): Promise<void> {
@@ -106,20 +79,15 @@ class ImageCluster {
     return `${this.registry.host}/${path}`;
   }
 
-  async pods(): Promise<ReadonlyMap<string, ShownPod>> {
-    const { items } = await this.read<{ items: ShownPod[] }>('namespaces/default/pods');
-    return new Map(items.map((item) => [item.metadata.name, item]));
-  }
-
   async status(name: string): Promise<ShownStatus | undefined> {
-    return (await this.pods()).get(name)?.status.containerStatuses?.[0];
+    return (await this.api.pods()).get(name)?.status.containerStatuses?.[0];
   }
 
   /** Waits for all of them to be running. */
   async running(...names: readonly string[]): Promise<void> {
     let last = '';
     await until(`${names.join(', ')} run`, async () => {
-      const pods = await this.pods();
+      const pods = await this.api.pods();
       last = JSON.stringify(names.map((name) => pods.get(name)?.status.containerStatuses?.[0]?.state));
       return names.every((name) => pods.get(name)?.status.containerStatuses?.[0]?.state.running !== undefined);
     }).catch((error: unknown) => {
@@ -128,8 +96,7 @@ class ImageCluster {
   }
 
   async events(pod: string): Promise<readonly string[]> {
-    const { items } = await this.read<{ items: { reason: string; message: string; involvedObject: { name: string } }[] }>('namespaces/default/events');
-    return items.filter(({ involvedObject }) => involvedObject.name === pod).map(({ reason, message }) => `${reason}: ${message}`);
+    return (await this.api.events()).get(pod) ?? [];
   }
 }
 
@@ -192,7 +159,7 @@ function secret(credentials: string, { registry }: ImageCluster): object {
 }
 
 async function imagesOf(cluster: ImageCluster, node: string): Promise<readonly string[]> {
-  const { status } = await cluster.read<{ status: { images?: { names: string[] }[] } }>(`nodes/${node}`);
+  const { status } = await cluster.api.read<{ status: { images?: { names: string[] }[] } }>(`nodes/${node}`);
   return (status.images ?? []).flatMap(({ names }) => names);
 }
 

@@ -19,6 +19,8 @@ export interface NamespacedOptions {
   readonly args: readonly string[];
   readonly hasOutside?: boolean;
   readonly deadlineMs?: number;
+  /** The ordinary user has users of his own in /etc/subuid. */
+  readonly hasSubids?: boolean | undefined;
 }
 
 export interface Namespaced<Line> {
@@ -49,6 +51,11 @@ if [ "$(stat -c %a /dev/net/tun 2>/dev/null)" != 666 ]; then
 fi
 rm "$data/outside"
 `;
+/** Seen in the namespace alone. */
+const SUBIDS = `
+echo '${NOBODY.uid}:100000:65536' >"$data/subids"; chmod 644 "$data/subids"
+for one in subuid subgid; do [ -e /etc/$one ] || touch /etc/$one; mount --bind "$data/subids" /etc/$one; done
+`;
 const isRoot = process.getuid?.() === 0;
 /** A suite takes a quarter of it on a machine that is busy. */
 const DEADLINE_MS = 300_000;
@@ -61,7 +68,7 @@ export function whyNotNamespaced({ asUser }: Pick<NamespacedOptions, 'asUser'>):
 }
 
 /** Each line of its output is JSON. */
-export async function runNamespaced<Line>({ asUser, program, args, hasOutside = false, deadlineMs = DEADLINE_MS }: NamespacedOptions): Promise<Namespaced<Line>> {
+export async function runNamespaced<Line>({ asUser, program, args, hasOutside = false, hasSubids = false, deadlineMs = DEADLINE_MS }: NamespacedOptions): Promise<Namespaced<Line>> {
   const directory = mkdtempSync(join(tmpdir(), 'podium-ns-'));
   const data = join(directory, 'data');
   const repository = join(directory, 'repo');
@@ -72,6 +79,7 @@ export async function runNamespaced<Line>({ asUser, program, args, hasOutside = 
   const as = asUser ? `setpriv --reuid=${NOBODY.uid} --regid=${NOBODY.gid} --clear-groups` : '';
   // Where another user may read it, wherever the sources are. The shell stays: as the first process it takes up orphans.
   const script = `mount --bind "$1" "$2"; ip link set lo up; cd "$2"; data=$3; node=$4; shift 3
+${hasSubids && isRoot ? SUBIDS : ''}
 ${hasOutside ? OUTSIDE : ''}
 ${as} "$@" || exit $?`;
   const namespaces = [...user, '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];

@@ -13,6 +13,7 @@ import { processesWith } from '../../../src/agent/runtime/process-table.ts';
 import type { ContainerConfig } from '../../../src/agent/runtime/runtime.ts';
 import type { CommandOptions, CommandStream, PortStream } from '../../../src/agent/runtime/streams.ts';
 import { requireTool } from '../../processes.ts';
+import { until } from '../../until.ts';
 
 const POD = { uid: 'pod-a', namespace: 'default', name: 'pod-a', hostname: 'pod-a', hostNetwork: false, annotations: {} };
 
@@ -58,11 +59,6 @@ async function outcome(stream: CommandStream): Promise<Outcome> {
   const texts = { stdout: '', stderr: '' };
   for await (const { stream: name, bytes } of stream.output) texts[name] += Buffer.from(bytes).toString();
   return { ...texts, ...(await stream.ended) };
-}
-
-async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 10_000; await sleep(systemClock, 10)) if (await probe()) return;
-  throw new Error(`${what}: not within 10 s`);
 }
 
 /** Gathers what comes until it matches. */

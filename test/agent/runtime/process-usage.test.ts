@@ -6,13 +6,14 @@ import { expect, onTestFinished, test } from 'vitest';
 import { NodeStats } from '../../../src/agent/node-stats.ts';
 import { readOwnUsage } from '../../../src/agent/runtime/process-machine.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
-import { sleep } from '../../../src/base/clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
 import type { Usage } from '../../../src/proto/node.ts';
+import { untilWithin } from '../../until.ts';
 
 const MIB = 1024 * 1024;
 const DEADLINE_MS = 15_000;
+const untilSlowly = untilWithin(DEADLINE_MS, 200);
 
 async function world() {
   const root = mkdtempSync(join(tmpdir(), 'podium-usage-'));
@@ -41,11 +42,9 @@ async function world() {
 type Look = Awaited<ReturnType<Awaited<ReturnType<typeof world>>['look']>>;
 
 async function until(what: string, look: () => Promise<Look>, holds: (found: Look) => boolean, shown: (found: Look) => unknown): Promise<Look> {
-  for (const start = systemClock.monotonic(); ; await sleep(systemClock, 200)) {
-    const found = await look();
-    if (holds(found)) return found;
-    if (systemClock.monotonic() - start > DEADLINE_MS) throw new Error(`${what}: not within ${DEADLINE_MS} ms; at last ${JSON.stringify(shown(found))}`);
-  }
+  let last: Look | undefined;
+  const probe = async () => holds((last = await look())) && last;
+  return untilSlowly(() => `${what}; at last ${JSON.stringify(last && shown(last))}`, probe);
 }
 
 /** Works all it can, and writes down how much that was by its own account: wall clock and CPU, in milliseconds. */

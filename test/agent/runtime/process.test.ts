@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/base/system-clock.ts';
 import { ProcessRuntime } from '../../../src/agent/runtime/process.ts';
 import { processesWith } from '../../../src/agent/runtime/process-table.ts';
 import type { ContainerConfig, ContainerRecord, SandboxConfig } from '../../../src/agent/runtime/runtime.ts';
+import { until } from '../../until.ts';
 
 let root = '';
 let runtime: ProcessRuntime;
@@ -59,15 +60,6 @@ async function run(config: ContainerConfig, uid = 'pod-a'): Promise<string> {
   const id = await runtime.createContainer(uid, config);
   await runtime.startContainer(id);
   return id;
-}
-
-async function until<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<NonNullable<T>> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 10_000; ) {
-    const found = await probe();
-    if (found !== undefined && found !== null && found !== false) return found;
-    await new Promise<void>((go) => systemClock.setTimer(10, go));
-  }
-  throw new Error(`${what}: not within 10 s`);
 }
 
 const record = async (id: string): Promise<ContainerRecord> =>

@@ -1,19 +1,12 @@
 /** The JavaScript client of Kubernetes, stock, over HTTP/1.1: lists, writes, errors, a watch and an informer that resumes. */
 import * as k8s from '@kubernetes/client-node';
 import { expect, test } from 'vitest';
+import { until } from '../../until.ts';
 import { configMap } from '../fixture.ts';
 import { configOf } from './client-node.ts';
 import { startRest } from './fixture.ts';
 
 const at = (name = '') => ({ group: '', version: 'v1', resource: 'configmaps', namespace: 'default', name, subresource: '' });
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 test('typed calls: create, read, patch, list, delete, and an error with its Status', async () => {
   const core = configOf(await startRest()).makeApiClient(k8s.CoreV1Api);
@@ -41,16 +34,16 @@ test('an informer sees every change once, and resumes when its watch ends', asyn
   for (const verb of ['add', 'update', 'delete'] as const) informer.on(verb, (object) => seen.push(`${verb} ${object.metadata?.name}`));
   informer.on('error', (error: unknown) => seen.push(`error ${String(error)}`));
   await informer.start();
-  await until(() => rest.api.watchers === 1, 'the informer watches');
+  await until('the informer watches', () => rest.api.watchers === 1);
   await rest.api.create(at(), configMap('a'));
   await rest.api.patch(at('a'), { type: 'merge', body: { data: { a: '2' } } });
-  await until(() => seen.length === 3, `the changes have come: ${seen.join(', ')}`);
+  await until(() => `the changes have come: ${seen.join(', ')}`, () => seen.length === 3);
   // Every watch ends: it comes back where it was.
   await rest.clock.advance(2 * 3_600_000);
-  await until(() => rest.api.watchers === 1, 'the informer watches again');
+  await until('the informer watches again', () => rest.api.watchers === 1);
   await rest.api.delete(at('before'));
   await rest.api.create(at(), configMap('b'));
-  await until(() => seen.length >= 5, `the changes have come: ${seen.join(', ')}`);
+  await until(() => `the changes have come: ${seen.join(', ')}`, () => seen.length >= 5);
   expect(seen).toEqual(['add before', 'add a', 'update a', 'delete before', 'add b']);
   await informer.stop();
 });
@@ -61,9 +54,9 @@ test('a watch of its own, with bookmarks', async () => {
   const seen: string[] = [];
   const watch = new k8s.Watch(configOf(rest));
   const controller = await watch.watch('/api/v1/configmaps', { allowWatchBookmarks: true }, (phase: string, object: k8s.V1ConfigMap) => seen.push(`${phase} ${object.metadata?.name ?? ''}`.trim()), () => {});
-  await until(() => seen.length === 2, 'the state and its end');
+  await until('the state and its end', () => seen.length === 2);
   await rest.clock.advance(31_000);
-  await until(() => seen.length === 3, 'a bookmark');
+  await until('a bookmark', () => seen.length === 3);
   expect(seen).toEqual(['ADDED a', 'BOOKMARK', 'BOOKMARK']);
   controller.abort();
 });

@@ -5,9 +5,7 @@ import { request } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { sleep } from '../../../src/base/clock.ts';
 import { DrivenClock } from '../../../src/base/driven-clock.ts';
-import { systemClock } from '../../../src/base/system-clock.ts';
 import { directChannel } from '../../../src/proto/direct-channel.ts';
 import { Node } from '../../../src/proto/node.ts';
 import { bind, RpcCode, RpcError, type CallContext, type Channel, type Handlers } from '../../../src/proto/rpc.ts';
@@ -16,6 +14,7 @@ import type { Init } from '../../../src/proto/wire.ts';
 import { pod, quiet, ref } from '../fixture.ts';
 import { ADMIN_TOKEN, refusalOf, startRest, VIEWER_TOKEN, type RestFixture, type RestOptions } from './fixture.ts';
 import { data as spdyData, Packer } from '../../base/core/spdy/packer.ts';
+import { until } from '../../until.ts';
 
 const PODS = '/api/v1/namespaces/default/pods';
 const EXEC = `${PODS}/web/exec?command=cat&stdin=true`;
@@ -174,11 +173,6 @@ function refused({ port, certificates }: RestFixture, path: string, { method = '
     call.on('error', reject);
     call.end();
   });
-}
-
-async function until(what: string, probe: () => boolean): Promise<void> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await sleep(systemClock, 5)) if (probe()) return;
-  throw new Error(`${what}: not within 5 s`);
 }
 
 /** Where it does not change any more over some turns, and some time. */

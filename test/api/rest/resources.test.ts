@@ -170,7 +170,7 @@ test('each refusal has its code, reason and words', async () => {
   expect(refusalOf(invalid)).toContain('422 Invalid: ConfigMap "X_" is invalid: [metadata.name: Invalid value: "X_"');
   expect(invalid.body.details).toMatchObject({ name: 'X_', kind: 'ConfigMap', causes: [{ reason: 'FieldValueInvalid', field: 'metadata.name' }, { reason: 'FieldValueInvalid', field: 'data[a b]' }] });
   expect(await asked('POST', `${CONFIG_MAPS}?dryRun=Some`, { body: configMap('z') })).toContain('422 Invalid: CreateOptions.meta.k8s.io "" is invalid: dryRun');
-  expect(await asked('GET', `${PODS}/x/proxy`)).toContain('501 NotImplemented');
+  expect(await asked('GET', `${PODS}/x/proxy/`)).toBe('404 NotFound: pods "x" not found');
   expect(await asked('GET', CONFIG_MAPS, { headers: { authorization: 'Bearer wrong' } })).toBe('401 Unauthorized: Unauthorized');
 });
 

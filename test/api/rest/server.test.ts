@@ -6,6 +6,7 @@ import { Node } from '../../../src/proto/node.ts';
 import { directChannel } from '../../../src/proto/direct-channel.ts';
 import { DrivenClock } from '../../../src/base/driven-clock.ts';
 import { fromUtf8 } from '../../../src/base/bytes.ts';
+import { until } from '../../until.ts';
 import { configMap, pod, quiet, ref } from '../fixture.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { ADMIN_TOKEN, VIEWER_TOKEN, answerOf, refusalOf, startRest, type Answer } from './fixture.ts';
@@ -107,26 +108,18 @@ class HeldStore extends MemoryStore {
   }
 }
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; turn < 5_000; turn++) {
-    if (condition()) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error(`not so: ${what}`);
-}
-
 test('more requests at work than are allowed are 429; writes and reads are counted apart', async () => {
   const store = new HeldStore();
   const { client: connect } = await startRest({ store, limits: { readOnlyInFlightMax: 2, mutatingInFlightMax: 1 } });
   const [client, viewer] = [connect(), connect({ token: VIEWER_TOKEN })];
   store.held = true;
   const reads = [client.get(`${CONFIG_MAPS}/a`), client.get(`${CONFIG_MAPS}/b`)];
-  await until(() => store.waiting === 2, 'two reads wait for the store');
+  await until('two reads wait for the store', () => store.waiting === 2);
   const third = await viewer.get(`${CONFIG_MAPS}/c`);
   expect([refusalOf(third), third.headers['retry-after']]).toEqual(['429 TooManyRequests: the server has received too many requests and has asked us to try again later', '1']);
   expect((await client.get('/readyz')).status).toBe(200);
   const write = client.request('DELETE', `${CONFIG_MAPS}/a`);
-  await until(() => store.waiting >= 3, 'a write waits too');
+  await until('a write waits too', () => store.waiting >= 3);
   expect((await viewer.request('DELETE', `${CONFIG_MAPS}/b`)).status).toBe(429);
   store.release();
   expect((await Promise.all([...reads, write])).map(({ status }) => status)).toEqual([404, 404, 404]);
@@ -139,7 +132,7 @@ test('a request that takes too long is 504, by the server`s time or the client`s
   const client = connect();
   store.held = true;
   const [own, asked] = [client.get(`${CONFIG_MAPS}/a`), client.get(`${CONFIG_MAPS}/a?timeout=5s`)];
-  await until(() => store.waiting === 2, 'both wait for the store');
+  await until('both wait for the store', () => store.waiting === 2);
   await clock.advance(5_001);
   expect(refusalOf(await asked)).toContain('504 Timeout: Timeout: request did not complete within the allotted timeout');
   await clock.advance(15_000);
@@ -205,7 +198,7 @@ test('another protocol is refused with a Status, which clients print', async () 
       }).on('error', reject).end();
     });
   const refused = (code: number, reason: string, message: string) => [code, expect.objectContaining({ kind: 'Status', reason, message, code })];
-  expect(await ask('/api/v1/nodes/n/proxy/stats')).toEqual(refused(501, 'NotImplemented', 'nodes/proxy is not served yet'));
+  expect(await ask('/api/v1/nodes/n/proxy/stats')).toEqual(refused(501, 'NotImplemented', 'the agent of a node serves no HTTP: it is asked over gRPC alone'));
   expect(await ask('/api/v1/namespaces/default/pods/p/exec?command=ls')).toEqual(refused(404, 'NotFound', 'pods "p" not found'));
   expect(await ask('/%zz')).toEqual(refused(404, 'NotFound', 'the server could not find the requested resource'));
 });
@@ -247,7 +240,7 @@ test('a server that stops fails readyz first, and lets what is at work finish', 
   expect((await client.get('/livez')).status).toBe(200);
   store.held = true;
   const last = client.get(`${CONFIG_MAPS}/x`);
-  await until(() => store.waiting === 1, 'a request is at work');
+  await until('a request is at work', () => store.waiting === 1);
   await clock.advance(5_001);
   store.release();
   expect((await last).status).toBe(404);

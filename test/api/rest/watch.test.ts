@@ -1,21 +1,13 @@
 /** Watches over HTTP/2: frames, resuming, bookmarks, the state to begin with, and the clients that are too slow. */
 import { expect, test } from 'vitest';
 import { settle } from '../../../src/base/driven-clock.ts';
+import { until } from '../../until.ts';
 import { configMap } from '../fixture.ts';
 import { VIEWER_TOKEN, refusalOf, startRest, type Frame, type RestFixture } from './fixture.ts';
 
 const PATH = '/api/v1/namespaces/default/configmaps';
 const at = (name = '') => ({ group: '', version: 'v1', resource: 'configmaps', namespace: 'default', name, subresource: '' });
 const create = ({ api }: RestFixture, name: string, data: object = { a: '1' }) => api.create(at(), configMap(name, data));
-
-/** Lets what is under way on the sockets come to rest: a few turns of the loop, no time. */
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; turn < 5_000; turn++) {
-    if (condition()) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error(`not so: ${what}`);
-}
 
 test('changes come as lines, as they happened, and a watch resumes behind what it has', async () => {
   const rest = await startRest();
@@ -137,7 +129,7 @@ test('more watches than are allowed are 429 and told to come again', async () =>
   const third = await viewer.get(`${PATH}?watch=1`);
   expect([refusalOf(third), third.headers['retry-after']]).toEqual(['429 TooManyRequests: 2 watches are open on this server', '1']);
   open[0]!.close();
-  await until(() => rest.api.watchers === 1, 'the server has noticed that a watch was closed');
+  await until('the server has noticed that a watch was closed', () => rest.api.watchers === 1);
   expect((await viewer.get(`${PATH}?watch=1`)).status).toBe(403);
 });
 
@@ -152,7 +144,7 @@ test('a client that takes nothing is let go, and costs no more than its buffer u
   await settle();
   expect(rest.api.watchers).toBe(1);
   await rest.clock.advance(10_001);
-  await until(() => rest.api.watchers === 0, 'the stalled watch is let go');
+  await until('the stalled watch is let go', () => rest.api.watchers === 0);
   watch.stream.resume();
   expect((await watch.rest()).length).toBeLessThan(60);
   expect(await rest.face.metrics.registry.text()).toMatch(/apiserver_longrunning_requests\{verb="WATCH",[^}]*\} 0/);

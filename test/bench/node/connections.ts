@@ -29,7 +29,7 @@ export async function benchConnections(rounds: number): Promise<readonly Row[]> 
     await server.do({ do: 'serve', name: 'pod', port: 8080 });
     await onNode.do({ do: 'serve', name: 'local', port: 8080, address: '127.10.0.2' });
     const target = { address: '127.10.0.2', port: 8080 };
-    await proxyOnNode.do({ do: 'proxy', rules: [{ key: '127.96.0.10:80', address: '127.96.0.10', port: 80, service: 'ns/web:http', targets: [target] }] });
+    await proxyOnNode.do({ do: 'proxy', rules: [{ key: '127.96.0.10:80', protocol: 'tcp', address: '127.96.0.10', port: 80, service: 'ns/web:http', targets: [target] }] });
     const { services, slices } = manyServices(1_000);
     rules.update([...services, service('measured', { clusterIP: CLUSTER_IP })], [...slices, slice('measured', [endpoint('10.244.7.2')])]);
     await rules.settled();

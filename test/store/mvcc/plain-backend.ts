@@ -1,5 +1,5 @@
 /** The smallest backend: one sorted view of a map, every batch landed at once. */
-import type { Backend, BackendOp, BackendRow, ScanRange } from '../../../src/store/mvcc/backend.ts';
+import type { Backend, BackendBatch, BackendRow, ScanRange } from '../../../src/store/mvcc/backend.ts';
 
 export class PlainBackend implements Backend {
   readonly rows = new Map<string, Uint8Array>();
@@ -12,7 +12,7 @@ export class PlainBackend implements Backend {
     return this.rows.get(key);
   }
 
-  async batch(ops: readonly BackendOp[]): Promise<void> {
+  async batch(ops: BackendBatch): Promise<void> {
     await this.gate;
     if (this.failNext !== undefined) throw this.failNext;
     this.batches++;

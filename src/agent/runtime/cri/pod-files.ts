@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { hostsFile } from '../linux/core/pod-files.ts';
 import type { SandboxConfig, SandboxId } from '../runtime.ts';
 import { logPathOf } from './core/pod-config.ts';
+import type { MachineNetworkLeftovers } from './machine-network.ts';
 
 export interface StoredSandbox {
   readonly config: SandboxConfig;
@@ -23,6 +24,7 @@ export interface Leftovers {
   readonly cgroups: readonly string[];
   readonly parents: readonly string[];
   readonly cri: { readonly endpoint: string; readonly owner: string };
+  readonly network: MachineNetworkLeftovers | undefined;
 }
 
 export class PodFiles {

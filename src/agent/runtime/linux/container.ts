@@ -19,7 +19,8 @@ import type { SupervisorPids } from '../process-supervisor.ts';
 import { endProcessesWith, isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
-import { RuntimeError, type ContainerId, type ExecResult } from '../runtime.ts';
+import { mountOf } from '../mount-table.ts';
+import { RuntimeError, type ContainerId, type ExecResult, type Mount } from '../runtime.ts';
 import { readJson, readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
 import { stopSignalOf } from './core/stop-signal.ts';
 import type { CommandOptions as StreamedCommand, CommandStream, TerminalSize } from '../streams.ts';
@@ -29,8 +30,9 @@ import { makeContainerImage, mountsOf, placeIn, readContainerImage, type Contain
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
 import { missingProgramLine, readComplaint, readExecComplaint } from './core/complaint.ts';
-import type { ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
+import { becomesUser, groupsOf } from './core/users.ts';
 import { defaultSeccomp, type OciSeccomp } from './core/seccomp-profile.ts';
 import type { Engine, ExecPlan, Launch, PodNamespaces } from './engine.ts';
 import { readPids, readSupervisor } from './files.ts';
@@ -45,6 +47,10 @@ export interface ContainerWorld extends ContainerHost {
   /** For images without the machine's programs, which lack the tools of a start of our own; undefined: there is none. */
   readonly imageEngine: Engine | undefined;
   readonly cgroups: Cgroups | undefined;
+  /** How many its programs can be. */
+  readonly users: () => number;
+  /** A mount that can be made one of which nobody else hears what is mounted there. */
+  readonly privateMount: () => string;
   readonly environment: Readonly<Record<string, string>>;
   readonly skeletons: Skeletons;
   /** Where the profiles are that pods name. */
@@ -64,6 +70,10 @@ export interface ContainerPod {
   readonly isHeld: () => boolean;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
+  /** Of all its containers, at /dev/shm. */
+  readonly sharedMemory: string;
+  /** Of another container of the pod, while it runs. */
+  readonly pidOf: (id: ContainerId) => number | undefined;
   /** Where this process finds what is mounted from that path: a volume in memory is not where it seems to be. */
   readonly seenAt: (hostPath: string) => string;
 }
@@ -107,14 +117,13 @@ export class LinuxContainer extends SupervisedContainer {
     const { config, directory, mountable } = place;
     if (!mountable.hasHostPrograms && world.imageEngine === undefined) throw new RuntimeError('cannot-start', `image ${config.image}: it takes crun or runc to start it on this node`);
     if (pod.namespaces.processes === 'of-the-machine' && world.cgroups === undefined) throw new RuntimeError('cannot-start', 'the processes of the machine are shared only where cgroups tell them apart, and there are none here');
-    const followed = config.mounts.find(({ propagation }) => propagation !== undefined);
-    if (followed !== undefined) throw new RuntimeError('cannot-start', `mountPropagation ${followed.propagation} of ${followed.containerPath} is not supported by this node: a container sees the mounts of its start`);
+    for (const mount of config.mounts) if (mount.propagation !== undefined) mustPropagate(mount, pod.namespaces.pausePid);
     mkdirSync(join(directory, 'root'), { recursive: true, mode: 0o700 });
     const image = await makeContainerImage({ config, image: mountable, hostname: pod.hostname, directory });
     const container = new LinuxContainer(world, pod, { ...place, image });
     const { user, group, supplementalGroups } = image.run;
-    if (world.machine.inUserNamespace && supplementalGroups.some((one) => one !== group)) {
-      world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user has no supplemental groups to give');
+    if (groupsOf({ user, group, supplementalGroups }, world.users()).length < supplementalGroups.length) {
+      world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user does not have all of its supplemental groups to give');
     }
     makeRoot(directory, world.skeletons.place(directory, container.#plannedRoot()), world.machine.inUserNamespace);
     await container.store();
@@ -125,7 +134,7 @@ export class LinuxContainer extends SupervisedContainer {
     const { machine } = this.#world;
     const { security } = this.config;
     const { root, run } = this.#image;
-    const { etc, seenAt } = this.#pod;
+    const { etc, sharedMemory, seenAt } = this.#pod;
     const mounts = mountsOf(this.#image, this.config.mounts);
     const planned = planRoot({
       image: root,
@@ -135,6 +144,7 @@ export class LinuxContainer extends SupervisedContainer {
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
       workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
+      sharedMemory,
       unmaskedProc: this.#isProcUnmasked,
       inUserNamespace: machine.inUserNamespace,
     });
@@ -146,7 +156,11 @@ export class LinuxContainer extends SupervisedContainer {
 
   #process(command: readonly string[]): ProcessPlan {
     const { security = {} } = this.config;
-    const { env, workingDir, user, group, supplementalGroups } = this.#image.run;
+    const { env, workingDir, ...identity } = this.#image.run;
+    const { user, group } = identity;
+    const { machine } = this.#world;
+    const users = this.#world.users();
+    const hasOwners = !machine.inUserNamespace || this.#image.root.lowerDirs.length === 0;
     const { noNewPrivileges = false } = security;
     return {
       command,
@@ -154,11 +168,23 @@ export class LinuxContainer extends SupervisedContainer {
       workingDir,
       user,
       group,
-      supplementalGroups,
-      capabilities: capabilitiesOf(security, this.#world.machine.capabilities),
+      supplementalGroups: groupsOf(identity, users),
+      becomesUser: becomesUser({ identity, users, hasOwners }),
+      capabilities: capabilitiesOf(security, machine.capabilities),
       noNewPrivileges,
       terminal: false,
     };
+  }
+
+  get #propagation(): Launch['propagation'] {
+    const wanted = this.config.mounts.map(({ propagation }) => propagation);
+    if (wanted.includes('Bidirectional')) return 'shared';
+    return wanted.includes('HostToContainer') ? 'slave' : 'private';
+  }
+
+  /** Where mounts are shared with the machine its root is mounted where they are not. */
+  get #rootPath(): string {
+    return this.#propagation === 'shared' ? join(this.#world.privateMount(), '.roots', this.key) : join(this.directory, 'root');
   }
 
   get #isProcUnmasked(): boolean {
@@ -180,12 +206,33 @@ export class LinuxContainer extends SupervisedContainer {
     return found;
   }
 
+  /** Others may outlive its program then. */
+  get #sharesProcesses(): boolean {
+    return this.#pod.namespaces.processes !== undefined || this.config.processesOf !== undefined;
+  }
+
+  get #pidNamespace(): string | null | undefined {
+    const { processes, pausePid } = this.#pod.namespaces;
+    if (processes === 'of-the-machine') return null;
+    // The pause process stands outside it.
+    if (processes === 'of-the-pod') return `/proc/${pausePid}/ns/pid_for_children`;
+    const { processesOf } = this.config;
+    if (processesOf === undefined) return undefined;
+    const pid = this.#pod.pidOf(processesOf);
+    if (pid === undefined) throw new RuntimeError('cannot-start', `the container whose processes it shall see, ${processesOf}, does not run`);
+    return `/proc/${pid}/ns/pid`;
+  }
+
   #launch(cgroupProcs: readonly string[], command: readonly string[]): Launch {
     return {
       key: this.key,
       directory: this.directory,
       pod: this.#pod.namespaces,
+      pidNamespace: undefined,
       root: this.#world.skeletons.place(this.directory, this.#plannedRoot()),
+      rootPath: this.#rootPath,
+      propagation: this.#propagation,
+      privateMount: this.#propagation === 'shared' ? this.#world.privateMount() : undefined,
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
       isProcUnmasked: this.#isProcUnmasked,
       process: this.#process(command),
@@ -203,13 +250,19 @@ export class LinuxContainer extends SupervisedContainer {
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
     const { stdin = false, tty = false } = this.config;
-    const { command, user } = this.#image.run;
-    if (stdin) await makeInput(this.directory, user);
-    const launch = this.#launch(cgroupProcs, command);
+    const { command } = this.#image.run;
+    if (stdin) await makeInput(this.directory);
+    const launch = { ...this.#launch(cgroupProcs, command), pidNamespace: this.#pidNamespace };
     const seccomp = this.#seccomp(launch.process.capabilities);
     const own = { ...launch, seccomp, process: { ...launch.process, terminal: tty, env: { ...(tty ? { TERM: 'xterm' } : {}), ...launch.process.env } } };
+    mkdirSync(launch.rootPath, { recursive: true, mode: 0o700 });
     const args = await this.#engine.prepare(own);
-    return tty ? { args: inTerminal(args, undefined), env: { ...environment, SHELL: '/bin/sh' } } : { args, env: environment };
+    const env = { ...environment, ...(this.#sharesProcesses ? { LOG_OUTLIVES: '1' } : {}) };
+    return tty ? { args: inTerminal(args, undefined), env: { ...env, SHELL: '/bin/sh' } } : { args, env };
+  }
+
+  protected override get terminalUser(): (() => number) | undefined {
+    return this.#engine.makesTerminals ? () => this.pids?.child.pid ?? 0 : undefined;
   }
 
   protected override hasBegun(): boolean {
@@ -249,7 +302,7 @@ export class LinuxContainer extends SupervisedContainer {
   /** Without such a namespace nobody ends them, and crun waits for all that are its children now. */
   #endLeftovers(): void {
     const supervisor = this.pids?.supervisor.pid;
-    if (this.#pod.namespaces.processes === undefined || supervisor === undefined) return;
+    if (!this.#sharesProcesses || supervisor === undefined) return;
     this.#world.cgroups?.endProcesses(this.cgroup, supervisor);
   }
 
@@ -265,6 +318,7 @@ export class LinuxContainer extends SupervisedContainer {
     const { cgroups, log } = this.#world;
     try {
       await Promise.all([cgroups?.remove(this.cgroup), this.#engine.forget(this.key)]);
+      if (this.#propagation === 'shared') rmSync(this.#rootPath, { recursive: true, force: true });
     } catch (error) {
       log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: something of a container is left in the kernel');
     }
@@ -280,7 +334,9 @@ export class LinuxContainer extends SupervisedContainer {
   override async exec(command: readonly string[], timeoutMs: Millis): Promise<ExecResult> {
     const { clock, environment } = this.#world;
     const plan = await this.#beside(command, {});
-    const { exitCode, output, timedOut } = await runCommand(plan.command, { clock, env: environment, timeoutMs });
+    // Whoever started it shall see it end: on a machine whose first process reaps nobody else's it would be there for good,
+    // and hold up the end of the pid namespace in which it stands.
+    const { exitCode, output, timedOut } = await runCommand(plan.command, { clock, env: environment, timeoutMs, endFirst: () => endGroup(plan) });
     if (timedOut) endGroup(plan);
     for (const file of plan.files) await rm(file, { force: true });
     return { exitCode: exitCode < 0 ? UNKNOWN_EXIT_CODE : exitCode, output, timedOut };
@@ -313,6 +369,14 @@ export class LinuxContainer extends SupervisedContainer {
     const own = { ...launch.process, terminal, env: { ...(terminal ? { TERM: 'xterm' } : {}), ...launch.process.env, ...env } };
     return this.#engine.exec(launch, this.pids?.child.pid ?? 0, own);
   }
+}
+
+/** In the words of container runtimes. */
+function mustPropagate({ hostPath, propagation }: Mount, pausePid: number): void {
+  const mount = mountOf(readText(`/proc/${pausePid}/mountinfo`), hostPath);
+  if (mount === undefined || mount.isShared || (mount.isSlave && propagation === 'HostToContainer')) return;
+  const what = propagation === 'Bidirectional' ? 'shared' : 'shared or slave';
+  throw new RuntimeError('cannot-start', `path "${hostPath}" is mounted on "${mount.path}" but it is not a ${what} mount`);
 }
 
 function inTerminal(command: readonly string[], size: TerminalSize | undefined): string[] {

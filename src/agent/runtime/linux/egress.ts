@@ -25,6 +25,7 @@ import {
   freePair,
   machineEgressRules,
   machineLinkBatch,
+  NODE_TABLE,
   nodeEgressRules,
   nodeLinkBatch,
   tableRemoval,
@@ -142,8 +143,11 @@ export class Egress {
     const { space } = this.#options;
     const isSame = holder.pid === space.holder.pid && holder.startTime === space.holder.startTime;
     if (!isSame || (copier !== undefined && !isAlive(copier)) || !(await this.#isLinked())) return false;
-    if (kind !== 'masquerade') return true;
-    return (await this.#run(['nft', 'list', 'table', 'ip', this.#table], false)).exitCode === 0;
+    return (await this.#hasTable(NODE_TABLE, true)) && (kind !== 'masquerade' || (await this.#hasTable(this.#table, false)));
+  }
+
+  async #hasTable(table: string, isInside: boolean): Promise<boolean> {
+    return (await this.#run(['nft', 'list', 'table', 'ip', table], isInside)).exitCode === 0;
   }
 
   async #isLinked(): Promise<boolean> {

@@ -5,7 +5,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cgroups } from './cgroups.ts';
-import { fstabOf, initScript, joinLines, privileges, type ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
+import { fstabOf, initScript, joinLines, privileges, type Tools } from './core/init-script.ts';
 import type { PlannedRoot } from './core/root-layout.ts';
 import type { OciSeccomp } from './core/seccomp-profile.ts';
 import { quoteAll } from './core/shell-words.ts';
@@ -20,18 +21,16 @@ export interface PodNamespaces {
   readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
   /** The ipc namespace is the machine's. */
   readonly hostIpc?: boolean | undefined;
-  /** It has mounts of its own, in which its containers begin. */
-  readonly hasMounts?: boolean | undefined;
 }
 
 /** For `nsenter`, into those of the pause process. */
-export function sharedNamespaces({ hostIpc = false, hasMounts = false }: PodNamespaces): readonly string[] {
-  return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', ...(hasMounts ? ['--mount'] : [])];
+export function sharedNamespaces({ hostIpc = false }: PodNamespaces): readonly string[] {
+  return ['--net', ...(hostIpc ? [] : ['--ipc']), '--uts', '--mount'];
 }
 
-/** Of the processes of a pod that share theirs: the pause process stands outside it. */
-export function sharedPidNamespace({ pausePid }: PodNamespaces): string {
-  return `/proc/${pausePid}/ns/pid_for_children`;
+/** A prefix. One that shares its mounts is made like the one that it comes from. */
+export function unshareMounts({ unshare }: Tools, propagation: Launch['propagation']): readonly string[] {
+  return [unshare, '--mount', '--propagation', propagation === 'shared' ? 'unchanged' : propagation];
 }
 
 export interface Launch {
@@ -40,7 +39,15 @@ export interface Launch {
   /** The container's own, absolute; its root is `root` in it. */
   readonly directory: string;
   readonly pod: PodNamespaces;
+  /** Whose processes it sees: its own where it is undefined, the machine's where it is null, else those of a namespace's file. */
+  readonly pidNamespace: string | null | undefined;
   readonly root: PlannedRoot;
+  /** Where it is mounted, in the container's mount namespace alone. */
+  readonly rootPath: string;
+  /** Of that namespace: mounts of the machine are not seen in it, are seen, or are made in both. */
+  readonly propagation: 'private' | 'slave' | 'shared';
+  /** Of one that is shared: on which its root is mounted, so that the machine hears nothing of it. */
+  readonly privateMount?: string | undefined;
   readonly isRootReadOnly: boolean;
   readonly isProcUnmasked: boolean;
   readonly seccomp?: OciSeccomp | undefined;
@@ -65,6 +72,8 @@ export interface ExecPlan {
 export interface Engine {
   readonly name: string;
   readonly version: string;
+  /** Programs have terminals of its own making, within those that it is started in. */
+  readonly makesTerminals: boolean;
   /** Writes what the start needs; answers the command for the supervisor. */
   prepare(launch: Launch): Promise<readonly string[]>;
   /** Does the program run, or has it run? Asked again and again while it starts. */
@@ -86,6 +95,7 @@ export interface EngineWorld {
 /** unshare, nsenter, mount, setpriv: what every Linux has. */
 export class UtilLinuxEngine implements Engine {
   readonly name = 'util-linux';
+  readonly makesTerminals = false;
   readonly version: string;
   readonly #world: EngineWorld;
 
@@ -94,22 +104,22 @@ export class UtilLinuxEngine implements Engine {
     this.version = version;
   }
 
-  async prepare({ directory, pod, root, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
+  async prepare({ directory, pod, pidNamespace, root, rootPath, propagation, privateMount, isRootReadOnly, process, cgroupProcs, oomScoreAdjust }: Launch): Promise<readonly string[]> {
     const { machine, space, root: nodeRoot } = this.#world;
     const { tools, inUserNamespace } = machine;
-    const script = initScript({ tools, directory, process, joins: joinLines(cgroupProcs, oomScoreAdjust), inUserNamespace });
-    await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
+    const script = initScript({ tools, directory, rootPath, privateMount, process, joins: joinLines(cgroupProcs, oomScoreAdjust) });
+    await writeFile(join(directory, 'fstab'), fstabOf(directory, root, { rootPath, isReadOnly: isRootReadOnly, inUserNamespace }), { mode: 0o600 });
     await writeFile(join(directory, 'init.sh'), script, { mode: 0o600 });
-    const init = [tools.unshare, '--mount', '--propagation', 'private', tools.sh, join(directory, 'init.sh')];
-    const reaper = [...this.#ofProcesses(pod), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];
+    const init = [...unshareMounts(tools, propagation), tools.sh, join(directory, 'init.sh')];
+    const reaper = [...this.#ofProcesses(pidNamespace), tools.sh, join(nodeRoot, 'reaper.sh'), ...init];
     return space.enter(pod.pausePid, sharedNamespaces(pod), reaper);
   }
 
   /** Who starts a process then starts it in that pid namespace. */
-  #ofProcesses(pod: PodNamespaces): readonly string[] {
+  #ofProcesses(pidNamespace: Launch['pidNamespace']): readonly string[] {
     const { unshare, nsenter } = this.#world.machine.tools;
-    if (pod.processes === 'of-the-machine') return [];
-    return pod.processes === 'of-the-pod' ? [nsenter, `--pid=${sharedPidNamespace(pod)}`, '--no-fork'] : [unshare, '--pid'];
+    if (pidNamespace === null) return [];
+    return pidNamespace === undefined ? [unshare, '--pid'] : [nsenter, `--pid=${pidNamespace}`, '--no-fork'];
   }
 
   hasBegun(directory: string): boolean {
@@ -118,10 +128,10 @@ export class UtilLinuxEngine implements Engine {
 
   exec({ cgroupProcs, oomScoreAdjust, pod }: Launch, pid: number, process: ProcessPlan): Promise<ExecPlan> {
     const { machine, space } = this.#world;
-    const { tools, inUserNamespace } = machine;
+    const { tools } = machine;
     const words = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-    const inside = [...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...process.command];
-    const namespaces = ['--mount', ...sharedNamespaces(pod), '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
+    const inside = [...privileges(tools, process), tools.env, '-i', ...words, ...process.command];
+    const namespaces = [...sharedNamespaces(pod), '--pid', `--wdns=${process.workingDir === '' ? '/' : process.workingDir}`];
     const entered = space.enter(pid, namespaces, inside);
     const joins = joinLines(cgroupProcs, oomScoreAdjust);
     return Promise.resolve({ command: [tools.sh, '-c', [...joins, `exec ${quoteAll(entered)}`].join('\n')], files: [] });

@@ -9,7 +9,7 @@ const RUNTIMES = ['crun', 'runc'] as const;
 
 /** `wanted`: no other will do. */
 export function chooseEngine(world: EngineWorld, wanted: string | undefined): Engine {
-  // Of the one user that an ordinary user has, only our own start makes another number (core/init-script.ts).
+  // An ordinary user has no cgroups, and both are as good to him; this one makes do with what every machine has.
   if (world.machine.inUserNamespace && wanted === undefined) return utilLinux(world);
   for (const name of RUNTIMES) {
     if (wanted !== undefined && wanted !== name) continue;

@@ -20,7 +20,7 @@
  * agent for good are processes and cgroups, and `podium down` knows both.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describeError, UserError } from '../../../base/errors.ts';
 import { isHostImageName } from '../../../image/core/reference.ts';
@@ -31,7 +31,8 @@ import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry, type Sandbox
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
-import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerResources, type ContainerUsage, type DnsConfig, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
+import { runCommand } from '../run-command.ts';
+import { containerIdOf, RuntimeError, type ContainerConfig, type ContainerId, type ContainerResources, type ContainerUsage, type DnsConfig, type MemoryPlace, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { readText, writeText } from '../state-files.ts';
 import type { PortStream } from '../streams.ts';
 import type { ContainerPlace } from '../supervised-container.ts';
@@ -90,9 +91,12 @@ type Entry = SandboxEntry<LinuxContainer>;
 /** Hears that the node's network is there, or is another one now; answers what it does in it, in a few words. */
 export type NetworkListener = () => Promise<string>;
 
+/** Of all containers of a pod; what container runtimes give one. */
+const SHARED_MEMORY_SIZE = '64m';
 /** A way out that cannot be had now may be had later (a laptop comes home), and one that is there be gone (a firewall is loaded anew). */
 const EGRESS_RETRY_MS = 30_000;
-const EGRESS_CHECK_MS = 60_000;
+/** Whether it is still there: three short processes. */
+const EGRESS_CHECK_MS = 10_000;
 /** What ends by itself has ended then. */
 const SWEEP_SOON_MS = 1_000;
 const SWEEP_AGAIN_MS = 5_000;
@@ -155,6 +159,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       engine: this.#engine,
       imageEngine: chooseImageEngine(engineWorld, this.#engine),
       cgroups: this.#cgroups,
+      users: () => this.#space.users,
+      privateMount: () => this.#space.memory.path,
       supervisorPath: join(root, 'supervisor.sh'),
       environment: this.#space.environment,
       skeletons: this.#skeletons,
@@ -169,7 +175,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   get detail(): string {
     const { machine, why } = this.#options;
     const limits = this.#cgroups === undefined ? 'no cgroups: limits are not kept' : `cgroups v${this.#cgroups.version} (${this.#cgroups.controllers.join(', ')})`;
-    const who = machine.inUserNamespace ? 'in a user namespace' : 'as root';
+    const who = machine.inUserNamespace ? `in a user namespace with ${this.#space.isHeld && this.#space.users > 1 ? 'the users of /etc/subuid' : `one user (${machine.whyOneUser ?? 'as it was made'})`}` : 'as root';
     const network = [...this.#networkDetails, this.#egress.detail].join(', ');
     return `${why}: namespaces ${who}, containers by ${this.#engine.name} ${this.#engine.version}, ${limits}${this.#world.imageEngine === undefined ? ', no seccomp without crun or runc' : ''}; ${network}`;
   }
@@ -186,6 +192,27 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   get hasLimits(): boolean {
     return this.#cgroups !== undefined;
+  }
+
+  get whyNoAppArmor(): string {
+    return this.#options.machine.hasAppArmor ? 'the linux runtime loads no profiles' : 'AppArmor is not enabled on the host';
+  }
+
+  get memory(): MemoryPlace {
+    return this.#space.memory;
+  }
+
+  /** Runs a shell's text as root of the pods' users: what the agent's own user may not do with files. False: that is nobody, or it failed. */
+  async asRootOfPods(script: string): Promise<boolean> {
+    const { machine, clock } = this.#options;
+    if (!machine.inUserNamespace || this.#space.users === 1) return false;
+    const { exitCode } = await runCommand(this.#space.enter(this.#space.holder.pid, ['--mount'], [machine.tools.sh, '-e']), { clock, input: script, env: this.#space.environment });
+    return exitCode === 0;
+  }
+
+  /** What it mounts in the machine's own namespace. */
+  get #mounts(): readonly string[] {
+    return this.#options.machine.inUserNamespace ? [] : [join(this.#options.root, 'memory')];
   }
 
   /** Into the node's network: pods' addresses are reached through it, and never from the machine's own network. */
@@ -209,7 +236,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     await writeText(join(root, 'reaper.sh'), REAPER_SCRIPT, 0o700);
     // Whoever ends the node without its agent finds here what is left in the kernel.
     const { directories: cgroups, parents } = this.#cgroups ?? { directories: [], parents: [] };
-    await writeText(join(root, 'leftovers.json'), JSON.stringify({ cgroups, parents, tables: this.#egress.tables }), 0o600);
+    await writeText(join(root, 'leftovers.json'), JSON.stringify({ cgroups, parents, tables: this.#egress.tables, mounts: this.#mounts }), 0o600);
     const isNew = (await this.#space.open()) === 'made';
     this.adoptAll();
     await this.endUnheld();
@@ -277,19 +304,17 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.#cgroups?.make(config.uid, config.resources ?? {});
     // All of it in one and the same network, whatever becomes of that meanwhile.
     const network = this.#space.holder;
-    const prepare = [...preparation(config), ...memoryMounts(config, this.#options.machine), ...(config.hostNetwork ? [] : this.#joining(ip, network))].join('\n');
+    const prepare = [...preparation(config), ...(config.hostIpc === true ? [] : sharedMemoryMount(this.#options.machine.tools.mount, this.memory.path, config.uid)), ...memoryMounts(config, this.#options.machine.tools.mount, this.#space.users), ...(config.hostNetwork ? [] : this.#joining(ip, network))].join('\n');
     const pause = await this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
     return { pause, network };
   }
 
   #sandboxPrefix(config: SandboxConfig): readonly string[] {
-    const { machine } = this.#options;
     const { hostNetwork, hostIpc = false } = config;
-    // Mounts of its own only where it has some; what the machine mounts later is still seen.
-    const mounts = hasMemory(config) ? ['--mount', '--propagation', 'slave'] : [];
-    const make = [machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
-    if (hostNetwork) return this.#space.inside(make);
-    return machine.inUserNamespace ? this.#space.enter(this.#space.holder.pid, [], make) : make;
+    // What the machine mounts later is still seen. With volumes in memory, which are mounted among the machine's files, no more than that.
+    const mounts = ['--mount', '--propagation', hasMemory(config) ? 'slave' : 'unchanged'];
+    const make = [this.#options.machine.tools.unshare, ...(hostIpc ? [] : ['--ipc']), '--uts', ...mounts, ...(hostNetwork ? [] : ['--net'])];
+    return this.#space.enter(this.#space.holder.pid, [...(hostNetwork ? ['--net'] : []), '--mount'], make);
   }
 
   /** The pause process stands outside the pid namespace, so that it has a pid here, and both end together. */
@@ -321,6 +346,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
 
   protected override async cleanSandbox(id: SandboxId): Promise<void> {
     await this.#cgroups?.remove(id);
+    await rm(sharedMemoryOf(this.memory.outside + this.memory.path, id), { recursive: true, force: true });
   }
 
   protected override memoryPlace(config: SandboxConfig, pause: ProcessIdentity | undefined): string | undefined {
@@ -351,7 +377,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     const mountable = await this.#mountable(id, config);
     try {
-      return await LinuxContainer.create(this.#world, podOf(entry), { ...place, mountable });
+      return await LinuxContainer.create(this.#world, podOf(entry, this.#space.memory), { ...place, mountable });
     } catch (error) {
       await this.images?.release(this.#consumers + id);
       throw error;
@@ -366,7 +392,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 
   protected override knownContainer(entry: Entry, place: ContainerPlace): LinuxContainer {
-    return new LinuxContainer(this.#world, podOf(entry), place);
+    return new LinuxContainer(this.#world, podOf(entry, this.#space.memory), place);
   }
 
 
@@ -441,16 +467,21 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 }
 
-function podOf({ sandbox, config, directory, pause }: Entry): ContainerPod {
+function podOf({ sandbox, config, directory, pause, containers }: Entry, memory: MemoryPlace): ContainerPod {
   const { memoryVolumes = [] } = config;
   const pausePid = pause?.pid ?? 0;
-  const isInMemory = (path: string) => memoryVolumes.some((volume) => path === volume.path || path.startsWith(`${volume.path}/`));
+  const isInMemory = (path: string) => [memory, ...memoryVolumes].some((place) => path === place.path || path.startsWith(`${place.path}/`));
   return {
     uid: sandbox.id,
     hostname: config.hostname,
-    namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc, hasMounts: hasMemory(config) },
+    namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc },
     isHeld: () => pause !== undefined && isAlive(pause),
     etc: join(directory, 'etc'),
+    sharedMemory: config.hostIpc === true ? '/dev/shm' : sharedMemoryOf(memory.path, sandbox.id),
+    pidOf: (id) => {
+      const target = containers.get(id);
+      return target?.record.state === 'running' ? target.pids?.child.pid : undefined;
+    },
     seenAt: (path) => (isInMemory(path) ? `${rootOf(pausePid)}${path}` : path),
   };
 }
@@ -460,17 +491,26 @@ function rootOf(pid: number): string {
   return `/proc/${pid}/root`;
 }
 
+function sharedMemoryOf(memory: string, uid: SandboxId): string {
+  return join(memory, '.shm', uid);
+}
+
+/** In the sandbox's own mount namespace, and on a mount that is made private there: nobody else hears of it. */
+function sharedMemoryMount(tool: string, memory: string, uid: SandboxId): readonly string[] {
+  const path = quote(sharedMemoryOf(memory, uid));
+  return [`${tool} --make-private ${quote(memory)}`, `mkdir -p ${path}`, `${tool} -t tmpfs -o size=${SHARED_MEMORY_SIZE},mode=1777,nosuid,nodev,noexec shm ${path}`];
+}
+
 function hasMemory({ memoryVolumes = [] }: SandboxConfig): boolean {
   return memoryVolumes.length > 0;
 }
 
 /** In the sandbox's own mount namespace, in which its containers begin: they are shared by all of them, and end with it. */
-function memoryMounts({ memoryVolumes = [] }: SandboxConfig, { tools, inUserNamespace }: Machine): readonly string[] {
+function memoryMounts({ memoryVolumes = [] }: SandboxConfig, tool: string, users: number): readonly string[] {
   return memoryVolumes.flatMap(({ path, sizeBytes, group }) => {
-    // An ordinary user has one group to give.
-    const owner = group === undefined || inUserNamespace ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
+    const owner = group === undefined || group >= users ? ['mode=0777'] : ['mode=2777', `gid=${group}`];
     const options = [`size=${sizeBytes}`, ...owner, 'nosuid', 'nodev'].join(',');
-    return [`mkdir -p ${quote(path)}`, `${tools.mount} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
+    return [`mkdir -p ${quote(path)}`, `${tool} -t tmpfs -o ${options} tmpfs ${quote(path)}`];
   });
 }
 

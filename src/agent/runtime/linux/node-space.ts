@@ -2,6 +2,10 @@
  * The network namespace of one node, and the way into it and into those of its pods. It is held by a process that does
  * nothing else, so that it outlives the agent; the node's record on disk names it by pid and start time.
  *
+ * ROOT/memory is a file system in memory, for what must not reach a disk. It is mounted where the holder is: as root in the
+ * machine's own mount namespace, where it stays until somebody ends the node; of an ordinary user in the holder's, with
+ * which it goes. Sandboxes are made there, so that their containers see it.
+ *
  * An ordinary user's namespaces belong to a user namespace. All nodes of a cluster share one, since a link can only be
  * laid between network namespaces of which one is root: the first node makes it, and it lives as long as any of them.
  */
@@ -11,10 +15,13 @@ import { join } from 'node:path';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import { isAlive, startTimeOf, sendSignal, type ProcessIdentity } from '../process-table.ts';
-import { RuntimeError } from '../runtime.ts';
+import { isMountPoint } from '../mount-table.ts';
+import { RuntimeError, type MemoryPlace } from '../runtime.ts';
 import { neighbourLinkBatch, neighbourRouteBatch, nodeBatch, nodeNetworkOf, nodeSettingsBatch, type NodeNetwork, type NodeSettings } from './core/node-network.ts';
-import { listDirectory, readJson, writeJson } from '../state-files.ts';
-import type { Machine } from './machine.ts';
+import { quoteAll } from './core/shell-words.ts';
+import { usersOf } from './core/users.ts';
+import { listDirectory, readJson, readText, writeJson } from '../state-files.ts';
+import { MANY_USERS, type Machine } from './machine.ts';
 import { mustRun, runCommand } from '../run-command.ts';
 
 export interface NodeSpaceOptions {
@@ -40,6 +47,8 @@ interface NodeRecord {
 const HOLD_DEADLINE_MS = 10_000;
 /** Other nodes of the machine may be starting just now. */
 const LOCK_DEADLINE_MS = 30_000;
+/** Tokens and the like are small; no more of the machine than other file systems in memory take. */
+const MEMORY_OPTIONS = 'mode=0700,nosuid,nodev';
 /** Says that it is there, and does nothing from then on. */
 const KEEP = 'echo held\nexec sleep infinity >/dev/null 2>&1';
 /** What a node does with packets: it is a router, and answers for services on its loopback too. */
@@ -47,6 +56,7 @@ const SYSCTLS = ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.route_localnet=1', 
 
 export class NodeSpace {
   readonly #options: NodeSpaceOptions;
+  #users: number | undefined;
   #holder: ProcessIdentity | undefined;
 
   constructor(options: NodeSpaceOptions) {
@@ -101,6 +111,18 @@ export class NodeSpace {
     return this.#options.machine.tools;
   }
 
+  /** How many there are for containers: what the namespace was made with counts, not what there would be now. */
+  get users(): number {
+    if (!this.#options.machine.inUserNamespace) return Infinity;
+    const { pid } = this.holder;
+    return (this.#users ??= usersOf(readText(`/proc/${pid}/uid_map`), readText(`/proc/${pid}/gid_map`)));
+  }
+
+  /** For files that must not reach a disk. */
+  get memory(): MemoryPlace {
+    return { path: join(this.#options.root, 'memory'), outside: `/proc/${this.holder.pid}/root` };
+  }
+
   /** The environment of everything that this node starts: by it strays are found. */
   get environment(): Readonly<Record<string, string>> {
     return { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', PODIUM_NODE: this.#options.root };
@@ -149,11 +171,12 @@ export class NodeSpace {
     const neighbours = this.#neighbours();
     const { unshare } = machine.tools;
     const first = neighbours[0];
+    const own = ['--net', '--mount', '--propagation', 'slave'];
     const prefix = !machine.inUserNamespace
       ? [unshare, '--net']
       : first === undefined
-        ? [unshare, '--user', '--map-root-user', '--net']
-        : [...this.enter(first.record.holder.pid, [], []), unshare, '--net'];
+        ? [unshare, ...(machine.whyOneUser === undefined ? MANY_USERS : ['--user', '--map-root-user']), ...own]
+        : [...this.enter(first.record.holder.pid, [], []), unshare, ...own];
     const holder = await this.hold(prefix, '');
     this.#holder = holder;
     try {
@@ -178,6 +201,8 @@ export class NodeSpace {
 
   async #settle(holder: ProcessIdentity): Promise<void> {
     const { clock, machine, settings, log } = this.#options;
+    this.#users = undefined;
+    await this.#mountMemory(holder);
     const batch = nodeSettingsBatch(settings);
     if (batch !== '') await this.batch(holder.pid, batch, 'the network of the node');
     const commands = SYSCTLS.map((setting) => {
@@ -186,6 +211,17 @@ export class NodeSpace {
     });
     const refused = await runCommand(this.inside([machine.tools.sh, '-c', commands.join('\n')]), { clock, env: this.environment });
     if (refused.output !== '') log.debug({ settings: refused.output.trim() }, 'linux runtime: settings that this machine does not have');
+  }
+
+  /** What is there already stays. Never to be swapped out, where the kernel can promise it and lets this user ask. */
+  async #mountMemory(holder: ProcessIdentity): Promise<void> {
+    const { root, clock, machine } = this.#options;
+    const { path } = this.memory;
+    if (isMountPoint(readText(`/proc/${holder.pid}/mountinfo`), path)) return;
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const mount = (options: string) => quoteAll([machine.tools.mount, '-t', 'tmpfs', '-o', options, 'podium-memory', path]);
+    const script = `${mount(`${MEMORY_OPTIONS},noswap`)} 2>/dev/null || exec ${mount(MEMORY_OPTIONS)}`;
+    await mustRun(this.enter(holder.pid, ['--mount'], [machine.tools.sh, '-c', script]), { clock, env: this.environment, what: `memory at ${root}` });
   }
 
   /** The living ones; records of others are taken away. */

@@ -8,9 +8,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ociProcess, ociSpec } from './core/oci-spec.ts';
-import { joinLines, overlayOptions, type ProcessPlan } from './core/init-script.ts';
+import type { ProcessPlan } from './core/container-run.ts';
+import { joinLines, overlayOptions } from './core/init-script.ts';
 import { fstabField, quote, quoteAll } from './core/shell-words.ts';
-import { sharedNamespaces, sharedPidNamespace, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
+import { sharedNamespaces, unshareMounts, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
 import { statesOf } from './strays.ts';
 import { RuntimeError } from '../runtime.ts';
 import { readText } from '../state-files.ts';
@@ -21,6 +22,7 @@ const NO_CGROUPS = 'no-cgroups /sys/fs/cgroup tmpfs ro,size=0 0 0\n';
 export class OciEngine implements Engine {
   readonly name: string;
   readonly version: string;
+  readonly makesTerminals: boolean;
   readonly #program: string;
   readonly #world: EngineWorld;
   readonly #tools: UtilLinuxEngine;
@@ -32,6 +34,8 @@ export class OciEngine implements Engine {
     this.#program = program;
     this.name = basename(program);
     this.version = version;
+    // runc puts pipes of its own in the place of descriptors.
+    this.makesTerminals = this.name === 'crun';
   }
 
   get #state(): string {
@@ -40,16 +44,16 @@ export class OciEngine implements Engine {
 
   async prepare(launch: Launch): Promise<readonly string[]> {
     const { machine, space } = this.#world;
-    const { directory, pod, root, isRootReadOnly, process, isProcUnmasked, seccomp, key } = launch;
+    const { directory, pod, root, rootPath, propagation, isRootReadOnly, process, isProcUnmasked, pidNamespace, seccomp, key } = launch;
     // runc puts pipes of its own in the place of descriptors.
     if (this.name === 'runc' && process.terminal) {
       if (root.lowerDirs.length > 0) throw new RuntimeError('cannot-start', 'a terminal for an image takes crun, which this machine does not have');
       return this.#tools.prepare(launch);
     }
     const { facts, inUserNamespace, tools } = machine;
+    const { users } = space;
     const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
-    const pidNamespace = pod.processes === 'of-the-pod' ? sharedPidNamespace(pod) : pod.processes === 'of-the-machine' ? null : undefined;
-    const spec = ociSpec({ root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp, inUserNamespace, cgroupsPath });
+    const spec = ociSpec({ root, rootPath, propagation, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp, users, cgroupsPath });
     await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
     // One of the same name may have been lost with its sandbox.
     await this.forget(key);
@@ -57,11 +61,13 @@ export class OciEngine implements Engine {
     const log = ['--log', join(directory, 'complaint')];
     const run = [...this.#command(), ...log, 'run', '--bundle', directory, '--pid-file', join(directory, 'runtime.pid'), key];
     const overlay = overlayOptions(directory, root, inUserNamespace);
-    const mounts = [...(overlay.length === 0 ? [] : [`overlay ${fstabField(join(directory, 'root'))} overlay ${fstabField(overlay.join(','))} 0 0\n`]), ...(this.name === 'crun' ? [NO_CGROUPS] : [])];
+    const mounts = [...(overlay.length === 0 ? [] : [`overlay ${fstabField(rootPath)} overlay ${fstabField(overlay.join(','))} 0 0\n`]), ...(this.name === 'crun' ? [NO_CGROUPS] : [])];
     await writeFile(join(directory, 'fstab'), mounts.join(''), { mode: 0o600 });
     const mountAll = `${tools.mount} --all --fstab ${quote(join(directory, 'fstab'))}`;
-    const script = ['exec 5>&2 2>&3', ...joinLines(launch.cgroupProcs, launch.oomScoreAdjust), mountAll, ...(this.name === 'crun' ? [] : this.#hideCgroups()), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
-    return space.enter(pod.pausePid, sharedNamespaces(pod), [tools.unshare, '--mount', '--propagation', 'private', tools.sh, '-ec', script.join('\n')]);
+    // Cgroups are hidden from this container runtime alone.
+    const alone = launch.privateMount === undefined ? [] : [`${tools.mount} --make-private ${quote(launch.privateMount)}`, `${tools.mount} --make-rprivate /sys`];
+    const script = ['exec 5>&2 2>&3', ...joinLines(launch.cgroupProcs, launch.oomScoreAdjust), ...alone, mountAll, ...(this.name === 'crun' ? [] : this.#hideCgroups()), 'exec 2>&5 3>&- 4>&- 5>&-', `exec ${quoteAll(run)}`];
+    return space.enter(pod.pausePid, sharedNamespaces(pod), [...unshareMounts(tools, propagation), tools.sh, '-ec', script.join('\n')]);
   }
 
   /** With its global flags. */
@@ -96,11 +102,10 @@ export class OciEngine implements Engine {
     if (this.name === 'runc' && process.terminal) return this.#tools.exec(launch, pid, process);
     const { directory, cgroupProcs, oomScoreAdjust, key, pod } = launch;
     const { machine, space } = this.#world;
-    const { tools, inUserNamespace } = machine;
+    const { tools } = machine;
     const file = join(directory, `exec-${++this.#execs}.json`);
     const pidFile = join(directory, `exec-${this.#execs}.pid`);
-    // A command has a terminal that it controls: crun makes it, and passes on the size of the one that it stands in.
-    await writeFile(file, JSON.stringify({ ...ociProcess(process, { inUserNamespace }), terminal: process.terminal }), { mode: 0o600 });
+    await writeFile(file, JSON.stringify(ociProcess(process)), { mode: 0o600 });
     const log = join(directory, `exec-${this.#execs}.log`);
     const run = [...this.#command(), '--log', log, 'exec', '--process', file, '--pid-file', pidFile, key];
     const script = [...joinLines(cgroupProcs, oomScoreAdjust), ...this.#hideCgroups(), `exec ${quoteAll(run)}`];

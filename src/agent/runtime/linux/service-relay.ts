@@ -12,6 +12,8 @@ export interface ServiceRelayOptions {
   readonly inside: UserspaceProxy;
   /** Where NodePorts are listened on, outside. */
   readonly address: string;
+  /** Inside, that the node itself listens at, as its DNS does: no proxy's, whatever services say. */
+  readonly ownAddresses: readonly string[];
 }
 
 export class ServiceRelay implements ServiceProxy {
@@ -24,10 +26,10 @@ export class ServiceRelay implements ServiceProxy {
   }
 
   apply(rules: readonly ProxyRule[]): void {
-    const { outside, inside, address } = this.#options;
+    const { outside, inside, address, ownAddresses } = this.#options;
     this.#rules = rules;
     outside.apply(rules.filter((rule) => rule.address === address));
-    inside.apply(this.#isInside ? rules.filter((rule) => rule.address !== address) : []);
+    inside.apply(this.#isInside ? rules.filter((rule) => rule.address !== address && !ownAddresses.includes(rule.address)) : []);
   }
 
   /** Who listened inside did so in a network that may be gone: all listen anew, or nobody does any more. */

@@ -17,6 +17,7 @@ export type Verb =
 export type HealthCheck = 'healthz' | 'livez' | 'readyz';
 
 export type Route =
+  /** `rest`: what comes behind the subresource; of a proxy as it came, for it is somebody else's to read. */
   | { readonly kind: 'resource'; readonly ref: Ref; readonly isWatchPath: boolean; readonly rest: string }
   /** `/api`, `/apis`, `/apis/apps`, `/apis/apps/v1`; absent parts are undefined, the core group is ''. */
   | { readonly kind: 'discovery'; readonly group: string | undefined; readonly version: string | undefined }
@@ -29,9 +30,17 @@ export type Route =
 /** What of a namespace is asked for by `/namespaces/NAME/…` and is not a resource in it. */
 const NAMESPACE_PARTS: ReadonlySet<string> = new Set(['status', 'finalize']);
 const NONE: Route = { kind: 'none' };
+const PROXY = /^(\/api\/v1\/(?:namespaces\/[^/]+\/(?:pods|services)|nodes)\/[^/]+\/proxy)(\/.*)?$/;
 
 /** Undefined: an escape sequence in it is broken. */
 export function parsePath(path: string): Route | undefined {
+  const [, proxy, behind = ''] = PROXY.exec(path) ?? [];
+  if (proxy === undefined) return parseOwn(path);
+  const route = parseOwn(proxy);
+  return route?.kind === 'resource' ? { ...route, rest: behind } : route;
+}
+
+function parseOwn(path: string): Route | undefined {
   const [first = '', ...rest] = path.slice(1).split('/');
   // One slash at the end is as none.
   if (rest.length > 0 && rest.at(-1) === '') rest.pop();
@@ -106,6 +115,10 @@ export function verbOf(method: string, { ref, isWatchPath }: { readonly ref: Ref
       return 'patch';
     case 'DELETE':
       return ref.name === '' ? 'deletecollection' : 'delete';
+    case 'HEAD':
+    case 'OPTIONS':
+      // Of whoever is behind it.
+      return ref.subresource === 'proxy' ? 'get' : undefined;
     default:
       return undefined;
   }

@@ -9,6 +9,8 @@ import { FrameType, Flag, FRAME_HEADER_BYTES, type ErrorCode } from './protocol.
 /** From here on a payload costs less as a piece of its own than copied. */
 const COPIED_BYTES_MAX = 1024;
 const BUFFER_BYTES_MIN = 1024;
+/** So much is rather moved to a larger buffer than left in two pieces: a system call of two costs more than the copy. */
+const MOVED_BYTES_MAX = 16 * 1024;
 const BUFFER_BYTES_MAX = 64 * 1024;
 
 export class FrameOutput {
@@ -129,7 +131,7 @@ export class FrameOutput {
       const waiting = this.#end - this.#start;
       // As much again as this turn has needed so far: a quiet connection keeps little, a busy one has few pieces.
       const size = Math.max(BUFFER_BYTES_MIN, count, Math.min(BUFFER_BYTES_MAX, 2 * this.length));
-      if (waiting > 0 && waiting <= BUFFER_BYTES_MIN) {
+      if (waiting > 0 && waiting <= MOVED_BYTES_MAX) {
         const grown = Buffer.allocUnsafeSlow(size + waiting);
         this.#buffer.copy(grown, 0, this.#start, this.#end);
         this.#buffer = grown;

@@ -19,7 +19,6 @@ import {
   type Permission,
 } from '../../../proto/etcd.ts';
 import type { BackendKey, BackendRow } from '../../mvcc/backend.ts';
-import type { Rows } from '../../mvcc/core/mvcc.ts';
 import { isValidPermissionRange, mergePermissions, type UserPermissions } from './permissions.ts';
 import { SimpleTokens } from './simple-tokens.ts';
 
@@ -67,9 +66,15 @@ interface UserRecord {
   readonly roles: readonly string[];
 }
 
+/** Where its rows go. */
+export interface AuthRows {
+  put(key: BackendKey, value: Uint8Array): void;
+  delete(key: BackendKey): void;
+}
+
 export class AuthState {
   readonly tokens = new SimpleTokens();
-  readonly #rows: Pick<Rows, 'put' | 'delete'>;
+  readonly #rows: AuthRows;
   readonly #users = new Map<string, UserRecord>();
   /** The permissions of each role, by key. */
   readonly #roles = new Map<string, readonly Permission[]>();
@@ -78,7 +83,7 @@ export class AuthState {
   #enabled = false;
   #revision = FIRST_AUTH_REVISION;
 
-  constructor(rows: Pick<Rows, 'put' | 'delete'>) {
+  constructor(rows: AuthRows) {
     this.#rows = rows;
   }
 

@@ -9,28 +9,25 @@
 import { assert } from '../../../base/assert.ts';
 import { EMPTY_BYTES, fromLatin1 } from '../../../base/bytes.ts';
 import type { KeyValue } from '../../../proto/etcd.ts';
-import type { BackendKey } from '../backend.ts';
 import { Scrub } from './compaction.ts';
 import { KeyIndex, writeAt, type KeyEntry, type KeyRange } from './key-index.ts';
 import {
-  encodeIndexRow,
   FIRST_REVISION,
-  indexRowKey,
   isTombstone,
   lowerBound,
   NO_LEASE,
-  valueRowKey,
   type Key,
   type Revision,
   type Write,
 } from './revision.ts';
 import { ValueCache } from './value-cache.ts';
 
-/** The backend with what is not yet flushed to it on top. */
+/** The rows of writes: the backend with what is not yet flushed to it on top. */
 export interface Rows {
-  get(key: BackendKey): Uint8Array | undefined;
-  put(key: BackendKey, value: Uint8Array): void;
-  delete(key: BackendKey): void;
+  /** Undefined where it has none, or an empty one. */
+  valueOf(write: Write): Uint8Array | undefined;
+  putWrite(write: Write, value: Uint8Array): void;
+  deleteWrite(write: Write): void;
 }
 
 /** A write as it happens, its value at hand. */
@@ -122,7 +119,7 @@ export class Mvcc {
   /** As its row has it: for who looks at everything once, and for who wants to know what the disk holds. */
   storedValue(write: Write): Uint8Array {
     if (isTombstone(write)) return EMPTY_BYTES;
-    return this.#rows.get(valueRowKey(write.main, write.sub)) ?? EMPTY_BYTES;
+    return this.#rows.valueOf(write) ?? EMPTY_BYTES;
   }
 
   keyValue(write: Write, value: Uint8Array = this.value(write)): KeyValue {
@@ -199,10 +196,8 @@ export class Mvcc {
   scrub(keysMax: number): boolean {
     if (this.#scrub === undefined) return false;
     for (const write of this.#scrub.step(this.index, keysMax)) {
-      const { main, sub } = write;
       this.#values.forget(write);
-      this.#rows.delete(indexRowKey(main, sub));
-      this.#rows.delete(valueRowKey(main, sub));
+      this.#rows.deleteWrite(write);
     }
     if (this.#scrub.done) this.#scrub = undefined;
     return this.isScrubbing;
@@ -247,8 +242,7 @@ export class Mvcc {
     this.index.append(write);
     this.#log.push(write);
     this.#changes!.push({ write, value });
-    this.#rows.put(indexRowKey(write.main, write.sub), encodeIndexRow(write));
-    if (value.length > 0) this.#rows.put(valueRowKey(write.main, write.sub), value);
+    this.#rows.putWrite(write, value);
     if (!isTombstone(write)) this.#values.put(write, value);
   }
 

@@ -37,6 +37,13 @@ export interface RangeResult {
   readonly count: number;
 }
 
+export interface RangeSelection {
+  readonly revision: Revision;
+  readonly writes: readonly Write[];
+  readonly more: boolean;
+  readonly count: number;
+}
+
 export interface PutResult {
   readonly kind: 'put';
   readonly revision: Revision;
@@ -76,21 +83,29 @@ export function keyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange {
 }
 
 export function range(mvcc: Mvcc, request: RangeRequest): Outcome<RangeResult> {
+  const found = selectRange(mvcc, request);
+  if (!found.ok) return found;
+  const { revision, writes, more, count } = found.result;
+  const kvs = writes.map((write) => (request.keysOnly ? mvcc.keyValue(write, NO_VALUE) : mvcc.keyValue(write)));
+  return { ok: true, result: { kind: 'range', revision, kvs, more, count } };
+}
+
+/** What a range finds; the values of it are for the caller to read. */
+export function selectRange(mvcc: Mvcc, request: RangeRequest): Outcome<RangeSelection> {
   const at = mvcc.resolve(request.revision);
   if (!at.ok) return at;
   const keys = keyRange(request.key, request.rangeEnd);
-  const answer = { kind: 'range', revision: mvcc.readRevision } as const;
-  if (isEmpty(keys)) return { ok: true, result: { ...answer, kvs: [], more: false, count: 0 } };
+  const revision = mvcc.readRevision;
+  if (isEmpty(keys)) return { ok: true, result: { revision, writes: [], more: false, count: 0 } };
   // The count ignores the limit and the filters, as etcd's does; keys that the answer holds anyway are counted once.
   if (request.countOnly) {
-    return { ok: true, result: { ...answer, kvs: [], more: false, count: mvcc.index.count(keys, at.revision) } };
+    return { ok: true, result: { revision, writes: [], more: false, count: mvcc.index.count(keys, at.revision) } };
   }
   const found = select(mvcc, request, { keys, revision: at.revision });
   const limit = request.limit > 0 ? request.limit : Infinity;
   const more = found.writes.length > limit;
-  const kept = more ? found.writes.slice(0, limit) : found.writes;
-  const kvs = kept.map((write) => (request.keysOnly ? mvcc.keyValue(write, NO_VALUE) : mvcc.keyValue(write)));
-  return { ok: true, result: { ...answer, kvs, more, count: found.count ?? mvcc.index.count(keys, at.revision) } };
+  const writes = more ? found.writes.slice(0, limit) : found.writes;
+  return { ok: true, result: { revision, writes, more, count: found.count ?? mvcc.index.count(keys, at.revision) } };
 }
 
 const NO_VALUE = new Uint8Array(0);

@@ -15,118 +15,29 @@
  * revision, and the progress of all is said with the queue empty or at its end.
  */
 import { assert } from '../../../base/assert.ts';
-import { EMPTY_BYTES, fromLatin1, toLatin1 } from '../../../base/bytes.ts';
-import { EventType, FilterType, type Event } from '../../../proto/etcd.ts';
+import { toLatin1 } from '../../../base/bytes.ts';
+import { FilterType } from '../../../proto/etcd.ts';
 import { IntervalIndex } from './interval-index.ts';
 import type { KeyRange } from './key-index.ts';
 import type { Change, Mvcc } from './mvcc.ts';
-import { isTombstone, NO_LEASE, type Key, type Revision, type Write } from './revision.ts';
+import { isTombstone, type Key, type Revision, type Write } from './revision.ts';
+import { RecentEvents, type SharedEvent } from './shared-event.ts';
+import { ALL_WATCHERS, type CancelReason, type EventsMessage, type WatchCreate, type WatchMessage } from './watch-messages.ts';
 import { keyRange } from './txn.ts';
 
-/** Events that wait in one stream's queue, and their bytes; past either, watchers fall back to history. */
-export const QUEUED_EVENTS_MAX = 1024;
+/** Events that wait in one stream's queue, for each watcher anew, and their bytes; past either, watchers fall back to history. */
+export const QUEUED_EVENTS_MAX = 16 * 1024;
 export const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
+/** Events of the past that are kept for who falls back, and their bytes. */
+const RECENT = { eventsMax: 1024, bytesMax: 4 * 1024 * 1024 };
 /** Writes that one pull looks at in history before it answers, so that a narrow watcher of a long history yields. */
 const HISTORY_WRITES_MAX = 1000;
 const HISTORY_SLICES_MAX = 10;
-/** Bytes of one answer from history; passed by at most one revision. */
-const HISTORY_BYTES_MAX = 1024 * 1024;
+/** Events and bytes of one answer; passed by at most one revision. */
+const ANSWER_EVENTS_MAX = 1000;
+const ANSWER_BYTES_MAX = 1024 * 1024;
 /** One client's watchers on one stream; more are refused. */
 export const WATCHERS_PER_STREAM_MAX = 65_536;
-
-/** An event, made once and shared by everybody who sees it. A transport may keep its encodings in the slots. */
-export class SharedEvent {
-  readonly plain: Event;
-  readonly revision: Revision;
-  readonly bytes: number;
-  encodedPlain: Uint8Array | undefined;
-  encodedWithPrevious: Uint8Array | undefined;
-  readonly #change: Change;
-  readonly #mvcc: Mvcc;
-  #withPrevious: Event | undefined;
-
-  constructor(mvcc: Mvcc, change: Change) {
-    this.#mvcc = mvcc;
-    this.#change = change;
-    const { write, value } = change;
-    this.revision = write.main;
-    this.bytes = write.key.length + value.length + 64;
-    this.plain = {
-      type: isTombstone(write) ? EventType.DELETE : EventType.PUT,
-      kv: eventKeyValue(mvcc, write, value),
-      prevKv: undefined,
-    };
-  }
-
-  /** Taken early, while history and backend are there: a state machine may be replaced before the event is sent. */
-  get withPrevious(): Event {
-    this.#withPrevious ??= { ...this.plain, prevKv: this.#mvcc.before(this.#change.write) };
-    return this.#withPrevious;
-  }
-}
-
-/** A tombstone has nothing but its key and the revision of the delete. */
-function eventKeyValue(mvcc: Mvcc, write: Write, value: Uint8Array): Event['kv'] {
-  if (!isTombstone(write)) return mvcc.keyValue(write, value);
-  return {
-    key: fromLatin1(write.key),
-    createRevision: 0,
-    modRevision: write.main,
-    version: 0,
-    value: EMPTY_BYTES,
-    lease: NO_LEASE,
-  };
-}
-
-export type CancelReason =
-  | 'duplicate-watch-id'
-  | 'empty-range'
-  | 'compacted-start'
-  | 'too-many-watchers'
-  | 'compacted'
-  | 'requested'
-  | 'not-permitted';
-
-/** `revision` is what the response's header says: all that the watcher was owed up to it has been delivered. */
-export type WatchMessage =
-  | { readonly kind: 'created'; readonly watchId: number; readonly revision: Revision }
-  | {
-      readonly kind: 'refused';
-      readonly revision: Revision;
-      readonly reason: CancelReason;
-      /** Of what was refused outside: the hub knows no permissions. */
-      readonly text?: string;
-    }
-  | {
-      readonly kind: 'events';
-      readonly watchId: number;
-      readonly revision: Revision;
-      readonly events: readonly SharedEvent[];
-      readonly withPrevious: boolean;
-      readonly fragment: boolean;
-    }
-  | { readonly kind: 'progress'; readonly watchId: number; readonly revision: Revision }
-  | {
-      readonly kind: 'canceled';
-      readonly watchId: number;
-      readonly revision: Revision;
-      readonly compactRevision: Revision;
-      readonly reason: CancelReason;
-    };
-
-export interface WatchCreate {
-  readonly key: Uint8Array;
-  readonly rangeEnd: Uint8Array;
-  readonly startRevision: Revision;
-  readonly progressNotify: boolean;
-  readonly filters: readonly number[];
-  readonly prevKv: boolean;
-  readonly watchId: number;
-  readonly fragment: boolean;
-}
-
-/** etcd's id of "all watchers of the stream", and of a watcher that was never made. */
-export const ALL_WATCHERS = -1;
 
 interface Watcher {
   readonly id: number;
@@ -147,8 +58,19 @@ interface Watcher {
   isSynced: boolean;
   /** Its messages in the stream's queue. */
   queued: number;
+  /** The last of them, while later events may still be put into it. */
+  open: OpenMessage | undefined;
   /** Nothing was sent since the last periodic progress. */
   isQuiet: boolean;
+}
+
+/** Waits in the queue: what happens until it is taken leaves with it, in one answer. */
+interface OpenMessage extends EventsMessage {
+  revision: Revision;
+  readonly events: SharedEvent[];
+  bytes: number;
+  /** The stream's count of what may not be overtaken, when it was queued. */
+  readonly era: number;
 }
 
 interface Queued {
@@ -156,17 +78,29 @@ interface Queued {
   readonly watcher: Watcher | undefined;
 }
 
+/** Of one revision, all that is for a watcher. */
+interface Owed {
+  readonly revision: Revision;
+  readonly events: readonly SharedEvent[];
+}
+
 export class WatchHub {
   #mvcc: Mvcc;
   readonly #exact = new Map<Key, Set<Watcher>>();
   readonly #ranges = new IntervalIndex<Watcher>();
   readonly #streams = new Set<WatchStream>();
+  readonly #recent = new RecentEvents(RECENT);
+  #recentSince: Revision = 0;
   /** Streams whose progress waits for the revision to move. */
   readonly #waiting = new Set<WatchStream>();
   #watchers = 0;
 
-  constructor(mvcc: Mvcc) {
+  /** Of each stream. */
+  readonly queuedEventsMax: number;
+
+  constructor(mvcc: Mvcc, queuedEventsMax = QUEUED_EVENTS_MAX) {
     this.#mvcc = mvcc;
+    this.queuedEventsMax = queuedEventsMax;
   }
 
   get mvcc(): Mvcc {
@@ -188,28 +122,57 @@ export class WatchHub {
   notify(changes: readonly Change[]): void {
     const first = changes[0];
     if (first === undefined || this.#watchers === 0) return;
+    if (changes.length === 1) this.#notifyOne(first);
+    else this.#notifyAll(changes);
+    for (const stream of this.#waiting) stream.wakeUp();
+  }
+
+  event(write: Write, value: () => Uint8Array): SharedEvent {
+    // The state before an event is told only while history has it.
+    if (this.#recentSince !== this.#mvcc.compactRevision) this.#recent.clear();
+    this.#recentSince = this.#mvcc.compactRevision;
+    return this.#recent.of(this.#mvcc, write, value);
+  }
+
+  #notifyOne(change: Change): void {
+    let owed: Owed | undefined;
+    const { write } = change;
+    this.#visit(write, (watcher) => {
+      owed ??= { revision: write.main, events: [this.event(write, () => change.value)] };
+      if (watcher.prevKv) void owed.events[0]!.withPrevious;
+      watcher.stream.offer(watcher, owed);
+    });
+  }
+
+  #notifyAll(changes: readonly Change[]): void {
+    const revision = changes[0]!.write.main;
     const owed = new Map<Watcher, SharedEvent[]>();
-    for (const change of changes) {
-      let event: SharedEvent | undefined;
-      const owe = (watcher: Watcher): void => {
-        if (!watcher.isSynced || watcher.start > change.write.main || !watcher.isWanted(change.write)) return;
-        event ??= new SharedEvent(this.#mvcc, change);
+    for (const { write, value } of changes) {
+      this.#visit(write, (watcher) => {
+        const event = this.event(write, () => value);
         if (watcher.prevKv) void event.withPrevious;
         const events = owed.get(watcher);
         if (events === undefined) owed.set(watcher, [event]);
         else events.push(event);
-      };
-      this.#exact.get(change.write.key)?.forEach(owe);
-      this.#ranges.visit(change.write.key, owe);
+      });
     }
-    for (const [watcher, events] of owed) watcher.stream.offer(watcher, { revision: first.write.main, events });
-    for (const stream of this.#waiting) stream.wakeUp();
+    for (const [watcher, events] of owed) watcher.stream.offer(watcher, { revision, events });
+  }
+
+  /** Those that are to hear of it now. */
+  #visit(write: Write, visit: (watcher: Watcher) => void): void {
+    const look = (watcher: Watcher): void => {
+      if (watcher.isSynced && watcher.start <= write.main && watcher.isWanted(write)) visit(watcher);
+    };
+    this.#exact.get(write.key)?.forEach(look);
+    this.#ranges.visit(write.key, look);
   }
 
   /** A snapshot took the state machine's place. Everybody reads on in its history from where he was. */
   replace(mvcc: Mvcc): void {
     const seen = this.#mvcc.revision;
     this.#mvcc = mvcc;
+    this.#recent.clear();
     for (const stream of this.#streams) stream.rewind(seen + 1);
   }
 
@@ -252,6 +215,8 @@ export class WatchStream {
   #queuedEvents = 0;
   #queuedBytes = 0;
   #nextId = 0;
+  /** Counts the messages to all watchers: what is owed after one must not leave before it. */
+  #era = 0;
   #isClosed = false;
   #isProgressPending = false;
   #isHistorysTurn = false;
@@ -320,7 +285,7 @@ export class WatchStream {
       if (!watcher.progressNotify) continue;
       // A watcher whose last message still waits is not quiet: progress adds nothing for it, and would pile up.
       const isDue =
-        watcher.isQuiet && watcher.isSynced && watcher.progressFrom <= revision && this.queued < QUEUED_EVENTS_MAX;
+        watcher.isQuiet && watcher.isSynced && watcher.progressFrom <= revision && this.queued < this.#hub.queuedEventsMax;
       if (isDue) this.#push({ kind: 'progress', watchId: watcher.id, revision }, watcher);
       watcher.isQuiet = true;
     }
@@ -351,20 +316,29 @@ export class WatchStream {
   }
 
   /** Called by the hub. */
-  offer(
-    watcher: Watcher,
-    { revision, events }: { readonly revision: Revision; readonly events: readonly SharedEvent[] },
-  ): void {
+  offer(watcher: Watcher, { revision, events }: Owed): void {
     let bytes = 0;
     for (const event of events) bytes += event.bytes;
     const isOver =
-      this.#queuedEvents + events.length > QUEUED_EVENTS_MAX || this.#queuedBytes + bytes > QUEUED_BYTES_MAX;
+      this.#queuedEvents + events.length > this.#hub.queuedEventsMax || this.#queuedBytes + bytes > QUEUED_BYTES_MAX;
     // A single revision past the budget is let through an empty queue: history could not split it either.
     if (isOver && this.#queuedEvents > 0) return this.#fallBack(watcher, revision);
     this.#queuedEvents += events.length;
     this.#queuedBytes += bytes;
     watcher.isQuiet = false;
-    this.#push(eventsMessage(watcher, { revision, events }), watcher);
+    const { open } = watcher;
+    const isRoom = open !== undefined && open.bytes + bytes <= ANSWER_BYTES_MAX && open.events.length + events.length <= ANSWER_EVENTS_MAX;
+    if (!isRoom || open.era !== this.#era) {
+      const { id, prevKv, fragment } = watcher;
+      const era = this.#era;
+      const message: OpenMessage = { kind: 'events', watchId: id, revision, events: [...events], withPrevious: prevKv, fragment, bytes, era };
+      this.#push(message, watcher);
+      watcher.open = message;
+      return;
+    }
+    open.revision = revision;
+    open.bytes += bytes;
+    for (const event of events) open.events.push(event);
   }
 
   /** Called by the hub when history was exchanged: what was queued stays true, what follows is read again. */
@@ -404,6 +378,7 @@ export class WatchStream {
       next: start,
       isSynced: start > revision,
       queued: 0,
+      open: undefined,
       isQuiet: true,
     };
   }
@@ -427,7 +402,11 @@ export class WatchStream {
   }
 
   #push(message: WatchMessage, watcher?: Watcher): void {
-    if (watcher !== undefined) watcher.queued++;
+    if (watcher === undefined) this.#era++;
+    else {
+      watcher.queued++;
+      watcher.open = undefined;
+    }
     this.#queue.push({ message, watcher });
     this.#wake();
   }
@@ -440,7 +419,10 @@ export class WatchStream {
 
   #shift(): WatchMessage {
     const { message, watcher } = this.#queue[this.#head++]!;
-    if (watcher !== undefined) watcher.queued--;
+    if (watcher !== undefined) {
+      watcher.queued--;
+      if (watcher.open === message) watcher.open = undefined;
+    }
     if (message.kind === 'events') {
       this.#queuedEvents -= message.events.length;
       for (const event of message.events) this.#queuedBytes -= event.bytes;
@@ -495,10 +477,10 @@ export class WatchStream {
     let bytes = 0;
     for (const write of slice.writes) {
       const isNewRevision = events.length > 0 && events[events.length - 1]!.revision !== write.main;
-      const isFull = bytes >= HISTORY_BYTES_MAX || events.length >= HISTORY_WRITES_MAX;
+      const isFull = bytes >= ANSWER_BYTES_MAX || events.length >= ANSWER_EVENTS_MAX;
       if (isNewRevision && isFull) return { events, next: write.main };
       if (!contains(watcher.range, write.key) || !watcher.isWanted(write)) continue;
-      const event = new SharedEvent(mvcc, { write, value: mvcc.value(write) });
+      const event = this.#hub.event(write, () => mvcc.value(write));
       if (watcher.prevKv) void event.withPrevious;
       bytes += event.bytes;
       events.push(event);

@@ -12,7 +12,9 @@ import { describeError } from '../../../../src/base/errors.ts';
 import { systemClock } from '../../../../src/base/system-clock.ts';
 import type { Step } from '../cluster-main.ts';
 import { TestRegistry } from '../../../image/registry.ts';
+import { until as untilSo } from '../../../until.ts';
 import { BUSYBOX_IMAGE, machineImage } from './archive.ts';
+import { apiServer, datagrams, fromTheMachine, leftInTheMachine, servicesAndNames, startServices } from './cluster-services.ts';
 import { Containerd, ENDPOINT, SOCKET } from './containerd.ts';
 
 export const CRI_STEPS = [
@@ -25,10 +27,14 @@ export const CRI_STEPS = [
   'kubectl cp copies a folder there and back',
   'kubectl attach writes to a container',
   'kubectl port-forward reaches a port',
+  'pods of both nodes find services and each other by names, and so do those on the network of the machine',
+  'a service of UDP follows its endpoints',
+  'a pod reaches the API server with its token, and nothing else of the loopback of its machine',
+  'the machine reaches NodePorts, ports of pods, and services',
   'containerd is killed: its nodes are not ready, and ready again; the pods are the same',
   'a worker is killed and started again, by a kubeconfig: it finds its pods',
   'what is deleted is gone from containerd',
-  'podium down --purge leaves nothing of its node in containerd',
+  'podium down --purge and podium node --purge leave nothing of their nodes, in containerd and in the network of the machine',
 ] as const;
 
 const CONFIG = `
@@ -68,6 +74,8 @@ spec:
 `;
 const DEADLINE_MS = 60_000;
 const FORWARDED = 18_080;
+/** Two tables, the address of the DNS, the route of services. */
+const LEFT_OF_ONE_NODE = 4;
 
 interface Ran {
   readonly status: number | null;
@@ -140,11 +148,8 @@ function mustRun(command: string, args: readonly string[]): Ran {
   return ran;
 }
 
-async function until(what: string, probe: () => boolean | Promise<boolean>, detail: () => string = () => ''): Promise<void> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < DEADLINE_MS; await new Promise<void>((go) => systemClock.setTimer(50, go))) {
-    if (await probe()) return;
-  }
-  throw new Error(`${what}: not within ${DEADLINE_MS} ms ${detail()}`);
+function until(what: string, probe: () => boolean | Promise<boolean>, detail: () => string = () => ''): Promise<true> {
+  return untilSo(() => `${what} ${detail()}`, probe, DEADLINE_MS);
 }
 
 function must(condition: boolean, what: string): void {
@@ -241,6 +246,13 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
     }
   },
   async (cluster) => {
+    await startServices(cluster, until);
+    servicesAndNames(cluster);
+  },
+  (cluster) => datagrams(cluster),
+  (cluster) => apiServer(cluster),
+  (cluster) => fromTheMachine(cluster),
+  async (cluster) => {
     const before = JSON.stringify(cluster.pods());
     await cluster.containerd.kill();
     for (const node of ['node-1', 'w1']) await until(`${node} is not ready`, () => cluster.readyMessage(node).startsWith('False container runtime is down'), () => cluster.readyMessage(node));
@@ -260,16 +272,25 @@ const steps: readonly ((cluster: CriCluster) => void | Promise<void>)[] = [
   },
   async (cluster) => {
     cluster.mustKubectl(['delete', 'deployment/web', 'pod/talk', 'pod/brief', '--timeout=30s']);
+    cluster.mustKubectl(['delete', 'pods', '-l', 'of=services', '--timeout=30s']);
     await until('no pods', () => cluster.mustKubectl(['get', 'pods', '-o', 'name']) === '');
     await until('no containers', () => mustRun('ctr', ['-a', SOCKET, '-n', 'k8s.io', 'containers', 'ls', '-q']).stdout === '');
     must(!existsSync(join(cluster.directory, 'w1', 'pods', 'talk')), 'the files of the pod');
   },
   async (cluster) => {
+    const ended = new Promise((done) => cluster.worker?.once('exit', done));
     cluster.worker?.kill('SIGTERM');
+    await ended;
     cluster.mustKubectl(['run', 'last', `--image=${IMAGE}`, '--overrides={"spec":{"nodeName":"node-1"}}', '--', 'sleep', '1000']);
     cluster.mustKubectl(['wait', '--for=condition=Ready', 'pod/last', '--timeout=30s']);
+    const dns = ['exec', 'last', '--', 'nslookup', 'kubernetes.default.svc.cluster.local', '10.96.0.10'];
+    mustRun(process.execPath, ['dist/src/main.js', 'node', '--purge', '--name', 'w1', '--node-dir', join(cluster.directory, 'w1')]);
+    must(!existsSync(join(cluster.directory, 'w1')), 'the directory of the worker');
+    must(cluster.mustKubectl(dns).includes('10.96.0.1'), 'what the other node needs stays');
+    must(leftInTheMachine().length === LEFT_OF_ONE_NODE, leftInTheMachine().join('\n'));
     cluster.podium('down', '--purge');
     await until('no containers', () => mustRun('ctr', ['-a', SOCKET, '-n', 'k8s.io', 'containers', 'ls', '-q']).stdout === '');
+    must(leftInTheMachine().length === 0, leftInTheMachine().join('\n'));
     must(!existsSync(cluster.dataDir), 'the data directory');
   },
 ];

@@ -7,10 +7,10 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, 
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describeError } from '../../../../src/base/errors.ts';
-import { systemClock } from '../../../../src/base/system-clock.ts';
 import { findTool } from '../../../../src/cluster/isolation.ts';
 import { connectLean } from '../../../../src/grpc/lean/lean-channel.ts';
 import { ImageService, RuntimeService } from '../../../../src/proto/cri.ts';
+import { untilWithin } from '../../../until.ts';
 import { archiveOf, BUSYBOX, BUSYBOX_IMAGE, busyboxImage, MACHINE_IMAGE, machineImage, PAUSE_IMAGE, pauseImage } from './archive.ts';
 
 /** As it is on every machine that has one. */
@@ -22,6 +22,7 @@ export const UNIFIED = '/sys/fs/cgroup/unified';
 const CNI_PLUGINS = '/usr/lib/cni';
 const TOOLS = ['containerd', 'ctr', 'ip', 'mount'];
 const DEADLINE_MS = 20_000;
+const until = untilWithin(DEADLINE_MS);
 
 export type OciRuntime = 'crun' | 'runc';
 
@@ -194,11 +195,4 @@ function answers(path: string): Promise<boolean> {
     const socket = connect({ path }, () => resolve(true)).on('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
-}
-
-async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
-  for (const start = systemClock.monotonic(); systemClock.monotonic() - start < DEADLINE_MS; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
-    if (await probe()) return;
-  }
-  throw new Error(`${what}: not within ${DEADLINE_MS} ms`);
 }

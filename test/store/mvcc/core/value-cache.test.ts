@@ -1,30 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { Mvcc, type Rows } from '../../../../src/store/mvcc/core/mvcc.ts';
+import { Mvcc } from '../../../../src/store/mvcc/core/mvcc.ts';
 import { NO_LEASE, type Write } from '../../../../src/store/mvcc/core/revision.ts';
 import { ValueCache, VALUE_OVERHEAD_BYTES } from '../../../../src/store/mvcc/core/value-cache.ts';
 import { fc } from '../../../base/property.ts';
+import { MapRows } from '../map-rows.ts';
 import { bytes, text } from '../requests.ts';
 
 const writeOf = (main: number): Write => ({ key: 'k', main, sub: 0, create: main, version: 1, lease: NO_LEASE });
 /** What so many values of ten bytes take. */
 const room = (values: number) => values * (VALUE_OVERHEAD_BYTES + 10);
 const ten = (main: number) => bytes(String(main).padStart(10, '0'));
-
-/** Rows that count how often they are read. */
-class CountedRows implements Rows {
-  readonly rows = new Map<string, Uint8Array>();
-  gets = 0;
-  get(key: string) {
-    this.gets++;
-    return this.rows.get(key);
-  }
-  put(key: string, value: Uint8Array) {
-    this.rows.set(key, value);
-  }
-  delete(key: string) {
-    this.rows.delete(key);
-  }
-}
 
 describe('ValueCache', () => {
   test('put() keeps the newest values within its limit', () => {
@@ -102,7 +87,7 @@ describe('ValueCache', () => {
 
 describe('Mvcc', () => {
   test('value() of what was written or read lately does not ask the rows', () => {
-    const rows = new CountedRows();
+    const rows = new MapRows();
     const mvcc = new Mvcc(rows);
     mvcc.begin();
     mvcc.put('a', bytes('1'), NO_LEASE);
@@ -129,7 +114,7 @@ describe('Mvcc', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
-        const subjects = [new Mvcc(new CountedRows(), new ValueCache(room(6))), new Mvcc(new CountedRows(), new ValueCache(0))];
+        const subjects = [new Mvcc(new MapRows(), new ValueCache(room(6))), new Mvcc(new MapRows(), new ValueCache(0))];
         let written = 0;
         for (const one of steps) {
           written++;

@@ -9,15 +9,30 @@
 import type { ImageRunConfig } from '../../../../image/core/image-config.ts';
 import type { ContainerConfig, ContainerSecurity } from '../../runtime.ts';
 import { findAccount, findGroup, groupsWith, isId, type Accounts } from './accounts.ts';
-import type { ProcessPlan } from './init-script.ts';
 import { relative, type Planned } from './root-layout.ts';
 import { stopSignalOf } from './stop-signal.ts';
+import type { BecomesUser } from './users.ts';
 
 export interface RunInput {
   readonly config: Pick<ContainerConfig, 'command' | 'args' | 'env' | 'workingDir' | 'mounts' | 'security'>;
   readonly image: ImageRunConfig;
   readonly accounts: Accounts;
   readonly hostname: string;
+}
+
+/** One process of a container, its program or a command beside it: all that an engine has to know to start it. */
+export interface ProcessPlan {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDir: string;
+  readonly user: number;
+  readonly group: number;
+  readonly supplementalGroups: readonly number[];
+  readonly becomesUser: BecomesUser;
+  readonly capabilities: readonly string[];
+  readonly noNewPrivileges: boolean;
+  /** Its descriptors are a terminal's. */
+  readonly terminal: boolean;
 }
 
 /** Its working directory is absolute. */

@@ -22,7 +22,8 @@ export interface EgressPair {
 
 /** In the node's network. */
 export const EGRESS_LINK = 'egress0';
-const NODE_TABLE = 'podium-egress';
+/** Of nftables, there. */
+export const NODE_TABLE = 'podium-egress';
 /** Link-local (RFC 3927): of use between two neighbours, and nobody else's. The clouds' own address lies elsewhere in it. */
 const FIRST_BLOCK = 0xa9_fe_40_00; // 169.254.64.0
 const BLOCKS = 4_096;

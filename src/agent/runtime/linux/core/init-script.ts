@@ -6,6 +6,7 @@
  * Its own tools are the machine's, run before the container's environment is in force: an LD_PRELOAD of a pod must never
  * be read by a process that can still do everything.
  */
+import type { ProcessPlan } from './container-run.ts';
 import { fstabField, quote, quoteAll } from './shell-words.ts';
 import type { PlannedRoot } from './root-layout.ts';
 
@@ -20,19 +21,8 @@ export interface Tools {
   readonly nsenter: string;
   readonly env: string;
   readonly ip: string;
-}
-
-export interface ProcessPlan {
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly workingDir: string;
-  readonly user: number;
-  readonly group: number;
-  readonly supplementalGroups: readonly number[];
-  readonly capabilities: readonly string[];
-  readonly noNewPrivileges: boolean;
-  /** Its descriptors are a terminal's. */
-  readonly terminal: boolean;
+  /** Absent: a program does not control the terminal that it is started in. */
+  readonly setsid?: string | undefined;
 }
 
 export interface InitInput {
@@ -40,19 +30,22 @@ export interface InitInput {
   /** The container's own directory, absolute; its root is `root` in it. */
   readonly directory: string;
   readonly process: ProcessPlan;
+  /** Where its root is mounted. */
+  readonly rootPath: string;
+  /** Its mounts are the machine's too, and so would be what is unmounted; but for what is below this mount, on which its root is. */
+  readonly privateMount?: string | undefined;
   /** What it does first (`joinLines`). */
   readonly joins: readonly string[];
-  readonly inUserNamespace: boolean;
 }
 
 /** The mounts of a container as one `mount --all` does them: a process for each would take longer than all the rest. */
-export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly isReadOnly: boolean; readonly inUserNamespace: boolean }): string {
-  const root = `${directory}/root`;
+export function fstabOf(directory: string, planned: PlannedRoot, how: { readonly rootPath: string; readonly isReadOnly: boolean; readonly inUserNamespace: boolean }): string {
+  const { rootPath: root } = how;
   const access = how.isReadOnly ? 'ro' : 'rw';
   const line = (source: string, target: string, type: string, options: readonly string[]) =>
     `${[source, target, type, options.join(',')].map(fstabField).join(' ')} 0 0\n`;
   const overlay = overlayOptions(directory, planned, how.inUserNamespace);
-  const lines = [overlay.length === 0 ? line(root, root, 'none', ['bind', access]) : line('overlay', root, 'overlay', [...overlay, access])];
+  const lines = [overlay.length === 0 ? line(`${directory}/root`, root, 'none', ['bind', access]) : line('overlay', root, 'overlay', [...overlay, access])];
   for (const { type, source, target, options } of planned.mounts) {
     // What is bound from /proc is the container's own, mounted a few lines before.
     const from = type === 'bind' && source.startsWith('/proc/') ? `${root}${source}` : source;
@@ -72,7 +65,7 @@ export function overlayOptions(directory: string, { lowerDirs }: Pick<PlannedRoo
  * Descriptor 3 is a file for complaints and 4 one that says how far it has come: the agent reads both, and the program
  * has neither.
  */
-export function initScript({ tools, directory, process, joins, inUserNamespace }: InitInput): string {
+export function initScript({ tools, directory, rootPath, privateMount, process, joins }: InitInput): string {
   const { command, env, workingDir } = process;
   const path = env['PATH'] ?? '';
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
@@ -86,15 +79,17 @@ export function initScript({ tools, directory, process, joins, inUserNamespace }
     'set -- ${stat##*) }',
     `echo "\${stat%% *} \${20} $PODIUM_SUPERVISOR" >${quote(`${directory}/pid`)}`,
     ...joins,
+    ...(privateMount === undefined ? [] : [`${tools.mount} --make-private ${quote(privateMount)}`]),
     `${tools.mount} --all --fstab ${quote(`${directory}/fstab`)}`,
-    `cd ${quote(`${directory}/root`)}`,
+    `cd ${quote(rootPath)}`,
     `${tools.pivotRoot} . tmp`,
+    ...(privateMount === undefined ? [] : [`${tools.mount} --make-rslave /tmp`]),
     `${tools.umount} -l /tmp`,
     `cd ${quote(workingDir === '' ? '/' : workingDir)}`,
     `(PATH=${quote(path)}; command -v -- ${quote(command[0] ?? '')}) >/dev/null || { echo ${quote(missing)} >&2; exit 127; }`,
     'echo started >&4',
     'exec 2>&5 3>&- 4>&- 5>&-',
-    `exec ${quoteAll([...privileges(tools, process, inUserNamespace), tools.env, '-i', ...words, ...command])}`,
+    `exec ${quoteAll([...privileges(tools, process), tools.env, '-i', ...words, ...command])}`,
     '',
   ].join('\n');
 }
@@ -108,12 +103,17 @@ export function joinLines(cgroupProcs: readonly string[], oomScoreAdjust: number
 }
 
 /** The prefix of a command that gives up what its container must not have. */
-export function privileges(tools: Tools, process: ProcessPlan, inUserNamespace: boolean): readonly string[] {
-  const { user, group, supplementalGroups, capabilities, noNewPrivileges } = process;
+export function privileges(tools: Tools, process: ProcessPlan): readonly string[] {
+  const { terminal } = process;
+  const controlled = terminal && tools.setsid !== undefined ? [tools.setsid, '--ctty'] : [];
+  return [...controlled, ...reduced(tools, process)];
+}
+
+function reduced(tools: Tools, process: ProcessPlan): readonly string[] {
+  const { user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges } = process;
   const bounding = ['-all', ...capabilities.map((name) => `+${name.toLowerCase()}`)].join(',');
   const limits = ['--inh-caps=-all', `--bounding-set=${bounding}`, ...(noNewPrivileges ? ['--no-new-privs'] : [])];
-  if (inUserNamespace) {
-    // One user is all that an ordinary user has: who wants to be another is given that number in a namespace within.
+  if (becomesUser !== 'real') {
     const other = user === 0 && group === 0 ? [] : [tools.unshare, '--user', `--map-user=${user}`, `--map-group=${group}`, '--'];
     const own = user === 0 ? [] : ['--ambient-caps=-all'];
     return [...other, tools.setpriv, ...limits, ...own, '--'];

@@ -3,12 +3,16 @@
  * those that the runtime is started in, the pod's; its cgroup is joined before, since a runtime that removes it would take
  * with it how the container ended.
  */
-import type { ProcessPlan } from './init-script.ts';
+import type { ProcessPlan } from './container-run.ts';
 import type { HostFacts, PlannedRoot, RootMount } from './root-layout.ts';
+import { mappingsOf } from './users.ts';
 import type { OciSeccomp } from './seccomp-profile.ts';
 
 export interface OciInput {
   readonly root: PlannedRoot;
+  /** Where it is mounted. */
+  readonly rootPath: string;
+  readonly propagation: 'private' | 'slave' | 'shared';
   readonly isRootReadOnly: boolean;
   readonly process: ProcessPlan;
   readonly facts: HostFacts;
@@ -17,7 +21,8 @@ export interface OciInput {
   /** A namespace of its own where it is undefined, none where it is null. */
   readonly pidNamespace: string | null | undefined;
   readonly seccomp?: OciSeccomp | undefined;
-  readonly inUserNamespace: boolean;
+  /** How many there are. */
+  readonly users: number;
   /** For a runtime that will not do without. */
   readonly cgroupsPath?: string | undefined;
 }
@@ -29,20 +34,21 @@ interface OciMount {
   readonly options: readonly string[];
 }
 
-/** The text of `config.json`; the root is the directory `root` beside it. */
+/** The text of `config.json`. */
 export function ociSpec(input: OciInput): string {
   const { root, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp } = input;
-  const mappings = otherUser(input);
+  const { user, group, becomesUser } = process;
+  const mappings = user === 0 && group === 0 ? undefined : mappingsOf(becomesUser, process, input.users);
   const spec = {
     ociVersion: '1.0.2',
-    process: ociProcess(process, input),
-    root: { path: 'root', readonly: isRootReadOnly },
+    process: ociProcess(process),
+    root: { path: input.rootPath, readonly: isRootReadOnly },
     mounts: root.mounts.filter((mount) => !isBelowProc(mount)).map(ociMount),
     linux: {
       namespaces: [...(pidNamespace === null ? [] : [{ type: 'pid', path: pidNamespace }]), { type: 'mount' }, ...(mappings === undefined ? [] : [{ type: 'user' }])],
       ...mappings,
       cgroupsPath: input.cgroupsPath,
-      rootfsPropagation: 'private',
+      rootfsPropagation: input.propagation,
       maskedPaths: isProcUnmasked ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
       readonlyPaths: isProcUnmasked ? [] : facts.procReadOnly.map((path) => `/proc/${path}`),
       seccomp,
@@ -51,23 +57,16 @@ export function ociSpec(input: OciInput): string {
   return JSON.stringify(spec);
 }
 
-/** One user is all that an ordinary user has: who wants to be another is given that number in a namespace within. */
-function otherUser({ process: { user, group }, inUserNamespace }: OciInput) {
-  if (!inUserNamespace || (user === 0 && group === 0)) return undefined;
-  const only = (id: number) => [{ containerID: id, hostID: 0, size: 1 }];
-  return { uidMappings: only(user), gidMappings: only(group) };
-}
-
 /** Also the text that `exec --process` reads. */
-export function ociProcess(process: ProcessPlan, { inUserNamespace }: Pick<OciInput, 'inUserNamespace'>) {
-  const { command, env, workingDir, user, group, supplementalGroups, capabilities, noNewPrivileges } = process;
+export function ociProcess(process: ProcessPlan) {
+  const { command, env, workingDir, user, group, supplementalGroups, becomesUser, capabilities, noNewPrivileges, terminal } = process;
   const names = capabilities.map((name) => `CAP_${name}`);
   const isRoot = user === 0;
   return {
-    // Of a container's own it would have to be told the sizes: it takes the descriptors that it is given.
-    terminal: false,
-    // One user and one group are all that an ordinary user has to give.
-    user: { uid: user, gid: group, ...(inUserNamespace ? {} : { additionalGids: supplementalGroups }) },
+    // The runtime makes it, so that the program controls it, with the size of the one that the runtime stands in.
+    terminal,
+    // Where there is one group only, nobody may ask for others.
+    user: { uid: user, gid: group, ...(becomesUser === 'only' ? {} : { additionalGids: supplementalGroups }) },
     args: command,
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     cwd: workingDir === '' ? '/' : workingDir,

@@ -41,6 +41,8 @@ export interface HostFacts {
   /** Paths of /proc that nobody in a container may write, and that nobody may read. */
   readonly procReadOnly: readonly string[];
   readonly procHidden: readonly { readonly path: string; readonly kind: EntryKind }[];
+  /** Directories of /sys that nobody may read. */
+  readonly sysHidden: readonly string[];
 }
 
 export interface RootInput {
@@ -55,6 +57,8 @@ export interface RootInput {
   readonly mounts: readonly (Mount & { readonly kind: EntryKind })[];
   readonly workingDir: string;
   readonly privileged: boolean;
+  /** What all containers of the pod have at /dev/shm. */
+  readonly sharedMemory: string;
   /** Nothing of /proc is hidden or read-only. */
   readonly unmaskedProc?: boolean | undefined;
   /** In a user namespace what is mounted below a directory comes along or not at all. */
@@ -82,10 +86,13 @@ export const HOST_PROGRAMS: readonly string[] = ['usr', 'bin', 'sbin', 'lib', 'l
 export const PROC_READ_ONLY: readonly string[] = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
 export const PROC_HIDDEN: readonly string[] = ['acpi', 'asound', 'kcore', 'keys', 'latency_stats', 'timer_list', 'timer_stats', 'sched_debug', 'scsi'];
 
+export const SYS_HIDDEN: readonly string[] = ['firmware', 'devices/virtual/powercap'];
+
 /** Of the machine's own programs. */
 export const HOST_PASSWD = 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n';
 export const HOST_GROUP = 'root:x:0:\nnogroup:x:65534:\n';
-const SHM_SIZE = '64m';
+/** What a volume has to do with mounts that are made below it while its container runs. */
+const PROPAGATIONS = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;
 
 /** Undefined: the volume cannot be mounted there, for the reason given. */
 export type Planned<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
@@ -130,7 +137,7 @@ function planHostPrograms({ facts, inUserNamespace, hasAccounts = false }: RootI
 }
 
 /** /dev, /proc and /sys. */
-function planKernelMounts({ facts, mounts, privileged, unmaskedProc = false }: RootInput, entries: Entries): RootMount[] {
+function planKernelMounts({ facts, mounts, privileged, sharedMemory, unmaskedProc = false }: RootInput, entries: Entries): RootMount[] {
   for (const path of ['dev/pts', 'dev/shm', 'proc', 'sys']) entries.directory(path);
   for (const device of DEVICES) entries.file(`dev/${device}`, '');
   for (const [path, target] of DEVICE_LINKS) entries.link(path, target);
@@ -141,10 +148,11 @@ function planKernelMounts({ facts, mounts, privileged, unmaskedProc = false }: R
     { type: 'devpts', source: 'devpts', target: '/dev/pts', options: ['newinstance', 'ptmxmode=0666', 'mode=620', 'nosuid', 'noexec'] },
   ];
   if (!mounts.some(({ containerPath }) => containerPath === '/dev/shm')) {
-    planned.push({ type: 'tmpfs', source: 'shm', target: '/dev/shm', options: ['mode=1777', `size=${SHM_SIZE}`, 'nosuid', 'nodev', 'noexec'] });
+    planned.push(bound({ source: sharedMemory, target: '/dev/shm', options: ['bind', 'nosuid', 'nodev', 'noexec'] }));
   }
   if (privileged || unmaskedProc) return planned;
   for (const path of facts.procReadOnly) planned.push(bound({ source: `/proc/${path}`, target: `/proc/${path}`, options: ['bind', 'ro'] }));
+  for (const path of facts.sysHidden) planned.push(hidden(`/sys/${path}`, 'directory'));
   for (const { path, kind } of facts.procHidden) planned.push(hidden(`/proc/${path}`, kind));
   return planned;
 }
@@ -157,7 +165,7 @@ function hidden(target: string, kind: EntryKind): RootMount {
 function planVolumeMounts(input: RootInput, entries: Entries): Planned<RootMount[]> {
   const { facts, mounts } = input;
   const planned: RootMount[] = [];
-  for (const { containerPath, hostPath, readOnly, kind } of mounts) {
+  for (const { containerPath, hostPath, readOnly, kind, propagation } of mounts) {
     const inside = relative(containerPath);
     const top = inside.split('/')[0] ?? '';
     if (inside === '') return { ok: false, message: 'a volume cannot be mounted at /' };
@@ -167,7 +175,7 @@ function planVolumeMounts(input: RootInput, entries: Entries): Planned<RootMount
     }
     // Within another volume the place is made in that volume, by the shell; elsewhere it is a part of the root.
     if (!isBelowMount(inside, { ...input, mounts: mounts.filter((other) => other.containerPath !== containerPath) })) entries.add(kind, inside);
-    planned.push(bound({ source: hostPath, target: `/${inside}`, options: ['rbind', readOnly ? 'ro' : 'rw', 'nodev'] }));
+    planned.push(bound({ source: hostPath, target: `/${inside}`, options: ['rbind', readOnly ? 'ro' : 'rw', 'nodev', PROPAGATIONS[propagation ?? 'None']] }));
   }
   return { ok: true, value: planned };
 }

@@ -5,6 +5,7 @@ const facts: HostFacts = {
   programs: [{ name: 'usr' }, { name: 'bin', link: 'usr/bin' }],
   etc: [{ path: 'ssl/certs', kind: 'directory' }, { path: 'ld.so.cache', kind: 'file' }],
   procReadOnly: ['sys'],
+  sysHidden: ['firmware'],
   procHidden: [{ path: 'kcore', kind: 'file' }, { path: 'acpi', kind: 'directory' }],
 };
 const input: RootInput = {
@@ -13,6 +14,7 @@ const input: RootInput = {
   mounts: [],
   workingDir: '',
   privileged: false,
+  sharedMemory: '/memory/.shm/u',
   inUserNamespace: false,
 };
 const plan = (extra: Partial<RootInput> = {}) => {
@@ -30,14 +32,14 @@ test('planRoot() has places for all that it mounts, parents first, and nothing t
     const parent = path.split('/').slice(0, -1).join('/');
     if (parent !== '') expect(paths.slice(0, index), path).toContain(parent);
   }
-  const places = mounts.map(({ target }) => target.slice(1)).filter((target) => !target.startsWith('proc/') && target !== 'data/deep/inner');
+  const places = mounts.map(({ target }) => target.slice(1)).filter((target) => !/^(proc|sys)\//.test(target) && target !== 'data/deep/inner');
   expect(paths).toEqual(expect.arrayContaining(places));
   expect(paths).toContain('work');
 });
 
 test('planRoot() shows nothing of the machine but its programs and the short list of /etc', () => {
   const sources = plan().mounts.filter(({ type }) => type === 'bind').map(({ source }) => source);
-  const isKnown = (source: string) => /^\/(usr|etc\/ssl\/certs|etc\/ld\.so\.cache|pod\/.*|dev\/(null|zero|full|random|urandom|tty)|proc\/sys)$/.test(source);
+  const isKnown = (source: string) => /^\/(usr|etc\/ssl\/certs|etc\/ld\.so\.cache|pod\/.*|memory\/.shm\/u|dev\/(null|zero|full|random|urandom|tty)|proc\/sys)$/.test(source);
   expect(sources.filter((source) => !isKnown(source))).toEqual([]);
 });
 

@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { capabilitiesOf, parseCapabilities } from '../../../../../src/agent/runtime/linux/core/capabilities.ts';
 import { parseOomKills, parseStat, planCgroup, planUpdate, readLayout, sharesOf, weightOf } from '../../../../../src/agent/runtime/linux/core/cgroup-plan.ts';
 import { readComplaint, readExecComplaint } from '../../../../../src/agent/runtime/linux/core/complaint.ts';
-import { fstabOf, initScript, joinLines, type ProcessPlan, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
+import type { ProcessPlan } from '../../../../../src/agent/runtime/linux/core/container-run.ts';
+import { fstabOf, initScript, joinLines, type Tools } from '../../../../../src/agent/runtime/linux/core/init-script.ts';
 import { neighbourRouteBatch, nodeBatch, nodeNetworkOf, podBatch, podLinkName } from '../../../../../src/agent/runtime/linux/core/node-network.ts';
 import { ociProcess } from '../../../../../src/agent/runtime/linux/core/oci-spec.ts';
 import type { ContainerResources } from '../../../../../src/agent/runtime/runtime.ts';
@@ -17,10 +18,9 @@ const tools: Tools = {
   sh: '/bin/sh', mount: '/bin/mount', umount: '/bin/umount', pivotRoot: '/sbin/pivot_root', setpriv: '/bin/setpriv', unshare: '/bin/unshare', nsenter: '/bin/nsenter', env: '/bin/env', ip: '/sbin/ip',
 };
 const plan: ProcessPlan = {
-  command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false, terminal: false,
+  command: ['node', "it's", '$HOME'], env: { PATH: '/bin', LD_PRELOAD: '/evil.so' }, workingDir: '', user: 0, group: 0, supplementalGroups: [], becomesUser: 'real', capabilities: ['CHOWN', 'KILL'], noNewPrivileges: false, terminal: false,
 };
-const script = (extra: Partial<ProcessPlan> = {}, inUserNamespace = false) =>
-  initScript({ tools, directory: '/c d', process: { ...plan, ...extra }, joins: joinLines(['/cg/cgroup.procs'], 300), inUserNamespace });
+const script = (extra: Partial<ProcessPlan> = {}) => initScript({ tools, directory: '/c d', rootPath: '/c d/root', process: { ...plan, ...extra }, joins: joinLines(['/cg/cgroup.procs'], 300) });
 
 test('quote() is one word of a shell, whatever it holds', () => {
   const word = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
@@ -51,8 +51,8 @@ test('initScript() changes the root before it gives up rights, and gives them up
 });
 
 test('initScript() gives an ordinary user another number in a namespace within', () => {
-  expect(script({ user: 7, group: 8, supplementalGroups: [9] }, true)).toContain('exec /bin/unshare --user --map-user=7 --map-group=8 -- /bin/setpriv --inh-caps=-all');
-  expect(script({}, true)).not.toContain('--map-user');
+  expect(script({ user: 7, group: 8, supplementalGroups: [9], becomesUser: 'only' })).toContain('exec /bin/unshare --user --map-user=7 --map-group=8 -- /bin/setpriv --inh-caps=-all');
+  expect(script({ becomesUser: 'only' })).not.toContain('--map-user');
   expect(script({ user: 7, group: 8, supplementalGroups: [9, 10] })).toContain('--reuid=7 --regid=8 --groups=9,10');
 });
 
@@ -61,14 +61,14 @@ test('fstabOf() mounts the root first, and what is of /proc from the container',
     { type: 'bind' as const, source: '/proc/sys', target: '/proc/sys', options: ['bind', 'ro'] },
     { type: 'tmpfs' as const, source: 'shm', target: '/dev/shm', options: ['size=1m'] },
   ];
-  expect(fstabOf('/c d', { lowerDirs: [], entries: [], mounts }, { isReadOnly: true, inUserNamespace: false })).toBe(
+  expect(fstabOf('/c d', { lowerDirs: [], entries: [], mounts }, { rootPath: '/c d/root', isReadOnly: true, inUserNamespace: false })).toBe(
     '/c\\040d/root /c\\040d/root none bind,ro 0 0\n/c\\040d/root/proc/sys /c\\040d/root/proc/sys none bind,ro 0 0\nshm /c\\040d/root/dev/shm tmpfs size=1m 0 0\n',
   );
 });
 
 test('fstabOf() makes the root of an image an overlay', () => {
   const image = { lowerDirs: ['/i/a:b', '/i/c'], entries: [], mounts: [] };
-  expect(fstabOf('/c', image, { isReadOnly: false, inUserNamespace: true })).toBe('overlay /c/root overlay lowerdir=/i/a\\134:b:/i/c,upperdir=/c/upper,workdir=/c/work,userxattr,rw 0 0\n');
+  expect(fstabOf('/c', image, { rootPath: '/c/root', isReadOnly: false, inUserNamespace: true })).toBe('overlay /c/root overlay lowerdir=/i/a\\134:b:/i/c,upperdir=/c/upper,workdir=/c/work,userxattr,rw 0 0\n');
 });
 
 test('capabilitiesOf() drops, adds, and never has what the machine has not', () => {
@@ -149,7 +149,7 @@ test('the network of a node begins with its own address', () => {
 });
 
 test('ociProcess() leaves a program of another user nothing of its rights but their bounds', () => {
-  const { capabilities, user } = ociProcess({ ...plan, user: 5, group: 6, supplementalGroups: [7] }, { inUserNamespace: false });
+  const { capabilities, user } = ociProcess({ ...plan, user: 5, group: 6, supplementalGroups: [7] });
   expect(capabilities).toEqual({ bounding: ['CAP_CHOWN', 'CAP_KILL'], effective: [], permitted: [], inheritable: [], ambient: [] });
   expect(user).toEqual({ uid: 5, gid: 6, additionalGids: [7] });
 });

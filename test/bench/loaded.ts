@@ -1,0 +1,110 @@
+/**
+ * What a loaded store feels like: the latency of puts that come at half the rate that etcd can take, the same for both, and
+ * how long a member's event loop is away under the heaviest load.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { sleep } from '../../src/base/clock.ts';
+import { systemClock } from '../../src/base/system-clock.ts';
+import { startStoreCluster, type StoreCluster } from '../processes.ts';
+import { etcdBenchmarkPut } from './etcd-benchmark.ts';
+import { h2load } from './h2load.ts';
+import type { Peer } from './large.ts';
+import { LOADS, prepare, VALUE_BYTES } from './loads.ts';
+import { median, ratio, withSpread } from './report.ts';
+
+const RATE_SECONDS = 3;
+/** As many clients as may wait at once, so that a late answer does not keep the next put from being sent. */
+const CLIENTS = 500;
+const FULL_LOAD = 'put/s, 1,000 outstanding, leader';
+const FULL_LOAD_REQUESTS = 30_000;
+const DELAY_TIMEOUT_MS = 30_000;
+export const LATENCY_ROW = 'put p99 at half of the top rate of etcd, ms';
+export const DELAY_ROW = 'event-loop delay under full load';
+
+/** Of the peer that is compared with; of ours, where it is alone. */
+export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: number): Promise<string[][]> {
+  const args = ['--clients', String(CLIENTS), '--conns', '100', 'put', '--val-size', String(VALUE_BYTES), '--key-size', '16'];
+  const put = async (cluster: StoreCluster, more: readonly string[]) => {
+    const { members } = cluster;
+    return etcdBenchmarkPut({ addresses: [members[await cluster.leader()]!.clientAddress], args: [...args, ...more] });
+  };
+  const last = clusters[clusters.length - 1]!;
+  const tops: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const top = await put(last, ['--total', '20000']);
+    if (top === undefined) return [];
+    tops.push(top.perSecond);
+  }
+  const rate = Math.round(median(tops) / 2);
+  const latencies = clusters.map((): number[] => []);
+  for (let round = -1; round < rounds; round++) {
+    for (const [at, cluster] of clusters.entries()) {
+      const result = await put(cluster, ['--total', String(rate * RATE_SECONDS), '--rate', String(rate)]);
+      if (round >= 0) latencies[at]!.push(result!.p99Ms);
+      process.stderr.write(`  ${cluster.kind}: ${rate} puts/s, p99 ${result!.p99Ms.toFixed(1)} ms\n`);
+    }
+  }
+  const medians = latencies.map(median);
+  return [[`${LATENCY_ROW} (${rate}/s)`, ...latencies.map((of) => withSpread(of, 1)), ratio(medians[0], medians[1])]];
+}
+
+/** Of Podium's leader alone: an etcd has no loop. */
+export async function loopDelay({ options }: Peer, rounds: number): Promise<string[][]> {
+  const folder = mkdtempSync(join(tmpdir(), 'podium-loop-'));
+  const hook = pathToFileURL(join(import.meta.dirname, 'loop-delay.js')).href;
+  const nodeArgs = [...(options.nodeArgs ?? []), '--import', hook];
+  // Members inherit it.
+  process.env['PODIUM_LOOP_DELAY_DIR'] = folder;
+  try {
+    const cluster = await startStoreCluster({ ...options, nodeArgs });
+    try {
+      await prepare(cluster.client());
+      const seen: LoopDelay[] = [];
+      for (let round = -1; round < rounds; round++) {
+        const leader = cluster.members[await cluster.leader()]!;
+        await askedFor(folder, leader.pid!);
+        await fullLoad(leader.clientAddress);
+        const delay = await askedFor(folder, leader.pid!);
+        if (round >= 0) seen.push(delay);
+      }
+      const row = (name: string, pick: (delay: LoopDelay) => number) => [`${DELAY_ROW}, ${name}, ms`, withSpread(seen.map(pick), 1)];
+      return [row('p50', ({ p50 }) => p50), row('p99', ({ p99 }) => p99), row('worst', ({ max }) => max)];
+    } finally {
+      await cluster.stop();
+    }
+  } finally {
+    delete process.env['PODIUM_LOOP_DELAY_DIR'];
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface LoopDelay {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+async function fullLoad(address: string): Promise<void> {
+  const load = LOADS.find(({ name }) => name === FULL_LOAD);
+  if (load?.kind !== 'unary') throw new Error(`no load is called ${FULL_LOAD}`);
+  const { path, message, outstanding, connections } = load;
+  await h2load({ addresses: [address], path, message, requests: FULL_LOAD_REQUESTS, outstanding, connections });
+}
+
+async function askedFor(folder: string, pid: number): Promise<LoopDelay> {
+  const path = join(folder, String(pid));
+  rmSync(path, { force: true });
+  process.kill(pid, 'SIGUSR2');
+  const deadline = systemClock.monotonic() + DELAY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return JSON.parse(readFileSync(path, 'utf8')) as LoopDelay; // as loop-delay.ts writes it
+    } catch (error) {
+      if (systemClock.monotonic() > deadline) throw new Error('the member does not tell its delays', { cause: error });
+    }
+    await sleep(systemClock, 20);
+  }
+}
