@@ -193,6 +193,18 @@ export const LIFE_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'a sandbox that cannot be made leaves nothing',
+    needs: ['sandbox-process'],
+    run: async (world) => {
+      await world.pod('pod-b');
+      const before = world.subject.census();
+      const isRefused = await world.pod('pod-a', { sysctls: { 'net.no.such.setting': '1' } }).then(() => false, () => true);
+      ok(isRefused, 'it cannot be made');
+      equal(existsSync(join(world.subject.root, 'pods/pod-a')), false);
+      await world.nothingLeft(before);
+    },
+  },
+  {
     name: 'when the sandbox dies, all containers of the pod end, and none starts any more',
     needs: ['sandbox-process'],
     run: async (world) => {

@@ -69,8 +69,8 @@ function containerDirectories(uid: string): string[] {
 function leftovers(before: readonly string[], agent: number): string[] {
   const own = [agent, holderOf()?.pid ?? 0].filter((pid) => pid > 0);
   const expected = new Set(own.flatMap((pid) => [`process ${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()}`, ...namespaceNames.map((name) => namespaceOf(pid, name))]));
-  // The cgroups of the node itself stay as long as it does.
-  const isNode = (line: string) => /^cgroup \/sys\/fs\/cgroup(?:\/\w+)?\/podium(?:\/[0-9a-f]{12})?$/.test(line);
+  // The cgroups of the node itself stay as long as it does, and where it keeps what must not reach a disk.
+  const isNode = (line: string) => line === `mount ${join(ROOT, 'memory')}` || /^cgroup \/sys\/fs\/cgroup(?:\/\w+)?\/podium(?:\/[0-9a-f]{12})?$/.test(line);
   const found = missing(census([ROOT]), before).filter((line) => !expected.has(line) && !isNode(line));
   return [...found, ...podLinks().map((link) => `link ${link}`), ...['pods', 'oci'].flatMap((name) => listDirectory(join(ROOT, name)).map((one) => `${name}/${one}`))];
 }

@@ -96,7 +96,13 @@ class LocalNode {
   strays(agent: number): readonly string[] {
     const own = [agent, ...childrenOf(agent), this.#holder?.pid ?? 0, ...this.#pauses().map(({ pid }) => pid), ...this.#supervisors()];
     const strays = strayProcesses(this.#node, own.map((pid) => ({ pid, startTime: '' })));
-    return strays.map((pid) => `process ${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
+    return strays.flatMap((pid) => {
+      try {
+        return [`process ${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`];
+      } catch {
+        return []; // it has ended since it was found
+      }
+    });
   }
 
   counts(): Readonly<Record<string, number>> {
