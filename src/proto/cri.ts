@@ -732,6 +732,7 @@ export interface LinuxSandboxSecurityContext {
   privileged: boolean;
   runAsGroup: Int64Value | undefined;
   seccomp: SecurityProfile | undefined;
+  apparmor: SecurityProfile | undefined;
 }
 
 export const LinuxSandboxSecurityContext: MessageCodec<LinuxSandboxSecurityContext> =
@@ -769,6 +770,11 @@ export const LinuxSandboxSecurityContext: MessageCodec<LinuxSandboxSecurityConte
         SecurityProfile.write(w, m.seccomp);
         w.close(start);
       }
+      if (m.apparmor !== undefined) {
+        const start = w.open(82);
+        SecurityProfile.write(w, m.apparmor);
+        w.close(start);
+      }
     },
     (r, end) => {
       const m: LinuxSandboxSecurityContext = {
@@ -779,6 +785,7 @@ export const LinuxSandboxSecurityContext: MessageCodec<LinuxSandboxSecurityConte
         privileged: false,
         runAsGroup: undefined,
         seccomp: undefined,
+        apparmor: undefined,
       };
       while (r.position < end) {
         const tag = r.tag();
@@ -825,6 +832,12 @@ export const LinuxSandboxSecurityContext: MessageCodec<LinuxSandboxSecurityConte
             r.leave(to);
             break;
           }
+          case 82: {
+            const to = r.enter();
+            m.apparmor = SecurityProfile.read(r, to);
+            r.leave(to);
+            break;
+          }
           default:
             r.skip(tag);
         }
@@ -839,6 +852,7 @@ export const LinuxSandboxSecurityContext: MessageCodec<LinuxSandboxSecurityConte
       privileged: m.privileged ?? false,
       runAsGroup: m.runAsGroup === undefined ? undefined : Int64Value.create(m.runAsGroup),
       seccomp: m.seccomp === undefined ? undefined : SecurityProfile.create(m.seccomp),
+      apparmor: m.apparmor === undefined ? undefined : SecurityProfile.create(m.apparmor),
     }),
   );
 
@@ -846,6 +860,8 @@ export interface LinuxPodSandboxConfig {
   cgroupParent: string;
   securityContext: LinuxSandboxSecurityContext | undefined;
   sysctls: Map<string, string>;
+  overhead: LinuxContainerResources | undefined;
+  resources: LinuxContainerResources | undefined;
 }
 
 export const LinuxPodSandboxConfig: MessageCodec<LinuxPodSandboxConfig> = codec<LinuxPodSandboxConfig>(
@@ -866,9 +882,25 @@ export const LinuxPodSandboxConfig: MessageCodec<LinuxPodSandboxConfig> = codec<
         w.uint32(18).string(item);
         w.close(entry);
       }
+    if (m.overhead !== undefined) {
+      const start = w.open(34);
+      LinuxContainerResources.write(w, m.overhead);
+      w.close(start);
+    }
+    if (m.resources !== undefined) {
+      const start = w.open(42);
+      LinuxContainerResources.write(w, m.resources);
+      w.close(start);
+    }
   },
   (r, end) => {
-    const m: LinuxPodSandboxConfig = { cgroupParent: '', securityContext: undefined, sysctls: new Map() };
+    const m: LinuxPodSandboxConfig = {
+      cgroupParent: '',
+      securityContext: undefined,
+      sysctls: new Map(),
+      overhead: undefined,
+      resources: undefined,
+    };
     while (r.position < end) {
       const tag = r.tag();
       switch (tag) {
@@ -904,6 +936,18 @@ export const LinuxPodSandboxConfig: MessageCodec<LinuxPodSandboxConfig> = codec<
           r.leave(to);
           break;
         }
+        case 34: {
+          const to = r.enter();
+          m.overhead = LinuxContainerResources.read(r, to);
+          r.leave(to);
+          break;
+        }
+        case 42: {
+          const to = r.enter();
+          m.resources = LinuxContainerResources.read(r, to);
+          r.leave(to);
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -915,6 +959,8 @@ export const LinuxPodSandboxConfig: MessageCodec<LinuxPodSandboxConfig> = codec<
     securityContext:
       m.securityContext === undefined ? undefined : LinuxSandboxSecurityContext.create(m.securityContext),
     sysctls: new Map([...(m.sysctls ?? [])].map(([key, item]) => [key, item])),
+    overhead: m.overhead === undefined ? undefined : LinuxContainerResources.create(m.overhead),
+    resources: m.resources === undefined ? undefined : LinuxContainerResources.create(m.resources),
   }),
 );
 
@@ -2055,6 +2101,7 @@ export interface LinuxContainerSecurityContext {
   maskedPaths: string[];
   readonlyPaths: string[];
   seccomp: SecurityProfile | undefined;
+  apparmor: SecurityProfile | undefined;
   supplementalGroupsPolicy: number;
 }
 
@@ -2109,6 +2156,11 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
         SecurityProfile.write(w, m.seccomp);
         w.close(start);
       }
+      if (m.apparmor !== undefined) {
+        const start = w.open(130);
+        SecurityProfile.write(w, m.apparmor);
+        w.close(start);
+      }
       if (m.supplementalGroupsPolicy) {
         w.uint32(136).int32(m.supplementalGroupsPolicy);
       }
@@ -2126,6 +2178,7 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
         maskedPaths: [],
         readonlyPaths: [],
         seccomp: undefined,
+        apparmor: undefined,
         supplementalGroupsPolicy: 0,
       };
       while (r.position < end) {
@@ -2191,6 +2244,12 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
             r.leave(to);
             break;
           }
+          case 130: {
+            const to = r.enter();
+            m.apparmor = SecurityProfile.read(r, to);
+            r.leave(to);
+            break;
+          }
           case 136: {
             m.supplementalGroupsPolicy = r.int32();
             break;
@@ -2213,6 +2272,7 @@ export const LinuxContainerSecurityContext: MessageCodec<LinuxContainerSecurityC
       maskedPaths: [...(m.maskedPaths ?? [])],
       readonlyPaths: [...(m.readonlyPaths ?? [])],
       seccomp: m.seccomp === undefined ? undefined : SecurityProfile.create(m.seccomp),
+      apparmor: m.apparmor === undefined ? undefined : SecurityProfile.create(m.apparmor),
       supplementalGroupsPolicy: m.supplementalGroupsPolicy ?? 0,
     }),
   );
@@ -2281,6 +2341,7 @@ export interface ContainerConfig {
   stdinOnce: boolean;
   tty: boolean;
   linux: LinuxContainerConfig | undefined;
+  stopSignal: number;
 }
 
 export const ContainerConfig: MessageCodec<ContainerConfig> = codec<ContainerConfig>(
@@ -2350,6 +2411,9 @@ export const ContainerConfig: MessageCodec<ContainerConfig> = codec<ContainerCon
       LinuxContainerConfig.write(w, m.linux);
       w.close(start);
     }
+    if (m.stopSignal) {
+      w.uint32(144).int32(m.stopSignal);
+    }
   },
   (r, end) => {
     const m: ContainerConfig = {
@@ -2367,6 +2431,7 @@ export const ContainerConfig: MessageCodec<ContainerConfig> = codec<ContainerCon
       stdinOnce: false,
       tty: false,
       linux: undefined,
+      stopSignal: 0,
     };
     while (r.position < end) {
       const tag = r.tag();
@@ -2473,6 +2538,10 @@ export const ContainerConfig: MessageCodec<ContainerConfig> = codec<ContainerCon
           r.leave(to);
           break;
         }
+        case 144: {
+          m.stopSignal = r.int32();
+          break;
+        }
         default:
           r.skip(tag);
       }
@@ -2494,8 +2563,17 @@ export const ContainerConfig: MessageCodec<ContainerConfig> = codec<ContainerCon
     stdinOnce: m.stdinOnce ?? false,
     tty: m.tty ?? false,
     linux: m.linux === undefined ? undefined : LinuxContainerConfig.create(m.linux),
+    stopSignal: m.stopSignal ?? 0,
   }),
 );
+
+export const Signal = {
+  SIGNAL_RUNTIME_DEFAULT: 0,
+  SIGNAL_SIGABRT: 1,
+  SIGNAL_SIGTERM: 23,
+  SIGNAL_SIGRTMIN: 35,
+  SIGNAL_SIGRTMAX: 65,
+} as const;
 
 export interface CreateContainerRequest {
   podSandboxId: string;

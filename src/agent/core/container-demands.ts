@@ -1,11 +1,11 @@
 /** What a pod asks of the runtime for its sandbox and for each container: limits, users, rights. Pure. */
 import { parseQuantity, toMilli, toUnits } from '../../kube/quantity.ts';
-import type { ContainerResources, ContainerSecurity, SandboxConfig, SeccompProfile } from '../runtime/runtime.ts';
+import type { ContainerResources, ContainerSecurity, SandboxConfig, SecurityProfile } from '../runtime/runtime.ts';
 import { requestsOf } from './admission.ts';
 import type { Resolved } from './environment.ts';
 import { describePod, type AgentContainer, type AgentPod, type SeccompProfileSpec } from './pod-spec.ts';
 
-type SandboxDemands = Pick<SandboxConfig, 'hostAliases' | 'sysctls' | 'resources' | 'processes' | 'hostIpc'>;
+type SandboxDemands = Pick<SandboxConfig, 'hostAliases' | 'sysctls' | 'resources' | 'qosClass' | 'processes' | 'hostIpc'>;
 
 export function sandboxDemands(pod: AgentPod): SandboxDemands {
   const { spec } = pod;
@@ -15,6 +15,7 @@ export function sandboxDemands(pod: AgentPod): SandboxDemands {
     hostAliases: (spec.hostAliases ?? []).map(({ ip, hostnames = [] }) => ({ ip, hostnames })),
     sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name, value])),
     resources: podResources(pod),
+    ...(pod.status?.qosClass === undefined ? {} : { qosClass: pod.status.qosClass }),
     ...(processes === undefined ? {} : { processes }),
     ...(spec.hostIPC === true ? { hostIpc: true } : {}),
   };
@@ -96,17 +97,31 @@ export function containerSecurity(pod: AgentPod, container: AgentContainer, imag
     privileged: own.privileged ?? false,
     readOnlyRoot: own.readOnlyRootFilesystem ?? false,
     noNewPrivileges: own.allowPrivilegeEscalation === false,
-    seccomp: own.privileged === true ? undefined : seccompOf(own.seccompProfile ?? ofPod.seccompProfile),
+    seccomp: own.privileged === true ? undefined : profileOf(own.seccompProfile ?? ofPod.seccompProfile),
+    appArmor: own.privileged === true ? undefined : appArmorOf(own.appArmorProfile ?? ofPod.appArmorProfile ?? annotatedProfile(pod, container.name)),
     unmaskedProc: own.procMount === 'Unmasked',
   };
   return { ok: true, value };
 }
 
-/** Nobody confines who does not ask for it, as on a node without `seccompDefault`. */
-function seccompOf(profile: SeccompProfileSpec | undefined): SeccompProfile | undefined {
+/** By calls of the kernel nobody confines who does not ask for it, as on a node without `seccompDefault`. */
+function profileOf(profile: SeccompProfileSpec | undefined): SecurityProfile | undefined {
   if (profile?.type === 'RuntimeDefault') return { kind: 'runtime-default' };
   if (profile?.type === 'Localhost') return { kind: 'localhost', path: profile.localhostProfile ?? '' };
   return undefined;
+}
+
+/** Unsaid, it is the runtime's affair. */
+function appArmorOf(profile: SeccompProfileSpec | undefined): SecurityProfile | undefined {
+  return profile?.type === 'Unconfined' ? { kind: 'unconfined' } : profileOf(profile);
+}
+
+/** As AppArmor was asked for before Kubernetes 1.30: `runtime/default`, `localhost/NAME`, `unconfined`. */
+function annotatedProfile({ metadata }: AgentPod, container: string): SeccompProfileSpec | undefined {
+  const text = metadata.annotations?.[`container.apparmor.security.beta.kubernetes.io/${container}`];
+  if (text === 'runtime/default') return { type: 'RuntimeDefault' };
+  if (text === 'unconfined') return { type: 'Unconfined' };
+  return text?.startsWith('localhost/') === true ? { type: 'Localhost', localhostProfile: text.slice('localhost/'.length) } : undefined;
 }
 
 /** Why it would run as root, in the kubelet's words: a name in the image may stand for any number. */

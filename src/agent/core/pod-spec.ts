@@ -85,9 +85,10 @@ export interface PodSecurityContext {
   readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
   readonly seccompProfile?: SeccompProfileSpec;
-  readonly appArmorProfile?: { readonly type: string };
+  readonly appArmorProfile?: SeccompProfileSpec;
 }
 
+/** AppArmor's has the same fields. */
 export interface SeccompProfileSpec {
   readonly type: string;
   readonly localhostProfile?: string;
@@ -102,7 +103,7 @@ export interface SecurityContext {
   readonly readOnlyRootFilesystem?: boolean;
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
   readonly seccompProfile?: SeccompProfileSpec;
-  readonly appArmorProfile?: { readonly type: string };
+  readonly appArmorProfile?: SeccompProfileSpec;
   readonly procMount?: string;
 }
 

@@ -32,6 +32,8 @@ export interface SandboxConfig {
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
   /** Of all its containers together. In CRI `LinuxPodSandboxConfig.resources`. */
   readonly resources?: ContainerResources | undefined;
+  /** `Guaranteed`, `Burstable`, `BestEffort`: whose cgroup its own is in, where the runtime has one for each. */
+  readonly qosClass?: string | undefined;
   /** Whose processes its containers see; absent: each its own. In CRI `NamespaceMode`. */
   readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
   /** In the ipc namespace of the machine. */
@@ -158,12 +160,16 @@ export interface ContainerSecurity {
   readonly noNewPrivileges?: boolean | undefined;
   /** Absent: unconfined. */
   readonly seccomp?: SeccompProfile | undefined;
+  /** Of the machine's security module; absent: as the runtime starts containers. */
+  readonly appArmor?: SecurityProfile | undefined;
   /** What is hidden of /proc, and read-only in it, is neither. */
   readonly unmaskedProc?: boolean | undefined;
 }
 
-/** `localhost`: a file below the runtime's own directory of profiles. */
-export type SeccompProfile = { readonly kind: 'unconfined' } | { readonly kind: 'runtime-default' } | { readonly kind: 'localhost'; readonly path: string };
+/** `localhost`: a file below the runtime's own directory of profiles; of AppArmor: the name of a profile that is loaded. */
+export type SecurityProfile = { readonly kind: 'unconfined' } | { readonly kind: 'runtime-default' } | { readonly kind: 'localhost'; readonly path: string };
+
+export type SeccompProfile = SecurityProfile;
 
 export interface ContainerRecord {
   readonly id: ContainerId;

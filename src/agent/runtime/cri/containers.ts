@@ -22,6 +22,8 @@ const calls = RuntimeService.methods;
 /** For the KILL that follows the grace. */
 const KILL_DEADLINE_MS = 30_000;
 const CANNOT_RUN_EXIT_CODE = 128;
+/** What crun and runc say of the kernel's EBUSY: CRI has no code for it. */
+const IN_USE = /device or resource busy|current usage/i;
 
 export class Containers {
   readonly #parts: CriParts;
@@ -45,7 +47,7 @@ export class Containers {
   }
 
   async create(sandboxId: SandboxId, config: ContainerConfig): Promise<ContainerId> {
-    const { client, table, files, owner, clock, signal } = this.#parts;
+    const { client, table, files, limits, owner, clock, signal } = this.#parts;
     const id = containerIdOf(sandboxId, config.name, config.attempt);
     if (table.container(id) !== undefined) return id;
     const sandbox = table.sandbox(sandboxId);
@@ -54,11 +56,14 @@ export class Containers {
     if (sandbox === undefined || row === undefined || stored === undefined) throw new RuntimeError('not-found', `there is no sandbox ${sandboxId}`);
     if (sandbox.state !== 'ready') throw new RuntimeError('invalid-state', `sandbox ${sandboxId} is stopped`);
     await files.makeLogDirectory(sandboxId, config.name);
+    const target = config.processesOf === undefined ? undefined : this.get(config.processesOf).criId;
+    const { seccompDirectory } = files;
     const request = {
       podSandboxId: row.criId,
-      config: containerConfig(config, { owner, pod: stored.config, hostsFile: files.hostsPath(sandboxId), sandboxAttempt: row.attempt }),
-      sandboxConfig: sandboxConfig(stored.config, this.#sandboxes.place(sandboxId, row.attempt)),
+      config: containerConfig(config, { owner, pod: stored.config, hostsFile: files.hostsPath(sandboxId), sandboxAttempt: row.attempt, seccompDirectory, target }),
+      sandboxConfig: sandboxConfig(stored.config, this.#sandboxes.place(stored.config, row.attempt)),
     };
+    limits.note(sandboxId, id, config.resources ?? {});
     try {
       const { containerId: criId } = await client.call(calls.createContainer, request, { deadlineMs: CONTAINER_DEADLINE_MS, signal });
       const { name, attempt, backoffSteps, init, imageShown } = config;
@@ -108,13 +113,14 @@ export class Containers {
   }
 
   async remove(id: ContainerId): Promise<void> {
-    const { client, table, files } = this.#parts;
+    const { client, table, files, limits } = this.#parts;
     const row = table.container(id);
     if (row === undefined) return;
     const { sandboxId, name, attempt, state } = row.record;
     if (state === 'running') throw new RuntimeError('invalid-state', `container ${id} is running`);
     await unlessGone(client.call(calls.removeContainer, { containerId: row.criId }, { deadlineMs: CONTAINER_DEADLINE_MS }));
     table.removeContainer(row.criId);
+    limits.forget(sandboxId, id);
     await files.removeLogs(sandboxId, name, attempt);
   }
 
@@ -130,7 +136,8 @@ export class Containers {
   }
 
   list(sandboxId?: SandboxId): readonly ContainerRecord[] {
-    const records = this.#parts.table.containerRows(sandboxId).map(({ record }) => record);
+    const { table, limits } = this.#parts;
+    const records = table.containerRows(sandboxId).map(({ record }) => ({ ...record, resources: limits.of(record.sandboxId, record.id) }));
     return records.sort((a, b) => (a.sandboxId === b.sandboxId && a.name === b.name ? a.attempt - b.attempt : a.id < b.id ? -1 : 1));
   }
 
@@ -147,7 +154,14 @@ export class Containers {
   }
 
   async update(id: ContainerId, resources: ContainerResources): Promise<void> {
-    const { criId } = this.running(id);
-    await this.#parts.client.call(calls.updateContainerResources, { containerId: criId, linux: linuxResources(resources) });
+    const { client, limits } = this.#parts;
+    const { criId, record } = this.running(id);
+    try {
+      await client.call(calls.updateContainerResources, { containerId: criId, linux: linuxResources(resources) });
+    } catch (cause) {
+      if (!IN_USE.test(describeError(cause))) throw cause;
+      throw new RuntimeError('invalid-state', 'the limit of memory cannot be set: more than that is in use', { cause });
+    }
+    limits.note(record.sandboxId, id, resources);
   }
 }

@@ -23,8 +23,10 @@ import { Connections } from './connections.ts';
 import { ContainerLogs, type ContainerLogsOptions } from './container-logs.ts';
 import { Containers } from './containers.ts';
 import { CriImages } from './cri-images.ts';
+import { KnownLimits } from './known-limits.ts';
 import type { MachineNetwork } from './machine-network.ts';
 import type { CriParts } from './parts.ts';
+import { PodCgroups } from './pod-cgroups.ts';
 import { PodFiles } from './pod-files.ts';
 import { PodTable } from './pod-table.ts';
 import { RuntimeContact } from './runtime-contact.ts';
@@ -76,7 +78,11 @@ export class CriRuntime implements Runtime {
     const { signal } = this.#abort;
     const tell = (uid: SandboxId) => this.#tell(uid);
     const table = new PodTable({ client, owner, clock, nodeIp, onChange: tell });
-    this.#parts = { client, contact: new RuntimeContact({ client, endpoint, log }), table, files: new PodFiles(root), owner, clock, log, signal, tell };
+    const files = new PodFiles(root);
+    const contact = new RuntimeContact({ client, endpoint, log });
+    const pods = () => files.list().flatMap((uid) => files.read(uid)?.config ?? []);
+    const cgroups = new PodCgroups({ owner, log, isSystemd: () => contact.isSystemd, pods });
+    this.#parts = { client, contact, table, files, limits: new KnownLimits(files), cgroups, owner, clock, log, signal, tell };
     this.#watch = new RuntimeWatch({ client, clock, log, look: () => this.#look(), signal });
     this.#tasks = new Tasks((error) => log.error({ error: describeError(error) }, 'cri: a task failed'));
     this.#sandboxes = new Sandboxes(this.#parts);
@@ -194,6 +200,10 @@ export class CriRuntime implements Runtime {
 
   removePodSandbox(id: SandboxId): Promise<void> {
     return this.#sandboxes.remove(id);
+  }
+
+  updatePodSandboxResources(id: SandboxId, resources: ContainerResources): Promise<void> {
+    return this.#sandboxes.update(id, resources);
   }
 
   listPodSandboxes(): Promise<readonly Sandbox[]> {

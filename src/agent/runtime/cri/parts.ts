@@ -3,6 +3,8 @@ import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import type { SandboxId } from '../runtime.ts';
 import type { CriClient } from './client.ts';
+import type { KnownLimits } from './known-limits.ts';
+import type { PodCgroups } from './pod-cgroups.ts';
 import type { PodFiles } from './pod-files.ts';
 import type { PodTable } from './pod-table.ts';
 import type { RuntimeContact } from './runtime-contact.ts';
@@ -12,6 +14,8 @@ export interface CriParts {
   readonly contact: RuntimeContact;
   readonly table: PodTable;
   readonly files: PodFiles;
+  readonly limits: KnownLimits;
+  readonly cgroups: PodCgroups;
   /** What the node's pods bear, and in the names of their cgroups. */
   readonly owner: string;
   readonly clock: Clock;

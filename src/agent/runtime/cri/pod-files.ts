@@ -3,14 +3,16 @@
  *
  *   ROOT/leftovers.json           where whoever ends the node without its agent finds what it has left
  *   ROOT/pods/UID/sandbox.json    what the sandbox was asked for: CRI wants it again with every container
+ *   ROOT/pods/UID/limits.json     of its containers, as they are now
  *   ROOT/pods/UID/hosts           mounted at /etc/hosts
  *   ROOT/pods/UID/logs/NAME/ATTEMPT.log
+ *   ROOT/seccomp/                 profiles of people, for `Localhost`
  */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostsFile } from '../linux/core/pod-files.ts';
-import type { SandboxConfig, SandboxId } from '../runtime.ts';
+import type { ContainerId, ContainerResources, SandboxConfig, SandboxId } from '../runtime.ts';
 import { logPathOf } from './core/pod-config.ts';
 import type { MachineNetworkLeftovers } from './machine-network.ts';
 
@@ -18,6 +20,8 @@ export interface StoredSandbox {
   readonly config: SandboxConfig;
   readonly attempt: number;
 }
+
+type Limits = Readonly<Record<ContainerId, ContainerResources>>;
 
 /** Read by src/cluster. */
 export interface Leftovers {
@@ -30,8 +34,10 @@ export interface Leftovers {
 export class PodFiles {
   readonly #root: string;
   readonly #leftoversPath: string;
+  readonly seccompDirectory: string;
 
   constructor(root: string) {
+    this.seccompDirectory = join(root, 'seccomp');
     this.#root = join(root, 'pods');
     this.#leftoversPath = join(root, 'leftovers.json');
   }
@@ -72,6 +78,18 @@ export class PodFiles {
     const aliases = hostAliases.map((alias) => `${alias.ip}\t${alias.hostnames.join('\t')}\n`).join('');
     const own = hostNetwork ? readIfThere('/etc/hosts') + aliases : hostsFile({ ip, hostnames, aliases: hostAliases });
     await writeWhole(this.hostsPath(uid), own, 0o644);
+  }
+
+  /** At once: containers of a pod are made side by side. */
+  writeLimits(uid: SandboxId, limits: Limits): void {
+    const path = join(this.#root, uid, 'limits.json');
+    writeFileSync(`${path}.tmp`, JSON.stringify(limits), { mode: 0o600 });
+    renameSync(`${path}.tmp`, path);
+  }
+
+  readLimits(uid: SandboxId): Limits {
+    const text = readIfThere(join(this.#root, uid, 'limits.json'));
+    return text === '' ? {} : (JSON.parse(text) as Limits); // written by this file alone, whole
   }
 
   read(uid: SandboxId): StoredSandbox | undefined {

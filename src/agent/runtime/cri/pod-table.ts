@@ -50,7 +50,7 @@ export class PodTable {
   readonly #sandboxes = new Map<string, Touched<SandboxRow>>();
   readonly #containers = new Map<string, Touched<ContainerRow>>();
   readonly #byId = new Map<ContainerId, string>();
-  /** What was removed, and when: a look that began before still has it in its list, and must not bring it back. */
+  /** What was removed, until a look has begun after it: what one sees that began before is gone all the same. */
   readonly #removed = new Map<string, number>();
   #count = 0;
   #looking: Promise<boolean> | undefined;
@@ -107,14 +107,14 @@ export class PodTable {
   }
 
   removeSandbox(criId: string): void {
-    this.#sandboxes.delete(criId);
     this.#removed.set(criId, ++this.#count);
+    this.#sandboxes.delete(criId);
   }
 
   removeContainer(criId: string): void {
     const id = this.#containers.get(criId)?.row.record.id;
-    this.#containers.delete(criId);
     this.#removed.set(criId, ++this.#count);
+    this.#containers.delete(criId);
     if (id !== undefined && this.#byId.get(id) === criId) this.#byId.delete(id);
   }
 
@@ -173,10 +173,14 @@ export class PodTable {
     const changed = new Set<SandboxId>();
     await this.#takeContainers(containers, since, changed);
     await this.#takeSandboxes(items, since, changed);
-    // The next look begins after those removals.
     for (const [criId, at] of this.#removed) if (at < since) this.#removed.delete(criId);
     for (const uid of changed) onChange(uid);
     return changed.size > 0;
+  }
+
+  /** Somebody has changed it since the look began. */
+  #isNewer(criId: string, known: { readonly at: number } | undefined, since: number): boolean {
+    return (known?.at ?? 0) > since || (this.#removed.get(criId) ?? 0) > since;
   }
 
   async #takeSandboxes(listed: readonly PodSandbox[], since: number, changed: Set<SandboxId>): Promise<void> {
@@ -190,7 +194,7 @@ export class PodTable {
     for (const row of rows) {
       if (row === undefined) continue;
       const known = this.#sandboxes.get(row.criId);
-      if ((known?.at ?? this.#removed.get(row.criId) ?? 0) > since) continue;
+      if (this.#isNewer(row.criId, known, since)) continue;
       if (known?.row.isReady === row.isReady && known.row.ip === row.ip) continue;
       this.#sandboxes.set(row.criId, { row, at: since });
       changed.add(row.uid);
@@ -209,7 +213,7 @@ export class PodTable {
     for (const row of rows) {
       if (row === undefined) continue;
       const known = this.#containers.get(row.criId);
-      if ((known?.at ?? this.#removed.get(row.criId) ?? 0) > since) continue;
+      if (this.#isNewer(row.criId, known, since)) continue;
       this.#containers.set(row.criId, { row, at: since });
       this.#byId.set(row.record.id, row.criId);
       if (known?.row.record.state !== row.record.state) changed.add(row.record.sandboxId);

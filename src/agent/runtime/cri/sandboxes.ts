@@ -1,9 +1,8 @@
 /** Sandboxes of pods in the runtime: made, made anew, ended and forgotten, with what the agent keeps of them on this machine. */
 import { RuntimeService } from '../../../proto/cri.ts';
-import type { Sandbox, SandboxConfig, SandboxId } from '../runtime.ts';
-import { removeCgroups } from './cgroup-directories.ts';
+import { RuntimeError, type ContainerResources, type Sandbox, type SandboxConfig, type SandboxId } from '../runtime.ts';
 import { unlessGone } from './client.ts';
-import { cgroupParentOf, sandboxConfig, type SandboxPlace } from './core/pod-config.ts';
+import { sandboxConfig, type SandboxPlace } from './core/pod-config.ts';
 import { mountMemory, unmountMemory } from './memory-volumes.ts';
 import { CONTAINER_DEADLINE_MS, SANDBOX_DEADLINE_MS, type CriParts } from './parts.ts';
 import type { SandboxRow } from './pod-table.ts';
@@ -28,7 +27,7 @@ export class Sandboxes {
 
   async #run(config: SandboxConfig): Promise<Sandbox> {
     const { uid, namespace, name } = config;
-    const { client, contact, table, files, clock, signal } = this.#parts;
+    const { client, contact, table, files, cgroups, clock, signal } = this.#parts;
     if (!config.hostNetwork) await contact.requireNetwork();
     const before = table.sandboxRows(uid);
     // Containers go with their sandbox: one that held any is kept, stopped, for their ends and their logs.
@@ -36,9 +35,10 @@ export class Sandboxes {
     for (const row of before) await (isEmpty ? this.#remove(row) : this.#stop(row));
     const attempt = 1 + Math.max(-1, ...before.map((row) => row.attempt));
     await files.begin({ config, attempt });
+    cgroups.make(config);
     await mountMemory(config.memoryVolumes ?? [], clock);
     try {
-      const request = { config: sandboxConfig(config, this.place(uid, attempt)) };
+      const request = { config: sandboxConfig(config, this.place(config, attempt)) };
       const { podSandboxId: criId } = await client.call(calls.runPodSandbox, request, { deadlineMs: SANDBOX_DEADLINE_MS, signal });
       const ip = await table.ipOf({ criId, isReady: true });
       await files.writeHosts(config, ip);
@@ -52,10 +52,20 @@ export class Sandboxes {
   }
 
   /** What its containers are made with as well: CRI wants the sandbox's configuration again with each. */
-  place(uid: SandboxId, attempt: number): SandboxPlace {
-    const { owner, files, contact } = this.#parts;
-    const cgroupParent = cgroupParentOf(uid, { owner, isSystemd: contact.isSystemd });
-    return { owner, attempt, logDirectory: files.logDirectory(uid), cgroupParent };
+  place(config: SandboxConfig, attempt: number): SandboxPlace {
+    const { owner, files, cgroups } = this.#parts;
+    return { owner, attempt, logDirectory: files.logDirectory(config.uid), cgroupParent: cgroups.parentOf(config) };
+  }
+
+  /** Of all its containers together; kept for when the sandbox is made anew. */
+  async update(id: SandboxId, resources: ContainerResources): Promise<void> {
+    const { files, cgroups } = this.#parts;
+    const stored = files.read(id);
+    if (stored === undefined) throw new RuntimeError('not-found', `there is no sandbox ${id}`);
+    const config = { ...stored.config, resources: { ...stored.config.resources, ...resources } };
+    cgroups.update(config, resources);
+    await files.begin({ ...stored, config });
+    cgroups.share();
   }
 
   async stop(id: SandboxId): Promise<void> {
@@ -87,13 +97,11 @@ export class Sandboxes {
 
   /** What this machine has of a pod that the runtime does not know any more. */
   async forget(uid: SandboxId): Promise<void> {
-    const { files, contact, table, owner } = this.#parts;
+    const { files, limits, cgroups, table } = this.#parts;
     await this.#unmount(uid);
     await files.remove(uid);
-    if (!contact.isSystemd) await removeCgroups(cgroupParentOf(uid, { owner, isSystemd: false }));
-    if (table.uids.size > 0 || this.#starting.size > 0) return;
-    await removeCgroups(`/podium/${owner}`);
-    await removeCgroups('/podium');
+    limits.forgetPod(uid);
+    await cgroups.remove(uid, table.uids.size === 0 && this.#starting.size === 0);
   }
 
   async #unmount(uid: SandboxId): Promise<void> {

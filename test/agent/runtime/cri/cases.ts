@@ -10,6 +10,7 @@ import { TestRegistry } from '../../../image/registry.ts';
 import { saidBy } from '../conformance-streams.ts';
 import { signalFile, WAIT, type Case, type World } from '../conformance.ts';
 import { BUSYBOX_IMAGE, MACHINE_IMAGE, machineImage } from './archive.ts';
+import { ISOLATION_CASES } from './isolation-cases.ts';
 import type { CriSubject } from './subject.ts';
 
 /** With the other runtime below containerd: what depends on it. By parts of names. */
@@ -247,6 +248,7 @@ export function criCases({ containerd }: Pick<CriSubject, 'containerd'>): readon
         equal(await limit(), String(128 * 1024 * 1024));
       },
     },
+    ...ISOLATION_CASES,
     { name: 'images are pulled with their secrets, found, refused and removed by the rules', needs: [], run: images },
   ];
 }

@@ -5,7 +5,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describeError } from '../../../../src/base/errors.ts';
 import { findTool } from '../../../../src/cluster/isolation.ts';
 import { connectLean } from '../../../../src/grpc/lean/lean-channel.ts';
@@ -23,6 +23,9 @@ const CNI_PLUGINS = '/usr/lib/cni';
 const TOOLS = ['containerd', 'ctr', 'ip', 'mount'];
 const DEADLINE_MS = 20_000;
 const until = untilWithin(DEADLINE_MS);
+/** A directory with a containerd, its shim and ctr, in place of the machine's: newer ones are tried by hand. */
+const CHOSEN = process.env['CONTAINERD_DIR'];
+const PATH = [...(CHOSEN === undefined ? [] : [resolve(CHOSEN)]), process.env['PATH'] ?? ''].join(':');
 
 export type OciRuntime = 'crun' | 'runc';
 
@@ -90,7 +93,7 @@ export class Containerd {
   async run(): Promise<void> {
     if (this.isRunning) return;
     const log = openSync(join(this.#directory, 'containerd.log'), 'a');
-    this.#child = spawn('containerd', ['-c', this.#configPath], { stdio: ['ignore', log, log], detached: true });
+    this.#child = spawn('containerd', ['-c', this.#configPath], { stdio: ['ignore', log, log], detached: true, env: { ...process.env, PATH } });
     closeSync(log);
     await until('containerd serves', () => answers(SOCKET));
   }
@@ -186,7 +189,7 @@ disabled_plugins = [${disabled.map((name) => JSON.stringify(`io.containerd.${nam
 }
 
 function command(name: string, args: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(name, args, { encoding: 'utf8', timeout: DEADLINE_MS, stdio: ['ignore', 'ignore', 'pipe'] });
+  const { status, stderr, error } = spawnSync(name, args, { encoding: 'utf8', timeout: DEADLINE_MS, stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH } });
   if (status !== 0) throw new Error(`${name} ${args.join(' ')}: ${error?.message ?? stderr}`);
 }
 

@@ -21,12 +21,10 @@ const LACKS: readonly (readonly [Ability, string])[] = [
   ['host-image', "podium.dev/host is an image of Podium's own runtimes"],
   ['command-trees', 'by CRI a command goes on whose client has gone, and of one that took too long its children do'],
   ['first-size', 'by CRI the size of a terminal comes beside the command'],
-  ['pod-limits', 'by CRI a pod has a cgroup that its agent makes, and this one makes none'],
-  ['shared-processes', 'containerd holds the namespaces of pods'],
-  ['filters', 'by CRI profiles are where the runtime looks for them'],
+  ['shared-processes', 'containerd holds the namespaces of pods: cases of its own'],
+  ['filters', 'a profile that is not there is said otherwise: a case of its own'],
   ['small-disk', 'containerd has the disk'],
   ['stop-signal', 'CRI has a signal for it since Kubernetes 1.33, and this containerd does not know it'],
-  ['known-limits', 'this containerd does not tell the limits of a container'],
   ['process-limits', 'CRI has a limit of processes for cgroups v2 alone'],
 ];
 

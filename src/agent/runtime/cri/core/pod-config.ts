@@ -1,8 +1,9 @@
 /** What a pod and its containers are in CRI's words, and by which marks they are found again. Pure. */
-import { MountPropagation, NamespaceMode, ProfileType, SupplementalGroupsPolicy, type ContainerConfig as CriContainerConfig, type LinuxContainerResources, type PodSandboxConfig } from '../../../../proto/cri.ts';
+import { MountPropagation, NamespaceMode, ProfileType, SupplementalGroupsPolicy, type ContainerConfig as CriContainerConfig, type LinuxContainerResources, type PodSandboxConfig, type SecurityProfile as CriProfile } from '../../../../proto/cri.ts';
 import type { Init } from '../../../../proto/wire.ts';
-import type { ContainerConfig, ContainerResources, ContainerSecurity, Mount, SandboxConfig } from '../../runtime.ts';
+import type { ContainerConfig, ContainerResources, ContainerSecurity, Mount, SandboxConfig, SecurityProfile } from '../../runtime.ts';
 import { cleanPath } from './posix-path.ts';
+import { criSignalOf } from './stop-signal.ts';
 
 /** As the kubelet labels them: tools that look at a runtime know these. */
 export const LABEL = {
@@ -49,8 +50,9 @@ export function sandboxConfig(config: SandboxConfig, { owner, attempt, logDirect
     annotations: new Map(Object.entries(annotations)),
     linux: {
       cgroupParent,
-      securityContext: { namespaceOptions: namespaces(hostNetwork), seccomp: { profileType: ProfileType.RUNTIME_DEFAULT } },
+      securityContext: { namespaceOptions: namespaces(config), seccomp: { profileType: ProfileType.RUNTIME_DEFAULT } },
       sysctls: new Map(Object.entries(sysctls)),
+      ...(config.resources === undefined ? {} : { resources: linuxResources(config.resources) }),
     },
   };
 }
@@ -59,20 +61,33 @@ function podLabels({ uid, namespace, name }: Pick<SandboxConfig, 'uid' | 'namesp
   return { [LABEL.podName]: name, [LABEL.podNamespace]: namespace, [LABEL.podUid]: uid, [LABEL.owner]: owner };
 }
 
-function namespaces(hostNetwork: boolean) {
-  return { network: hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD, pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.POD };
+type Shared = Pick<SandboxConfig, 'hostNetwork' | 'processes' | 'hostIpc'>;
+
+/** `target`: the runtime's name of the container whose processes are seen. */
+function namespaces({ hostNetwork, processes, hostIpc = false }: Shared, target?: string) {
+  const pid = processes === 'of-the-machine' ? NamespaceMode.NODE : processes === 'of-the-pod' ? NamespaceMode.POD : NamespaceMode.CONTAINER;
+  return {
+    network: hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD,
+    ipc: hostIpc ? NamespaceMode.NODE : NamespaceMode.POD,
+    ...(target === undefined || processes !== undefined ? { pid } : { pid: NamespaceMode.TARGET, targetId: target }),
+  };
 }
 
 export interface ContainerPlace {
   readonly owner: string;
-  readonly pod: Pick<SandboxConfig, 'uid' | 'namespace' | 'name' | 'hostNetwork'>;
+  readonly pod: Pick<SandboxConfig, 'uid' | 'namespace' | 'name'> & Shared;
   /** The pod's own, instead of the image's; undefined: as the runtime makes it. */
   readonly hostsFile: string | undefined;
   /** Of the sandbox that it is made in. */
   readonly sandboxAttempt: number;
+  /** Where the node has its profiles of refused calls; absolute. */
+  readonly seccompDirectory: string;
+  /** The runtime's name of the container that `processesOf` names. */
+  readonly target?: string | undefined;
 }
 
-export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile, sandboxAttempt }: ContainerPlace): Init<CriContainerConfig> {
+export function containerConfig(config: ContainerConfig, place: ContainerPlace): Init<CriContainerConfig> {
+  const { owner, pod, hostsFile, sandboxAttempt } = place;
   const { name, attempt, backoffSteps, init, image, imageId, imageShown, command, args = [], workingDir, env } = config;
   const mounts = config.mounts.map(({ containerPath, hostPath, readOnly, propagation }) => ({ containerPath: cleanPath(containerPath), hostPath, readonly: readOnly, propagation: propagationOf(propagation) }));
   const hasHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
@@ -91,7 +106,8 @@ export function containerConfig(config: ContainerConfig, { owner, pod, hostsFile
     stdin: config.stdin ?? false,
     stdinOnce: config.stdinOnce ?? false,
     tty: config.tty ?? false,
-    linux: { resources: linuxResources(config.resources), securityContext: linuxSecurity(config.security, pod.hostNetwork) },
+    linux: { resources: linuxResources(config.resources), securityContext: linuxSecurity(config.security, place) },
+    ...(config.stopSignal === undefined ? {} : { stopSignal: criSignalOf(config.stopSignal) }),
   };
 }
 
@@ -109,24 +125,26 @@ export function logPathOf(name: string, attempt: number): string {
   return `${name}/${attempt}.log`;
 }
 
-export function linuxResources({ cpuRequestMilli, cpuLimitMilli, memoryLimitBytes, processesMax }: ContainerResources = {}): Init<LinuxContainerResources> {
+export function linuxResources({ cpuRequestMilli, cpuLimitMilli, memoryLimitBytes, processesMax, oomScoreAdjust = 0 }: ContainerResources = {}): Init<LinuxContainerResources> {
   const shares = cpuRequestMilli === undefined ? 0 : Math.max(CPU_SHARES_MIN, Math.floor((cpuRequestMilli * CPU_SHARES_OF_CORE) / 1_000));
   const quota = cpuLimitMilli === undefined ? 0 : Math.max(CPU_QUOTA_MIN_US, Math.floor((cpuLimitMilli * CPU_PERIOD_US) / 1_000));
   return {
     cpuShares: shares,
     ...(quota === 0 ? {} : { cpuPeriod: CPU_PERIOD_US, cpuQuota: quota }),
     memoryLimitInBytes: memoryLimitBytes ?? 0,
+    oomScoreAdj: oomScoreAdjust,
     // Counts with cgroups v2 alone: CRI has no other word for it.
     ...(processesMax === undefined ? {} : { unified: new Map([['pids.max', String(processesMax)]]) }),
   };
 }
 
-function linuxSecurity(security: ContainerSecurity = {}, hostNetwork: boolean) {
-  const { user, group, supplementalGroups = [], supplementalGroupsPolicy = 'Merge', addCapabilities = [], dropCapabilities = [], privileged = false, readOnlyRoot = false, noNewPrivileges = false } = security;
+function linuxSecurity(security: ContainerSecurity = {}, { pod, target, seccompDirectory }: ContainerPlace) {
+  const { user, group, supplementalGroups = [], supplementalGroupsPolicy = 'Merge', addCapabilities = [], dropCapabilities = [], privileged = false, readOnlyRoot = false, noNewPrivileges = false, seccomp, appArmor, unmaskedProc = false } = security;
+  const isOpen = privileged || unmaskedProc;
   return {
     capabilities: { addCapabilities: [...addCapabilities], dropCapabilities: [...dropCapabilities] },
     privileged,
-    namespaceOptions: namespaces(hostNetwork),
+    namespaceOptions: namespaces(pod, target),
     ...(user === undefined ? {} : { runAsUser: { value: BigInt(user) } }),
     // CRI refuses a group without a user.
     ...(group === undefined ? {} : { runAsGroup: { value: BigInt(group) }, ...(user === undefined ? { runAsUser: { value: 0n } } : {}) }),
@@ -134,15 +152,24 @@ function linuxSecurity(security: ContainerSecurity = {}, hostNetwork: boolean) {
     supplementalGroups: [...supplementalGroups],
     supplementalGroupsPolicy: supplementalGroupsPolicy === 'Strict' ? SupplementalGroupsPolicy.STRICT : SupplementalGroupsPolicy.MERGE,
     noNewPrivs: noNewPrivileges,
-    maskedPaths: privileged ? [] : MASKED_PATHS,
-    readonlyPaths: privileged ? [] : READ_ONLY_PATHS,
-    seccomp: { profileType: privileged ? ProfileType.UNCONFINED : ProfileType.RUNTIME_DEFAULT },
+    maskedPaths: isOpen ? [] : MASKED_PATHS,
+    readonlyPaths: isOpen ? [] : READ_ONLY_PATHS,
+    // Nobody confines who does not ask for it, as on a node without `seccompDefault`.
+    seccomp: profileOf(privileged || seccomp === undefined ? { kind: 'unconfined' } : seccomp, (path) => seccompDirectory + cleanPath(`/${path}`)),
+    // Unsaid it is left to the runtime, which knows whether the machine has it.
+    ...(appArmor === undefined ? {} : { apparmor: profileOf(appArmor, (name) => name) }),
   };
 }
 
-/** `systemd` wants a slice, named by its way from the root; everything else takes a path. */
-export function cgroupParentOf(uid: string, { owner, isSystemd }: { readonly owner: string; readonly isSystemd: boolean }): string {
-  return isSystemd ? `podium-${owner}-pod${uid.replaceAll('-', '_')}.slice` : `/podium/${owner}/pod${uid}`;
+function profileOf(profile: SecurityProfile, place: (path: string) => string): Init<CriProfile> {
+  switch (profile.kind) {
+    case 'unconfined':
+      return { profileType: ProfileType.UNCONFINED };
+    case 'runtime-default':
+      return { profileType: ProfileType.RUNTIME_DEFAULT };
+    case 'localhost':
+      return { profileType: ProfileType.LOCALHOST, localhostRef: place(profile.path) };
+  }
 }
 
 /** What containerd 1.x says of its cgroups among its settings (`Status`, verbose): it knows no other way to tell. */

@@ -1,14 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { cgroupParentOf, containerConfig, isSystemdByConfig, linuxResources, sandboxConfig } from '../../../../../src/agent/runtime/cri/core/pod-config.ts';
+import { cgroupParentOf, requestsOf } from '../../../../../src/agent/runtime/cri/core/cgroup-parents.ts';
+import { containerConfig, isSystemdByConfig, linuxResources, sandboxConfig } from '../../../../../src/agent/runtime/cri/core/pod-config.ts';
 import { containerKeyOf, recordOf } from '../../../../../src/agent/runtime/cri/core/records.ts';
+import { criSignalOf } from '../../../../../src/agent/runtime/cri/core/stop-signal.ts';
 import type { ContainerConfig, SandboxConfig } from '../../../../../src/agent/runtime/runtime.ts';
 import { ContainerConfig as CriContainer, ContainerState, ContainerStatus, NamespaceMode, PodSandboxConfig, ProfileType } from '../../../../../src/proto/cri.ts';
 
 const pod: SandboxConfig = { uid: 'u-1', namespace: 'ns', name: 'web', hostname: 'web', hostNetwork: false, annotations: { a: 'b' } };
 const place = { owner: 'abc', attempt: 2, logDirectory: '/logs', cgroupParent: '/podium/abc/podu-1' };
 const container: ContainerConfig = { name: 'main', attempt: 3, backoffSteps: 2, init: true, image: 'busybox', imageId: 'sha256:1', command: ['sh'], args: ['-c'], workingDir: '/srv', env: { A: 'b' }, mounts: [] };
-const ofContainer = (extra: Partial<ContainerConfig> = {}, hostNetwork = false) =>
-  CriContainer.create(containerConfig({ ...container, ...extra }, { owner: 'abc', pod: { ...pod, hostNetwork }, hostsFile: '/files/hosts', sandboxAttempt: 0 }));
+const ofContainer = (extra: Partial<ContainerConfig> = {}, { target, ...ofPod }: Partial<SandboxConfig> & { readonly target?: string } = {}) =>
+  CriContainer.create(containerConfig({ ...container, ...extra }, { owner: 'abc', pod: { ...pod, ...ofPod }, hostsFile: '/files/hosts', sandboxAttempt: 0, seccompDirectory: '/node/seccomp', target }));
 
 describe('sandboxConfig()', () => {
   test('has what the pod is found again by', () => {
@@ -43,21 +45,57 @@ describe('containerConfig()', () => {
     const privileged = context({ privileged: true });
     expect([privileged?.privileged, privileged?.maskedPaths, privileged?.seccomp?.profileType]).toEqual([true, [], ProfileType.UNCONFINED]);
     expect(context({})?.maskedPaths).toContain('/proc/kcore');
-    expect(context({})?.seccomp?.profileType).toBe(ProfileType.RUNTIME_DEFAULT);
+    expect(context({})?.seccomp?.profileType).toBe(ProfileType.UNCONFINED);
+    expect(context({ unmaskedProc: true })?.readonlyPaths).toEqual([]);
     expect([context({ group: 5 })?.runAsUser?.value, context({ group: 5 })?.runAsGroup?.value]).toEqual([0n, 5n]);
     expect(context({ user: 1000 })?.runAsUser?.value).toBe(1000n);
+  });
+});
+
+describe('containerConfig(), profiles and namespaces', () => {
+  const context = (security: NonNullable<ContainerConfig['security']>) => ofContainer({ security }).linux?.securityContext;
+  const spaces = (...of: Parameters<typeof ofContainer>) => ofContainer(...of).linux?.securityContext?.namespaceOptions;
+
+  test('profiles are passed on: those of the node by their place, which they do not leave', () => {
+    const of = (seccomp: NonNullable<ContainerConfig['security']>['seccomp']) => context({ seccomp })?.seccomp;
+    expect(of({ kind: 'runtime-default' })?.profileType).toBe(ProfileType.RUNTIME_DEFAULT);
+    expect(of({ kind: 'localhost', path: 'own/a.json' })).toMatchObject({ profileType: ProfileType.LOCALHOST, localhostRef: '/node/seccomp/own/a.json' });
+    expect(of({ kind: 'localhost', path: '../../etc/a.json' })?.localhostRef).toBe('/node/seccomp/etc/a.json');
+    expect(context({})?.apparmor).toBeUndefined();
+    expect(context({ appArmor: { kind: 'localhost', path: 'web' } })?.apparmor).toMatchObject({ profileType: ProfileType.LOCALHOST, localhostRef: 'web' });
+  });
+
+  test('namespaces are those of the container, of the pod, of the machine, or of another container', () => {
+    expect(spaces()).toMatchObject({ network: NamespaceMode.POD, pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.POD });
+    expect(spaces({}, { hostNetwork: true, processes: 'of-the-machine', hostIpc: true })).toMatchObject({ network: NamespaceMode.NODE, pid: NamespaceMode.NODE, ipc: NamespaceMode.NODE });
+    expect(spaces({}, { target: 'c1' })).toMatchObject({ pid: NamespaceMode.TARGET, targetId: 'c1' });
+    // They see each other anyway.
+    expect(spaces({}, { target: 'c1', processes: 'of-the-pod' })).toMatchObject({ pid: NamespaceMode.POD, targetId: '' });
+  });
+
+  test('signals are counted as CRI does', () => {
+    const wanted: readonly (readonly [string, number])[] = [['SIGABRT', 1], ['SIGINT', 10], ['SIGTERM', 23], ['USR1', 29], ['SIGXFSZ', 34], ['SIGRTMIN', 35], ['SIGRTMIN+3', 38], ['SIGRTMAX-14', 51], ['SIGRTMAX', 65], ['SIGNONE', 0], ['SIGRTMIN+31', 0]];
+    expect(wanted.map(([name]) => [name, criSignalOf(name)])).toEqual(wanted);
+    expect(ofContainer({ stopSignal: 'SIGINT' }).stopSignal).toBe(10);
   });
 });
 
 test('linuxResources() is what the kubelet would ask for', () => {
   expect(linuxResources({ cpuRequestMilli: 100, cpuLimitMilli: 250, memoryLimitBytes: 1024 })).toMatchObject({ cpuShares: 102, cpuPeriod: 100_000, cpuQuota: 25_000, memoryLimitInBytes: 1024 });
   expect(linuxResources({ cpuRequestMilli: 1, cpuLimitMilli: 1 })).toMatchObject({ cpuShares: 2, cpuQuota: 1_000 });
-  expect(linuxResources({})).toEqual({ cpuShares: 0, memoryLimitInBytes: 0 });
+  expect(linuxResources({})).toEqual({ cpuShares: 0, memoryLimitInBytes: 0, oomScoreAdj: 0 });
+  expect(linuxResources({ oomScoreAdjust: -997 }).oomScoreAdj).toBe(-997);
 });
 
-test('cgroupParentOf() is a path, or a slice where systemd has the cgroups', () => {
-  expect(cgroupParentOf('a-b', { owner: 'o', isSystemd: false })).toBe('/podium/o/poda-b');
-  expect(cgroupParentOf('a-b', { owner: 'o', isSystemd: true })).toBe('podium-o-poda_b.slice');
+test('cgroupParentOf() is a path by the class of the pod, or a slice where systemd has the cgroups', () => {
+  const of = (qosClass: string | undefined, isSystemd = false) => cgroupParentOf({ uid: 'a-b', qosClass }, { owner: 'o', isSystemd });
+  expect(['Guaranteed', 'Burstable', 'BestEffort', undefined].map((qos) => of(qos))).toEqual(['/podium/o/poda-b', '/podium/o/burstable/poda-b', '/podium/o/besteffort/poda-b', '/podium/o/burstable/poda-b']);
+  expect([of('Guaranteed', true), of('BestEffort', true)]).toEqual(['podium-o-poda_b.slice', 'podium-o-besteffort-poda_b.slice']);
+});
+
+test('requestsOf() a class is what its pods ask for, and nothing for those that ask for nothing', () => {
+  const pods = [{ qosClass: 'Burstable', resources: { cpuRequestMilli: 100 } }, { qosClass: 'Burstable', resources: { cpuRequestMilli: 250 } }, { qosClass: 'Guaranteed', resources: { cpuRequestMilli: 1_000 } }, { qosClass: 'BestEffort' }];
+  expect([requestsOf('burstable', pods), requestsOf('besteffort', pods)]).toEqual([{ cpuRequestMilli: 350 }, { cpuRequestMilli: 0 }]);
 });
 
 test('isSystemdByConfig() reads the settings of the runtime that is the default', () => {
