@@ -1,6 +1,6 @@
 /**
  * Runtimes while everything of a node is killed at random (crash-main.ts): for a few seconds here, for longer and from another
- * seed by `CRASH_SECONDS=60 CRASH_SEED=7 npx vitest run --project long test/agent/runtime/crash.long.test.ts`. And the runtimes
+ * seed by `CRASH_SECONDS=60 CRASH_SEED=7 npx vitest run --project 'long*' test/agent/runtime/crash.long.test.ts`. And the runtimes
  * of our own while their agent is killed after each of its effects (crash-points-main.ts): after every so-many-th here, after
  * every one by `CRASH_POINTS=1`.
  */
@@ -16,6 +16,8 @@ const seconds = process.env['CRASH_SECONDS'] ?? '8';
 const seed = process.env['CRASH_SEED'] ?? '1';
 /** An odd one, so that both ways to go on after a death (another agent, and `podium down`) meet all kinds of points. */
 const pointStep = process.env['CRASH_POINTS'] ?? '43';
+/** Of all of them, one by one. */
+const POINTS_DEADLINE_MS = 3_600_000;
 const crunMissing = () => (findTool('crun') === undefined ? 'crun is missing' : undefined);
 const SUBJECTS = [
   { title: 'linux with crun', subject: 'crun', asUser: false, why: crunMissing },
@@ -48,7 +50,7 @@ beforeAll(() => {
     if (skipped[index] !== undefined) continue;
     // The two are of one code but for how a container is started: they try different points.
     const args = [subject, String(1 + index * 7), pointStep];
-    points[index] = lane.then(() => runNamespaced<CrashPointsResult>({ asUser, program: 'test/agent/runtime/crash-points-main.js', args, deadlineMs: 3_600_000 }));
+    points[index] = lane.then(() => runNamespaced<CrashPointsResult>({ asUser, program: 'test/agent/runtime/crash-points-main.js', args, deadlineMs: POINTS_DEADLINE_MS }));
     lane = points[index].catch(() => undefined); // its tests tell
   }
 });
@@ -63,7 +65,7 @@ describe.each(SUBJECTS.map(({ title }, index) => ({ title, index })))('$title', 
   });
 });
 
-test.for(POINT_SUBJECTS.map(({ title }, index) => ({ title, index })))('$title: an agent is killed after each of its effects, and whoever comes next finds all of it', async ({ index }, { skip }) => {
+test.for(POINT_SUBJECTS.map(({ title }, index) => ({ title, index })))('$title: an agent is killed after each of its effects, and whoever comes next finds all of it', { timeout: POINTS_DEADLINE_MS }, async ({ index }, { skip }) => {
   const why = skipped[index];
   if (why !== undefined) skip(why);
   const { lines, said } = await points[index]!;
