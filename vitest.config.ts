@@ -8,6 +8,7 @@ import { defineConfig } from 'vitest/config';
 const serial = { pool: 'forks' as const, fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 };
 
 const side = [
+  'agent/runtime/crash',
   'agent/runtime/cri/*',
   'api-conformance/*',
   'cli/*',

@@ -9,11 +9,12 @@ import { type Clock, formatTime, sleep } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { endCriPods, type CriPods } from './cri-pods.ts';
 import { type ClusterRecord, type PartRecord, readCluster, readFaults, requireCluster, writeFault } from './data-dir.ts';
+import { restoreForwarding } from './forwarding.ts';
 import { nearest } from '../base/nearest.ts';
 import { findTool } from './isolation.ts';
 import { unmountBelow } from './left-mounts.ts';
 import { removeFromMachine, type MachineNetworkParts } from './machine-network.ts';
-import { isAlive, isPaused, processesBelow, signalGroup, signalProcess } from './processes.ts';
+import { isAlive, isPaused, processesBelow, recordedPrograms, signalGroup, signalProcess } from './processes.ts';
 
 /** How long a part that is restarted may take to end by itself. */
 const RESTART_GRACE_MS = 5_000;
@@ -45,7 +46,7 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
   const agent = readCluster(dataDir)?.parts.find(({ name }) => name === node)?.pid ?? 0;
   const killed = new Set<number>();
   for (let round = 0; round < KILL_ROUNDS_MAX; round++) {
-    const found = processesBelow(join(dataDir, node), [agent]);
+    const found = [...processesBelow(join(dataDir, node), [agent]), ...recordedPrograms(join(dataDir, node))];
     if (found.length === 0) break;
     for (const one of found) if (signalProcess(one, 'SIGKILL')) killed.add(one.pid);
     await sleep(clock, POLL_MS);
@@ -55,7 +56,9 @@ export async function killPods({ dataDir, clock }: FaultContext, node: string): 
     await endCriPods(cri);
     unmountBelow(join(dataDir, node));
   }
+  for (const directory of cgroups) endWhoIsIn(directory);
   for (const table of tables) removeTable(table);
+  if (tables.length > 0) restoreForwarding();
   if (network !== undefined) removeFromMachine(network);
   for (const mount of mounts) unmount(mount);
   for (const directory of cgroups) await removeEmptyTree(directory, clock);
@@ -75,6 +78,16 @@ interface Leftovers {
   readonly cri?: CriPods;
   /** Of those pods' services and names. */
   readonly network?: MachineNetworkParts;
+}
+
+/** Programs whose supervisors were killed are known by nothing else. */
+function endWhoIsIn(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) endWhoIsIn(join(directory, entry.name));
+    for (const line of readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n')) if (Number(line) > 1) process.kill(Number(line), 'SIGKILL');
+  } catch {
+    // gone meanwhile
+  }
 }
 
 /** It may be there or not. */

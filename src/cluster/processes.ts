@@ -3,6 +3,7 @@
  * its start time names one process for as long as the machine is up.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { systemErrorCode } from '../base/errors.ts';
 
 export interface ProcessId {
@@ -103,6 +104,39 @@ export function processesBelow(directory: string, except: readonly number[]): Pr
     .filter((pid) => !except.includes(pid) && pid !== process.pid)
     .sort((a, b) => a - b)
     .map((pid) => ({ pid, startTime: stats.get(pid)!.startTime }));
+}
+
+/**
+ * The programs of a node's containers by what was written down when they began (`<pid> <start time> …`): one whose supervisor
+ * was killed has neither parent nor mark any more.
+ */
+export function recordedPrograms(directory: string): ProcessId[] {
+  const found: ProcessId[] = [];
+  const below = (path: string, depth: number): string[] => (depth === 0 ? [path] : namesIn(path).flatMap((name) => below(join(path, name), depth - 1)));
+  for (const pod of below(join(directory, 'pods'), 1)) {
+    for (const container of below(join(pod, 'containers'), 2)) {
+      const [pid = 0, startTime = 0] = textOf(join(container, 'pid')).trim().split(' ').map(Number);
+      const program = { pid, startTime };
+      if (pid > 1 && isAlive(program)) found.push(program);
+    }
+  }
+  return found;
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return []; // not there
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // not written
+  }
 }
 
 export function commandOf(pid: number): string {

@@ -33,8 +33,6 @@ const fixed: readonly Mask[] = [
   [/^<log> .*very short watch.*\n/gm, ''],
   // Without isolation a program may lie in the container's directory, too.
   [/(?<=executable file not found in \$PATH) or the container's directory/g, ''],
-  // crun says it once more by itself, where the command would have written.
-  [/^executable file `.+` not found in \$PATH: No such file or directory\r?\n/gm, ''],
   [/\b(?:process|linux):\/\//g, '<runtime>://'],
   [/(?<=podium\.dev\/runtime=)(?:process|linux)/g, '<runtime>'],
   [/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g, '<token>'],

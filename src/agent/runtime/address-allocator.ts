@@ -27,6 +27,11 @@ export class AddressAllocator {
     this.#taken.add(address);
   }
 
+  /** Of pods that there are, and of those that are being made. */
+  get taken(): ReadonlySet<string> {
+    return this.#taken;
+  }
+
   release(address: string): void {
     this.#taken.delete(address);
   }

@@ -44,17 +44,23 @@ export interface LocalRuntimeOptions {
   readonly logBytesMax?: number | undefined;
 }
 
-export interface SandboxEntry<C extends SupervisedContainer> {
+/** What a sandbox lives by. */
+export interface SandboxLife {
+  /** Holds the pod's namespaces, and is the pod's life; absent: it has none of its own. */
+  readonly pause?: ProcessIdentity | undefined;
+  /** The holder of the node's network that it was joined to: one that came later knows nothing of it. */
+  readonly network?: ProcessIdentity | undefined;
+}
+
+export interface SandboxEntry<C extends SupervisedContainer> extends SandboxLife {
   sandbox: Sandbox;
   readonly config: SandboxConfig;
   readonly directory: string;
-  /** Holds the pod's namespaces, and is the pod's life; absent: it has none of its own. */
-  readonly pause?: ProcessIdentity | undefined;
   readonly containers: Map<ContainerId, C>;
 }
 
 /** What `sandbox.json` holds. */
-type StoredSandbox = Pick<SandboxEntry<SupervisedContainer>, 'sandbox' | 'config' | 'pause'>;
+type StoredSandbox = Pick<SandboxEntry<SupervisedContainer>, 'sandbox' | 'config' | keyof SandboxLife>;
 
 /** How often adopted processes are looked at (own children tell by themselves) and logs are noted. */
 const TICK_MS = 500;
@@ -78,15 +84,23 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
 
   abstract start(): Promise<void>;
   /** Its address is handed out, its directory is there; who asks is told why it cannot be. */
-  protected abstract makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity | undefined>;
+  protected abstract makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<SandboxLife>;
+  /** Does it live? Asked of every one that should, again and again. */
+  protected isHeld({ pause }: SandboxLife): boolean {
+    return pause === undefined || isAlive(pause);
+  }
   /** `Sandbox.memoryAt`; undefined: its volumes are all on disk. */
   protected memoryPlace(_config: SandboxConfig, _pause: ProcessIdentity | undefined): string | undefined {
     return undefined;
   }
   /** Of a pod on the node's own network. */
   protected abstract readonly hostAddress: string;
+  /** The sandboxes that are being made. */
+  protected get making(): Iterable<SandboxId> {
+    return this.#starting.keys();
+  }
   /** Ends what holds the sandbox, after its containers. */
-  protected abstract endSandbox(entry: Pick<SandboxEntry<C>, 'pause'>): void;
+  protected abstract endSandbox(life: SandboxLife): void;
   /** Removes what a sandbox has left in the kernel. */
   protected abstract cleanSandbox(id: SandboxId): Promise<void>;
   /** In a directory that is not there yet. */
@@ -97,6 +111,10 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
   protected abstract connect(sandbox: Sandbox, port: number): Promise<PortStream>;
   /** What else is looked at now and then. */
   protected abstract onTick(): void;
+  /** Something was given up half-way: what it may have left is to be looked for. */
+  protected onGivenUp(): void {
+    // Nothing of it is in the kernel.
+  }
 
   close(): Promise<void> {
     this.#isClosed = true;
@@ -121,11 +139,41 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     for (const uid of listDirectory(this.#pods)) this.#adoptSandbox(uid);
   }
 
-  /** A directory without a sandbox was cut off while it was made or removed. Called when nobody writes in it any more. */
+  /**
+   * A directory without a sandbox, or without a container, was cut off while it was made or removed. Called when nobody writes
+   * in it any more.
+   */
   protected async removeCutOff(): Promise<void> {
     for (const uid of listDirectory(this.#pods)) {
-      if (!this.sandboxes.has(uid)) await removeTree(join(this.#pods, uid));
+      const containers = this.sandboxes.get(uid)?.containers;
+      if (containers === undefined) await removeTree(join(this.#pods, uid));
+      else await this.#removeCutOffContainers(uid, new Set([...containers.values()].map(({ directory }) => directory)));
     }
+  }
+
+  async #removeCutOffContainers(uid: string, known: ReadonlySet<string>): Promise<void> {
+    const parent = join(this.#pods, uid, 'containers');
+    for (const name of listDirectory(parent)) {
+      for (const attempt of listDirectory(join(parent, name))) {
+        const path = join(parent, name, attempt);
+        if (!known.has(path)) await removeTree(path);
+      }
+    }
+  }
+
+  /**
+   * A sandbox that lost its life while there was no agent, or was being stopped by the one before: what is left in it ends.
+   * What cannot be ended now is tried again by whoever removes it: it must not keep the node from starting.
+   */
+  protected async endUnheld(): Promise<void> {
+    await Promise.all([...this.sandboxes.values()].map(async (entry) => {
+      const { sandbox, pause, containers } = entry;
+      const isEnded = (pause === undefined || !isAlive(pause)) && [...containers.values()].every(({ record }) => record.state !== 'running');
+      if (sandbox.state === 'ready' ? this.isHeld(entry) : isEnded) return;
+      await this.stopPodSandbox(sandbox.id).catch((error: unknown) => {
+        this.#options.log.warn({ uid: sandbox.id, error: describeError(error) }, 'runtime: a pod cannot be ended');
+      });
+    }));
   }
 
   #adoptSandbox(uid: string): void {
@@ -164,27 +212,41 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     // What still ends in the old one has ended first.
     if (known !== undefined) await this.stopPodSandbox(uid);
     const ip = hostNetwork ? this.hostAddress : await this.addresses.allocate();
-    let pause: ProcessIdentity | undefined;
+    let life: SandboxLife = {};
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      pause = await this.makeSandbox(config, ip, directory);
-      const memoryAt = this.memoryPlace(config, pause);
+      life = await this.makeSandbox(config, ip, directory);
+      const memoryAt = this.memoryPlace(config, life.pause);
       const attempt = known === undefined ? 0 : (known.sandbox.attempt ?? 0) + 1;
       const sandbox: Sandbox = { id: uid, namespace, name, ip, createdAtMs: this.#options.clock.wall(), state: 'ready', attempt, memoryAt };
-      const entry: SandboxEntry<C> = { sandbox, config, directory, pause, containers: known?.containers ?? new Map() };
+      const entry: SandboxEntry<C> = { ...life, sandbox, config, directory, containers: known?.containers ?? new Map() };
       await this.#store(entry);
       this.sandboxes.set(uid, entry);
       if (known !== undefined) this.addresses.release(known.sandbox.ip);
       return sandbox;
     } catch (error) {
-      this.endSandbox({ pause });
+      this.endSandbox(life);
+      // Of a pod that had one before, the containers that ended in it stay, with their logs.
+      if (known === undefined) await this.#clear(uid);
       this.addresses.release(ip);
+      this.onGivenUp();
       throw error;
     }
   }
 
-  #store({ directory, sandbox, config, pause }: SandboxEntry<C>): Promise<void> {
-    return writeJson(join(directory, 'sandbox.json'), { sandbox, config, pause } satisfies StoredSandbox);
+  /** What is left of one that there is not. Its directory is there first and goes last. */
+  async #clear(uid: SandboxId): Promise<void> {
+    if (!listDirectory(this.#pods).includes(uid)) return;
+    try {
+      await this.cleanSandbox(uid);
+      await removeTree(join(this.#pods, uid));
+    } catch (error) {
+      this.#options.log.warn({ uid, error: describeError(error) }, 'runtime: something of a pod that was given up is left');
+    }
+  }
+
+  #store({ directory, sandbox, config, pause, network }: SandboxEntry<C>): Promise<void> {
+    return writeJson(join(directory, 'sandbox.json'), { sandbox, config, pause, network } satisfies StoredSandbox);
   }
 
   async stopPodSandbox(id: SandboxId): Promise<void> {
@@ -200,7 +262,7 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     await this.#starting.get(id)?.catch(() => undefined); // it failed: nothing is there
     await this.stopPodSandbox(id);
     const entry = this.sandboxes.get(id);
-    if (entry === undefined) return;
+    if (entry === undefined) return this.#clear(id);
     await Promise.all([...entry.containers.values()].map((container) => container.remove()));
     await this.cleanSandbox(id);
     // First the file that makes it a sandbox, so that a crash in between leaves a directory that the next start removes.
@@ -222,8 +284,15 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
     if (entry.containers.has(id)) return id;
     const directory = join(entry.directory, 'containers', config.name, String(config.attempt));
     await removeTree(directory);
-    entry.containers.set(id, await this.makeContainer(entry, { sandboxId, sandboxAttempt: entry.sandbox.attempt, directory, config, createdAtMs: this.#options.clock.wall() }));
-    return id;
+    try {
+      const container = await this.makeContainer(entry, { sandboxId, sandboxAttempt: entry.sandbox.attempt, directory, config, createdAtMs: this.#options.clock.wall() });
+      if (this.sandboxes.get(sandboxId) !== entry) throw new RuntimeError('not-found', `there is no sandbox ${sandboxId} any more`);
+      entry.containers.set(id, container);
+      return id;
+    } catch (error) {
+      await removeTree(this.sandboxes.has(sandboxId) ? directory : entry.directory);
+      throw error;
+    }
   }
 
   async startContainer(id: ContainerId): Promise<void> {
@@ -292,8 +361,8 @@ export abstract class LocalRuntime<C extends SupervisedContainer> implements Run
 
   #tick(): void {
     const { clock, log } = this.#options;
-    for (const { sandbox, pause } of this.sandboxes.values()) {
-      if (sandbox.state === 'ready' && pause !== undefined && !isAlive(pause)) this.#onSandboxEnd(sandbox);
+    for (const entry of this.sandboxes.values()) {
+      if (entry.sandbox.state === 'ready' && !this.isHeld(entry)) this.#onSandboxEnd(entry.sandbox);
     }
     for (const container of this.containers()) {
       if (container.record.state !== 'running') continue;

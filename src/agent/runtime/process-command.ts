@@ -27,6 +27,8 @@ export interface ChildCommandOptions {
   readonly kill: () => void;
   /** Of a command that has ended with an error: why it did not run; undefined: it did. */
   readonly failure?: () => string | undefined;
+  /** What is written in the command's place by whoever cannot start it, a line; told by `failure` alone. */
+  readonly lastWords?: string | undefined;
   readonly resize?: (size: TerminalSize) => void;
 }
 
@@ -38,13 +40,16 @@ export class ChildCommand implements CommandStream {
   readonly #input: Input;
   #exitCode: number | undefined;
   #failure: string | undefined;
+  /** Output that may be the last words: nothing else has come. */
+  #held: OutputChunk[] | undefined;
   #isBehind = false;
   #isOver = false;
   #settling: Timer | undefined;
 
   constructor(options: ChildCommandOptions) {
     this.#options = options;
-    const { child } = options;
+    const { child, lastWords } = options;
+    if (lastWords !== undefined) this.#held = [];
     this.#pipe = new Pipe<OutputChunk>(CHUNKS_AHEAD_MAX, { drain: () => this.#resume(), return: () => this.close() });
     this.#input = new Input(child.stdin);
     const named = [['stdout', child.stdout], ['stderr', child.stderr]] as const;
@@ -83,6 +88,26 @@ export class ChildCommand implements CommandStream {
   #onOutput(chunk: OutputChunk): void {
     if (this.#isOver) return;
     if (this.#settling !== undefined) this.#settle();
+    if (this.#held !== undefined) {
+      this.#held.push(chunk);
+      if (this.#mayBeLastWords(this.#held)) return;
+      return this.#tellHeld();
+    }
+    this.#tell(chunk);
+  }
+
+  #mayBeLastWords(chunks: readonly OutputChunk[]): boolean {
+    const said = Buffer.concat(chunks.map(({ bytes }) => bytes)).toString('utf8').replaceAll('\r\n', '\n');
+    return `${this.#options.lastWords}\n`.startsWith(said.replace(/\r$/, ''));
+  }
+
+  #tellHeld(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const one of held) this.#tell(one);
+  }
+
+  #tell(chunk: OutputChunk): void {
     if (this.#pipe.push(chunk, 1 + Math.floor(chunk.bytes.length / CHUNK_WEIGHT_BYTES))) return;
     this.#isBehind = true;
     for (const source of this.#sources) source.pause();
@@ -111,6 +136,7 @@ export class ChildCommand implements CommandStream {
 
   #finish(): void {
     if (this.#isOver) return;
+    if (this.#failure === undefined) this.#tellHeld();
     this.#isOver = true;
     this.#settling?.cancel();
     for (const source of this.#sources) source.destroy();
@@ -136,10 +162,12 @@ export interface StartOptions {
   readonly insider?: (() => number) | undefined;
   /** Why a command that has ended with an error did not run; undefined: it did. */
   readonly failure?: () => string | undefined;
+  /** See `ChildCommandOptions`. */
+  readonly lastWords?: string | undefined;
 }
 
 /** In a process group of its own, and with the descriptors that are asked for. */
-export async function startCommand({ command, options, env, cwd, argv0, clock, endAll, onEnd, failure, insider }: StartOptions): Promise<ChildCommand> {
+export async function startCommand({ command, options, env, cwd, argv0, clock, endAll, onEnd, failure, lastWords, insider }: StartOptions): Promise<ChildCommand> {
   const { tty, stdin, stdout, stderr } = options;
   const [program = '', ...args] = command;
   const wanted = (flag: boolean) => (flag ? 'pipe' : 'ignore');
@@ -155,7 +183,7 @@ export async function startCommand({ command, options, env, cwd, argv0, clock, e
     endAll();
   };
   const sizes = tty ? new TerminalSizes(pid, clock, insider) : undefined;
-  return new ChildCommand({ child, clock, kill, ...(failure === undefined ? {} : { failure }), ...(sizes === undefined ? {} : { resize: (wish) => sizes.set(wish) }) });
+  return new ChildCommand({ child, clock, kill, lastWords, ...(failure === undefined ? {} : { failure }), ...(sizes === undefined ? {} : { resize: (wish) => sizes.set(wish) }) });
 }
 
 /** Resolves once it runs; rejects with a RuntimeError where it could not be started. */

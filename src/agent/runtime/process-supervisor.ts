@@ -26,15 +26,17 @@ started() {
 }
 cd "$cwd" || exit 1
 if [ -p "$dir/stdin" ]; then
-  (exec 3<>"$dir/stdin" >/dev/null 2>&1; read -r _ <"$dir/stdin-end") &
-  setsid "$@" <"$dir/stdin" &
+  # Open for the program too, which would wait for ever where the keeper has died before it began.
+  exec 8<>"$dir/stdin"
+  (exec >/dev/null 2>&1; read -r _ <"$dir/stdin-end") &
+  setsid "$@" <"$dir/stdin" 8>&- &
 else
   setsid "$@" &
 fi
 child=$!
 echo "$child $(started "$child") $$ $(started "$$")" >"$dir/pid.tmp"
 mv -f "$dir/pid.tmp" "$dir/pid"
-exec >/dev/null 2>&1
+exec >/dev/null 2>&1 8>&-
 # Room for its end, which the disk may not have any more then.
 echo '   ' >"$dir/exit.tmp"
 wait "$child"

@@ -73,3 +73,16 @@ export function processesWith(...entries: readonly string[]): MarkedProcess[] {
   }
   return found;
 }
+
+/** Who was born while the others were looked for is found by another look. */
+const END_ROUNDS_MAX = 5;
+
+/** Ends them all, with those that they start meanwhile. True: there were some. */
+export function endProcessesWith(...entries: readonly string[]): boolean {
+  for (let round = 0; round < END_ROUNDS_MAX; round++) {
+    const found = processesWith(...entries).filter(({ pid }) => startTimeOf(pid) !== undefined);
+    if (found.length === 0) return round > 0;
+    for (const { pid } of found) sendSignal(pid, 'SIGKILL');
+  }
+  return true;
+}

@@ -12,7 +12,7 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import { parseCidr } from '../core/address-pool.ts';
-import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from './local-runtime.ts';
+import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry, type SandboxLife } from './local-runtime.ts';
 import { ProcessContainer, type ProcessHost, type ProcessPod } from './process-container.ts';
 import { connectPort } from './process-port.ts';
 import { PIN_SCRIPT, SUPERVISOR_SCRIPT } from './process-supervisor.ts';
@@ -72,6 +72,7 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
     await writeText(this.#host.supervisorPath, SUPERVISOR_SCRIPT, 0o700);
     await writeText(join(this.#options.root, 'pin.cjs'), PIN_SCRIPT, 0o600);
     this.adoptAll();
+    await this.endUnheld();
     this.#reapStrays();
     await this.removeCutOff();
     this.armTick();
@@ -88,8 +89,8 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
     }
   }
 
-  protected override makeSandbox(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  protected override makeSandbox(): Promise<SandboxLife> {
+    return Promise.resolve({});
   }
 
   protected override endSandbox(): void {

@@ -11,6 +11,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, fchmodSync, openSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep, withDeadline, type Clock, type Millis } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
@@ -114,6 +115,11 @@ export abstract class SupervisedContainer {
 
   get pids(): SupervisorPids | undefined {
     return this.#pids;
+  }
+
+  /** Undefined: there is none, or none yet. */
+  get supervisor(): ProcessIdentity | undefined {
+    return this.#pids?.supervisor ?? this.readSupervisor();
   }
 
   /** Writes what its start needs. What it throws is why the program cannot be run. */
@@ -236,6 +242,7 @@ export abstract class SupervisedContainer {
   }
 
   async #failToStart(message: string): Promise<void> {
+    this.#endOrphans();
     this.#killAll();
     const now = this.#host.clock.wall();
     this.#record = { ...this.#record, state: 'exited', startedAtMs: now, finishedAtMs: now, exitCode: CANNOT_RUN_EXIT_CODE, reason: 'StartError', message };
@@ -254,13 +261,13 @@ export abstract class SupervisedContainer {
     let exit = readExit(this.directory);
     this.#pids ??= this.readPids();
     if (exit === undefined) {
-      const supervisor = this.#pids?.supervisor ?? this.readSupervisor();
+      const { supervisor } = this;
       if (!isSupervisorGone && supervisor !== undefined && isAlive(supervisor)) return;
       // It may have written since it was looked for.
       exit = readExit(this.directory);
-      // Nobody will know how the program ends any more: it is ended now, with what stood between.
-      if (exit === undefined && supervisor !== undefined) this.endUnwatched(supervisor);
     }
+    // Nobody will know how the program ends any more, or it was about to begin: it is ended now, with what stands between.
+    if (exit === undefined || this.#pids === undefined) this.#endOrphans();
     const unknown = { reason: 'ContainerStatusUnknown', message: 'the container ended while nobody watched over it' };
     const ended = exit ?? { exitCode: UNKNOWN_EXIT_CODE, finishedAtMs: clock.wall(), ...unknown };
     const reason = this.reasonOf(ended.exitCode);
@@ -319,6 +326,13 @@ export abstract class SupervisedContainer {
     await this.store();
   }
 
+  /** A program that began meanwhile has written down its pid before it cannot be known otherwise any more. */
+  #endOrphans(): void {
+    const { supervisor } = this;
+    if (supervisor !== undefined) this.endUnwatched(supervisor);
+    this.#pids ??= this.readPids();
+  }
+
   /** Before there is a program to end it is the start that hangs. */
   #killAll(): void {
     const isStarting = this.#record.state === 'created' && this.#child?.exitCode === null;
@@ -327,6 +341,8 @@ export abstract class SupervisedContainer {
 
   async remove(): Promise<void> {
     await this.#cleaning;
+    // First the file that makes it a container, so that a crash in between leaves a directory that the next start removes.
+    await rm(join(this.directory, 'container.json'), { force: true });
     await removeTree(this.directory);
   }
 

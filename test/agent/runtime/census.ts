@@ -32,6 +32,7 @@ export function census(roots: readonly string[]): readonly string[] {
     const { status, stdout } = spawnSync(tool, args, { encoding: 'utf8', env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } });
     if (status === 0) found.push(...stdout.trim().split('\n').map((line) => `${tool} ${line.trim()}`));
   }
+  found.push(`ip_forward ${readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim()}`);
   found.push(...runtimeCgroups(roots));
   return [...new Set(found)];
 }

@@ -42,6 +42,7 @@ export const STEPS = [
   'a node’s network that is lost is made again, with its services, names and way out',
   'without nft a node proxies its services in userspace, and says so',
   'podium down --purge leaves nothing behind',
+  'nor does it of nodes whose agents were killed while they were at work, with nobody to start them again',
 ] as const;
 
 const CONFIG = `
@@ -180,6 +181,14 @@ export function must(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);
 }
 
+async function takeDown(cluster: Cluster, look: () => readonly string[]): Promise<void> {
+  cluster.podium('down', '--purge');
+  let left: readonly string[] = [];
+  await until('nothing is left', () => (left = look()).length === 0).catch((error: unknown) => {
+    throw new Error(`${describeError(error)}: ${left.join('\n')}`);
+  });
+}
+
 async function run(directory: string): Promise<void> {
   const cluster = new Cluster(directory);
   const nodes = ['node-1', 'node-2'].map((name) => join(cluster.dataDir, name));
@@ -278,12 +287,15 @@ async function run(directory: string): Promise<void> {
     }
     return undefined;
   });
-  await step(14, async () => {
-    cluster.podium('down', '--purge');
-    let left: readonly string[] = [];
-    await until('nothing is left', () => (left = missing(census(nodes), before)).length === 0).catch((error: unknown) => {
-      throw new Error(`${describeError(error)}: ${left.join('\n')}`);
-    });
+  await step(14, () => takeDown(cluster, () => missing(census(nodes), before)));
+  await step(15, async () => {
+    cluster.podium('up', '--detach', '--config', join(directory, 'config.yaml'));
+    cluster.podium('apply', '-f', 'cluster-config/examples/hello.yaml');
+    const hasBegun = (node: string) => trying(() => readdirSync(join(cluster.dataDir, node, 'pods')).length > 0);
+    await until('pods are being made', async () => (await hasBegun('node-1')) || hasBegun('node-2'));
+    const { supervisor, parts } = readCluster(cluster.dataDir)!;
+    for (const { pid } of [supervisor, ...parts.filter(({ name }) => name.startsWith('node-'))]) sendSignal(pid, 'SIGKILL');
+    await takeDown(cluster, () => missing(census(nodes), before));
   });
 }
 

@@ -175,7 +175,7 @@ export const LIFE_CASES: readonly Case[] = [
         await world.runtime.removePodSandbox('pod-a');
         await world.reopen();
       } finally {
-        endNodes(disk);
+        await endNodes(disk);
         spawnSync('umount', ['-l', disk]);
       }
     },
@@ -188,6 +188,18 @@ export const LIFE_CASES: readonly Case[] = [
       await world.run('exec sleep 1000');
       await world.reopen({}, () => writeFileSync(join(world.subject.root, 'pods/pod-a/sandbox.json'), '{ cut off'));
       deepEqual(await world.runtime.listPodSandboxes(), []);
+      equal(existsSync(join(world.subject.root, 'pods/pod-a')), false);
+      await world.nothingLeft(before);
+    },
+  },
+  {
+    name: 'a sandbox that cannot be made leaves nothing',
+    needs: ['sandbox-process'],
+    run: async (world) => {
+      await world.pod('pod-b');
+      const before = world.subject.census();
+      const isRefused = await world.pod('pod-a', { sysctls: { 'net.no.such.setting': '1' } }).then(() => false, () => true);
+      ok(isRefused, 'it cannot be made');
       equal(existsSync(join(world.subject.root, 'pods/pod-a')), false);
       await world.nothingLeft(before);
     },

@@ -145,7 +145,7 @@ async function main([subjectName = '', directory = '', only = '']: readonly stri
   const before = subject.census();
   const all = cri === undefined ? CASES : [...CASES, ...criCases(cri)];
   for (const one of casesOf(subjectName, all)) if (one.name.includes(only)) say(await runCase(subject, one));
-  endNodes(directory);
+  await endNodes(directory);
   let left: readonly string[] = [];
   for (const start = systemClock.monotonic(); systemClock.monotonic() - start < 5_000; await new Promise<void>((go) => systemClock.setTimer(20, go))) {
     left = missing(subject.census(), before);

@@ -8,7 +8,7 @@ const CTRL_C = 3;
 const command = (world: World, id: string, script: string, options: Partial<CommandOptions> = {}) =>
   world.runtime.execStream(id, { command: ['sh', '-c', script], stdin: false, stdout: true, stderr: true, tty: false, ...options });
 
-export async function saidBy(stream: CommandStream): Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number }> {
+export async function saidBy(stream: CommandStream): Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number; readonly failure?: string | undefined }> {
   const texts = { stdout: '', stderr: '' };
   for await (const { stream: name, bytes } of stream.output) texts[name] += Buffer.from(bytes).toString();
   return { ...texts, ...(await stream.ended) };
@@ -67,6 +67,20 @@ export const STREAM_CASES: readonly Case[] = [
         () => ok(false, 'a container that does not run takes a command'),
         (error: Error) => ok(error.message.includes('is not running'), error.message),
       );
+    },
+  },
+  {
+    name: 'execStream() of a program that there is not is told once: by how it ended, or where the command would have written',
+    needs: [],
+    run: async (world) => {
+      const id = await world.run('exec sleep 1000');
+      for (const tty of [false, true]) {
+        const begun = world.runtime.execStream(id, { command: ['no-such-program', 'x'], stdin: false, stdout: true, stderr: !tty, tty });
+        const said = await begun.then(saidBy, ({ message }: Error) => ({ stdout: '', stderr: '', exitCode: 126, failure: message }));
+        const { stdout, stderr, exitCode, failure = '' } = said;
+        ok(exitCode !== 0 && `${failure}${stdout}${stderr}`.includes('no-such-program'), JSON.stringify(said));
+        ok(failure === '' || `${stdout}${stderr}` === '', JSON.stringify(said));
+      }
     },
   },
   {

@@ -174,9 +174,8 @@ export class World {
     });
   }
 
-  /** Of what was not there before. What others watch over they clear away in their own time: of them it is asked at the end. */
+  /** Of what was not there before. */
   async nothingLeft(before: readonly string[]): Promise<void> {
-    if (this.subject.lacks.has('own-files')) return;
     let left: readonly string[] = [];
     const isNothingLeft = () => (left = missing(this.subject.census(), before)).length === 0 || undefined;
     await this.until('nothing is left', isNothingLeft).catch((cause: unknown) => {

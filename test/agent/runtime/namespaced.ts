@@ -18,6 +18,7 @@ export interface NamespacedOptions {
   /** Handed to the program, with a directory of its own as the last one. */
   readonly args: readonly string[];
   readonly hasOutside?: boolean;
+  readonly deadlineMs?: number;
   /** The ordinary user has users of his own in /etc/subuid. */
   readonly hasSubids?: boolean | undefined;
 }
@@ -67,7 +68,7 @@ export function whyNotNamespaced({ asUser }: Pick<NamespacedOptions, 'asUser'>):
 }
 
 /** Each line of its output is JSON. */
-export async function runNamespaced<Line>({ asUser, program, args, hasOutside = false, hasSubids = false }: NamespacedOptions): Promise<Namespaced<Line>> {
+export async function runNamespaced<Line>({ asUser, program, args, hasOutside = false, hasSubids = false, deadlineMs = DEADLINE_MS }: NamespacedOptions): Promise<Namespaced<Line>> {
   const directory = mkdtempSync(join(tmpdir(), 'podium-ns-'));
   const data = join(directory, 'data');
   const repository = join(directory, 'repo');
@@ -84,7 +85,7 @@ ${as} "$@" || exit $?`;
   const namespaces = [...user, '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
   const command = [process.cwd(), repository, directory, process.execPath, join('dist', program), ...args, data];
   const child = spawn('unshare', [...namespaces, 'sh', '-ec', script, 'sh', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   const lines: Line[] = [];
   let said = '';
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line) as Line)); // the tests' own program

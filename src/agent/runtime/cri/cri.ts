@@ -126,6 +126,10 @@ export class CriRuntime implements Runtime {
         await sleep(clock, START_RETRY_MS, this.#abort.signal);
       }
     }
+    // Given up half-way, of pods that may be gone meanwhile: nobody would ask for them again.
+    for (const uid of table.uids) {
+      if (table.sandbox(uid) === undefined) await this.#sandboxes.remove(uid).catch((error: unknown) => log.warn({ uid, error: describeError(error) }, 'cri: a sandbox that was given up is not removed'));
+    }
     for (const uid of files.list()) if (!table.uids.has(uid)) await this.#sandboxes.forget(uid);
     this.#tasks.run(this.#watch.run());
     this.#tasks.run(this.#statuses());

@@ -2,7 +2,7 @@
 import type { Clock } from '../../../base/clock.ts';
 import { deferred } from '../../../base/deferred.ts';
 import { Pipe } from '../../../base/pipe.ts';
-import type { CommandStream, OutputChunk, TerminalSize } from '../streams.ts';
+import type { CommandEnd, CommandStream, OutputChunk, TerminalSize } from '../streams.ts';
 import { StreamConnection } from './stream-connection.ts';
 
 /** Of output that waits for its reader: so many chunks, a large one counting as several. */
@@ -12,6 +12,7 @@ const CHUNK_WEIGHT_BYTES = 16 * 1024;
 const STATUS_BYTES_MAX = 64 * 1024;
 /** Of a command whose end nobody has told: it is still running, or its runtime has died. */
 const LOST_EXIT_CODE = 137;
+const CANNOT_EXEC_EXIT_CODE = 126;
 
 export interface RemoteCommandOptions {
   readonly url: string;
@@ -27,7 +28,7 @@ export interface RemoteCommandOptions {
 
 export class RemoteCommand implements CommandStream {
   readonly #pipe: Pipe<OutputChunk>;
-  readonly #ended = deferred<{ readonly exitCode: number }>();
+  readonly #ended = deferred<CommandEnd>();
   readonly #names = new Map<number, 'error' | 'stdout' | 'stderr'>();
   readonly #isAttached: boolean;
   #connection: StreamConnection | undefined;
@@ -68,7 +69,7 @@ export class RemoteCommand implements CommandStream {
     return this.#pipe;
   }
 
-  get ended(): Promise<{ readonly exitCode: number }> {
+  get ended(): Promise<CommandEnd> {
     return this.#ended.promise;
   }
 
@@ -113,24 +114,26 @@ export class RemoteCommand implements CommandStream {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#pipe.end();
-    this.#ended.resolve({ exitCode: this.#isAttached ? 0 : exitCodeOf(this.#status) });
+    this.#ended.resolve(this.#isAttached ? { exitCode: 0 } : endOf(this.#status));
   }
 }
 
 interface RemoteStatus {
   readonly status?: string;
+  readonly message?: string;
   readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
 }
 
 /** By the `metav1.Status` that the server writes when the command has ended. */
-function exitCodeOf(text: string): number {
-  if (text === '') return LOST_EXIT_CODE;
+function endOf(text: string): CommandEnd {
+  if (text === '') return { exitCode: LOST_EXIT_CODE };
   try {
-    const { status, details } = JSON.parse(text) as RemoteStatus; // fields that are not there are looked for below
-    if (status === 'Success') return 0;
+    const { status, message, details } = JSON.parse(text) as RemoteStatus; // fields that are not there are looked for below
+    if (status === 'Success') return { exitCode: 0 };
     const code = Number(details?.causes?.find(({ reason }) => reason === 'ExitCode')?.message);
-    return Number.isSafeInteger(code) ? code : LOST_EXIT_CODE;
+    if (Number.isSafeInteger(code)) return { exitCode: code };
+    return message === undefined ? { exitCode: LOST_EXIT_CODE } : { exitCode: CANNOT_EXEC_EXIT_CODE, failure: message };
   } catch {
-    return LOST_EXIT_CODE;
+    return { exitCode: LOST_EXIT_CODE };
   }
 }

@@ -165,7 +165,7 @@ export class Cgroups {
 
   /** The pods that have a cgroup, or what has one below that of a pod. */
   list(path = ''): readonly string[] {
-    const names = this.#directories(path).flatMap((directory) => {
+    const names = this.#allDirectories(path).flatMap((directory) => {
       try {
         return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
       } catch {

@@ -16,7 +16,7 @@ import type { MountableImage } from '../../../image/image-service.ts';
 import { makeInput } from '../process-attach.ts';
 import { startCommand } from '../process-command.ts';
 import type { SupervisorPids } from '../process-supervisor.ts';
-import { isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
+import { endProcessesWith, isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
 import { mountOf } from '../mount-table.ts';
@@ -29,7 +29,7 @@ import type { Cgroups } from './cgroups.ts';
 import { makeContainerImage, mountsOf, placeIn, readContainerImage, type ContainerImage } from './container-image.ts';
 import { makeInnerPlace, makeRoot } from './container-root.ts';
 import { capabilitiesOf } from './core/capabilities.ts';
-import { readComplaint, readExecComplaint } from './core/complaint.ts';
+import { missingProgramLine, readComplaint, readExecComplaint } from './core/complaint.ts';
 import type { ProcessPlan } from './core/container-run.ts';
 import { cgroupsBeside } from './core/init-script.ts';
 import { planRoot, relative, type PlannedRoot } from './core/root-layout.ts';
@@ -56,6 +56,8 @@ export interface ContainerWorld extends ContainerHost {
   readonly skeletons: Skeletons;
   /** Where the profiles are that pods name. */
   readonly seccompDirectory: string;
+  /** Something of a container was given up half-way: what it may have left is to be looked for. */
+  readonly onGivenUp: () => void;
   /** Its image is not mounted any more. */
   readonly releaseImage: (id: ContainerId) => Promise<void>;
 }
@@ -65,6 +67,8 @@ export interface ContainerPod {
   readonly uid: string;
   readonly hostname: string;
   readonly namespaces: PodNamespaces;
+  /** Does what holds them live? */
+  readonly isHeld: () => boolean;
   /** Where the pod's own files of /etc are. */
   readonly etc: string;
   /** Of all its containers, at /dev/shm. */
@@ -104,7 +108,8 @@ export class LinuxContainer extends SupervisedContainer {
     return `${this.#pod.uid}/${this.config.name}-${this.config.attempt}`;
   }
 
-  get #key(): string {
+  /** Of the machine: under it a container runtime keeps what it knows. */
+  get key(): string {
     return `${this.#pod.uid}-${this.config.name}-${this.config.attempt}`;
   }
 
@@ -181,7 +186,7 @@ export class LinuxContainer extends SupervisedContainer {
 
   /** Where mounts are shared with the machine its root is mounted where they are not. */
   get #rootPath(): string {
-    return this.#propagation === 'shared' ? join(this.#world.privateMount(), '.roots', this.#key) : join(this.directory, 'root');
+    return this.#propagation === 'shared' ? join(this.#world.privateMount(), '.roots', this.key) : join(this.directory, 'root');
   }
 
   get #isProcUnmasked(): boolean {
@@ -222,7 +227,7 @@ export class LinuxContainer extends SupervisedContainer {
 
   #launch(cgroupProcs: readonly string[], command: readonly string[]): Launch {
     return {
-      key: this.#key,
+      key: this.key,
       directory: this.directory,
       pod: this.#pod.namespaces,
       pidNamespace: undefined,
@@ -243,6 +248,8 @@ export class LinuxContainer extends SupervisedContainer {
   // --- its start and its end
 
   protected override async prepareStart(): Promise<SupervisedStart> {
+    // Its pid may be another process's by now.
+    if (!this.#pod.isHeld()) throw new RuntimeError('cannot-start', 'the sandbox of its pod has died');
     const { cgroups, environment } = this.#world;
     const cgroupProcs = cgroups?.make(this.cgroup, this.config.resources ?? {}) ?? [];
     const { stdin = false, tty = false } = this.config;
@@ -304,7 +311,7 @@ export class LinuxContainer extends SupervisedContainer {
   }
 
   protected override endUnwatched({ pid, startTime }: ProcessIdentity): void {
-    for (const one of processesWith(`PODIUM_SUPERVISOR=${pid} ${startTime}`)) sendSignal(one.pid, 'SIGKILL');
+    if (endProcessesWith(`PODIUM_SUPERVISOR=${pid} ${startTime}`)) this.#world.onGivenUp();
   }
 
   protected override reasonOf(exitCode: number): string | undefined {
@@ -314,7 +321,7 @@ export class LinuxContainer extends SupervisedContainer {
   protected override async clean(): Promise<void> {
     const { cgroups, log } = this.#world;
     try {
-      await Promise.all([cgroups?.remove(this.cgroup), this.#engine.forget(this.#key)]);
+      await Promise.all([cgroups?.remove(this.cgroup), this.#engine.forget(this.key)]);
       if (this.#propagation === 'shared') for (const path of [this.#rootPath, cgroupsBeside(this.#rootPath)]) rmSync(path, { recursive: true, force: true });
     } catch (error) {
       log.warn({ container: this.id, error: describeError(error) }, 'linux runtime: something of a container is left in the kernel');
@@ -356,7 +363,8 @@ export class LinuxContainer extends SupervisedContainer {
     const { pidFile } = plan;
     const insider = pidFile === undefined ? undefined : () => Number(readText(pidFile));
     const started = tty ? inTerminal(plan.command, size) : plan.command;
-    return startCommand({ command: started, options, env: { ...environment, SHELL: '/bin/sh' }, clock, endAll, onEnd, failure, insider });
+    const lastWords = plan.complaintFile === undefined ? undefined : missingProgramLine(command[0] ?? '');
+    return startCommand({ command: started, options, env: { ...environment, SHELL: '/bin/sh' }, clock, endAll, onEnd, failure, lastWords, insider });
   }
 
   #beside(command: readonly string[], { terminal = false, env = {} }: { readonly terminal?: boolean; readonly env?: Readonly<Record<string, string>> }): Promise<ExecPlan> {

@@ -3,8 +3,8 @@
  * the node's network does, and is found again by `egress.json`; `podium down` takes away what is not the node's own network
  * (the table on the machine) by `leftovers.json`.
  *
- * Forwarding of the machine is turned on for it, as every container engine does, and stays so: whoever else came to need it
- * meanwhile would lose it.
+ * Forwarding of the machine is turned on for it, as every container engine does. Whether it was off before is noted in the
+ * kernel (src/cluster/forwarding.ts), and the last node of the machine turns it off again.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { sleep, type Clock } from '../../../base/clock.ts';
 import { describeError } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
+import { turnOnForwarding } from '../../../cluster/forwarding.ts';
 import { findTool } from '../../../cluster/isolation.ts';
 import { isAlive, sendSignal, startTimeOf, type ProcessIdentity } from '../process-table.ts';
 import {
@@ -90,9 +91,9 @@ export class Egress {
     return this.#record === undefined ? `no way out of the machine (${this.#whyNot})` : `a way out of the machine by ${this.#record.kind}`;
   }
 
-  /** Not to be taken for a stray. */
+  /** Not to be taken for a stray, also before `open`. */
   get process(): ProcessIdentity | undefined {
-    return this.#record?.copier;
+    return (this.#record ?? readJson<EgressRecord>(join(this.#options.root, 'egress.json')))?.copier;
   }
 
   /** Tables of nftables in the machine's network that are this node's. */
@@ -171,7 +172,7 @@ export class Egress {
       const env = space.environment;
       await mustRun([machine.tools.ip, '-batch', '-'], { clock, env, input: machineLinkBatch(this.#link, pair, holder.pid), what: 'the link out of the node' });
       await space.batch(holder.pid, nodeLinkBatch(pair), 'the link out of the node');
-      writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+      turnOnForwarding();
     } catch (error) {
       await this.#ip(['link', 'del', this.#link]);
       await this.#nft(tableRemoval(this.#table), false);

@@ -27,7 +27,7 @@ import { isHostImageName } from '../../../image/core/reference.ts';
 import { MOUNTABLE_HOST_IMAGE } from '../../../image/host-image.ts';
 import type { ImageService, MountableImage } from '../../../image/image-service.ts';
 import { parseCidr } from '../../core/address-pool.ts';
-import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry } from '../local-runtime.ts';
+import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry, type SandboxLife } from '../local-runtime.ts';
 import { openPort } from '../process-port.ts';
 import { isAlive, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { ProcessUsages } from '../process-usage.ts';
@@ -39,6 +39,7 @@ import type { ContainerPlace } from '../supervised-container.ts';
 import { Cgroups } from './cgroups.ts';
 import type { EgressChoice } from './core/egress-plan.ts';
 import { LinuxContainer, type ContainerPod, type ContainerWorld } from './container.ts';
+import { leftoversOf, type Owned } from './core/leftovers.ts';
 import { nodeNetworkOf, podBatch, podLinkBatch, podLinkName, type NodeNetwork } from './core/node-network.ts';
 import { hostsFile, resolvConf } from './core/pod-files.ts';
 import { hasMemory, sandboxScript, sharedMemoryOf } from './core/sandbox-script.ts';
@@ -52,7 +53,7 @@ import type { Machine } from './machine.ts';
 import { NodeSpace } from './node-space.ts';
 import { OuterRelay } from './outer-relay.ts';
 import { Skeletons } from './skeletons.ts';
-import { strayProcesses } from './strays.ts';
+import { findMade, removeMade } from './strays.ts';
 
 export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
   /** Shared by the nodes of this machine that are of one cluster. */
@@ -95,6 +96,9 @@ export type NetworkListener = () => Promise<string>;
 const EGRESS_RETRY_MS = 30_000;
 /** Whether it is still there: three short processes. */
 const EGRESS_CHECK_MS = 10_000;
+/** What ends by itself has ended then. */
+const SWEEP_SOON_MS = 1_000;
+const SWEEP_AGAIN_MS = 5_000;
 
 export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly name = 'linux';
@@ -119,6 +123,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly #skeletons: Skeletons;
   #isRecovering = false;
   #recovery: Promise<void> = Promise.resolve();
+  #sweepAtMs: number = Infinity;
 
   constructor(options: LinuxRuntimeOptions) {
     const { root, podCidr, machine, clock, log, serviceCidr, networkDirectory, innerEntry, withoutCgroups = false } = options;
@@ -162,6 +167,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
       seccompDirectory: join(root, 'seccomp'),
       logBytesMax: options.logBytesMax,
       tell: (sandboxId) => this.tell(sandboxId),
+      onGivenUp: () => this.onGivenUp(),
       releaseImage: async (id) => this.images?.release(this.#consumers + id),
     };
   }
@@ -232,18 +238,19 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const { directories: cgroups, parents } = this.#cgroups ?? { directories: [], parents: [] };
     await writeText(join(root, 'leftovers.json'), JSON.stringify({ cgroups, parents, tables: this.#egress.tables, mounts: this.#mounts }), 0o600);
     const isNew = (await this.#space.open()) === 'made';
-    await this.#openEgress();
     this.adoptAll();
-    for (const entry of this.sandboxes.values()) await this.#endLost(entry, isNew);
-    this.#reapStrays();
+    await this.endUnheld();
+    await this.#sweep([]);
+    await this.#openEgress();
     await this.removeCutOff();
     await this.images?.keepOnly(this.#consumers, this.containers().map(({ id }) => this.#consumers + id));
-    await this.#removeStrayCgroups();
     await this.#skeletons.open(this.containers().map((container) => container.directory));
     await this.#inner.start();
     await Promise.all(this.#relays.map((relay) => relay.start()));
     await this.#tellOfNetwork();
     log.info({ engine: this.#engine.name, cgroups: this.#cgroups?.version, isNew }, 'linux runtime: the network of the node is there');
+    // Who was about to start something when he was killed may have done it since.
+    this.#sweepAtMs = this.#options.clock.monotonic() + SWEEP_AGAIN_MS;
     this.armTick();
   }
 
@@ -253,48 +260,55 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.#inner.close();
   }
 
-  // --- what an earlier agent left
+  // --- what was given up half-way, by this agent or by an earlier one
 
-  /** `isNew`: the node's network was lost, so a pod that still runs has none, and ends. */
-  async #endLost({ sandbox, pause }: Entry, isNew: boolean): Promise<void> {
-    const isHeld = pause !== undefined && isAlive(pause);
-    if (isNew && isHeld) sendSignal(pause.pid, 'SIGKILL');
-    if (sandbox.state !== 'ready' || (!isNew && isHeld)) return;
-    // What cannot be ended now is tried again by whoever removes it: it must not keep the node from starting.
-    await this.stopPodSandbox(sandbox.id).catch((error: unknown) => this.#options.log.warn({ uid: sandbox.id, error: describeError(error) }, 'linux runtime: a pod cannot be ended'));
+  protected override isHeld(life: SandboxLife): boolean {
+    return super.isHeld(life) && (life.network === undefined || this.#space.isHolder(life.network));
   }
 
-  async #removeStrayCgroups(): Promise<void> {
-    const cgroups = this.#cgroups;
-    if (cgroups === undefined) return;
-    const known = new Set(this.containers().map(({ cgroup }) => cgroup));
-    for (const uid of cgroups.list()) {
-      const parts = cgroups.list(uid).map((name) => `${uid}/${name}`);
-      const strays = this.sandboxes.has(uid) ? parts.filter((path) => !known.has(path)) : [uid];
-      for (const path of strays) await cgroups.remove(path);
-    }
+  protected override onGivenUp(): void {
+    this.#sweepAtMs = Math.min(this.#sweepAtMs, this.#options.clock.monotonic() + SWEEP_SOON_MS);
   }
 
-  /** Ends processes of this node that belong to no pod. */
-  #reapStrays(): void {
-    const supervisors = this.containers().filter(({ record }) => record.state === 'running').map(({ pids }) => pids?.supervisor);
-    const own = [this.#space.holder, this.#egress.process, ...[...this.sandboxes.values()].map(({ pause }) => pause), ...supervisors].filter((one) => one !== undefined);
-    for (const pid of strayProcesses(this.#options.root, own.filter(isAlive))) {
-      this.#options.log.warn({ pid }, 'linux runtime: ended a stray of an earlier agent');
-      sendSignal(pid, 'SIGKILL');
-    }
+  /** Removes what is no one's: of this node all is known that it has made, or is about to make. */
+  async #sweep(own: readonly number[]): Promise<void> {
+    this.#sweepAtMs = Infinity;
+    const { root, log } = this.#options;
+    const found = await findMade({ root, space: this.#space, cgroups: this.#cgroups, clock: this.#options.clock });
+    const leftovers = leftoversOf(found, this.#owned(own));
+    if (leftovers.pids.length + leftovers.cgroups.length + leftovers.links.length + leftovers.states.length === 0) return;
+    log.warn({ ...leftovers }, 'linux runtime: removing what was given up half-way');
+    await removeMade(leftovers, { root, space: this.#space, cgroups: this.#cgroups, clock: this.#options.clock });
+  }
+
+  #owned(own: readonly number[]): Owned {
+    const entries = [...this.sandboxes.values()];
+    const containers = this.containers().filter(({ record }) => record.state !== 'exited');
+    const pauses = entries.filter(({ sandbox }) => sandbox.state === 'ready').map(({ pause }) => pause);
+    const holders = [this.#space.holder, this.#egress.process, ...pauses, ...containers.map(({ supervisor }) => supervisor)];
+    const stopped = new Set(entries.filter(({ sandbox }) => sandbox.state === 'stopped').map(({ sandbox }) => sandbox.ip));
+    return {
+      pids: [...own, ...holders.filter((one) => one !== undefined).filter(isAlive).map(({ pid }) => pid)],
+      pods: new Set([...this.sandboxes.keys(), ...this.making]),
+      cgroups: new Set(containers.map(({ cgroup }) => cgroup)),
+      links: new Set([...this.addresses.taken].filter((ip) => !stopped.has(ip)).map((ip) => podLinkName(ip, this.#options.podCidr))),
+      states: new Set(containers.map(({ key }) => key)),
+    };
   }
 
   // --- sandboxes
 
-  protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<ProcessIdentity> {
+  protected override async makeSandbox(config: SandboxConfig, ip: string, directory: string): Promise<SandboxLife> {
     await this.#networkIsThere();
     await mkdir(join(directory, 'etc'), { recursive: true, mode: 0o700 });
     await this.#writePodFiles(join(directory, 'etc'), config, ip);
     this.#cgroups?.make(config.uid, config.resources ?? {});
     const world = { mount: this.#options.machine.tools.mount, memory: this.memory.path, users: this.#space.users };
-    const prepare = [...sandboxScript(config, world), ...(config.hostNetwork ? [] : this.#joining(ip))].join('\n');
-    return this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
+    // All of it in one and the same network, whatever becomes of that meanwhile.
+    const network = this.#space.holder;
+    const prepare = [...sandboxScript(config, world), ...(config.hostNetwork ? [] : this.#joining(ip, network))].join('\n');
+    const pause = await this.#space.hold(this.#sandboxPrefix(config), prepare, config.processes === 'of-the-pod' ? this.#reaping : undefined);
+    return { pause, network };
   }
 
   #sandboxPrefix(config: SandboxConfig): readonly string[] {
@@ -312,10 +326,9 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 
   /** A shell's lines, in the pod's new network: all in one, as each process that the agent starts takes its time. */
-  #joining(ip: string): readonly string[] {
+  #joining(ip: string, { pid: holderPid }: ProcessIdentity): readonly string[] {
     const { ip: tool } = this.#options.machine.tools;
     const link = podLinkName(ip, this.#options.podCidr);
-    const holderPid = this.#space.holder.pid;
     const inNode = [this.#options.machine.tools.nsenter, `--net=/proc/${holderPid}/ns/net`, tool, '-batch', '-'];
     const pairs = [[[tool, '-batch', '-'], podBatch(link, ip, this.#network, holderPid)], [inNode, podLinkBatch(link)]] as const;
     return pairs.map(([command, batch]) => `${quoteAll(command)} <<'END'\n${batch}END`);
@@ -329,7 +342,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   }
 
   /** Its link to the bridge goes with the namespace. */
-  protected override endSandbox({ pause }: Pick<Entry, 'pause'>): void {
+  protected override endSandbox({ pause }: SandboxLife): void {
     if (pause !== undefined && isAlive(pause)) sendSignal(pause.pid, 'SIGKILL');
   }
 
@@ -410,6 +423,12 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const isEgressDue = this.#egress.isLost || clock.monotonic() - this.#egressTriedAtMs >= egressMs;
     if (!this.#space.isHeld) {
       this.#recovering(this.#recover(), (error) => log.error({ error }, 'linux runtime: the network of the node cannot be made again'));
+    } else if (clock.monotonic() >= this.#sweepAtMs) {
+      // What this agent is about to make are its own children.
+      this.#recovering(this.#sweep([process.pid]), (error) => {
+        log.warn({ error }, 'linux runtime: what was given up half-way is not removed');
+        this.#sweepAtMs = clock.monotonic() + SWEEP_AGAIN_MS;
+      });
     } else if (egress !== 'none' && isEgressDue) {
       this.#recovering(this.#retryEgress(), (error) => log.warn({ error }, 'linux runtime: the way out is not tried'));
     }
@@ -431,6 +450,8 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   /** Somebody killed the holder of the node's network: there is another one, and the pods of the old one end. */
   async #recover(): Promise<void> {
     this.#options.log.warn({}, 'linux runtime: the network of the node is lost, making another');
+    this.onGivenUp();
+    // One that is being made just now is not known yet; it is not held when it is.
     for (const entry of this.sandboxes.values()) if (entry.sandbox.state === 'ready') this.endSandbox(entry);
     await this.#space.open();
     this.#inner.restart();
@@ -463,6 +484,7 @@ function podOf({ sandbox, config, directory, pause, containers }: Entry, memory:
     uid: sandbox.id,
     hostname: config.hostname,
     namespaces: { pausePid, processes: config.processes, hostIpc: config.hostIpc },
+    isHeld: () => pause !== undefined && isAlive(pause),
     etc: join(directory, 'etc'),
     sharedMemory: sharedMemoryOf(memory.path, config),
     pidOf: (id) => {

@@ -68,6 +68,10 @@ export class NodeSpace {
     return this.#holder;
   }
 
+  isHolder({ pid, startTime }: ProcessIdentity): boolean {
+    return this.#holder?.pid === pid && this.#holder.startTime === startTime;
+  }
+
   get isHeld(): boolean {
     return this.#holder !== undefined && isAlive(this.#holder);
   }
@@ -101,6 +105,10 @@ export class NodeSpace {
     const { machine } = this.#options;
     const user = machine.inUserNamespace ? ['--user', '--preserve-credentials'] : [];
     return [machine.tools.nsenter, '--target', String(pid), ...user, ...namespaces, ...command];
+  }
+
+  get tools(): Machine['tools'] {
+    return this.#options.machine.tools;
   }
 
   /** How many there are for containers: what the namespace was made with counts, not what there would be now. */
@@ -142,7 +150,8 @@ export class NodeSpace {
     try {
       await withDeadline(held, { clock, deadlineMs: HOLD_DEADLINE_MS, what: 'namespaces' });
     } catch (error) {
-      if (child.pid !== undefined) sendSignal(child.pid, 'SIGKILL');
+      // With what it has started: the group is its own.
+      if (child.pid !== undefined) sendSignal(-child.pid, 'SIGKILL');
       throw error;
     } finally {
       child.stdout.destroy();

@@ -12,6 +12,7 @@ import type { ProcessPlan } from './core/container-run.ts';
 import { cgroupMounts, joinLines, overlayOptions } from './core/init-script.ts';
 import { fstabField, quote, quoteAll } from './core/shell-words.ts';
 import { sharedNamespaces, unshareMounts, UtilLinuxEngine, type Engine, type EngineWorld, type ExecPlan, type Launch } from './engine.ts';
+import { statesOf } from './strays.ts';
 import { RuntimeError } from '../runtime.ts';
 import { readText } from '../state-files.ts';
 
@@ -38,7 +39,7 @@ export class OciEngine implements Engine {
   }
 
   get #state(): string {
-    return join(this.#world.root, 'oci');
+    return statesOf(this.#world.root);
   }
 
   async prepare(launch: Launch): Promise<readonly string[]> {

@@ -1,15 +1,68 @@
-/** Processes that a node has started and that belong to nothing it knows: what a crash at a bad moment leaves. */
+/** Finds and removes what a node has made in the kernel (core/leftovers.ts says what of it is no one's). */
 import { readdirSync, readFileSync } from 'node:fs';
-import { processesWith, type ProcessIdentity } from '../process-table.ts';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../../base/clock.ts';
+import { processesWith, sendSignal, startTimeOf, type ProcessIdentity } from '../process-table.ts';
+import { runCommand } from '../run-command.ts';
+import { listDirectory } from '../state-files.ts';
+import type { Cgroups } from './cgroups.ts';
+import { strayPids, type Leftovers, type Made } from './core/leftovers.ts';
+import { isPodLink } from './core/node-network.ts';
+import type { NodeSpace } from './node-space.ts';
 
-/** `own` and all that descends from them are kept; all else that carries the node's mark goes, with what descends from it. */
+export interface MadeWorld {
+  /** Of the node, absolute. */
+  readonly root: string;
+  readonly space: NodeSpace;
+  readonly cgroups: Cgroups | undefined;
+  readonly clock: Clock;
+}
+
+/** The links are looked for first: all else is as it is when this resolves. */
+export async function findMade({ root, space, cgroups, clock }: MadeWorld): Promise<Made> {
+  const links = await podLinks(space, clock);
+  const marked = markedPids(root);
+  return {
+    marked,
+    parents: marked.length === 0 ? new Map() : readParents(),
+    cgroups: new Map(cgroups?.list().map((pod) => [pod, cgroups.list(pod)]) ?? []),
+    links,
+    states: listDirectory(statesOf(root)),
+  };
+}
+
+/** All at once, so that nobody takes anything of it meanwhile. What ends by itself is no failure. */
+export async function removeMade({ pids, cgroups: paths, links, states }: Leftovers, { root, space, cgroups, clock }: MadeWorld): Promise<void> {
+  for (const pid of pids) sendSignal(pid, 'SIGKILL');
+  const { pid: holderPid } = space.holder;
+  const batch = links.map((link) => `link del ${link}\n`).join('');
+  await Promise.all([
+    ...paths.map((path) => cgroups?.remove(path)),
+    ...states.map((key) => rm(join(statesOf(root), key), { recursive: true, force: true })),
+    batch === '' ? undefined : runCommand(space.enter(holderPid, ['--net'], [space.tools.ip, '-force', '-batch', '-']), { clock, input: batch, env: space.environment }),
+  ]);
+}
+
+/** `own` and all that descends from them are none. */
 export function strayProcesses(root: string, own: readonly ProcessIdentity[]): readonly number[] {
-  const marked = processesWith(`PODIUM_NODE=${root}`).map(({ pid }) => pid);
-  if (marked.length === 0) return [];
-  const parents = readParents();
-  const kept = descendants(parents, own.map(({ pid }) => pid));
-  const strays = descendants(parents, marked.filter((pid) => !kept.has(pid)));
-  return [...strays].filter((pid) => !kept.has(pid) && pid !== process.pid);
+  const marked = markedPids(root);
+  return strayPids({ marked, parents: readParents() }, own.map(({ pid }) => pid)).filter((pid) => pid !== process.pid);
+}
+
+/** Where crun and runc keep what they know. */
+export function statesOf(root: string): string {
+  return join(root, 'oci');
+}
+
+function markedPids(root: string): readonly number[] {
+  return processesWith(`PODIUM_NODE=${root}`).map(({ pid }) => pid).filter((pid) => startTimeOf(pid) !== undefined);
+}
+
+async function podLinks(space: NodeSpace, clock: Clock): Promise<readonly string[]> {
+  const { exitCode, output } = await runCommand(space.inside([space.tools.ip, '-o', 'link', 'show', 'type', 'veth']), { clock, env: space.environment });
+  if (exitCode !== 0) return [];
+  return output.split('\n').map((line) => /^\d+: ([^@:]+)/.exec(line)?.[1] ?? '').filter(isPodLink);
 }
 
 function readParents(): ReadonlyMap<number, number> {
@@ -24,18 +77,4 @@ function readParents(): ReadonlyMap<number, number> {
     }
   }
   return parents;
-}
-
-/** With the roots themselves. */
-function descendants(parents: ReadonlyMap<number, number>, roots: readonly number[]): ReadonlySet<number> {
-  const found = new Set(roots);
-  for (let grew = true; grew; ) {
-    grew = false;
-    for (const [pid, parent] of parents) {
-      if (found.has(pid) || !found.has(parent)) continue;
-      found.add(pid);
-      grew = true;
-    }
-  }
-  return found;
 }

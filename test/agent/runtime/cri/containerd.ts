@@ -85,9 +85,13 @@ export class Containerd {
     else command('rm', ['-f', path]);
   }
 
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** If it does not. */
   async run(): Promise<void> {
-    if (this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) return;
+    if (this.isRunning) return;
     const log = openSync(join(this.#directory, 'containerd.log'), 'a');
     this.#child = spawn('containerd', ['-c', this.#configPath], { stdio: ['ignore', log, log], detached: true, env: { ...process.env, PATH } });
     closeSync(log);

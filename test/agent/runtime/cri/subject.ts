@@ -11,7 +11,7 @@ import { MACHINE_IMAGE } from './archive.ts';
 import { Containerd, ENDPOINT, UNIFIED, type OciRuntime } from './containerd.ts';
 
 /** Of the node: what pods ask that want those on its network. */
-const NODE_IP = '10.250.0.1';
+export const NODE_IP = '10.250.0.1';
 
 const LACKS: readonly (readonly [Ability, string])[] = [
   ['images', 'containerd unpacks its images itself'],

@@ -17,3 +17,8 @@ export function readExecComplaint(text: string): string | undefined {
   const missing = /executable file [`"](.+?)[`"] not found in \$PATH/.exec(complaint)?.[1] ?? /exec: "(.+?)": executable file not found in \$PATH/.exec(complaint)?.[1];
   return missing === undefined ? complaint : `exec: "${missing}": executable file not found in $PATH`;
 }
+
+/** So crun says it once more, besides its log, from where the command would have written. */
+export function missingProgramLine(program: string): string {
+  return `executable file \`${program}\` not found in $PATH: No such file or directory`;
+}

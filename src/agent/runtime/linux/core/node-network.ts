@@ -102,6 +102,10 @@ export function podLinkName(address: string, podCidr: string): string {
   return `pod${number - range.first}`;
 }
 
+export function isPodLink(name: string): boolean {
+  return /^pod\d+$/.test(name);
+}
+
 /** In `own`'s namespace: a pair of links to a neighbour, which is known by the pid of its holder. */
 export function neighbourLinkBatch(own: NodeNetwork, neighbour: NodeNetwork, holderPid: number): string {
   return lines([`link add ${neighbour.linkName} type veth peer name ${own.linkName} netns ${holderPid}`]);

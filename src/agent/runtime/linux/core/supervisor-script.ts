@@ -43,13 +43,15 @@ echo "$PODIUM_SUPERVISOR" >"$dir/supervisor"
 mkfifo -m 666 "$dir/output" 2>>"$dir/complaint" || exit 1
 exec 6<>"$dir/output" 8>"$dir/output" 9<"$dir/output" 6>&-
 if [ -p "$dir/stdin" ]; then
-  (exec 3<>"$dir/stdin" >/dev/null 2>&1 8>&- 9<&-; read -r _ <"$dir/stdin-end") &
-  "$@" <"$dir/stdin" 3>>"$dir/complaint" 4>"$dir/progress" >&8 2>&8 8>&- 9<&- &
+  # Open for the program too, which would wait for ever where the keeper has died before it began.
+  exec 7<>"$dir/stdin"
+  (exec >/dev/null 2>&1 8>&- 9<&-; read -r _ <"$dir/stdin-end") &
+  "$@" <"$dir/stdin" 7>&- 3>>"$dir/complaint" 4>"$dir/progress" >&8 2>&8 8>&- 9<&- &
 else
   "$@" 3>>"$dir/complaint" 4>"$dir/progress" >&8 2>&8 8>&- 9<&- &
 fi
 child=$!
-exec 2>/dev/null 8>&-
+exec 2>/dev/null 7>&- 8>&-
 # Room for its end, which the disk may not have any more then.
 echo '   ' >"$dir/exit.tmp"
 copy() { until cat <&9; do sleep 1; done; }
