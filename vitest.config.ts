@@ -11,6 +11,7 @@ const side = [
   'agent/runtime/crash',
   'agent/runtime/cri/*',
   'api-conformance/*',
+  'bad-input/{data-dir,ports}',
   'cli/*',
   'clients-of-the-api/{client-go,election,kubernetes-service}',
   'conformance/*',
@@ -19,7 +20,9 @@ const side = [
   'grpc/**/*',
   'helm/*',
   'image/*',
+  'linearizability/*',
   'store/{command-line,tls-cluster}',
+  'verify/*',
 ].map((files) => `test/${files}.long.test.ts`);
 
 export default defineConfig({

@@ -88,6 +88,7 @@ export class Proposals {
 
   failAll(code: StoreErrorCode): void {
     this.#timer?.cancel();
+    this.#timerAtMs = Infinity;
     for (const { reject } of this.#pending.values()) reject(new StoreError(code));
     this.#pending.clear();
   }

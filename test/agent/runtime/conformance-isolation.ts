@@ -127,7 +127,7 @@ export const ISOLATION_CASES: readonly Case[] = [
     needs: ['isolation'],
     run: async (world) => {
       await world.output('echo kept >/dev/shm/a; stat -f -c %T /dev/shm', { name: 'first' });
-      equal(await world.output("cat /dev/shm/a; df -m /dev/shm | awk 'END {print $2}'; stat -c %a /dev/shm", { name: 'second' }), 'kept\n64\n1777\n');
+      equal(await world.output("cat /dev/shm/a; echo $(($(stat -f -c '%b * %S' /dev/shm) / 1048576)); stat -c %a /dev/shm", { name: 'second' }), 'kept\n64\n1777\n');
       equal(await world.output('ls /dev/shm | wc -l', { uid: 'pod-b' }), '0\n');
     },
   },

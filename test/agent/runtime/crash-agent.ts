@@ -43,6 +43,13 @@ const dialHere = (host: string, port: number) => new Promise<Socket>((resolve, r
   const socket = connect({ host, port }, () => resolve(socket)).on('error', reject);
 });
 
+/** Waits for the others too where one has failed: nothing is done to a pod by two at once. */
+async function allOf(works: readonly Promise<boolean>[]): Promise<boolean> {
+  const outcomes = await Promise.allSettled(works);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  return outcomes.every((outcome) => outcome.status === 'fulfilled' && outcome.value);
+}
+
 class SmallAgent {
   readonly #place: Place;
   readonly #runtime: Runtime;
@@ -56,8 +63,7 @@ class SmallAgent {
   /** True: nothing was to be done. */
   async pass(): Promise<boolean> {
     const sandboxes = await this.#runtime.listPodSandboxes();
-    const done = await Promise.all(PODS.map((name) => this.#pod(name, sandboxes.filter((one) => one.name === name))));
-    return done.every(Boolean);
+    return allOf(PODS.map((name) => this.#pod(name, sandboxes.filter((one) => one.name === name))));
   }
 
   async #pod(name: string, sandboxes: readonly Sandbox[]): Promise<boolean> {
@@ -69,8 +75,7 @@ class SmallAgent {
       await this.#runtime.runPodSandbox({ uid, namespace: 'default', name, hostname: name, hostNetwork: false, annotations: {} });
       return false;
     }
-    const started = await Promise.all(NAMES.map((container) => this.#container(ready, container)));
-    return dead.length === 0 && started.every(Boolean);
+    return (await allOf(NAMES.map((container) => this.#container(ready, container)))) && dead.length === 0;
   }
 
   async #container(uid: string, name: Name): Promise<boolean> {

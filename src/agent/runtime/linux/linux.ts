@@ -440,10 +440,9 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     this.#recovery = work.catch((error: unknown) => onFailure(describeError(error))).finally(() => (this.#isRecovering = false));
   }
 
-  /** A network that is lost is being made again by now; pods of the old one end before that is done. */
+  /** A network that is lost is being made again by now, and not whole before that is done; pods of the old one end first. */
   async #networkIsThere(): Promise<void> {
-    if (this.#space.isHeld) return;
-    this.onTick();
+    if (!this.#space.isHeld) this.onTick();
     await this.#recovery;
   }
 

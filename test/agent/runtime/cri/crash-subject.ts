@@ -15,8 +15,16 @@ const COME_BACK_MS = 300;
  */
 const isForgottenNetwork = (line: string) => /^mount .*\/netns\/cni-|^link veth|^(?:ip|nft) .* veth/.test(line);
 
+/**
+ * Killed between the start of a shim and that of its first task, containerd 1.6 takes the shim for that of a sandbox when it
+ * is back, and does not end it with the sandbox.
+ */
+const isForgottenShim = ({ pid, command }: Found) => isShim(command) && !processes().some(({ parent }) => parent === pid);
+const pidOfLine = (line: string) => Number(/process (\d+)/.exec(line)?.[1]);
+
 interface Found {
   readonly pid: number;
+  readonly parent: number;
   readonly command: string;
 }
 
@@ -42,12 +50,16 @@ export async function criCrashSubject(directory: string): Promise<CrashSubject> 
     surplus: () => wrongCounts({
       'sandboxes of containerd': rows(['containers', 'ls', 'labels."io.cri-containerd.kind"==sandbox']).length,
       'containers of containerd, twice': rows(['containers', 'ls', 'labels."io.cri-containerd.kind"==container']).length / 2,
-      'shims': pidsOf(isShim).length,
+      'shims': processes().filter((one) => isShim(one.command) && !(keeper.restarts > 0 && isForgottenShim(one))).length,
       'tasks of three': rows(['tasks', 'ls']).length / 3,
       ...(keeper.restarts === 0 ? { links: links().length } : {}),
       directories: existsSync(join(node, 'pods')) ? readdirSync(join(node, 'pods')).length : 0,
     }),
-    census: () => census([node]).filter((line) => !line.includes(UNIFIED) && !line.includes('dev cni0') && !/process \d+ containerd -c /.test(line) && !(keeper.restarts > 0 && isForgottenNetwork(line))),
+    census: () => {
+      const shims = new Set(keeper.restarts > 0 ? processes().filter(isForgottenShim).map(({ pid }) => pid) : []);
+      const isForgotten = (line: string) => keeper.restarts > 0 && (isForgottenNetwork(line) || shims.has(pidOfLine(line)));
+      return census([node]).filter((line) => !line.includes(UNIFIED) && !line.includes('dev cni0') && !/process \d+ containerd -c /.test(line) && !isForgotten(line));
+    },
     end: () => keeper.end(),
   };
 }
@@ -103,7 +115,8 @@ function pidsOf(isMeant: (command: string) => boolean): number[] {
 function processes(): Found[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     try {
-      return [{ pid: Number(name), command: readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ') }];
+      const [, parent = '0'] = /\) \S (\d+) /.exec(readFileSync(`/proc/${name}/stat`, 'latin1')) ?? [];
+      return [{ pid: Number(name), parent: Number(parent), command: readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ') }];
     } catch {
       return []; // it has ended meanwhile
     }
