@@ -26,7 +26,7 @@ const fixed: readonly Mask[] = [
   [/(?<=kubectl-edit-)\d+/g, '<number>'],
   [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{8,10}-${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<hash>-<suffix>'],
   [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{5}(?![a-z0-9-])`, 'g'), '<suffix>'],
-  [new RegExp(`(?<=[a-z0-9]-)(?=${RANDOM}*[2-9])${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
+  [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
   [new RegExp(`(?<=pod-template-hash[=:] ?"?)${RANDOM}{8,10}`, 'g'), '<hash>'],
   [/^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ /gm, '<log> '],
   // What client-go says of its own pace.

@@ -77,8 +77,8 @@ spec:
 `;
 const DEADLINE_MS = 60_000;
 export const until = untilWithin(DEADLINE_MS);
-/** What is noticed at once; the look that is taken each minute would come too late. */
-const NOTICED_MS = 20_000;
+/** Looked for every ten seconds; a try that fails takes as long as what it waits for. */
+const NOTICED_MS = DEADLINE_MS;
 const NODE_PORT = 30_080;
 /** Of cluster-network.ts. */
 const NETWORK_PODS = 4;

@@ -122,6 +122,7 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
   readonly #usages: ProcessUsages;
   readonly #skeletons: Skeletons;
   #isRecovering = false;
+  /** Of the network, the last one. */
   #recovery: Promise<void> = Promise.resolve();
   #sweepAtMs: number = Infinity;
 
@@ -422,22 +423,22 @@ export class LinuxRuntime extends LocalRuntime<LinuxContainer> {
     const egressMs = this.#egress.isOpen ? EGRESS_CHECK_MS : EGRESS_RETRY_MS;
     const isEgressDue = this.#egress.isLost || clock.monotonic() - this.#egressTriedAtMs >= egressMs;
     if (!this.#space.isHeld) {
-      this.#recovering(this.#recover(), (error) => log.error({ error }, 'linux runtime: the network of the node cannot be made again'));
+      this.#recovery = this.#recovering(this.#recover(), (error) => log.error({ error }, 'linux runtime: the network of the node cannot be made again'));
     } else if (clock.monotonic() >= this.#sweepAtMs) {
       // What this agent is about to make are its own children.
-      this.#recovering(this.#sweep([process.pid]), (error) => {
+      void this.#recovering(this.#sweep([process.pid]), (error) => {
         log.warn({ error }, 'linux runtime: what was given up half-way is not removed');
         this.#sweepAtMs = clock.monotonic() + SWEEP_AGAIN_MS;
       });
     } else if (egress !== 'none' && isEgressDue) {
-      this.#recovering(this.#retryEgress(), (error) => log.warn({ error }, 'linux runtime: the way out is not tried'));
+      void this.#recovering(this.#retryEgress(), (error) => log.warn({ error }, 'linux runtime: the way out is not tried'));
     }
   }
 
   /** One at a time. */
-  #recovering(work: Promise<void>, onFailure: (error: string) => void): void {
+  #recovering(work: Promise<void>, onFailure: (error: string) => void): Promise<void> {
     this.#isRecovering = true;
-    this.#recovery = work.catch((error: unknown) => onFailure(describeError(error))).finally(() => (this.#isRecovering = false));
+    return work.catch((error: unknown) => onFailure(describeError(error))).finally(() => (this.#isRecovering = false));
   }
 
   /** A network that is lost is being made again by now, and not whole before that is done; pods of the old one end first. */
