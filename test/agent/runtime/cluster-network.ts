@@ -229,7 +229,7 @@ export function wayOut(cluster: PodiumCluster): void {
   for (const name of ['a', 'b']) {
     const found = ask<readonly string[]>(cluster, name, `async () => [
       (await dns.lookup(${JSON.stringify(OUTSIDE_NAME)}).catch((error) => ({ address: error.code }))).address,
-      await new Promise((done) => net.connect({ port: ${OUTSIDE_PORT}, host: ${JSON.stringify(OUTSIDE_ADDRESS)}, timeout: 2000 }).on('data', (text) => done(String(text))).on('error', (error) => done(error.code)).on('timeout', () => done('ETIMEDOUT'))),
+      await new Promise((done) => net.connect({ port: ${OUTSIDE_PORT}, host: ${JSON.stringify(OUTSIDE_ADDRESS)}, timeout: 2000 }).on('data', (text) => done(String(text))).on('error', (error) => done(error.code)).on('timeout', function () { this.destroy(); done('ETIMEDOUT'); })),
       // An address of the cluster's that no node has goes nowhere, and above all not out.
       await get('http://10.244.77.7/'),
     ]`);
