@@ -10,6 +10,7 @@
  * Terminals are made by util-linux' `script` (process-terminal.ts); without it a container that wants one cannot start.
  */
 import { join } from 'node:path';
+import { sleep } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
 import { parseCidr } from '../core/address-pool.ts';
 import { LocalRuntime, type LocalRuntimeOptions, type SandboxEntry, type SandboxLife } from './local-runtime.ts';
@@ -31,6 +32,9 @@ export interface ProcessRuntimeOptions extends LocalRuntimeOptions {
   /** Make Node programs that listen on all addresses listen on their pod's. */
   readonly pinNodeListeners?: boolean;
 }
+
+/** A process that becomes another program just then shows no environment, and is not found by it. */
+const EXEC_MS = 20;
 
 export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
   readonly name = 'process';
@@ -73,6 +77,8 @@ export class ProcessRuntime extends LocalRuntime<ProcessContainer> {
     await writeText(join(this.#options.root, 'pin.cjs'), PIN_SCRIPT, 0o600);
     this.adoptAll();
     await this.endUnheld();
+    this.#reapStrays();
+    await sleep(this.#options.clock, EXEC_MS);
     this.#reapStrays();
     await this.removeCutOff();
     this.armTick();
