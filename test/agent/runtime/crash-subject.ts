@@ -38,7 +38,8 @@ export function localCrashSubject(node: string, name: string): CrashSubject {
     name,
     kinds,
     victims: () => found.victims(),
-    surplus: (agent) => [...found.strays(agent), ...wrongCounts({ ...found.counts(), ...(isLinux ? { links: found.links(), ...found.cgroupCounts() } : {}) })],
+    // TODO(issue 5): of an ordinary user, too: one run in eight could not look into the node's network, and saw none.
+    surplus: (agent) => [...found.strays(agent), ...wrongCounts({ ...found.counts(), ...(isLinux ? found.cgroupCounts() : {}), ...(isLinux && process.getuid?.() === 0 ? { links: found.links() } : {}) })],
     census: () => census([node]),
     end: () => undefined,
   };
@@ -116,8 +117,7 @@ class LocalNode {
   }
 
   links(): number {
-    const user = process.getuid?.() === 0 ? [] : ['--user', '--preserve-credentials'];
-    const { stdout } = spawnSync('nsenter', ['--target', String(this.#holder?.pid), ...user, '--net', 'ip', '-o', 'link'], { encoding: 'utf8' });
+    const { stdout } = spawnSync('nsenter', ['--target', String(this.#holder?.pid), '--net', 'ip', '-o', 'link'], { encoding: 'utf8' });
     return stdout.split('\n').filter((line) => /^\d+: pod\d+@/.test(line)).length;
   }
 
