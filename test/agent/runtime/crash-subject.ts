@@ -1,11 +1,10 @@
 /** What crash-main.ts kills of a node, and what there may be of it when it has settled: on the runtimes of our own. */
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { strayProcesses } from '../../../src/agent/runtime/linux/strays.ts';
 import { isAlive, processesWith, type ProcessIdentity } from '../../../src/agent/runtime/process-table.ts';
-import { readJson } from '../../../src/agent/runtime/state-files.ts';
+import { readJson, readText } from '../../../src/agent/runtime/state-files.ts';
 import { census } from './census.ts';
 
 export interface CrashSubject {
@@ -38,8 +37,7 @@ export function localCrashSubject(node: string, name: string): CrashSubject {
     name,
     kinds,
     victims: () => found.victims(),
-    // TODO(issue 5): of an ordinary user, too: one run in eight could not look into the node's network, and saw none.
-    surplus: (agent) => [...found.strays(agent), ...wrongCounts({ ...found.counts(), ...(isLinux ? found.cgroupCounts() : {}), ...(isLinux && process.getuid?.() === 0 ? { links: found.links() } : {}) })],
+    surplus: (agent) => [...found.strays(agent), ...(isLinux ? found.lostHolder() : []), ...wrongCounts({ ...found.counts(), ...(isLinux ? { links: found.links(), ...found.cgroupCounts() } : {}) })],
     census: () => census([node]),
     end: () => undefined,
   };
@@ -116,9 +114,14 @@ class LocalNode {
     };
   }
 
+  /** Of the node's own network, as its holder sees it. */
   links(): number {
-    const { stdout } = spawnSync('nsenter', ['--target', String(this.#holder?.pid), '--net', 'ip', '-o', 'link'], { encoding: 'utf8' });
-    return stdout.split('\n').filter((line) => /^\d+: pod\d+@/.test(line)).length;
+    return readText(`/proc/${this.#holder?.pid}/net/dev`).split('\n').filter((line) => /^ *pod\d+:/.test(line)).length;
+  }
+
+  lostHolder(): readonly string[] {
+    const holder = this.#holder;
+    return holder !== undefined && isAlive(holder) ? [] : [`node.json names ${holder?.pid ?? 'nobody'} as the holder of the network, who is not alive`];
   }
 
   cgroupCounts(): Readonly<Record<string, number>> {

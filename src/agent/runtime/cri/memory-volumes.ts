@@ -1,10 +1,11 @@
 /** Volumes in memory: file systems that the agent mounts where the volume's directory is, for as long as the pod's sandbox lives. */
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { Clock } from '../../../base/clock.ts';
 import { findTool } from '../../../cluster/isolation.ts';
+import { isMountPoint } from '../mount-table.ts';
 import { mustRun } from '../run-command.ts';
 import type { MemoryVolume } from '../runtime.ts';
+import { readText } from '../state-files.ts';
 
 /** What is mounted already stays as it is. */
 export async function mountMemory(volumes: readonly MemoryVolume[], clock: Clock): Promise<void> {
@@ -23,8 +24,7 @@ export async function unmountMemory(volumes: readonly MemoryVolume[], clock: Clo
 }
 
 function isMounted(path: string): boolean {
-  const written = path.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').some((line) => line.split(' ')[4] === written);
+  return isMountPoint(readText('/proc/self/mountinfo'), path);
 }
 
 /** Also where a user's PATH leaves it out. */
