@@ -22,13 +22,15 @@ const KEY_AT = 24;
 const BATCH_WRITES_MAX = 5000;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
-export async function joinPairedRows(backend: Backend): Promise<void> {
+export async function joinPairedRows(backend: Backend, batchWritesMax = BATCH_WRITES_MAX): Promise<void> {
   const applied = backend.get(APPLIED_ROW);
   if (applied === undefined) return;
-  const mover = new Mover(backend);
+  const mover = new Mover(backend, batchWritesMax);
   for await (const rows of backend.scan(INDEX_ROWS)) {
-    for (const row of rows) mover.add(row);
-    if (mover.isFull) await mover.move();
+    for (const row of rows) {
+      mover.add(row);
+      if (mover.isFull) await mover.move();
+    }
   }
   await mover.move();
   const revisions = backend.get(REVISION_ROW);
@@ -47,17 +49,19 @@ export async function joinPairedRows(backend: Backend): Promise<void> {
 
 class Mover {
   readonly #backend: Backend;
+  readonly #writesMax: number;
   #writes: Write[] = [];
   #values: Uint8Array[] = [];
   #gone: BackendOp[] = [];
   #bytes = 0;
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, writesMax: number) {
     this.#backend = backend;
+    this.#writesMax = writesMax;
   }
 
   get isFull(): boolean {
-    return this.#writes.length >= BATCH_WRITES_MAX || this.#bytes >= BATCH_BYTES_MAX;
+    return this.#writes.length >= this.#writesMax || this.#bytes >= BATCH_BYTES_MAX;
   }
 
   add({ key, value: row }: BackendRow): void {
