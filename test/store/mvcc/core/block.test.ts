@@ -80,7 +80,7 @@ test('a damaged block is refused or read, and never anything else', () => {
 test('BlockDirectory finds blocks as a plain list does, whatever was exchanged, and names the oldest touched one first', () => {
   const step = fc.record({ what: fc.constantFrom('push', 'push', 'drop', 'drop', 'run'), at: fc.nat(400), count: fc.integer({ min: 1, max: 3 }), size: fc.constantFrom(100, 9000) });
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const directory = new BlockDirectory(4);
       let twin: BlockEntry[] = [];
       let next = 0;
@@ -110,5 +110,6 @@ test('BlockDirectory finds blocks as a plain list does, whatever was exchanged, 
         for (const main of [0, at, next]) expect(directory.find({ main, sub: 7 })).toBe(twin.findLast(({ position }) => position.main <= main));
       }
     }),
+    { numRuns: 40 },
   );
 });
