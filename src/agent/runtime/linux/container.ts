@@ -19,7 +19,7 @@ import type { SupervisorPids } from '../process-supervisor.ts';
 import { endProcessesWith, isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
-import { mountOf } from '../mount-table.ts';
+import { mountOf } from '../../../base/mount-table.ts';
 import { RuntimeError, type ContainerId, type ExecResult, type Mount } from '../runtime.ts';
 import { readJson, readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
 import { stopSignalOf } from './core/stop-signal.ts';
