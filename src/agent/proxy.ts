@@ -84,7 +84,7 @@ export class UserspaceProxy implements ServiceProxy {
   #tellUnserved(rules: readonly ProxyRule[]): void {
     const services = new Map(rules.map(({ service, key }) => [service, key]));
     for (const [service, address] of services) {
-      if (!this.#unserved.has(service)) this.#options.log.warn({ address, service }, 'proxy: SCTP takes nftables: this port of a service is not served here');
+      if (!this.#unserved.has(service)) this.#options.log.warn({ address, service }, 'proxy: SCTP goes by rules of nftables alone: nobody serves this address of a service');
     }
     this.#unserved = new Set(services.keys());
   }
