@@ -13,11 +13,14 @@ export interface LaterListener<T> {
 type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
 export class Later<T> implements Promise<T> {
-  readonly [Symbol.toStringTag] = 'Later';
   #listener: LaterListener<T> | undefined;
   /** Of what was settled before anybody listened. */
   #outcome: Outcome<T> | undefined;
   #promise: Promise<T> | undefined;
+
+  get [Symbol.toStringTag](): string {
+    return 'Later';
+  }
 
   /** Of one; the first settling counts. */
   listen(listener: LaterListener<T>): void {

@@ -92,12 +92,19 @@ export function decodeShared<T>({ read }: MessageCodec<T>, bytes: Uint8Array): T
   return read(reader, reader.length);
 }
 
+/** The same with every field a view: for what is used at once, or kept in the order that it came in. */
+export function decodeInPlace<T>({ read }: MessageCodec<T>, bytes: Uint8Array): T {
+  const reader = new Reader(bytes, true);
+  reader.shareAll();
+  return read(reader, reader.length);
+}
+
 export class Reader {
   readonly length: number;
   position = 0;
   readonly #bytes: Uint8Array;
   /** What is longer is not copied. Half of all: then whoever keeps it keeps at most as much again. */
-  readonly #copiedBytesMax: number;
+  #copiedBytesMax: number;
   #depth = 0;
   // The last varint, as two unsigned halves.
   #low = 0;
@@ -108,6 +115,11 @@ export class Reader {
     this.#bytes = bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.length = bytes.byteLength;
     this.#copiedBytesMax = isShared ? this.length >>> 1 : Infinity;
+  }
+
+  /** Nothing is copied from here on: for who keeps a part of the message no longer than it keeps the whole. */
+  shareAll(): void {
+    this.#copiedBytesMax = 0;
   }
 
   /** Reads the length of a nested message, answers where it ends. To be paired with {@link leave}. */
@@ -321,6 +333,11 @@ export class Writer {
 
   get length(): number {
     return this.#end;
+  }
+
+  /** Where it is written, as long as it may be: until more is. */
+  get memory(): Uint8Array {
+    return this.#plain;
   }
 
   /** What was written, where it lies: until the next `reset`. */

@@ -1,11 +1,16 @@
 /** A call with one request and one answer. Where both fit into a frame, nothing is made but this object and the messages. */
 import { Later, type LaterListener } from '../../base/later.ts';
 import { RpcCode, RpcError } from '../../proto/rpc.ts';
-import { decodeRequest, encodeAnswer } from '../dispatch.ts';
+import { Writer } from '../../proto/wire.ts';
+import { decodeRequest, encodeAnswer, writeAnswer } from '../dispatch.ts';
 import type { Head } from './core/head.ts';
 import { PREFIX_BYTES } from './core/message-reader.ts';
 import { Incoming } from './incoming.ts';
 import { ServerCall } from './server-call.ts';
+
+/** Answers up to here are written in one place, out of which they are copied to what leaves; others are made to be kept. */
+const PASSING_BYTES_MAX = 1024;
+const passing = new Writer();
 
 export class UnaryCall extends ServerCall implements LaterListener<unknown> {
   readonly isStream = false;
@@ -102,13 +107,22 @@ export class UnaryCall extends ServerCall implements LaterListener<unknown> {
   #answer(answer: unknown): void {
     if (this.isOver) return;
     let bytes: Uint8Array;
+    let length: number;
     try {
-      bytes = encodeAnswer(this.served, answer);
+      if (answer instanceof Uint8Array) {
+        bytes = encodeAnswer(this.served, answer);
+        length = bytes.length;
+      } else {
+        passing.reset();
+        writeAnswer(this.served, answer, passing);
+        length = passing.length;
+        bytes = length > PASSING_BYTES_MAX ? passing.finish() : passing.memory;
+      }
     } catch (error) {
       return this.fail(error);
     }
     this.endDeadline();
-    this.send(bytes);
+    this.send(bytes, length);
     this.succeed();
   }
 }

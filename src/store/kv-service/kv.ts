@@ -10,7 +10,7 @@ import {
   type TxnRequest,
 } from '../../proto/etcd.ts';
 import { RpcCode, RpcError, type Answer, type CallContext, type Handlers } from '../../proto/rpc.ts';
-import { decodeShared, type Init } from '../../proto/wire.ts';
+import { decodeInPlace, type Init } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
 import { fromLatin1 } from '../../base/bytes.ts';
 import { mapped } from '../../base/later.ts';
@@ -35,8 +35,8 @@ const STREAM_KEYS_FIRST = 10;
 const STREAM_KEYS_MAX = 10_000;
 const STREAM_BYTES_AIM = 512 * 1024;
 
-/** A put is in the log's own bytes before its call is left: its value need not be copied out of what was received. */
-const putInPlace = { ...PutRequest, decode: (bytes: Uint8Array) => decodeShared(PutRequest, bytes) };
+/** A put is in the log's own bytes before its call is left: nothing need be copied out of what was received. */
+const putInPlace = { ...PutRequest, decode: (bytes: Uint8Array) => decodeInPlace(PutRequest, bytes) };
 export const KV_IN_PLACE: typeof KV = { ...KV, methods: { ...KV.methods, put: { ...KV.methods.put, request: putInPlace } } };
 
 export function kvHandlers(core: StoreCore, limits = DEFAULT_LIMITS): Handlers<typeof KV> {

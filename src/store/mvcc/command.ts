@@ -143,6 +143,8 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
       const inner = reader.enter();
       switch (tag >>> 3) {
         case FIELDS.put:
+          // Of the key a string is made, and a value is kept at most as long as those around it.
+          reader.shareAll();
           command = { kind: 'put', request: PutRequest.read(reader, inner) };
           break;
         case FIELDS['delete-range']:
