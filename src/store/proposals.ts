@@ -67,13 +67,28 @@ export class Proposals {
 
   /** `send` hands it on under its number; what it throws was not proposed. */
   begin(send: (id: bigint) => void, proposing: Proposing): Promise<CommandOutcome> {
-    const id = this.#next++;
+    const id = this.next();
     try {
       send(id);
     } catch (error) {
-      this.#failed++;
-      return Promise.reject(error);
+      return this.refused(error);
     }
+    return this.wait(id, proposing);
+  }
+
+  /** The same in steps, for who would make a function for each proposal: its number, */
+  next(): bigint {
+    return this.#next++;
+  }
+
+  /** where it was not proposed, */
+  refused(error: unknown): Promise<never> {
+    this.#failed++;
+    return Promise.reject(error);
+  }
+
+  /** and where it was. */
+  wait(id: bigint, proposing: Proposing): Promise<CommandOutcome> {
     if (proposing.deadlineMs < this.#timerAtMs) this.#arm(proposing.deadlineMs);
     const pending = new Pending(id, proposing);
     this.#pending.set(placeOf(id), pending);
