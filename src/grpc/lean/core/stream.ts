@@ -22,7 +22,7 @@ export interface StreamEvents {
 /** What the session does for its streams. */
 export interface StreamOwner {
   sendHead(stream: Stream, block: Uint8Array, endStream: boolean): void;
-  sendMessage(stream: Stream, message: Uint8Array): boolean;
+  sendMessage(stream: Stream, message: Uint8Array, length: number): boolean;
   sendBytes(stream: Stream, bytes: Uint8Array): boolean;
   sendEnd(stream: Stream, trailers: Uint8Array | undefined): void;
   consumed(stream: Stream, count: number): void;
@@ -65,9 +65,12 @@ export class Stream {
     if (!this.isClosed && !this.isLocalClosed) this.owner.sendHead(this, block, endStream);
   }
 
-  /** With gRPC's prefix. False: it waits; `onDrained` tells when it does no more. */
-  sendMessage(message: Uint8Array): boolean {
-    return this.isClosed || this.isLocalClosed || this.owner.sendMessage(this, message);
+  /**
+   * With gRPC's prefix. False: it waits; `onDrained` tells when it does no more. A message that is only the beginning of
+   * its array, and no longer than some hundreds of bytes, may be written over afterwards.
+   */
+  sendMessage(message: Uint8Array, length = message.length): boolean {
+    return this.isClosed || this.isLocalClosed || this.owner.sendMessage(this, message, length);
   }
 
   /** As it is. */
