@@ -10,10 +10,8 @@ import { systemErrorCode } from './errors.ts';
 
 /** POSIX promises no more buffers than this in one writev (IOV_MAX on Linux). */
 const PARTS_PER_WRITE_MAX = 1024;
-/** So little goes to the page cache at once: the way to a thread and back takes longer than the copy. */
+/** So little goes to the page cache at once, and from there to a disk that is quick: the way to a thread takes longer. */
 const WRITTEN_AT_ONCE_MAX = 16 * 1024;
-/** So little is synced at once where the disk is quick; while it takes more, the loop has something else to do. */
-const SYNCED_AT_ONCE_MAX = 4 * 1024;
 
 class RealFile implements DiskFile {
   readonly path: string;
@@ -58,12 +56,12 @@ class RealFile implements DiskFile {
   }
 
   async datasync(): Promise<void> {
-    const isSmall = this.#unsyncedBytes <= SYNCED_AT_ONCE_MAX;
+    const isSmall = this.#unsyncedBytes <= WRITTEN_AT_ONCE_MAX;
     this.#unsyncedBytes = 0;
     const startedAt = performance.now();
-    if (isSmall && this.#pace.mayHoldUp) fdatasyncSync(this.#handle.fd);
+    if (isSmall && this.#pace.mayHoldUp(loopIdleMs())) fdatasyncSync(this.#handle.fd);
     else await this.#handle.datasync();
-    if (isSmall) this.#pace.took(performance.now() - startedAt);
+    if (isSmall) this.#pace.took(performance.now() - startedAt, loopIdleMs());
   }
 
   async truncate(size: number): Promise<void> {
@@ -73,6 +71,11 @@ class RealFile implements DiskFile {
   async close(): Promise<void> {
     await this.#handle.close();
   }
+}
+
+/** In all, since the program began. */
+function loopIdleMs(): number {
+  return performance.eventLoopUtilization().idle;
 }
 
 function withoutFirst(parts: readonly Uint8Array[], byteCount: number): Uint8Array[] {
