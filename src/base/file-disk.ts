@@ -58,10 +58,12 @@ class RealFile implements DiskFile {
   async datasync(): Promise<void> {
     const isSmall = this.#unsyncedBytes <= WRITTEN_AT_ONCE_MAX;
     this.#unsyncedBytes = 0;
+    if (!isSmall) return this.#handle.datasync();
+    const before = loopIdleMs();
     const startedAt = performance.now();
-    if (isSmall && this.#pace.mayHoldUp(loopIdleMs())) fdatasyncSync(this.#handle.fd);
+    if (this.#pace.mayHoldUp) fdatasyncSync(this.#handle.fd);
     else await this.#handle.datasync();
-    if (isSmall) this.#pace.took(performance.now() - startedAt, loopIdleMs());
+    this.#pace.took(performance.now() - startedAt, { before, after: loopIdleMs() });
   }
 
   async truncate(size: number): Promise<void> {

@@ -6,28 +6,29 @@
 import type { Millis } from '../clock.ts';
 
 /** Expected to take no more. A loop that is held up so long serves nobody meanwhile; heartbeats come every 100 ms. */
-const HELD_UP_MS_MAX = 2;
-/** One sync that the disk or the machine was busy for does not tell of the next: it counts as no more. */
-const SPIKE_MS = 8;
+const HELD_UP_MS_MAX = 1;
+/** A sync that the disk or the machine was busy for counts as no more: only when every other one is, the disk is slow. */
+const COUNTED_MS_MAX = 2;
 /** Of the newest in what is expected. */
 const WEIGHT = 1 / 8;
-/** Of what is expected, that the loop must have had nothing to do for: a busy one is not held up. */
+/** Of a sync's time, that the loop has nothing to do for between two of them: a busy one is not held up. */
 const IDLE_SHARE_MIN = 1 / 2;
 
 export class SyncPace {
-  /** Unknown until one was measured. */
-  #expectedMs = Infinity;
-  /** How long the loop had been idle in all when the last sync was over. */
+  /** Of one sync. */
+  #expectedMs = COUNTED_MS_MAX;
+  /** Of the loop, from the end of one sync to the next, and in all at the last one's end. */
+  #expectedIdleMs = 0;
   #idleBeforeMs = 0;
 
-  /** `idleMs`: how long the loop was idle in all so far. */
-  mayHoldUp(idleMs: Millis): boolean {
-    return this.#expectedMs <= HELD_UP_MS_MAX && idleMs - this.#idleBeforeMs >= this.#expectedMs * IDLE_SHARE_MIN;
+  get mayHoldUp(): boolean {
+    return this.#expectedMs <= HELD_UP_MS_MAX && this.#expectedIdleMs >= this.#expectedMs * IDLE_SHARE_MIN;
   }
 
-  took(ms: Millis, idleMs: Millis): void {
-    const counted = Math.min(ms, SPIKE_MS);
-    this.#expectedMs = this.#expectedMs === Infinity ? counted : this.#expectedMs + (counted - this.#expectedMs) * WEIGHT;
-    this.#idleBeforeMs = idleMs;
+  /** `idleMs`: how long the loop was idle in all, before a sync and after it. */
+  took(ms: Millis, idleMs: { readonly before: Millis; readonly after: Millis }): void {
+    this.#expectedMs += (Math.min(ms, COUNTED_MS_MAX) - this.#expectedMs) * WEIGHT;
+    this.#expectedIdleMs += (Math.min(idleMs.before - this.#idleBeforeMs, COUNTED_MS_MAX) - this.#expectedIdleMs) * WEIGHT;
+    this.#idleBeforeMs = idleMs.after;
   }
 }
