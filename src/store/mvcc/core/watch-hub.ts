@@ -26,7 +26,7 @@ import { Audience, audienceName, type OpenMessage, type Owed, type Watcher } fro
 import { ALL_WATCHERS, type CancelReason, type EventsMessage, type SharedMessage, type WatchCreate, type WatchMessage } from './watch-messages.ts';
 import { keyRange } from './txn.ts';
 
-/** Events that wait in one stream's queue, for each watcher anew, and their bytes; past either, watchers fall back to history. */
+/** Events that wait in one stream's queue, for each audience anew, and their bytes; past either, watchers fall back to history. */
 export const QUEUED_EVENTS_MAX = 16 * 1024;
 export const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Events of the past that are kept for who falls back, and their bytes. */
@@ -298,14 +298,12 @@ export class WatchStream {
   offer(audience: Audience, { revision, events }: Owed): void {
     let bytes = 0;
     for (const event of events) bytes += event.bytes;
-    const { size } = audience;
     const isOver =
-      this.#queuedEvents + events.length * size > this.#hub.queuedEventsMax ||
-      this.#queuedBytes + bytes * size > QUEUED_BYTES_MAX;
+      this.#queuedEvents + events.length > this.#hub.queuedEventsMax || this.#queuedBytes + bytes > QUEUED_BYTES_MAX;
     // A single revision past the budget is let through an empty queue: history could not split it either.
     if (isOver && this.#queuedEvents > 0) return this.#fallBackAll(audience, revision);
-    this.#queuedEvents += events.length * size;
-    this.#queuedBytes += bytes * size;
+    this.#queuedEvents += events.length;
+    this.#queuedBytes += bytes;
     const { open } = audience;
     const isRoom = open !== undefined && open.bytes + bytes <= ANSWER_BYTES_MAX && open.events.length + events.length <= ANSWER_EVENTS_MAX;
     if (!isRoom || open.era !== this.#era) return this.#open(audience, { revision, events: [...events], bytes });
@@ -450,10 +448,12 @@ export class WatchStream {
     const { ids } = listeners;
     const count = Math.min(watchersMax, ids.length - taken);
     message.taken += count;
-    if (message.taken === ids.length) this.#dequeue();
     if (audience.open === message) audience.open = undefined;
-    this.#queuedEvents -= events.length * count;
-    this.#queuedBytes -= bytes * count;
+    if (message.taken === ids.length) {
+      this.#dequeue();
+      this.#queuedEvents -= events.length;
+      this.#queuedBytes -= bytes;
+    }
     const watchIds = count === ids.length ? ids : ids.slice(taken, taken + count);
     return { kind: 'shared', watchIds, revision, events, withPrevious: audience.prevKv, fragment: audience.fragment };
   }
