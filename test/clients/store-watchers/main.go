@@ -19,7 +19,7 @@ import (
 
 const (
 	keyBytes = 32
-	timeout  = 60 * time.Second
+	timeout  = 20 * time.Second
 )
 
 type order struct {
@@ -112,7 +112,7 @@ func run(o *order) (*report, error) {
 		close(done)
 	}()
 	if err := waitFor(done, fmt.Sprintf("%d events", events)); err != nil {
-		return nil, fmt.Errorf("%w; there were %d", err, shared.events.Load())
+		return nil, fmt.Errorf("%w; there were %d, and %d of %d puts were sent", err, shared.events.Load(), puts.sent, o.puts)
 	}
 	if known := failure.Load(); known != nil {
 		return nil, *known

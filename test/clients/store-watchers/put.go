@@ -59,7 +59,9 @@ func (p *putting) run(address string, order *order, shared *shared) {
 			out = appendMessage(out, flagEnd, id, put)
 		}
 		if out == nil {
-			<-p.wake
+			if answered < order.puts {
+				<-p.wake
+			}
 			continue
 		}
 		if _, err := p.connection.socket.Write(out); err != nil {
