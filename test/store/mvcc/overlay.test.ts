@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { BackendBatch, BackendKey } from '../../../src/store/mvcc/backend.ts';
-import { encodeIndexRow, indexRowKey, NO_LEASE, valueRowKey, type Write } from '../../../src/store/mvcc/core/revision.ts';
+import { encodeIndexRow, indexRowKey, NO_LEASE, NOT_CACHED, valueRowKey, type Write } from '../../../src/store/mvcc/core/revision.ts';
 import { Overlay } from '../../../src/store/mvcc/overlay.ts';
 import { fc } from '../../base/property.ts';
 import { bytes } from './requests.ts';
 
-const writeOf = (main: number): Write => ({ key: 'k', main, sub: 0, create: 1, version: main, lease: NO_LEASE });
+const writeOf = (main: number): Write => ({ key: 'k', main, sub: 0, create: 1, version: main, lease: NO_LEASE, cachedAt: NOT_CACHED });
 
 /** What lies below, and the batches that came to it. */
 function world() {
