@@ -26,6 +26,7 @@ import {
   type AlarmRequest,
   type DowngradeRequest,
   type LeaseCheckpointRequest,
+  type PutRequest,
   type RangeRequest,
   type TxnRequest,
 } from '../proto/etcd.ts';
@@ -342,7 +343,7 @@ export class StateMachine {
     if (refusal !== undefined) return refusal;
     switch (command.kind) {
       case 'put':
-        return this.#write(() => put(this.mvcc, this.leases, command.request));
+        return this.#put(command.request);
       case 'delete-range':
         return this.#write(() => ({ ok: true, result: deleteRange(this.mvcc, this.leases, command.request) }));
       case 'txn':
@@ -367,6 +368,14 @@ export class StateMachine {
       default:
         return unreachable(command);
     }
+  }
+
+  /** As {@link #write}, without a function for each. */
+  #put(request: PutRequest): Outcome<PutResult> {
+    this.mvcc.begin();
+    const outcome = put(this.mvcc, this.leases, request);
+    this.#commit();
+    return outcome;
   }
 
   #write<R extends CommandResult>(run: () => Outcome<R>): Outcome<R> {

@@ -11,7 +11,7 @@
 import { asBuffer, EMPTY_BYTES } from '../../base/bytes.ts';
 import type { Backend, BackendKey, BackendOp, BackendRow } from './backend.ts';
 import { BLOCK_ROWS, blockRowKey, cutBlocks, encodeBlock, positionOfRow } from './core/block.ts';
-import { FIRST_REVISION, NO_LEASE, type Write } from './core/revision.ts';
+import { FIRST_REVISION, NO_LEASE, NOT_CACHED, type Write } from './core/revision.ts';
 import { decodeMeta, encodeState, STATE_ROW } from './state-row.ts';
 
 const INDEX_ROWS = { from: 'i', to: 'j' } as const;
@@ -95,10 +95,11 @@ function decodeIndexRow(rowKey: BackendKey, value: Uint8Array): Write {
   if (row.length < KEY_AT) throw new Error(`damaged index row ${Buffer.from(rowKey, 'latin1').toString('hex')}`);
   const lease = row.readBigInt64BE(16);
   return {
+    key: row.toString('latin1', KEY_AT),
     ...positionOfRow(BLOCK_ROWS.from + rowKey.slice(1)),
     create: row.readDoubleBE(0),
     version: row.readDoubleBE(8),
     lease: lease === 0n ? NO_LEASE : lease,
-    key: row.toString('latin1', KEY_AT),
+    cachedAt: NOT_CACHED,
   };
 }

@@ -6,7 +6,7 @@ import { encodeRangeAnswer, encodeRangePart } from '../../../src/store/kv-servic
 import { keyValueSize, writeKeyValue } from '../../../src/store/mvcc/core/key-value-bytes.ts';
 import { Mvcc } from '../../../src/store/mvcc/core/mvcc.ts';
 import { selectRange } from '../../../src/store/mvcc/core/txn.ts';
-import type { Write } from '../../../src/store/mvcc/core/revision.ts';
+import { NOT_CACHED, type Write } from '../../../src/store/mvcc/core/revision.ts';
 import { MapRows } from '../mvcc/map-rows.ts';
 import { rangeOf } from '../mvcc/requests.ts';
 
@@ -28,6 +28,7 @@ function someWrite(random: Random): Write {
     create: zeroOr(someNumber(random)),
     version: zeroOr(someNumber(random)),
     lease: random.below(2) === 0 ? 0n : BigInt.asIntN(64, random.uint64() >> BigInt(random.below(64))),
+    cachedAt: NOT_CACHED,
   };
 }
 

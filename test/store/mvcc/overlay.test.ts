@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { equalBytes } from '../../../src/base/bytes.ts';
 import type { BackendBatch, BackendKey } from '../../../src/store/mvcc/backend.ts';
 import { Block, BLOCK_ROWS, BLOCK_WRITES_MAX, blockRowKey } from '../../../src/store/mvcc/core/block.ts';
-import { NO_LEASE, type Write } from '../../../src/store/mvcc/core/revision.ts';
+import { NO_LEASE, NOT_CACHED, type Write } from '../../../src/store/mvcc/core/revision.ts';
 import { Overlay } from '../../../src/store/mvcc/overlay.ts';
 import { STATE_ROW } from '../../../src/store/mvcc/state-row.ts';
 import { fc } from '../../base/property.ts';
 import { bytes, text } from './requests.ts';
 
-const writeOf = (main: number, key = 'k', sub = 0): Write => ({ key, main, sub, create: 1, version: main, lease: NO_LEASE });
+const writeOf = (main: number, key = 'k', sub = 0): Write => ({ key, main, sub, create: 1, version: main, lease: NO_LEASE, cachedAt: NOT_CACHED });
 const state = bytes('state');
 
 /** What lies below, and the batches that came to it. */

@@ -16,7 +16,7 @@ import { assert } from '../../../base/assert.ts';
 import { asBuffer, fromLatin1 } from '../../../base/bytes.ts';
 import type { BackendKey } from '../backend.ts';
 import { varintSize, writeText, writeVarint } from './key-value-bytes.ts';
-import { NO_LEASE, type Revision, type Write } from './revision.ts';
+import { integer, NO_LEASE, NOT_CACHED, type Revision, type Write } from './revision.ts';
 
 export const BLOCK_ROWS = { from: 'w', to: 'x' } as const;
 
@@ -175,20 +175,18 @@ export class Block {
   write(at: number): Write {
     const from = at === 0 ? 0 : this.#field(at - 1, 8);
     const reader = new FactsReader(this.#bytes, this.#factsAt + from, this.#factsAt + this.#field(at, 8));
-    const write: Write = {
-      ...this.position(at),
-      create: reader.varint(),
-      version: reader.varint(),
-      lease: reader.lease(),
-      key: reader.rest(),
-    };
-    const isSafe = Number.isSafeInteger(write.main) && Number.isSafeInteger(write.create) && Number.isSafeInteger(write.version);
+    const { main, sub } = this.position(at);
+    const create = integer(reader.varint());
+    const version = integer(reader.varint());
+    const lease = reader.lease();
+    const key = reader.rest();
+    const isSafe = Number.isSafeInteger(main) && Number.isSafeInteger(create) && Number.isSafeInteger(version);
     if (!isSafe || reader.isPastEnd) throw damaged(this.#key);
-    return write;
+    return { key, main, sub, create, version, lease, cachedAt: NOT_CACHED };
   }
 
   position(at: number): Position {
-    return { main: this.#base + this.#field(at, 0), sub: this.#field(at, 4) };
+    return { main: integer(this.#base + this.#field(at, 0)), sub: this.#field(at, 4) };
   }
 
   /** A view of the row. */

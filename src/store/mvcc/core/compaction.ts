@@ -41,7 +41,7 @@ export class Scrub {
       const due = droppedBy(entry.writes, this.revision);
       const count = Math.min(due, SCRUB_WRITES_MAX - dropped.length);
       for (let at = 0; at < count; at++) dropped.push(entry.writes[at]!);
-      index.dropOldest(entry, count);
+      index.dropOldest(entry.key, count);
       if (count === due) continue;
       this.#from = entry.key;
       return dropped;

@@ -5,17 +5,24 @@
  *
  *   blocks: [ a … f ][ g … m ][ n … z ]        each block knows how many of its keys live, and its newest revision,
  *              │                                so that a count of the present skips over whole blocks
- *              └ entry: key, writes oldest first; a tombstone ends a life (etcd's "generation")
+ *              └ history: writes oldest first; a tombstone ends a life (etcd's "generation")
+ *
+ * The history of a key that was written once is that write itself, with nothing around it: of a million keys an array and
+ * an object more each are 100 MB.
  */
 import { assert } from '../../../base/assert.ts';
 import { lowerBound } from '../../../base/lower-bound.ts';
-import { isTombstone, type Key, type Revision, type Write } from './revision.ts';
+import { isTombstone, lowerBound as lowerBoundOfRevision, type Key, type Revision, type Write } from './revision.ts';
 
+/** A key and its history, as it is now. */
 export interface KeyEntry {
   readonly key: Key;
   /** Oldest first, never empty. */
-  readonly writes: Write[];
+  readonly writes: readonly Write[];
 }
+
+/** Oldest first; more than one, or that one. */
+type History = Write | Write[];
 
 /** Keys from `from` on; before `to`, or to the end of the key space. */
 export interface KeyRange {
@@ -29,7 +36,7 @@ const BLOCK_KEYS_MAX = 512;
 
 interface Block {
   readonly keys: Key[];
-  readonly entries: KeyEntry[];
+  readonly histories: History[];
   /** Keys whose last write is not a tombstone. */
   live: number;
   /** No write in this block is newer. */
@@ -49,43 +56,37 @@ export class KeyIndex {
     return this.#size;
   }
 
-  entry(key: Key): KeyEntry | undefined {
-    this.#find(key);
-    const block = this.#blocks[this.#lastBlock]!;
-    return block.keys[this.#lastAt] === key ? block.entries[this.#lastAt] : undefined;
+  /** The key's newest write that is not newer than `revision`. */
+  writeAt(key: Key, revision: Revision): Write | undefined {
+    const history = this.#historyOf(key);
+    return history === undefined ? undefined : writeAt(history, revision);
+  }
+
+  /** Oldest first; empty for a key that is not there. */
+  historyOf(key: Key): readonly Write[] {
+    const history = this.#historyOf(key);
+    return history === undefined ? [] : writesOf(history);
   }
 
   /** Appends a write to its key's history. Writes arrive in the order of their revisions. */
-  append(write: Write): KeyEntry {
+  append(write: Write): void {
     this.#find(write.key);
-    const blockAt = this.#lastBlock;
-    const at = this.#lastAt;
-    const block = this.#blocks[blockAt]!;
+    const block = this.#blocks[this.#lastBlock]!;
     assert(write.main >= block.newest, 'writes arrive in the order of their revisions');
     block.newest = write.main;
-    if (block.keys[at] === write.key) {
-      const entry = block.entries[at]!;
-      const last = entry.writes[entry.writes.length - 1]!;
-      assert(last.main < write.main || last.sub < write.sub, 'a key is written once at a revision');
-      block.live += Number(isTombstone(last)) - Number(isTombstone(write));
-      entry.writes.push(write);
-      return entry;
-    }
-    const entry: KeyEntry = { key: write.key, writes: [write] };
-    this.#lastKey = undefined;
-    block.keys.splice(at, 0, write.key);
-    block.entries.splice(at, 0, entry);
-    block.live += isTombstone(write) ? 0 : 1;
-    this.#size++;
-    if (block.keys.length > BLOCK_KEYS_MAX) this.#split(blockAt, at);
-    return entry;
+    if (block.keys[this.#lastAt] !== write.key) return this.#insert(write, this.#lastBlock, this.#lastAt);
+    const history = block.histories[this.#lastAt]!;
+    const last = lastOf(history);
+    assert(last.main < write.main || last.sub < write.sub, 'a key is written once at a revision');
+    block.live += Number(isTombstone(last)) - Number(isTombstone(write));
+    if (Array.isArray(history)) history.push(write);
+    else block.histories[this.#lastAt] = [history, write];
   }
 
   /** Visits, in order, every key of the range that lives at `revision`, until `visit` answers false. */
   visit(range: KeyRange, revision: Revision, visit: (write: Write) => boolean): void {
     if (range.isOneKey === true) {
-      const entry = this.entry(range.from);
-      const write = entry && writeAt(entry, revision);
+      const write = this.writeAt(range.from, revision);
       if (write !== undefined && !isTombstone(write)) visit(write);
       return;
     }
@@ -93,7 +94,7 @@ export class KeyIndex {
       const block = this.#blocks[blockAt]!;
       for (let at = lowerBound(block.keys, range.from); at < block.keys.length; at++) {
         if (range.to !== undefined && block.keys[at]! >= range.to) return;
-        const write = writeAt(block.entries[at]!, revision);
+        const write = writeAt(block.histories[at]!, revision);
         if (write !== undefined && !isTombstone(write) && !visit(write)) return;
       }
     }
@@ -111,7 +112,7 @@ export class KeyIndex {
         continue;
       }
       for (let at = from; at < to; at++) {
-        const write = writeAt(block.entries[at]!, revision);
+        const write = writeAt(block.histories[at]!, revision);
         if (write !== undefined && !isTombstone(write)) count++;
       }
       if (to < block.keys.length) break;
@@ -125,28 +126,53 @@ export class KeyIndex {
     for (let blockAt = this.#blockOf(from); blockAt < this.#blocks.length && found.length < limit; blockAt++) {
       const block = this.#blocks[blockAt]!;
       const start = lowerBound(block.keys, from);
-      for (let at = start; at < block.entries.length && found.length < limit; at++) found.push(block.entries[at]!);
+      for (let at = start; at < block.keys.length && found.length < limit; at++) {
+        found.push({ key: block.keys[at]!, writes: writesOf(block.histories[at]!) });
+      }
     }
     return found;
   }
 
-  /** Forgets the entry's `count` oldest writes; the key itself with the last of them. */
-  dropOldest(entry: KeyEntry, count: number): void {
+  /** Forgets the key's `count` oldest writes; the key itself with the last of them. */
+  dropOldest(key: Key, count: number): void {
     if (count === 0) return;
-    if (count < entry.writes.length) {
-      entry.writes.splice(0, count);
+    const blockAt = this.#blockOf(key);
+    const block = this.#blocks[blockAt]!;
+    const at = lowerBound(block.keys, key);
+    assert(block.keys[at] === key, 'a key lies in its block');
+    const history = block.histories[at]!;
+    if (Array.isArray(history) && count < history.length) {
+      if (count === history.length - 1) block.histories[at] = lastOf(history);
+      else history.splice(0, count);
       return;
     }
-    const blockAt = this.#blockOf(entry.key);
-    const block = this.#blocks[blockAt]!;
-    const at = lowerBound(block.keys, entry.key);
-    assert(block.entries[at] === entry, 'an entry lies in its block');
     this.#lastKey = undefined;
-    assert(isTombstone(entry.writes[entry.writes.length - 1]!), 'only a dead key is forgotten');
+    assert(isTombstone(lastOf(history)), 'only a dead key is forgotten');
     block.keys.splice(at, 1);
-    block.entries.splice(at, 1);
+    block.histories.splice(at, 1);
     this.#size--;
     if (block.keys.length === 0 && this.#blocks.length > 1) this.#blocks.splice(blockAt, 1);
+  }
+
+  #historyOf(key: Key): History | undefined {
+    this.#find(key);
+    const block = this.#blocks[this.#lastBlock]!;
+    return block.keys[this.#lastAt] === key ? block.histories[this.#lastAt] : undefined;
+  }
+
+  #insert(write: Write, blockAt: number, at: number): void {
+    const block = this.#blocks[blockAt]!;
+    this.#lastKey = undefined;
+    if (at === block.keys.length) {
+      block.keys.push(write.key);
+      block.histories.push(write);
+    } else {
+      block.keys.splice(at, 0, write.key);
+      block.histories.splice(at, 0, write);
+    }
+    block.live += isTombstone(write) ? 0 : 1;
+    this.#size++;
+    if (block.keys.length > BLOCK_KEYS_MAX) this.#split(blockAt, at);
   }
 
   #find(key: Key): void {
@@ -175,32 +201,34 @@ export class KeyIndex {
     const keep = isAscending ? BLOCK_KEYS_MAX : BLOCK_KEYS_MAX >> 1;
     const right: Block = {
       keys: block.keys.splice(keep),
-      entries: block.entries.splice(keep),
+      histories: block.histories.splice(keep),
       live: 0,
       newest: block.newest,
     };
-    for (const entry of right.entries) right.live += isTombstone(entry.writes[entry.writes.length - 1]!) ? 0 : 1;
+    for (const history of right.histories) right.live += isTombstone(lastOf(history)) ? 0 : 1;
     block.live -= right.live;
     this.#blocks.splice(blockAt + 1, 0, right);
   }
 }
 
-/** The entry's newest write that is not newer than `revision`. */
-export function writeAt(entry: KeyEntry, revision: Revision): Write | undefined {
-  const writes = entry.writes;
-  const last = writes[writes.length - 1]!;
+/** The newest write that is not newer than `revision`. */
+function writeAt(history: History, revision: Revision): Write | undefined {
+  if (!Array.isArray(history)) return history.main <= revision ? history : undefined;
+  const last = history[history.length - 1]!;
   if (last.main <= revision) return last;
-  let low = 0;
-  let high = writes.length - 1;
-  // Invariant: writes before `low` are not newer, writes from `high` on are.
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (writes[middle]!.main <= revision) low = middle + 1;
-    else high = middle;
-  }
-  return low === 0 ? undefined : writes[low - 1];
+  // As a rule the present is asked for; a revision's last write is the one before the first that is newer.
+  const newer = lowerBoundOfRevision(history, revision + 1);
+  return newer === 0 ? undefined : history[newer - 1];
+}
+
+function lastOf(history: History): Write {
+  return Array.isArray(history) ? history[history.length - 1]! : history;
+}
+
+function writesOf(history: History): readonly Write[] {
+  return Array.isArray(history) ? history : [history];
 }
 
 function emptyBlock(): Block {
-  return { keys: [], entries: [], live: 0, newest: 0 };
+  return { keys: [], histories: [], live: 0, newest: 0 };
 }

@@ -10,12 +10,15 @@ import { assert } from '../../../base/assert.ts';
 import { EMPTY_BYTES, fromLatin1 } from '../../../base/bytes.ts';
 import type { KeyValue } from '../../../proto/etcd.ts';
 import { Scrub } from './compaction.ts';
-import { KeyIndex, writeAt, type KeyEntry, type KeyRange } from './key-index.ts';
+import { KeyIndex, type KeyEntry, type KeyRange } from './key-index.ts';
 import {
   FIRST_REVISION,
+  integer,
   isTombstone,
   lowerBound,
   NO_LEASE,
+  NOT_CACHED,
+  withKey,
   type Key,
   type Revision,
   type Write,
@@ -84,9 +87,9 @@ export class Mvcc {
   /** At boot, in the order of the rows. */
   load(write: Write): void {
     assert(write.main >= this.#revision, 'rows are read in order');
-    const known = this.index.entry(write.key)?.key;
+    const known = this.index.writeAt(write.key, write.main)?.key;
     // All writes of a key share one string.
-    const shared = known === undefined ? write : { ...write, key: known };
+    const shared = known === undefined ? write : withKey(write, known);
     this.index.append(shared);
     this.#log.push(shared);
     this.#revision = shared.main;
@@ -95,7 +98,7 @@ export class Mvcc {
   /** At boot, after the writes: a crash may have left the scrub of the last compaction half done. */
   finishLoad(facts: { readonly revision: Revision; readonly compactRevision: Revision }): void {
     assert(facts.revision >= this.#revision, 'no row is newer than the revision');
-    this.#revision = facts.revision;
+    this.#revision = integer(facts.revision);
     this.#startCompaction(facts.compactRevision);
   }
 
@@ -112,8 +115,7 @@ export class Mvcc {
 
   /** The living state of a key. */
   get(key: Key, revision: Revision = this.readRevision): Write | undefined {
-    const entry = this.index.entry(key);
-    const write = entry === undefined ? undefined : writeAt(entry, revision);
+    const write = this.index.writeAt(key, revision);
     return write === undefined || isTombstone(write) ? undefined : write;
   }
 
@@ -159,6 +161,7 @@ export class Mvcc {
       create: previous?.create ?? this.#revision + 1,
       version: (previous?.version ?? 0) + 1,
       lease,
+      cachedAt: NOT_CACHED,
     };
     this.#append(write, value);
     return previous;
@@ -175,7 +178,8 @@ export class Mvcc {
   deleteKey(key: Key): void {
     assert(this.get(key) !== undefined, 'a key that is deleted lives');
     const main = this.#revision + 1;
-    this.#append({ key, main, sub: this.#changesSoFar(), create: 0, version: 0, lease: NO_LEASE }, EMPTY_BYTES);
+    const sub = this.#changesSoFar();
+    this.#append({ key, main, sub, create: 0, version: 0, lease: NO_LEASE, cachedAt: NOT_CACHED }, EMPTY_BYTES);
   }
 
   /** Ends the write transaction. Without a write the revision stays. */
@@ -223,7 +227,7 @@ export class Mvcc {
 
   /** The history of one key from `from` on, without a walk over everybody's. */
   historyOf(key: Key, from: Revision): readonly Write[] {
-    const writes = this.index.entry(key)?.writes ?? [];
+    const writes = this.index.historyOf(key);
     return writes.slice(lowerBound(writes, from)).filter((write) => this.#isKept(write));
   }
 
@@ -231,7 +235,10 @@ export class Mvcc {
   before(write: Write): KeyValue | undefined {
     if (write.main - 1 < this.#compactRevision) return undefined;
     const previous = this.get(write.key, write.main - 1);
-    return previous === undefined ? undefined : this.keyValue(previous);
+    if (previous === undefined) return undefined;
+    const value = this.value(previous);
+    // Whoever asks may keep it for long: then not with what lies around it.
+    return this.keyValue(previous, value.length * 2 < value.buffer.byteLength ? value.slice() : value);
   }
 
   entries(from: Key, limit: number): KeyEntry[] {
@@ -240,7 +247,6 @@ export class Mvcc {
 
   #walk(scrub: Scrub, keysMax: number): void {
     for (const write of scrub.step(this.index, keysMax)) {
-      this.#values.forget(write);
       this.#rows.dropWrite(write);
       this.#dropped++;
     }
@@ -265,9 +271,7 @@ export class Mvcc {
 
   /** At the compacted revision itself only a key's last write is left: a transaction may put and then delete it. */
   #isKept(write: Write): boolean {
-    if (write.main > this.#compactRevision) return true;
-    const entry = this.index.entry(write.key);
-    return entry !== undefined && writeAt(entry, write.main) === write;
+    return write.main > this.#compactRevision || this.index.writeAt(write.key, write.main) === write;
   }
 
   #startCompaction(revision: Revision): void {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { equalBytes } from '../../../../src/base/bytes.ts';
 import { Block, BLOCK_BYTES_MAX, BLOCK_WRITES_MAX, blockRowKey, cutBlocks, encodeBlock, positionOfRow } from '../../../../src/store/mvcc/core/block.ts';
 import { BlockDirectory, type BlockEntry } from '../../../../src/store/mvcc/core/block-directory.ts';
-import type { Write } from '../../../../src/store/mvcc/core/revision.ts';
+import { NOT_CACHED, type Write } from '../../../../src/store/mvcc/core/revision.ts';
 import { fc } from '../../../base/property.ts';
 
 const revision = fc.oneof(fc.nat(300), fc.nat(2 ** 31), fc.constantFrom(2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 52));
@@ -19,7 +19,7 @@ const run = fc.tuple(revision, fc.array(write, { minLength: 1, maxLength: 40 }))
   const writes: Write[] = [];
   for (const { step, create, version, lease, key } of parts) {
     const last = writes.at(-1) ?? { main: start, sub: -1 };
-    writes.push({ main: last.main + step, sub: step === 0 ? last.sub + 1 : 0, create, version, lease, key });
+    writes.push({ main: last.main + step, sub: step === 0 ? last.sub + 1 : 0, create, version, lease, key, cachedAt: NOT_CACHED });
   }
   return { writes, values: parts.map(({ value }) => value) };
 });
@@ -41,7 +41,7 @@ test('writes come out of their blocks as they went in, and are found there by th
         for (let at = 0; at < block.count; at++) {
           const one = all.writes[from + at]!;
           const { key: name, ...facts } = block.write(at);
-          expect(facts).toEqual({ main: one.main, sub: one.sub, create: one.create, version: one.version, lease: one.lease });
+          expect(facts).toEqual({ main: one.main, sub: one.sub, create: one.create, version: one.version, lease: one.lease, cachedAt: NOT_CACHED });
           expect(name === one.key).toBe(true);
           expect(equalBytes(block.value(at), all.values[from + at]!)).toBe(true);
           expect(block.find(one)).toBe(at);
@@ -53,7 +53,7 @@ test('writes come out of their blocks as they went in, and are found there by th
 });
 
 test('cutBlocks() ends a block by writes where they are small', () => {
-  const writes = Array.from({ length: 1000 }, (_, at): Write => ({ key: 'k', main: at, sub: 0, create: 1, version: 1, lease: 0n }));
+  const writes = Array.from({ length: 1000 }, (_, at): Write => ({ key: 'k', main: at, sub: 0, create: 1, version: 1, lease: 0n, cachedAt: NOT_CACHED }));
   const counts = cutBlocks({ writes, values: writes.map(() => new Uint8Array(1)) }).map(({ from, to }) => to - from);
   expect(counts).toEqual([BLOCK_WRITES_MAX, BLOCK_WRITES_MAX, BLOCK_WRITES_MAX, 1000 - 3 * BLOCK_WRITES_MAX]);
 });
@@ -93,7 +93,7 @@ test('BlockDirectory finds blocks as a plain list does, whatever was exchanged, 
         } else if (what === 'drop') {
           const entry = twin[at % Math.max(1, twin.length)];
           if (entry === undefined || entry.dropped.length === entry.count) continue;
-          directory.drop({ key: 'k', main: entry.position.main + entry.dropped.length, sub: 0, create: 1, version: 1, lease: 0n });
+          directory.drop({ key: 'k', main: entry.position.main + entry.dropped.length, sub: 0, create: 1, version: 1, lease: 0n, cachedAt: NOT_CACHED });
         } else {
           const found = directory.nextRun();
           const oldest = twin.find(({ dropped }) => dropped.length > 0);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../../../src/base/random.ts';
-import { NO_LEASE, type Write } from '../../../../src/store/mvcc/core/revision.ts';
+import { NO_LEASE, NOT_CACHED, type Write } from '../../../../src/store/mvcc/core/revision.ts';
 import { WriteLog } from '../../../../src/store/mvcc/core/write-log.ts';
 
-const write = (main: number, sub: number): Write => ({ key: 'k', main, sub, create: 1, version: 1, lease: NO_LEASE });
+const write = (main: number, sub: number): Write => ({ key: 'k', main, sub, create: 1, version: 1, lease: NO_LEASE, cachedAt: NOT_CACHED });
 
 describe('WriteLog', () => {
   test('read() of any log, forgotten up to anywhere, answers what a plain list would', () => {
