@@ -1,7 +1,11 @@
+import { SharedAnswers } from '../proto/shared-answers.ts';
+
 /** What a streaming handler yields to a transport, as fast as the other end takes it. */
 export interface AnswerSink {
   /** False: it holds back; `drained` tells when it goes on. */
   write(answer: unknown): boolean;
+  /** The same for many; absent where they are written one by one. */
+  writeShared?(answers: SharedAnswers): boolean;
   drained(goOn: () => void): void;
   end(): void;
   fail(error: unknown): void;
@@ -28,14 +32,31 @@ export function pump(run: () => AsyncIterable<unknown>, sink: AnswerSink): () =>
       isOver = true;
       return sink.end();
     }
+    const { value } = result;
+    if (!(value instanceof SharedAnswers)) return write(() => sink.write(value), next);
+    if (sink.writeShared === undefined) return writeEach(value, 0);
+    write(() => sink.writeShared!(value), next);
+  };
+  const write = (run: () => boolean, then: () => void) => {
     let goesOn: boolean;
     try {
-      goesOn = sink.write(result.value);
+      goesOn = run();
     } catch (error) {
       return leave(error);
     }
-    if (goesOn) next();
-    else sink.drained(next);
+    if (goesOn) then();
+    else sink.drained(then);
+  };
+  const writeEach = (answers: SharedAnswers, from: number): void => {
+    let at = from;
+    try {
+      while (at < answers.heads.length) {
+        if (!sink.write(answers.answer(at++))) return sink.drained(() => writeEach(answers, at));
+      }
+    } catch (error) {
+      return leave(error);
+    }
+    next();
   };
   const leave = (error: unknown) => {
     fail(error);

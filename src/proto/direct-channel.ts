@@ -19,6 +19,7 @@ import {
   type CallOptions,
   type Channel,
 } from './rpc.ts';
+import { SharedAnswers } from './shared-answers.ts';
 import { WireError, type Init, type MessageCodec, type MethodDescriptor } from './wire.ts';
 
 export interface DirectChannelOptions {
@@ -136,7 +137,7 @@ class DirectChannel implements Channel {
   ): Promise<S> {
     const call = this.#start(options);
     const received = requestPipe<Q>(call);
-    void forward(requests, received, (init) => recode(method.request, init), call).catch((error: unknown) =>
+    void forward(requests, received, (init) => [recode(method.request, init)], call).catch((error: unknown) =>
       call.end(
         error instanceof RpcError ? error : new RpcError(RpcCode.ABORTED, 'the requests failed', { cause: error }),
       ),
@@ -190,7 +191,7 @@ class DirectChannel implements Channel {
     this.#run(method, call, async () => {
       // A streaming handler answers an async iterable, by its type.
       const answers = this.#invoke(method, call, request) as AsyncIterable<unknown>;
-      await forward(answers, responses, (answer) => decodeAnswer(method.response, answer), call);
+      await forward(answers, responses, (answer) => decodeAnswers(method.response, answer), call);
       call.end();
     });
     return responses;
@@ -235,6 +236,11 @@ function recode<T>(codec: MessageCodec<T>, init: Init<T>): T {
   return codec.decode(codec.encode(init));
 }
 
+function decodeAnswers<T>(codec: MessageCodec<T>, answer: unknown): T[] {
+  if (!(answer instanceof SharedAnswers)) return [decodeAnswer(codec, answer)];
+  return answer.heads.map((_, at) => decodeAnswer(codec, answer.answer(at)));
+}
+
 function decodeAnswer<T>(codec: MessageCodec<T>, answer: unknown): T {
   try {
     return codec.decode(answer instanceof Uint8Array ? answer : codec.encode(answer as Init<T>)); // by the handler's type
@@ -248,7 +254,7 @@ function decodeAnswer<T>(codec: MessageCodec<T>, answer: unknown): T {
 async function forward<A, B>(
   source: AsyncIterable<A>,
   target: Pipe<B>,
-  convert: (item: A) => B,
+  convert: (item: A) => readonly B[],
   call: Call,
 ): Promise<void> {
   const iterator = source[Symbol.asyncIterator]();
@@ -260,7 +266,9 @@ async function forward<A, B>(
       return;
     }
     if (next.done === true) break;
-    if (!target.push(convert(next.value))) await Promise.race([target.drained(), over]);
+    for (const item of convert(next.value)) {
+      if (!target.push(item)) await Promise.race([target.drained(), over]);
+    }
   }
   target.end();
 }

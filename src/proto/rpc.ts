@@ -3,6 +3,7 @@
  * src/grpc/server.ts and src/grpc/channel.ts over gRPC, src/proto/direct-channel.ts straight from caller to handler, and
  * the simulator's network.
  */
+import type { SharedAnswers } from './shared-answers.ts';
 import type { Init, MessageCodec, MethodDescriptor, ServiceDescriptor } from './wire.ts';
 
 /** gRPC's status codes. */
@@ -76,11 +77,13 @@ export interface CallContext {
 
 /** What a handler answers: the message, or its bytes where they were encoded before (a watch event for many watchers). */
 export type Answer<S> = Init<S> | Uint8Array;
+/** One of a stream's, or several that differ little. */
+export type StreamAnswer<S> = Answer<S> | SharedAnswers;
 
 export type Unary<Q, S> = (request: Q, context: CallContext) => Answer<S> | Promise<Answer<S>>;
-export type ServerStreaming<Q, S> = (request: Q, context: CallContext) => AsyncIterable<Answer<S>>;
+export type ServerStreaming<Q, S> = (request: Q, context: CallContext) => AsyncIterable<StreamAnswer<S>>;
 export type ClientStreaming<Q, S> = (requests: AsyncIterable<Q>, context: CallContext) => Promise<Answer<S>>;
-export type Bidi<Q, S> = (requests: AsyncIterable<Q>, context: CallContext) => AsyncIterable<Answer<S>>;
+export type Bidi<Q, S> = (requests: AsyncIterable<Q>, context: CallContext) => AsyncIterable<StreamAnswer<S>>;
 
 type Handler<M> = M extends {
   request: MessageCodec<infer Q>;

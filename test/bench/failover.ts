@@ -5,7 +5,6 @@ import { systemClock } from '../../src/base/system-clock.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 import { untilServing, type StoreCluster } from '../processes.ts';
 import { key, value } from './loads.ts';
-import { max, median, ratio } from './report.ts';
 
 const FAILOVERS = Number(process.env['PODIUM_BENCH_FAILOVERS'] ?? 20);
 /** A write is tried so often after the leader was killed; the first that is acknowledged counts. */
@@ -13,7 +12,8 @@ const PROBE_EVERY_MS = 5;
 const PROBE_TIMEOUT_MS = 10_000;
 const SETTLE_MS = 300;
 
-export async function failover(clusters: readonly StoreCluster[]): Promise<string[][]> {
+/** Milliseconds of each time, of each store. */
+export async function failover(clusters: readonly StoreCluster[]): Promise<number[][]> {
   const times = clusters.map((): number[] => []);
   for (let round = 0; round < FAILOVERS; round++) {
     for (const [at, cluster] of clusters.entries()) {
@@ -22,14 +22,7 @@ export async function failover(clusters: readonly StoreCluster[]): Promise<strin
       process.stderr.write(`  ${cluster.kind}: leader killed, next write acknowledged: ${ms.toFixed(0)} ms\n`);
     }
   }
-  const line = (name: string, pick: (values: readonly number[]) => number) => {
-    const picked = times.map(pick);
-    return [name, ...picked.map((ms) => ms.toFixed(0)), ratio(picked[0], picked[1])];
-  };
-  return [
-    line('leader killed → next write, median ms', median),
-    line(`leader killed → next write, worst of ${FAILOVERS}, ms`, max),
-  ];
+  return times;
 }
 
 async function killLeader(cluster: StoreCluster): Promise<number> {

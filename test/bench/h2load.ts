@@ -3,11 +3,12 @@
  * that on few cores the server is what is measured.
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findTool } from '../processes.ts';
+import { median } from './report.ts';
 
 export interface H2Load {
   readonly addresses: readonly string[];
@@ -26,6 +27,8 @@ export interface H2LoadResult {
   readonly requests: number;
   /** Bytes of answers: a call that fails answers in its trailers and has none. */
   readonly answerBytes: number;
+  /** Of a single request, in milliseconds; where one was outstanding. */
+  readonly medianMs: number | undefined;
 }
 
 /** One h2load a member, all at once; rejects if a request was not answered with HTTP 200. */
@@ -33,18 +36,20 @@ export async function h2load({ addresses, path, message, requests, outstanding, 
   const dir = mkdtempSync(join(tmpdir(), 'h2load-'));
   try {
     const body = join(dir, 'body');
+    const log = outstanding === 1 ? join(dir, 'log') : undefined;
     writeFileSync(body, framed(message));
     const shares = split(requests, addresses.length);
     const streams = split(outstanding, addresses.length);
     const clients = Math.max(1, Math.floor(connections / addresses.length));
     const parts = await Promise.all(
-      addresses.map((address, at) => run(`http://${address}${path}`, body, { requests: shares[at]!, streams: streams[at]!, clients })),
+      addresses.map((address, at) => run(`http://${address}${path}`, body, { requests: shares[at]!, streams: streams[at]!, clients, log })),
     );
     const seconds = Math.max(...parts.map((part) => part.seconds));
     return {
       perSecond: requests / seconds,
       requests,
       answerBytes: parts.reduce((sum, part) => sum + part.answerBytes, 0),
+      medianMs: log === undefined ? undefined : medianOf(readFileSync(log, 'latin1')),
     };
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -55,12 +60,14 @@ interface Share {
   readonly requests: number;
   readonly streams: number;
   readonly clients: number;
+  /** Where it writes down every request. */
+  readonly log: string | undefined;
 }
 
-async function run(url: string, body: string, { requests, streams, clients }: Share) {
+async function run(url: string, body: string, { requests, streams, clients, log }: Share) {
   const { stdout } = await promisify(execFile)(findTool('h2load') ?? 'h2load', [
     ...['-n', String(requests), '-c', String(clients), '-m', String(Math.ceil(streams / clients)), '-t', '1'],
-    ...['-d', body, '-H', 'content-type: application/grpc', '-H', 'te: trailers', url],
+    ...['-d', body, '-H', 'content-type: application/grpc', '-H', 'te: trailers', ...(log === undefined ? [] : [`--log-file=${log}`]), url],
   ]);
   const [, succeeded] = /, (\d+) succeeded/.exec(stdout) ?? [];
   if (Number(succeeded) !== requests) throw new Error(`not every request was answered:\n${stdout}`);
@@ -69,6 +76,13 @@ async function run(url: string, body: string, { requests, streams, clients }: Sh
   if (data === undefined || amount === undefined) throw new Error(`not what h2load prints:\n${stdout}`);
   const seconds = Number(amount) / (unit === 'us' ? 1e6 : unit === 'ms' ? 1e3 : 1);
   return { seconds, answerBytes: Number(data) };
+}
+
+/** Of a line a request: when it began, its status, and the microseconds until its answer. */
+function medianOf(log: string): number {
+  const times = log.trimEnd().split('\n').map((line) => Number(line.split('\t')[2]) / 1000);
+  if (times.some((ms) => !(ms >= 0))) throw new Error(`not what h2load writes down:\n${log.slice(0, 500)}`);
+  return median(times);
 }
 
 /** A gRPC frame: not compressed, length, message. */

@@ -8,8 +8,8 @@ import { seededRandom } from '../../src/base/random.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 import { startStoreCluster, untilServing, type StoreCluster, type StoreClusterOptions } from '../processes.ts';
 import { checkPerf } from './check-perf.ts';
-import { key, value, VALUE_BYTES } from './loads.ts';
-import { cpuMsOf, pssOf } from './memory.ts';
+import { key, value } from './loads.ts';
+import { cpuMsOf } from './memory.ts';
 import { median, percentile, ratio } from './report.ts';
 
 /** What is measured beside what. */
@@ -31,7 +31,6 @@ interface Measurement {
 
 const GIB = 2 ** 30;
 const LARGE_VALUE_BYTES = 4096;
-const MILLION = 1_000_000;
 const TXN_PUTS = 100;
 const FILL_OUTSTANDING = 8;
 const FILL_TIMEOUT_MS = 60_000;
@@ -41,7 +40,7 @@ const LOG_ENTRIES = 20_000;
 /** The same for all, whatever their defaults are. */
 const ARGS = ['--quota-backend-bytes', String(8 * GIB), '--snapshot-count', '10000'];
 /** For what was begun by the filling: compactions, background writes. */
-const SETTLE_MS = 10_000;
+export const SETTLE_MS = 10_000;
 const RESTARTS = 3;
 const LATENCY_ROUNDS = 5;
 const LATENCY_PUTS = 200;
@@ -50,7 +49,6 @@ const LEARNER_TIMEOUT_MS = 180_000;
 const MEASUREMENTS: readonly Measurement[] = [
   { name: 'restart with 1 GiB; snapshot of 1 GiB to a new member', run: restartAndSnapshot },
   { name: 'put latency beside 2 GiB', run: latencyBesideData },
-  { name: 'memory, a million 256-byte keys', run: memoryOfKeys },
 ];
 
 const CHECK_PERF = 'etcdctl check perf: the largest load that passes';
@@ -82,7 +80,7 @@ function say({ version }: Peer, text: string): void {
   process.stderr.write(`  ${version}: ${text}\n`);
 }
 
-async function withCluster<T>({ options }: Peer, run: (cluster: StoreCluster) => Promise<T>): Promise<T> {
+export async function withCluster<T>({ options }: Peer, run: (cluster: StoreCluster) => Promise<T>): Promise<T> {
   const cluster = await startStoreCluster({ ...options, args: ARGS });
   try {
     return await run(cluster);
@@ -183,22 +181,6 @@ function latencyBesideData(peer: Peer): Promise<Figure[]> {
   );
 }
 
-function memoryOfKeys(peer: Peer): Promise<Figure[]> {
-  return withCluster(peer, async (cluster) => {
-    await fill(cluster, { from: 0, keys: MILLION, valueBytes: VALUE_BYTES });
-    await sleep(systemClock, SETTLE_MS);
-    const largest = () => Math.max(...cluster.members.map(({ pid }) => pssOf(pid!)));
-    const filled = largest();
-    for (const member of cluster.members) await member.stop();
-    for (const member of cluster.members) member.start();
-    for (const [at, member] of cluster.members.entries()) await untilServing(cluster.clientOf(at), member);
-    return [
-      { name: 'memory, a million 256-byte keys, largest member, MiB', value: filled, digits: 0 },
-      { name: '  after a restart', value: largest(), digits: 0 },
-    ];
-  });
-}
-
 /** One after the other, each a value of 256 bytes. */
 async function putLatencies(client: StoreClient, count: number): Promise<number[]> {
   const latencies: number[] = [];
@@ -217,7 +199,7 @@ interface Fill {
 }
 
 /** Values that no compression makes smaller. */
-async function fill(cluster: StoreCluster, { from, keys, valueBytes }: Fill): Promise<void> {
+export async function fill(cluster: StoreCluster, { from, keys, valueBytes }: Fill): Promise<void> {
   const client = cluster.client({ first: await cluster.leader(), requestTimeoutMs: FILL_TIMEOUT_MS });
   const random = seededRandom('fill');
   const noise = Buffer.alloc(2 ** 20);

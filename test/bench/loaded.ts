@@ -13,7 +13,7 @@ import { etcdBenchmarkPut } from './etcd-benchmark.ts';
 import { h2load } from './h2load.ts';
 import type { Peer } from './large.ts';
 import { LOADS, prepare, VALUE_BYTES } from './loads.ts';
-import { median, ratio, withSpread } from './report.ts';
+import { median, withSpread } from './report.ts';
 
 const RATE_SECONDS = 3;
 /** As many clients as may wait at once, so that a late answer does not keep the next put from being sent. */
@@ -21,11 +21,10 @@ const CLIENTS = 500;
 const FULL_LOAD = 'put/s, 1,000 outstanding, leader';
 const FULL_LOAD_REQUESTS = 30_000;
 const DELAY_TIMEOUT_MS = 30_000;
-export const LATENCY_ROW = 'put p99 at half of the top rate of etcd, ms';
 export const DELAY_ROW = 'event-loop delay under full load';
 
-/** Of the peer that is compared with; of ours, where it is alone. */
-export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: number): Promise<string[][]> {
+/** Milliseconds, of each store; at half of the rate of the one that is compared with, of ours where it is alone. */
+export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: number): Promise<number[][] | undefined> {
   const args = ['--clients', String(CLIENTS), '--conns', '100', 'put', '--val-size', String(VALUE_BYTES), '--key-size', '16'];
   const put = async (cluster: StoreCluster, more: readonly string[]) => {
     const { members } = cluster;
@@ -35,7 +34,7 @@ export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: n
   const tops: number[] = [];
   for (let round = 0; round < 3; round++) {
     const top = await put(last, ['--total', '20000']);
-    if (top === undefined) return [];
+    if (top === undefined) return undefined;
     tops.push(top.perSecond);
   }
   const rate = Math.round(median(tops) / 2);
@@ -47,8 +46,7 @@ export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: n
       process.stderr.write(`  ${cluster.kind}: ${rate} puts/s, p99 ${result!.p99Ms.toFixed(1)} ms\n`);
     }
   }
-  const medians = latencies.map(median);
-  return [[`${LATENCY_ROW} (${rate}/s)`, ...latencies.map((of) => withSpread(of, 1)), ratio(medians[0], medians[1])]];
+  return latencies;
 }
 
 /** Of Podium's leader alone: an etcd has no loop. */

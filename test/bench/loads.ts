@@ -1,4 +1,4 @@
-/** What the store is asked to do while it is measured: unary calls by h2load, streams by etcd's own benchmark program. */
+/** What the store is asked to do while it is measured: unary calls by h2load, watches by a program of our own, keep-alives by etcd's own benchmark program. */
 import { CompareResult, CompareTarget, KV, PutRequest, RangeRequest, RangeResponse, TxnRequest } from '../../src/proto/etcd.ts';
 import type { StoreClient } from '../../src/etcd/store-client.ts';
 
@@ -22,6 +22,15 @@ export interface UnaryLoad {
   readonly isBulk?: boolean;
 }
 
+/** By test/clients/store-watchers: ten connections to the members in turn, a stream each with a hundred watchers. */
+export interface WatchLoad {
+  readonly kind: 'watch';
+  readonly name: string;
+  readonly keys: number;
+}
+
+export const WATCHERS = 1000;
+
 export interface StreamLoad {
   readonly kind: 'stream';
   readonly name: string;
@@ -30,7 +39,7 @@ export interface StreamLoad {
   readonly operations: number;
 }
 
-export type Load = UnaryLoad | StreamLoad;
+export type Load = UnaryLoad | WatchLoad | StreamLoad;
 
 type Size = Pick<UnaryLoad, 'outstanding' | 'connections' | 'members'>;
 
@@ -58,6 +67,7 @@ const unary = (name: string, call: Omit<UnaryLoad, 'kind' | 'name' | keyof Size>
 });
 const one: Size = { outstanding: 1, connections: 1, members: 'leader' };
 const hundred: Size = { outstanding: 100, connections: 1, members: 'leader' };
+const hundredOnTen: Size = { outstanding: 100, connections: 10, members: 'leader' };
 const hundredApart: Size = { outstanding: 100, connections: 100, members: 'leader' };
 const thousand: Size = { outstanding: 1000, connections: 100, members: 'leader' };
 const everywhere: Size = { outstanding: 1000, connections: 100, members: 'all' };
@@ -66,28 +76,18 @@ export const LOADS: readonly Load[] = [
   unary('put/s, 1 outstanding', put, one),
   unary('put/s, 100 outstanding on 1 connection', put, hundred),
   unary('put/s, 100 outstanding on 100 connections', put, hundredApart),
+  unary('put/s, 100 outstanding on 10 connections', put, hundredOnTen),
   unary('put/s, 1,000 outstanding, leader', put, thousand),
   unary('put/s, 1,000 outstanding, all members', put, everywhere),
   unary('linearizable read/s, 1 outstanding', read(false), one),
+  unary('linearizable read/s, 100 outstanding on 10, leader', read(false), hundredOnTen),
+  unary('serializable read/s, 100 outstanding on 10, leader', read(true), hundredOnTen),
   unary('linearizable read/s, 1,000, all members', read(false), everywhere),
   unary('serializable read/s, 1,000, all members', read(true), everywhere),
   unary('range of 1,000 keys, 10 outstanding, MB/s', readMany, { outstanding: 10, connections: 1, members: 'leader' }),
   unary('compare-and-put/s, 100 outstanding', compareAndPut, hundred),
-  {
-    kind: 'stream',
-    name: 'watch events/s, one key, 1,000 watchers',
-    args: ['--clients=100', '--conns=10', 'watch', '--streams=10', '--watch-per-stream=100', '--watched-key-total=1', '--put-total=200', '--put-rate=10000'],
-    operations: 200_000,
-  },
-  {
-    kind: 'stream',
-    name: 'watch events/s, 1,000 keys, a watcher each',
-    args: [
-      ...['--clients=100', '--conns=10', 'watch', '--streams=10', '--watch-per-stream=100', '--watched-key-total=1000', '--key-space-size=1000'],
-      ...['--sequential-keys', '--put-total=3000', '--put-rate=100000'],
-    ],
-    operations: 3000,
-  },
+  { kind: 'watch', name: 'watch events/s, one key, 1,000 watchers', keys: 1 },
+  { kind: 'watch', name: 'watch events/s, 1,000 keys, a watcher each', keys: WATCHERS },
   {
     kind: 'stream',
     name: 'lease keep-alives/s, 100 clients',

@@ -1,5 +1,6 @@
 /** What every call of the lean server has: its context for the handler, its deadline, and one outcome. */
 import { RpcCode, RpcError, type CallContext } from '../../proto/rpc.ts';
+import type { SharedAnswers } from '../../proto/shared-answers.ts';
 import { CallSignal } from '../call-signal.ts';
 import type { ServedMethod } from '../dispatch.ts';
 import { failureBlock, metadataField, OK_HEAD, OK_TRAILERS } from './answers.ts';
@@ -109,9 +110,16 @@ export abstract class ServerCall extends CallSignal implements CallContext, Stre
     this.stream.end(withFields(OK_TRAILERS, this.#trailer));
   }
 
-  protected send(message: Uint8Array): boolean {
+  /** See {@link Stream.sendMessage}. */
+  protected send(message: Uint8Array, length = message.length): boolean {
     this.#sendHead();
-    return this.stream.sendMessage(message);
+    return this.stream.sendMessage(message, length);
+  }
+
+  /** Answers how many of all have been, the last perhaps in part. */
+  protected sendAll(answers: SharedAnswers, from: number): number {
+    this.#sendHead();
+    return this.stream.sendShared(answers, from);
   }
 
   #sendHead(): void {

@@ -1,6 +1,7 @@
 /** A call with a stream of requests, of answers, or both. */
 import { Pipe } from '../../base/pipe.ts';
 import { RpcCode, RpcError } from '../../proto/rpc.ts';
+import type { SharedAnswers } from '../../proto/shared-answers.ts';
 import { decodeRequest, encodeAnswer, REQUESTS_AHEAD_MAX } from '../dispatch.ts';
 import { pump, type AnswerSink } from '../pump.ts';
 import type { Head } from './core/head.ts';
@@ -25,6 +26,9 @@ export class StreamCall extends ServerCall implements AnswerSink {
   #hasStarted = false;
   #stopAnswers: (() => void) | undefined;
   #goOn: (() => void) | undefined;
+  /** Of which not all have been sent. */
+  #shared: { readonly answers: SharedAnswers; at: number } | undefined;
+  #isSending = false;
 
   /** Once it is known to the stream. */
   start(): void {
@@ -44,6 +48,7 @@ export class StreamCall extends ServerCall implements AnswerSink {
   }
 
   onDrained(): void {
+    if (this.#isSending || !this.#sendShared()) return;
     const goOn = this.#goOn;
     this.#goOn = undefined;
     goOn?.();
@@ -51,6 +56,24 @@ export class StreamCall extends ServerCall implements AnswerSink {
 
   write(answer: unknown): boolean {
     return this.send(encodeAnswer(this.served, answer));
+  }
+
+  writeShared(answers: SharedAnswers): boolean {
+    const { heads, tail } = answers;
+    for (const head of heads) this.served.observer.bytes.sent += head.length + tail.length;
+    this.#shared = { answers, at: 0 };
+    return this.#sendShared();
+  }
+
+  /** As many as the other end takes now; true: none is left, and nothing waits. */
+  #sendShared(): boolean {
+    const shared = this.#shared;
+    if (shared === undefined) return true;
+    this.#isSending = true;
+    shared.at = this.sendAll(shared.answers, shared.at);
+    this.#isSending = false;
+    if (shared.at === shared.answers.heads.length) this.#shared = undefined;
+    return this.stream.waiting === undefined;
   }
 
   drained(goOn: () => void): void {
@@ -70,6 +93,7 @@ export class StreamCall extends ServerCall implements AnswerSink {
     super.release();
     this.#incoming.stop();
     this.#stopAnswers?.();
+    this.#shared = undefined;
     this.#requests.end(GONE);
   }
 

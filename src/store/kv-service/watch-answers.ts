@@ -1,11 +1,12 @@
 /** What the hub says (mvcc/core/watch-messages.ts) as etcd's WatchResponse; what many are told is encoded once. */
 import { unreachable } from '../../base/assert.ts';
 import { ResponseHeader, WatchResponse } from '../../proto/etcd.ts';
-import type { Answer } from '../../proto/rpc.ts';
+import type { StreamAnswer } from '../../proto/rpc.ts';
+import { SharedAnswers } from '../../proto/shared-answers.ts';
 import { varintSize, writeVarint } from '../mvcc/core/key-value-bytes.ts';
 import type { Revision } from '../mvcc/core/revision.ts';
 import type { SharedEvent } from '../mvcc/core/shared-event.ts';
-import { ALL_WATCHERS, type CancelReason, type EventsMessage, type WatchMessage } from '../mvcc/core/watch-messages.ts';
+import { ALL_WATCHERS, type CancelReason, type EventsMessage, type SharedMessage, type WatchMessage } from '../mvcc/core/watch-messages.ts';
 import { storeErrorText } from '../rpc/errors.ts';
 import { headerAt, type StoreCore } from './core.ts';
 
@@ -28,13 +29,16 @@ export class WatchAnswers {
   #last: EncodedEvents | undefined;
   #header: { readonly revision: Revision; readonly term: number; readonly bytes: Uint8Array } | undefined;
 
+  readonly #heads = new WeakMap<readonly number[], readonly Uint8Array[]>();
+
   constructor(core: StoreCore, fragmentBytesMax: number) {
     this.#core = core;
     this.#fragmentBytesMax = fragmentBytesMax;
   }
 
-  to(message: WatchMessage): readonly Answer<WatchResponse>[] {
+  to(message: WatchMessage | SharedMessage): readonly StreamAnswer<WatchResponse>[] {
     if (message.kind === 'events') return this.#events(message);
+    if (message.kind === 'shared') return this.#shared(message);
     const header = headerAt(this.#core, message.revision);
     switch (message.kind) {
       case 'created':
@@ -62,6 +66,22 @@ export class WatchAnswers {
       const isFragment = at < parts.length - 1;
       return this.#response({ watchId, revision, isFragment }, encodeEvents(part, withPrevious));
     });
+  }
+
+  #shared({ watchIds, ...message }: SharedMessage): readonly StreamAnswer<WatchResponse>[] {
+    if (message.fragment || watchIds.length === 1) return watchIds.flatMap((watchId) => this.#events({ ...message, kind: 'events', watchId }));
+    const header = this.#headerAt(message.revision);
+    const events = this.#encoded(message.events, message.withPrevious);
+    return [new SharedAnswers(this.#headsOf(watchIds), Buffer.concat([header, events]))];
+  }
+
+  /** The id before all other fields: any order means the same. */
+  #headsOf(watchIds: readonly number[]): readonly Uint8Array[] {
+    const known = this.#heads.get(watchIds);
+    if (known !== undefined) return known;
+    const heads = watchIds.map((watchId) => (watchId === 0 ? Uint8Array.of(WATCH_ID, 0) : WatchResponse.encode({ watchId })));
+    this.#heads.set(watchIds, heads);
+    return heads;
   }
 
   #response({ watchId, revision, isFragment }: Head, events: Uint8Array): Uint8Array {

@@ -6,9 +6,9 @@ import type { Clock, Millis, Timer } from '../../base/clock.ts';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import type { Random } from '../../base/random.ts';
 import type { Watch, WatchCreateRequest, WatchRequest, WatchResponse } from '../../proto/etcd.ts';
-import type { Answer, CallContext, Handlers } from '../../proto/rpc.ts';
+import type { CallContext, Handlers, StreamAnswer } from '../../proto/rpc.ts';
 import type { WatchStream } from '../mvcc/core/watch-hub.ts';
-import type { WatchMessage } from '../mvcc/core/watch-messages.ts';
+import type { SharedMessage, WatchMessage } from '../mvcc/core/watch-messages.ts';
 import type { FaultHooks } from '../faults/fault-hooks.ts';
 import { StoreError } from '../rpc/errors.ts';
 import { requireLeader, wantsLeader, type StoreCore } from './core.ts';
@@ -51,7 +51,7 @@ interface Call {
   readonly answers: WatchAnswers;
 }
 
-async function* watch(core: StoreCore, options: WatchOptions, call: Call): AsyncGenerator<Answer<WatchResponse>> {
+async function* watch(core: StoreCore, options: WatchOptions, call: Call): AsyncGenerator<StreamAnswer<WatchResponse>> {
   requireLeader(core, call.context);
   const session = new Session(core, options, call);
   const { faults } = options;
@@ -96,11 +96,11 @@ class Session {
     this.#read(requests).catch((error: unknown) => this.#fail(error));
   }
 
-  next(): WatchMessage | 'pause' | 'wait' | 'end' {
+  next(): WatchMessage | SharedMessage | 'pause' | 'wait' | 'end' {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#context.signal.aborted) return 'end';
     this.#isAwake = false;
-    const message = this.#stream.next();
+    const message = this.#stream.nextOfAll();
     if (this.#stream.queued < ANSWERS_AHEAD_MAX) this.#reader?.resolve();
     return message ?? 'wait';
   }

@@ -63,6 +63,20 @@ export class FrameOutput {
     else for (let i = 0; i < length; i++) this.#buffer[at + i] = bytes[start + i]!;
   }
 
+  /** gRPC's prefix and a message in two parts, copied however long: it is one of many that have the second. */
+  message(head: Uint8Array, tail: Uint8Array): void {
+    const length = head.length + tail.length;
+    let at = this.#reserve(5 + length);
+    const buffer = this.#buffer;
+    buffer[at++] = 0;
+    buffer[at++] = length >>> 24;
+    buffer[at++] = length >>> 16;
+    buffer[at++] = length >>> 8;
+    buffer[at++] = length;
+    for (let i = 0; i < head.length; i++) buffer[at++] = head[i]!;
+    buffer.set(tail, at);
+  }
+
   uint32(value: number): void {
     const at = this.#reserve(4);
     this.#buffer[at] = value >>> 24;

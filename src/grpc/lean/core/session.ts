@@ -18,7 +18,7 @@ import { RemoteSettings, type SessionSettings } from './settings.ts';
 import { StreamInput } from './stream-input.ts';
 import { StreamOutput } from './stream-output.ts';
 import { StreamTable } from './stream-table.ts';
-import type { Stream, StreamOwner } from './stream.ts';
+import type { SharedMessages, Stream, StreamOwner } from './stream.ts';
 
 export class Session implements FrameSink, StreamOwner {
   readonly output = new FrameOutput();
@@ -144,8 +144,12 @@ export class Session implements FrameSink, StreamOwner {
     this.#outgoing.head(stream, block, endStream);
   }
 
-  sendMessage(stream: Stream, message: Uint8Array): boolean {
-    return this.#outgoing.message(stream, message);
+  sendMessage(stream: Stream, message: Uint8Array, length: number): boolean {
+    return this.#outgoing.message(stream, message, length);
+  }
+
+  sendShared(stream: Stream, messages: SharedMessages, from: number): number {
+    return this.#outgoing.shared(stream, messages, from);
   }
 
   sendBytes(stream: Stream, bytes: Uint8Array): boolean {

@@ -8,11 +8,17 @@ import { PREFIX_BYTES } from './message-reader.ts';
 import { ConnectionError, ErrorCode, Flag, FrameType, StreamError, WINDOW_DEFAULT, WINDOW_MAX } from './protocol.ts';
 import type { SessionContext } from './session-context.ts';
 import type { StreamTable } from './stream-table.ts';
-import type { Stream } from './stream.ts';
+import type { SharedMessages, Stream } from './stream.ts';
 import { SendWindow } from './windows.ts';
 
 /** Answers that wait to be written, over all streams: past it they wait in their streams. */
 const OUTPUT_BYTES_MAX = 256 * 1024;
+
+interface FramePart {
+  readonly at: number;
+  readonly end: number;
+  readonly length: number;
+}
 
 export class StreamOutput {
   readonly #context: SessionContext;
@@ -37,20 +43,54 @@ export class StreamOutput {
   }
 
   /** With gRPC's prefix. False: it waits. */
-  message(stream: Stream, message: Uint8Array): boolean {
-    const length = PREFIX_BYTES + message.length;
+  message(stream: Stream, message: Uint8Array, messageLength: number): boolean {
+    const length = PREFIX_BYTES + messageLength;
     if (stream.waiting === undefined && this.#roomFor(stream) >= length) {
       const { output } = this.#context;
       output.header(length, FrameType.DATA, 0, stream.id);
       output.byte(0);
-      output.uint32(message.length);
-      output.bytes(message);
+      output.uint32(messageLength);
+      output.bytes(message, 0, messageLength);
       this.#spend(stream, length);
       return true;
     }
     const prefix = Buffer.alloc(PREFIX_BYTES);
-    prefix.writeUInt32BE(message.length, 1);
-    return this.#wait(stream, message.length === 0 ? [prefix] : [prefix, message], length);
+    prefix.writeUInt32BE(messageLength, 1);
+    if (messageLength === 0) return this.#wait(stream, [prefix], length);
+    return this.#wait(stream, [prefix, messageLength === message.length ? message : message.slice(0, messageLength)], length);
+  }
+
+  /** As many in a frame as it takes: a frame each would cost more than what is in it. Answers how many have left or wait. */
+  shared(stream: Stream, messages: SharedMessages, from: number): number {
+    const { heads, tail } = messages;
+    let at = from;
+    while (at < heads.length && stream.waiting === undefined) {
+      const room = this.#roomFor(stream);
+      let end = at;
+      let length = 0;
+      for (; end < heads.length; end++) {
+        const more = PREFIX_BYTES + heads[end]!.length + tail.length;
+        if (length + more > room) break;
+        length += more;
+      }
+      if (end > at) this.#frameOf(stream, messages, { at, end, length });
+      else {
+        const head = heads[at]!;
+        const prefix = Buffer.alloc(PREFIX_BYTES);
+        prefix.writeUInt32BE(head.length + tail.length, 1);
+        this.#wait(stream, [prefix, head, tail], PREFIX_BYTES + head.length + tail.length);
+        end = at + 1;
+      }
+      at = end;
+    }
+    return at;
+  }
+
+  #frameOf(stream: Stream, { heads, tail }: SharedMessages, { at, end, length }: FramePart): void {
+    const { output } = this.#context;
+    output.header(length, FrameType.DATA, 0, stream.id);
+    for (let one = at; one < end; one++) output.message(heads[one]!, tail);
+    this.#spend(stream, length);
   }
 
   /** As it is. */

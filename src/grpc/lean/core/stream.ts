@@ -19,10 +19,17 @@ export interface StreamEvents {
   onDrained(): void;
 }
 
+/** Messages that differ in their first bytes only: each is one of the heads and the tail. */
+export interface SharedMessages {
+  readonly heads: readonly Uint8Array[];
+  readonly tail: Uint8Array;
+}
+
 /** What the session does for its streams. */
 export interface StreamOwner {
   sendHead(stream: Stream, block: Uint8Array, endStream: boolean): void;
-  sendMessage(stream: Stream, message: Uint8Array): boolean;
+  sendMessage(stream: Stream, message: Uint8Array, length: number): boolean;
+  sendShared(stream: Stream, messages: SharedMessages, from: number): number;
   sendBytes(stream: Stream, bytes: Uint8Array): boolean;
   sendEnd(stream: Stream, trailers: Uint8Array | undefined): void;
   consumed(stream: Stream, count: number): void;
@@ -65,9 +72,17 @@ export class Stream {
     if (!this.isClosed && !this.isLocalClosed) this.owner.sendHead(this, block, endStream);
   }
 
-  /** With gRPC's prefix. False: it waits; `onDrained` tells when it does no more. */
-  sendMessage(message: Uint8Array): boolean {
-    return this.isClosed || this.isLocalClosed || this.owner.sendMessage(this, message);
+  /**
+   * With gRPC's prefix. False: it waits; `onDrained` tells when it does no more. A message that is only the beginning of
+   * its array, and no longer than some hundreds of bytes, may be written over afterwards.
+   */
+  sendMessage(message: Uint8Array, length = message.length): boolean {
+    return this.isClosed || this.isLocalClosed || this.owner.sendMessage(this, message, length);
+  }
+
+  /** With prefixes, from the one of that number on. Answers where it stopped: the one before waits. */
+  sendShared(messages: SharedMessages, from: number): number {
+    return this.isClosed || this.isLocalClosed ? messages.heads.length : this.owner.sendShared(this, messages, from);
   }
 
   /** As it is. */

@@ -22,10 +22,11 @@ import type { KeyRange } from './key-index.ts';
 import type { Change, Mvcc } from './mvcc.ts';
 import { isTombstone, type Key, type Revision, type Write } from './revision.ts';
 import { RecentEvents, type SharedEvent } from './shared-event.ts';
-import { ALL_WATCHERS, type CancelReason, type EventsMessage, type WatchCreate, type WatchMessage } from './watch-messages.ts';
+import { Audience, audienceName, type OpenMessage, type Owed, type Watcher } from './watch-audience.ts';
+import { ALL_WATCHERS, type CancelReason, type EventsMessage, type SharedMessage, type WatchCreate, type WatchMessage } from './watch-messages.ts';
 import { keyRange } from './txn.ts';
 
-/** Events that wait in one stream's queue, for each watcher anew, and their bytes; past either, watchers fall back to history. */
+/** Events that wait in one stream's queue, for each audience anew, and their bytes; past either, watchers fall back to history. */
 export const QUEUED_EVENTS_MAX = 16 * 1024;
 export const QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 /** Events of the past that are kept for who falls back, and their bytes. */
@@ -39,55 +40,11 @@ const ANSWER_BYTES_MAX = 1024 * 1024;
 /** One client's watchers on one stream; more are refused. */
 export const WATCHERS_PER_STREAM_MAX = 65_536;
 
-interface Watcher {
-  readonly id: number;
-  readonly stream: WatchStream;
-  readonly range: KeyRange;
-  /** Set where the range is one key. */
-  readonly exact: Key | undefined;
-  readonly isWanted: (write: Write) => boolean;
-  readonly prevKv: boolean;
-  readonly progressNotify: boolean;
-  readonly fragment: boolean;
-  /** Events that are older are not owed. */
-  readonly start: Revision;
-  /** Nor is older progress (etcd's #20221): not before a start that was named, or the revision of the `created` answer. */
-  readonly progressFrom: Revision;
-  /** While unsynced: the revision that history is to be read from. */
-  next: Revision;
-  isSynced: boolean;
-  /** Its messages in the stream's queue. */
-  queued: number;
-  /** The last of them, while later events may still be put into it. */
-  open: OpenMessage | undefined;
-  /** Nothing was sent since the last periodic progress. */
-  isQuiet: boolean;
-}
-
-/** Waits in the queue: what happens until it is taken leaves with it, in one answer. */
-interface OpenMessage extends EventsMessage {
-  revision: Revision;
-  readonly events: SharedEvent[];
-  bytes: number;
-  /** The stream's count of what may not be overtaken, when it was queued. */
-  readonly era: number;
-}
-
-interface Queued {
-  readonly message: WatchMessage;
-  readonly watcher: Watcher | undefined;
-}
-
-/** Of one revision, all that is for a watcher. */
-interface Owed {
-  readonly revision: Revision;
-  readonly events: readonly SharedEvent[];
-}
-
 export class WatchHub {
   #mvcc: Mvcc;
-  readonly #exact = new Map<Key, Set<Watcher>>();
-  readonly #ranges = new IntervalIndex<Watcher>();
+  /** Of those that are synced, by what they watch. */
+  readonly #exact = new Map<Key, Set<Audience>>();
+  readonly #ranges = new IntervalIndex<Audience>();
   readonly #streams = new Set<WatchStream>();
   readonly #recent = new RecentEvents(RECENT);
   #recentSince: Revision = 0;
@@ -137,32 +94,32 @@ export class WatchHub {
   #notifyOne(change: Change): void {
     let owed: Owed | undefined;
     const { write } = change;
-    this.#visit(write, (watcher) => {
+    this.#visit(write, (audience) => {
       owed ??= { revision: write.main, events: [this.event(write, () => change.value)] };
-      if (watcher.prevKv) void owed.events[0]!.withPrevious;
-      watcher.stream.offer(watcher, owed);
+      if (audience.prevKv) void owed.events[0]!.withPrevious;
+      audience.stream.offer(audience, owed);
     });
   }
 
   #notifyAll(changes: readonly Change[]): void {
     const revision = changes[0]!.write.main;
-    const owed = new Map<Watcher, SharedEvent[]>();
+    const owed = new Map<Audience, SharedEvent[]>();
     for (const { write, value } of changes) {
-      this.#visit(write, (watcher) => {
+      this.#visit(write, (audience) => {
         const event = this.event(write, () => value);
-        if (watcher.prevKv) void event.withPrevious;
-        const events = owed.get(watcher);
-        if (events === undefined) owed.set(watcher, [event]);
+        if (audience.prevKv) void event.withPrevious;
+        const events = owed.get(audience);
+        if (events === undefined) owed.set(audience, [event]);
         else events.push(event);
       });
     }
-    for (const [watcher, events] of owed) watcher.stream.offer(watcher, { revision, events });
+    for (const [audience, events] of owed) audience.stream.offer(audience, { revision, events });
   }
 
   /** Those that are to hear of it now. */
-  #visit(write: Write, visit: (watcher: Watcher) => void): void {
-    const look = (watcher: Watcher): void => {
-      if (watcher.isSynced && watcher.start <= write.main && watcher.isWanted(write)) visit(watcher);
+  #visit(write: Write, visit: (audience: Audience) => void): void {
+    const look = (audience: Audience): void => {
+      if (audience.start <= write.main && audience.isWanted(write)) visit(audience);
     };
     this.#exact.get(write.key)?.forEach(look);
     this.#ranges.visit(write.key, look);
@@ -176,20 +133,22 @@ export class WatchHub {
     for (const stream of this.#streams) stream.rewind(seen + 1);
   }
 
-  add(watcher: Watcher): void {
-    this.#watchers++;
-    if (watcher.exact === undefined) return this.#ranges.add(watcher.range, watcher);
-    const sharers = this.#exact.get(watcher.exact);
-    if (sharers === undefined) this.#exact.set(watcher.exact, new Set([watcher]));
-    else sharers.add(watcher);
+  counted(change: 1 | -1): void {
+    this.#watchers += change;
   }
 
-  remove(watcher: Watcher): void {
-    this.#watchers--;
-    if (watcher.exact === undefined) return this.#ranges.remove(watcher.range, watcher);
-    const sharers = this.#exact.get(watcher.exact)!;
-    sharers.delete(watcher);
-    if (sharers.size === 0) this.#exact.delete(watcher.exact);
+  add(audience: Audience): void {
+    if (audience.exact === undefined) return this.#ranges.add(audience.range, audience);
+    const sharers = this.#exact.get(audience.exact);
+    if (sharers === undefined) this.#exact.set(audience.exact, new Set([audience]));
+    else sharers.add(audience);
+  }
+
+  remove(audience: Audience): void {
+    if (audience.exact === undefined) return this.#ranges.remove(audience.range, audience);
+    const sharers = this.#exact.get(audience.exact)!;
+    sharers.delete(audience);
+    if (sharers.size === 0) this.#exact.delete(audience.exact);
   }
 
   forget(stream: WatchStream): void {
@@ -208,15 +167,21 @@ export class WatchStream {
   readonly #hub: WatchHub;
   readonly #wake: () => void;
   readonly #watchers = new Map<number, Watcher>();
+  /** Of the synced ones, by name. */
+  readonly #audiences = new Map<string, Audience>();
   /** Insertion order is whose turn it is. */
   readonly #unsynced = new Set<Watcher>();
-  #queue: Queued[] = [];
+  #queue: (WatchMessage | OpenMessage)[] = [];
   #head = 0;
+  /** Of all messages ever, those that have left the queue. */
+  #gone = 0;
   #queuedEvents = 0;
   #queuedBytes = 0;
   #nextId = 0;
   /** Counts the messages to all watchers: what is owed after one must not leave before it. */
   #era = 0;
+  /** Of periodic progress. */
+  #ticks = 0;
   #isClosed = false;
   #isProgressPending = false;
   #isHistorysTurn = false;
@@ -251,8 +216,9 @@ export class WatchStream {
     if (refusal !== undefined) return this.#push({ kind: 'refused', revision, reason: refusal });
     const watcher = this.#watcher(request, revision);
     this.#watchers.set(watcher.id, watcher);
-    this.#hub.add(watcher);
-    if (!watcher.isSynced) this.#unsynced.add(watcher);
+    this.#hub.counted(1);
+    if (watcher.start > revision) this.#sync(watcher);
+    else this.#unsynced.add(watcher);
     this.#push({ kind: 'created', watchId: watcher.id, revision }, watcher);
   }
 
@@ -285,24 +251,37 @@ export class WatchStream {
       if (!watcher.progressNotify) continue;
       // A watcher whose last message still waits is not quiet: progress adds nothing for it, and would pile up.
       const isDue =
-        watcher.isQuiet && watcher.isSynced && watcher.progressFrom <= revision && this.queued < this.#hub.queuedEventsMax;
+        watcher.isQuiet && watcher.audience !== undefined && watcher.progressFrom <= revision && this.queued < this.#hub.queuedEventsMax;
       if (isDue) this.#push({ kind: 'progress', watchId: watcher.id, revision }, watcher);
       watcher.isQuiet = true;
     }
+    this.#ticks++;
   }
 
   /** What to send next; `pause` when there is more to look through but somebody else should have a turn first. */
   next(): WatchMessage | 'pause' | undefined {
+    const message = this.#take(1);
+    if (typeof message !== 'object' || message.kind !== 'shared') return message;
+    const { watchIds, revision, events, withPrevious, fragment } = message;
+    return { kind: 'events', watchId: watchIds[0]!, revision, events, withPrevious, fragment };
+  }
+
+  /** The same, and where several watchers are told the same, that of all of them. */
+  nextOfAll(): WatchMessage | SharedMessage | 'pause' | undefined {
+    return this.#take(Infinity);
+  }
+
+  #take(watchersMax: number): WatchMessage | SharedMessage | 'pause' | undefined {
     // Queue and history take turns: a stream that is never idle must not keep a watcher from its past (etcd's #17529).
     this.#isHistorysTurn = !this.#isHistorysTurn;
-    if (this.queued > 0 && !this.#isHistorysTurn) return this.#shift();
+    if (this.queued > 0 && !this.#isHistorysTurn) return this.#shift(watchersMax);
     for (let slice = 0; slice < HISTORY_SLICES_MAX; slice++) {
       const [watcher] = this.#unsynced;
-      if (watcher === undefined || watcher.queued > 0) break;
+      if (watcher === undefined || this.#isQueued(watcher)) break;
       const message = this.#readHistory(watcher);
       if (message !== undefined) return message;
     }
-    if (this.queued > 0) return this.#shift();
+    if (this.queued > 0) return this.#shift(watchersMax);
     return this.#unsynced.size > 0 ? 'pause' : this.#pendingProgress();
   }
 
@@ -316,35 +295,28 @@ export class WatchStream {
   }
 
   /** Called by the hub. */
-  offer(watcher: Watcher, { revision, events }: Owed): void {
+  offer(audience: Audience, { revision, events }: Owed): void {
     let bytes = 0;
     for (const event of events) bytes += event.bytes;
     const isOver =
       this.#queuedEvents + events.length > this.#hub.queuedEventsMax || this.#queuedBytes + bytes > QUEUED_BYTES_MAX;
     // A single revision past the budget is let through an empty queue: history could not split it either.
-    if (isOver && this.#queuedEvents > 0) return this.#fallBack(watcher, revision);
+    if (isOver && this.#queuedEvents > 0) return this.#fallBackAll(audience, revision);
     this.#queuedEvents += events.length;
     this.#queuedBytes += bytes;
-    watcher.isQuiet = false;
-    const { open } = watcher;
+    const { open } = audience;
     const isRoom = open !== undefined && open.bytes + bytes <= ANSWER_BYTES_MAX && open.events.length + events.length <= ANSWER_EVENTS_MAX;
-    if (!isRoom || open.era !== this.#era) {
-      const { id, prevKv, fragment } = watcher;
-      const era = this.#era;
-      const message: OpenMessage = { kind: 'events', watchId: id, revision, events: [...events], withPrevious: prevKv, fragment, bytes, era };
-      this.#push(message, watcher);
-      watcher.open = message;
-      return;
-    }
+    if (!isRoom || open.era !== this.#era) return this.#open(audience, { revision, events: [...events], bytes });
     open.revision = revision;
     open.bytes += bytes;
     for (const event of events) open.events.push(event);
+    if (open.tick !== this.#ticks) this.#heard(open);
   }
 
   /** Called by the hub when history was exchanged: what was queued stays true, what follows is read again. */
   rewind(next: Revision): void {
     for (const watcher of this.#watchers.values()) {
-      if (watcher.isSynced) this.#fallBack(watcher, Math.max(next, watcher.start));
+      if (watcher.audience !== undefined) this.#fallBack(watcher, Math.max(next, watcher.start));
     }
   }
 
@@ -366,9 +338,10 @@ export class WatchStream {
     const noDelete = request.filters.includes(FilterType.NODELETE);
     return {
       id: request.watchId === 0 ? this.#freeId() : request.watchId,
-      stream: this,
       range: watchRange(request),
       exact: request.rangeEnd.length === 0 ? toLatin1(watchKey(request)) : undefined,
+      noPut,
+      noDelete,
       isWanted: (write) => (isTombstone(write) ? !noDelete : !noPut),
       prevKv: request.prevKv,
       progressNotify: request.progressNotify,
@@ -376,9 +349,8 @@ export class WatchStream {
       start,
       progressFrom: request.startRevision === 0 ? revision : start,
       next: start,
-      isSynced: start > revision,
-      queued: 0,
-      open: undefined,
+      audience: undefined,
+      lastQueued: 0,
       isQuiet: true,
     };
   }
@@ -388,8 +360,34 @@ export class WatchStream {
     return this.#nextId++;
   }
 
+  /** Behind all that has happened, or before a start that is still to come. */
+  #sync(watcher: Watcher): void {
+    const start = watcher.start > this.#hub.mvcc.revision + 1 ? watcher.start : 0;
+    const name = audienceName(watcher, start);
+    let audience = this.#audiences.get(name);
+    if (audience === undefined) {
+      audience = new Audience(this, name, watcher, start);
+      this.#audiences.set(name, audience);
+      this.#hub.add(audience);
+    }
+    audience.add(watcher);
+  }
+
+  #unsync(watcher: Watcher): void {
+    const { audience } = watcher;
+    if (audience === undefined) return;
+    audience.delete(watcher);
+    if (audience.size > 0) return;
+    this.#audiences.delete(audience.name);
+    this.#hub.remove(audience);
+  }
+
+  #fallBackAll(audience: Audience, next: Revision): void {
+    for (const watcher of audience.listeners.watchers) this.#fallBack(watcher, next);
+  }
+
   #fallBack(watcher: Watcher, next: Revision): void {
-    watcher.isSynced = false;
+    this.#unsync(watcher);
     watcher.next = next;
     this.#unsynced.add(watcher);
     this.#wake();
@@ -398,17 +396,40 @@ export class WatchStream {
   #drop(watcher: Watcher): void {
     this.#watchers.delete(watcher.id);
     this.#unsynced.delete(watcher);
-    this.#hub.remove(watcher);
+    this.#unsync(watcher);
+    this.#hub.counted(-1);
+  }
+
+  #open(audience: Audience, { revision, events, bytes }: { revision: Revision; events: SharedEvent[]; bytes: number }): void {
+    const { listeners } = audience;
+    const message: OpenMessage = { kind: 'open', audience, listeners, revision, events, bytes, era: this.#era, tick: 0, taken: 0 };
+    this.#enqueue(message);
+    for (const watcher of listeners.watchers) watcher.lastQueued = this.#gone + this.queued;
+    this.#heard(message);
+    audience.open = message;
+  }
+
+  #heard(message: OpenMessage): void {
+    message.tick = this.#ticks;
+    for (const watcher of message.listeners.watchers) watcher.isQuiet = false;
   }
 
   #push(message: WatchMessage, watcher?: Watcher): void {
+    this.#enqueue(message);
     if (watcher === undefined) this.#era++;
     else {
-      watcher.queued++;
-      watcher.open = undefined;
+      watcher.lastQueued = this.#gone + this.queued;
+      if (watcher.audience !== undefined) watcher.audience.open = undefined;
     }
-    this.#queue.push({ message, watcher });
+  }
+
+  #enqueue(message: WatchMessage | OpenMessage): void {
+    this.#queue.push(message);
     this.#wake();
+  }
+
+  #isQueued(watcher: Watcher): boolean {
+    return watcher.lastQueued > this.#gone;
   }
 
   #setProgressPending(isPending: boolean): void {
@@ -417,21 +438,32 @@ export class WatchStream {
     this.#hub.awaitRevision(this, isPending);
   }
 
-  #shift(): WatchMessage {
-    const { message, watcher } = this.#queue[this.#head++]!;
-    if (watcher !== undefined) {
-      watcher.queued--;
-      if (watcher.open === message) watcher.open = undefined;
+  #shift(watchersMax: number): WatchMessage | SharedMessage {
+    const message = this.#queue[this.#head]!;
+    if (message.kind !== 'open') {
+      this.#dequeue();
+      return message;
     }
-    if (message.kind === 'events') {
-      this.#queuedEvents -= message.events.length;
-      for (const event of message.events) this.#queuedBytes -= event.bytes;
+    const { audience, listeners, revision, events, bytes, taken } = message;
+    const { ids } = listeners;
+    const count = Math.min(watchersMax, ids.length - taken);
+    message.taken += count;
+    if (audience.open === message) audience.open = undefined;
+    if (message.taken === ids.length) {
+      this.#dequeue();
+      this.#queuedEvents -= events.length;
+      this.#queuedBytes -= bytes;
     }
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
-      this.#head = 0;
-    }
-    return message;
+    const watchIds = count === ids.length ? ids : ids.slice(taken, taken + count);
+    return { kind: 'shared', watchIds, revision, events, withPrevious: audience.prevKv, fragment: audience.fragment };
+  }
+
+  #dequeue(): void {
+    this.#head++;
+    this.#gone++;
+    if (this.#head < this.#queue.length) return;
+    this.#queue = [];
+    this.#head = 0;
   }
 
   #isProgressDue(): boolean {
@@ -458,7 +490,7 @@ export class WatchStream {
     }
     const { events, next } = this.#historySlice(watcher);
     watcher.next = next;
-    if (next > mvcc.revision) watcher.isSynced = true;
+    if (next > mvcc.revision) this.#sync(watcher);
     else this.#unsynced.add(watcher);
     if (events.length === 0) return undefined;
     watcher.isQuiet = false;

@@ -40,6 +40,13 @@ export interface EventsMessage {
   readonly fragment: boolean;
 }
 
+/** An {@link EventsMessage} for each of several watchers. */
+export interface SharedMessage extends Omit<EventsMessage, 'kind' | 'watchId'> {
+  readonly kind: 'shared';
+  /** The same object for the same watchers, as a rule: what is made of it is worth keeping. */
+  readonly watchIds: readonly number[];
+}
+
 export interface WatchCreate {
   readonly key: Uint8Array;
   readonly rangeEnd: Uint8Array;

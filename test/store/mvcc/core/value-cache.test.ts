@@ -36,6 +36,18 @@ describe('ValueCache', () => {
     }
   });
 
+  test('get() of what has become old does not keep the memory of all that it was written with', () => {
+    const cache = cacheOf(4);
+    const log = new Uint8Array(1024);
+    const writes = [0, 1, 2].map(writeOf);
+    for (const { main } of writes) log.set(ten(main), main * 10);
+    for (const write of writes) cache.put(write, log.subarray(write.main * 10, write.main * 10 + 10));
+    expect(cache.get(writes[0]!)).toEqual(ten(0));
+    const young = cache.get(writes[0]!)!;
+    expect(young).toEqual(ten(0));
+    expect(young.buffer.byteLength).toBeLessThan(100);
+  });
+
   test('put() does not empty the cache for a value that is too large for it', () => {
     const cache = new ValueCache(2 * COPIED_BYTES_MAX, SLAB_BYTES);
     const small = writeOf(1);
@@ -49,10 +61,15 @@ describe('ValueCache', () => {
     const cache = cacheOf(2);
     const [first, second] = [writeOf(1), writeOf(2)];
     cache.put(first, ten(1));
-    second.cachedAt = first.cachedAt;
-    expect(cache.get(second)).toBeUndefined();
-    second.cachedAt++;
-    expect(cache.get(second)).toBeUndefined();
+    const place = first.cachedAt;
+    for (const other of [second, { ...first, sub: 1 }, { ...first, main: first.main + 2 ** 32 }]) {
+      other.cachedAt = place;
+      expect(cache.get(other)).toBeUndefined();
+      // Where no value lies yet.
+      other.cachedAt = place + 1;
+      expect(cache.get(other)).toBeUndefined();
+    }
+    expect(cache.get({ ...first, cachedAt: place })).toEqual(ten(1));
   });
 
   test('put() copies what is small, so that it keeps nothing else alive', () => {

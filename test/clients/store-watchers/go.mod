@@ -1,0 +1,3 @@
+module podium.dev/test/clients/store-watchers
+
+go 1.25.0
