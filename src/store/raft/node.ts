@@ -121,7 +121,7 @@ export interface RaftNodeOptions {
 
 /** All of the log lies in memory, and a restart reads it. What is kept is some seconds of a busy cluster. */
 const MIB = 1024 * 1024;
-const LOG_BYTES: LogBytes = { max: 128 * MIB, catchUp: 64 * MIB, maxWhileSending: 1024 * MIB };
+const LOG_BYTES: LogBytes = { max: 64 * MIB, catchUp: 32 * MIB, maxWhileSending: 1024 * MIB };
 /** Batches that may be on their way to the disk; proposals gather in the core meanwhile. */
 const WAL_BATCHES_MAX = 2;
 /** Proposals that wait for a leader or for the loop; one more is refused with `too-many-requests`. */

@@ -61,10 +61,15 @@ describe('ValueCache', () => {
     const cache = cacheOf(2);
     const [first, second] = [writeOf(1), writeOf(2)];
     cache.put(first, ten(1));
-    second.cachedAt = first.cachedAt;
-    expect(cache.get(second)).toBeUndefined();
-    second.cachedAt++;
-    expect(cache.get(second)).toBeUndefined();
+    const place = first.cachedAt;
+    for (const other of [second, { ...first, sub: 1 }, { ...first, main: first.main + 2 ** 32 }]) {
+      other.cachedAt = place;
+      expect(cache.get(other)).toBeUndefined();
+      // Where no value lies yet.
+      other.cachedAt = place + 1;
+      expect(cache.get(other)).toBeUndefined();
+    }
+    expect(cache.get({ ...first, cachedAt: place })).toEqual(ten(1));
   });
 
   test('put() copies what is small, so that it keeps nothing else alive', () => {
