@@ -22,7 +22,7 @@ const TOOLS = join(ROOT, '.cache', 'bin');
 const OUTPUT_CHARACTERS_MAX = 64 * 1024;
 const START_TIMEOUT_MS = 30_000;
 /** As src/cluster/parts.ts starts a member. */
-export const V8_FLAGS_STORE: readonly string[] = ['--max-semi-space-size=8'];
+export const V8_FLAGS_STORE: readonly string[] = ['--max-semi-space-size=16'];
 const STOP_TIMEOUT_MS = 10_000;
 
 export type StoreKind = 'podium' | 'etcd';

@@ -13,13 +13,15 @@ const PARTS_PER_WRITE_MAX = 1024;
 /** So little goes to the page cache at once, and from there to a disk that is quick: the way to a thread takes longer. */
 const WRITTEN_AT_ONCE_MAX = 16 * 1024;
 
+type Pace = Pick<SyncPace, 'mayHoldUp' | 'took'>;
+
 class RealFile implements DiskFile {
   readonly path: string;
   readonly #handle: FileHandle;
-  readonly #pace: SyncPace;
+  readonly #pace: Pace;
   #unsyncedBytes = 0;
 
-  constructor(path: string, handle: FileHandle, pace: SyncPace) {
+  constructor(path: string, handle: FileHandle, pace: Pace) {
     this.path = path;
     this.#handle = handle;
     this.#pace = pace;
@@ -94,10 +96,11 @@ function withoutFirst(parts: readonly Uint8Array[], byteCount: number): Uint8Arr
 
 export class FileDisk implements Disk {
   readonly root: string;
-  readonly #pace = new SyncPace();
+  readonly #pace: Pace;
 
-  constructor(root: string) {
+  constructor(root: string, pace: Pace = new SyncPace()) {
     this.root = root;
+    this.#pace = pace;
   }
 
   async open(path: string, { create = false }: { readonly create?: boolean } = {}): Promise<DiskFile> {

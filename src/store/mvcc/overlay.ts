@@ -15,7 +15,6 @@ import {
   cutBlocks,
   encodeBlock,
   positionOfRow,
-  type Position,
   type WriteRun,
 } from './core/block.ts';
 import { BlockDirectory, type BlockEntry } from './core/block-directory.ts';

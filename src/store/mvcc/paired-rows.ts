@@ -94,10 +94,9 @@ function decodeIndexRow(rowKey: BackendKey, value: Uint8Array): Write {
   const row = asBuffer(value);
   if (row.length < KEY_AT) throw new Error(`damaged index row ${Buffer.from(rowKey, 'latin1').toString('hex')}`);
   const lease = row.readBigInt64BE(16);
-  const { main, sub } = positionOfRow(BLOCK_ROWS.from + rowKey.slice(1));
   return {
     key: row.toString('latin1', KEY_AT),
-    ...{ main, sub },
+    ...positionOfRow(BLOCK_ROWS.from + rowKey.slice(1)),
     create: row.readDoubleBE(0),
     version: row.readDoubleBE(8),
     lease: lease === 0n ? NO_LEASE : lease,

@@ -7,7 +7,7 @@ import { DrivenClock, settle } from '../../../src/base/driven-clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { directChannel } from '../../../src/proto/direct-channel.ts';
-import { Raft as RaftService, SnapshotMeta, type SnapshotChunk } from '../../../src/proto/raft.ts';
+import { Raft as RaftService, type SnapshotChunk } from '../../../src/proto/raft.ts';
 import { RpcCode, RpcError, type BoundService, type CallOptions, type Channel } from '../../../src/proto/rpc.ts';
 import type { Init, MethodDescriptor } from '../../../src/proto/wire.ts';
 import { openSnapshot, restoreSnapshot } from '../../../src/store/mvcc/snapshot.ts';

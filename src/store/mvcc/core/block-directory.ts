@@ -24,10 +24,10 @@ export interface BlockEntry {
 const LIST_BLOCKS_MAX = 512;
 /** How many blocks one look for a touched one passes, well within a millisecond. */
 const LOOK_BLOCKS_MAX = 5000;
-/** What one rewriting reads and writes: about a millisecond. */
+/** What one rewriting reads and writes: about a millisecond, and two full blocks of small writes at least, so that neighbours meet. */
 const RUN_BLOCKS_MAX = 100;
-const RUN_BYTES_MAX = 256 * 1024;
-const RUN_WRITES_MAX = 1000;
+const RUN_BYTES_MAX = 128 * 1024;
+const RUN_WRITES_MAX = 600;
 /** A block that is so small goes together with a touched one before it. */
 const SMALL_BLOCK_BYTES = 4096;
 

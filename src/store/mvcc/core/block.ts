@@ -24,7 +24,7 @@ export const BLOCK_ROWS = { from: 'w', to: 'x' } as const;
  * A block is ended before it grows past either; a larger write is a block of its own. Larger blocks save nothing any more,
  * and a read of one value costs more; smaller ones are more rows for LevelDB.
  */
-export const BLOCK_BYTES_MAX = 24 * 1024;
+export const BLOCK_BYTES_MAX = 16 * 1024;
 export const BLOCK_WRITES_MAX = 256;
 
 const HEAD_BYTES = 16;
@@ -179,14 +179,14 @@ export class Block {
     const create = integer(reader.varint());
     const version = integer(reader.varint());
     const lease = reader.lease();
-    const write: Write = { key: reader.rest(), main: integer(main), sub, create, version, lease, cachedAt: NOT_CACHED };
-    const isSafe = Number.isSafeInteger(write.main) && Number.isSafeInteger(write.create) && Number.isSafeInteger(write.version);
+    const key = reader.rest();
+    const isSafe = Number.isSafeInteger(main) && Number.isSafeInteger(create) && Number.isSafeInteger(version);
     if (!isSafe || reader.isPastEnd) throw damaged(this.#key);
-    return write;
+    return { key, main: integer(main), sub, create, version, lease, cachedAt: NOT_CACHED };
   }
 
   position(at: number): Position {
-    return { main: this.#base + this.#field(at, 0), sub: this.#field(at, 4) };
+    return { main: integer(this.#base + this.#field(at, 0)), sub: this.#field(at, 4) };
   }
 
   /** A view of the row. */

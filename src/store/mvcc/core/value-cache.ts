@@ -110,7 +110,9 @@ export class ValueCache {
     const bytes = value.length + ARRAY_BYTES;
     // One that would drive out half of all is not worth it.
     if (bytes > this.#bytesMax >>> 1) return;
-    write.cachedAt = this.#add({ bytes: value, words: NO_WORDS, values: 1, end: value.length, owner: write }, bytes);
+    // What came with it in one message, or one part of the log, may be much more.
+    const own = value.buffer.byteLength > 2 * value.length ? new Uint8Array(value) : value;
+    write.cachedAt = this.#add({ bytes: own, words: NO_WORDS, values: 1, end: value.length, owner: write }, bytes);
   }
 
   /** Answers the place of its first value. */
