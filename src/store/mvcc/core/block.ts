@@ -182,7 +182,7 @@ export class Block {
     const key = reader.rest();
     const isSafe = Number.isSafeInteger(main) && Number.isSafeInteger(create) && Number.isSafeInteger(version);
     if (!isSafe || reader.isPastEnd) throw damaged(this.#key);
-    return { key, main, sub, create, version, lease, cachedAt: NOT_CACHED };
+    return { key, main: integer(main), sub, create, version, lease, cachedAt: NOT_CACHED };
   }
 
   position(at: number): Position {
