@@ -23,7 +23,7 @@ import type { Change, Mvcc } from './mvcc.ts';
 import { isTombstone, type Key, type Revision, type Write } from './revision.ts';
 import { RecentEvents, type SharedEvent } from './shared-event.ts';
 import { Audience, audienceName, type OpenMessage, type Owed, type Watcher } from './watch-audience.ts';
-import { ALL_WATCHERS, type CancelReason, type EventsMessage, type SharedMessage, type WatchCreate, type WatchMessage } from './watch-messages.ts';
+import { ALL_WATCHERS, type CancelReason, type SharedMessage, type WatchCreate, type WatchMessage } from './watch-messages.ts';
 import { keyRange } from './txn.ts';
 
 /** Events that wait in one stream's queue, for each audience anew, and their bytes; past either, watchers fall back to history. */
