@@ -80,7 +80,8 @@ export class PodRetries {
       const hasFailedToRun = reason === 'RunContainerError';
       if (hasFailedToRun) this.#waiting.delete(name);
       else this.#waiting.set(name, { reason, message, retryAtMs, tries });
-      if (known?.message !== message && !isSaid) this.#say('Warning', ...event(message, error), name === SANDBOX ? undefined : name);
+      // Each time, as the kubelet does: the recorder counts, and people see that it is still so.
+      if (!isSaid) this.#say('Warning', ...event(message, error), name === SANDBOX ? undefined : name);
       // Plan once more, for the status; the retry time keeps it from trying again at once.
       return hasFailedToRun || known?.message !== message;
     }

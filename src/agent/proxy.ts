@@ -4,7 +4,7 @@
  *
  * - New connections go to the targets in turn; one that cannot be reached is passed over, before a byte was read.
  * - A target that leaves the rules gets no new connections; those it has are left alone until they end.
- * - UDP goes by flows (`udp-listener.ts`); SCTP, which Node.js does not speak, is left to the packet filter.
+ * - UDP goes by flows (`udp-listener.ts`); SCTP, which Node.js does not speak, is told once a port, and left to the packet filter.
  * - On one machine every node's agent wants the same addresses: who finds one taken tries again every half second, whoever
  *   holds it serves, and the other takes over within a second of its end.
  */
@@ -57,13 +57,17 @@ export class UserspaceProxy implements ServiceProxy {
   readonly #options: UserspaceProxyOptions;
   readonly #listeners = new Map<string, Listener | UdpListener>();
   readonly #sockets = new Set<Socket>();
+  /** Services whose SCTP nobody serves, that the log tells of. */
+  #unserved: ReadonlySet<string> = new Set();
   #connections = 0;
 
   constructor(options: UserspaceProxyOptions) {
     this.#options = options;
   }
 
-  apply(rules: readonly ProxyRule[]): void {
+  apply(all: readonly ProxyRule[]): void {
+    const rules = all.filter(({ protocol }) => protocol !== 'sctp');
+    this.#tellUnserved(all.filter(({ protocol }) => protocol === 'sctp'));
     const wanted = new Set(rules.map(({ key }) => key));
     for (const [key, listener] of this.#listeners) {
       if (wanted.has(key)) continue;
@@ -75,6 +79,14 @@ export class UserspaceProxy implements ServiceProxy {
       if (known !== undefined) known.rule = rule;
       else this.#listeners.set(rule.key, this.#listener(rule));
     }
+  }
+
+  #tellUnserved(rules: readonly ProxyRule[]): void {
+    const services = new Map(rules.map(({ service, key }) => [service, key]));
+    for (const [service, address] of services) {
+      if (!this.#unserved.has(service)) this.#options.log.warn({ address, service }, 'proxy: SCTP goes by rules of nftables alone: nobody serves this address of a service');
+    }
+    this.#unserved = new Set(services.keys());
   }
 
   #listener(rule: ProxyRule): Listener | UdpListener {

@@ -8,7 +8,7 @@ import { UserError } from '../base/errors.ts';
 import { ApiError, invalid, invalidObject, type FieldError } from '../kube/errors.ts';
 import { typed, type KubeObject } from '../kube/types.ts';
 import { infoOf } from './kinds/info.ts';
-import { hasNodePorts } from './kinds/service.ts';
+import { hasHealthCheckPort, hasNodePorts } from './kinds/service.ts';
 import { claimPrefix, type Claim, type Storage } from './storage.ts';
 
 export interface AllocationRules {
@@ -111,21 +111,24 @@ export class ServiceAllocator {
     const { from, to } = this.#rules.nodePortRange;
     const taken = new Set(await this.#storage.keys(PORTS));
     const ports = spec.ports ?? [];
-    ports.forEach(({ nodePort }, index) => {
+    const check = (nodePort: number | undefined, path: string) => {
       if (!nodePort || held.has(PORTS + nodePort)) return;
-      const path = `spec.ports[${index}].nodePort`;
       if (nodePort < from || nodePort > to) {
         errors.push(invalid(path, nodePort, `provided port is not in the valid range. The range of valid ports is ${from}-${to}`));
       } else if (taken.has(PORTS + nodePort)) errors.push(invalid(path, nodePort, 'provided port is already allocated'));
-    });
-    const chosen = new Set(ports.map(({ nodePort }) => nodePort));
-    for (const port of ports) {
-      if (port.nodePort) continue;
+    };
+    ports.forEach(({ nodePort }, index) => check(nodePort, `spec.ports[${index}].nodePort`));
+    check(spec.healthCheckNodePort, 'spec.healthCheckNodePort');
+    const chosen = new Set([...ports.map(({ nodePort }) => nodePort), spec.healthCheckNodePort]);
+    const choose = () => {
       const free = this.#pick(from, to - from + 1, (candidate) => !taken.has(PORTS + candidate) && !chosen.has(candidate));
       if (free === undefined) throw new ApiError('InternalError', `failed to allocate a nodePort: range ${from}-${to} is full`);
-      port.nodePort = free;
       chosen.add(free);
-    }
+      return free;
+    };
+    for (const port of ports) port.nodePort ||= choose();
+    if (hasHealthCheckPort(spec)) spec.healthCheckNodePort ||= choose();
+    else delete spec.healthCheckNodePort;
   }
 
   /** From a random place on, so that two API servers seldom try the same. */
@@ -150,7 +153,8 @@ function heldBy(object: KubeObject): string[] {
   const spec = typed<Service>(object).spec;
   const { clusterIP = '' } = spec ?? {};
   const address = clusterIP === '' || clusterIP === 'None' ? [] : [ADDRESSES + clusterIP];
-  const ports = hasNodePorts(spec?.type) ? (spec?.ports ?? []).flatMap(({ nodePort }) => (nodePort ? [PORTS + nodePort] : [])) : [];
+  const numbers = hasNodePorts(spec?.type) ? [...(spec?.ports ?? []).map(({ nodePort }) => nodePort), spec?.healthCheckNodePort] : [];
+  const ports = numbers.flatMap((port) => (port ? [PORTS + port] : []));
   return [...new Set([...address, ...ports])];
 }
 

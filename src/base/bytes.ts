@@ -4,8 +4,14 @@
  */
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
+/** What is copied here to be read as text: to make a view of it that can do so costs more than to copy a key. */
+const text = Buffer.allocUnsafeSlow(256);
+
 export function toLatin1(bytes: Uint8Array): string {
-  return asBuffer(bytes).toString('latin1');
+  const { length } = bytes;
+  if (length > text.length || Buffer.isBuffer(bytes)) return asBuffer(bytes).toString('latin1');
+  text.set(bytes);
+  return text.toString('latin1', 0, length);
 }
 
 export function fromLatin1(text: string): Uint8Array {

@@ -29,6 +29,11 @@ export interface Disk {
   /** Names of a directory's entries, sorted; empty if it is missing. */
   list(path: string): Promise<string[]>;
   syncDir(path: string): Promise<void>;
+  /**
+   * Resolves once all that came in with the caller's news is heard, and what that sends has left: a write then is one for
+   * all of it, and may hold up the loop. Absent where there is nothing to wait for.
+   */
+  turnEnd?(): Promise<void>;
 }
 
 /** All bytes of a file. */

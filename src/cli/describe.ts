@@ -24,7 +24,7 @@ export async function describe(context: CliContext, words: readonly string[], op
       const objects = name === undefined ? (await listAll(context.api, ref, selectorOf(options))).items : [await context.api.get<View>(ref, name)];
       for (const object of objects) {
         const [events, related] = await Promise.all([
-          options.showEvents === false ? [] : eventsOf(context, object),
+          options.showEvents === false ? undefined : eventsOf(context, object),
           relatedOf(context, info.resource, object),
         ]);
         pages.push(describeObject(info.resource, { object, events, related, nowMs: context.clock.wall() }));

@@ -3,9 +3,10 @@
  * only when it runs. The global flags are added to every command, for commander accepts them behind a verb only so.
  */
 import { resolve } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { CommanderError, Option, type Command } from 'commander';
 import { AbortedError } from '../base/errors.ts';
 import type { CliContext } from './context.ts';
+import { VerbCommand } from './verb-command.ts';
 import type { VerifyFlags } from './verify.ts';
 
 export interface ProgramOptions {
@@ -61,7 +62,7 @@ export function flagsBehindVerb(argv: readonly string[]): string[] {
 }
 
 export function buildProgram(options: ProgramOptions, onExit: (code: number) => void): Command {
-  const program = new Command('podium')
+  const program = new VerbCommand('podium')
     .description('A Kubernetes-compatible orchestrator on its own replicated, etcd-compatible store.')
     .version(options.version, '--version', 'print the version')
     .exitOverride()
@@ -273,10 +274,10 @@ function addObjects(program: Command, remote: Remote): void {
     'podium describe node node-1',
   ]).usage('(TYPE [NAME...] | TYPE/NAME...) [flags]');
   everywhere(selectors(namespaced(describe)))
-    .option('--show-events <bool>', 'with events', (value) => value !== 'false', true)
+    .option('--show-events', 'with events; --show-events=false: without', true)
     .action(remote(async (context, words, flags) => (await import('./describe.ts')).describe(context, words, flags)));
 
-  const dryRun = (command: Command) => command.addOption(new Option('--dry-run <where>', 'say what would happen').choices(['none', 'client', 'server']));
+  const dryRun = (command: Command) => command.addOption(new Option('--dry-run [where]', 'say what would happen').preset('client').choices(['none', 'client', 'server']));
   const apply = verb(program, 'apply', 'make objects be as manifests say', [
     'podium apply -f cluster-config/examples/hello.yaml',
     'podium apply -f ./manifests/',
@@ -306,8 +307,8 @@ function addObjects(program: Command, remote: Remote): void {
     .option('--now', 'with a grace period of one second')
     .option('--force', 'with --grace-period=0: at once, without waiting for the node')
     .option('--ignore-not-found', 'a missing object is no error')
-    .option('--cascade <how>', 'background, foreground or orphan: what becomes of what the object owns', 'background')
-    .option('--wait <bool>', 'wait until they are gone', (value) => value !== 'false', true)
+    .addOption(new Option('--cascade [how]', 'background, foreground or orphan: what becomes of what the object owns').preset('background').default('background'))
+    .option('--wait', 'wait until they are gone; --wait=false: do not', true)
     .option('--timeout <duration>', 'wait at most so long, such as 30s; 0: without end', '0')
     .action(remote(async (context, words, flags) => (await import('./delete.ts')).remove(context, words, flags)));
 
@@ -389,7 +390,7 @@ function addWorkloads(program: Command, remote: Remote): void {
     const command = namespaced(verb(rollout, `${name} <words...>`, description, examples));
     if (name === 'status') {
       command
-        .option('-w, --watch <bool>', 'wait until it is done', (value) => value !== 'false', true)
+        .option('-w, --watch', 'wait until it is done; --watch=false: do not', true)
         .option('--timeout <duration>', 'wait at most so long, such as 30s; 0: without end', '0s');
     }
     if (name === 'undo') command.option('--to-revision <n>', 'the revision to go back to; 0: the one before', '0');

@@ -61,8 +61,12 @@ export class Informer<T extends ApiObject> {
   synced(signal: AbortSignal): Promise<void> {
     if (this.#isSynced) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#onSynced.push(resolve);
-      signal.addEventListener('abort', () => reject(new AbortedError('first list')), { once: true });
+      const onAbort = () => reject(new AbortedError('first list'));
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#onSynced.push(() => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
     });
   }
 

@@ -13,7 +13,7 @@ import {
   type BoundService,
   type CallContext,
 } from '../proto/rpc.ts';
-import { WireError, type MethodDescriptor } from '../proto/wire.ts';
+import { WireError, type MethodDescriptor, type Writer } from '../proto/wire.ts';
 
 /** Bytes of messages, without what the transport puts around them. */
 export interface MessageBytes {
@@ -87,6 +87,13 @@ export function encodeAnswer({ method, observer }: ServedMethod, answer: unknown
   const bytes = answer instanceof Uint8Array ? answer : method.response.encode(answer as object); // a message, by the handler's type
   observer.bytes.sent += bytes.length;
   return bytes;
+}
+
+/** The same to the end of what was written so far. */
+export function writeAnswer({ method, observer }: ServedMethod, answer: unknown, writer: Writer): void {
+  const start = writer.length;
+  method.response.write(writer, answer as object); // a message, by the handler's type
+  observer.bytes.sent += writer.length - start;
 }
 
 const NOBODY: CallObserver = { bytes: { received: 0, sent: 0 }, started: () => 0, ended: () => undefined };

@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
+import { Later } from '../base/later.ts';
 import { Pipe } from '../base/pipe.ts';
 import { RpcCode, RpcError, type CallContext } from '../proto/rpc.ts';
 import { WireError } from '../proto/wire.ts';
@@ -177,7 +178,7 @@ export class GrpcServer implements RunningServer {
     } catch (error) {
       return answerFailure(error);
     }
-    if (!(result instanceof Promise)) {
+    if (!(result instanceof Promise || result instanceof Later)) {
       observer.ended(RpcCode.OK, started);
       return answer(null, result);
     }

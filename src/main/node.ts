@@ -7,6 +7,7 @@ import type { ImageGarbageOptions } from '../agent/node-images.ts';
 import { NetworkProber } from '../agent/probe.ts';
 import type { Naming } from '../agent/core/pod-names.ts';
 import { UserspaceProxy } from '../agent/proxy.ts';
+import { ServiceHealthPorts } from '../agent/service-health-ports.ts';
 import { ClusterDns, machineNames } from '../agent/runtime/linux/cluster-dns.ts';
 import { clusterDnsAddress, nodeNetworkOf } from '../agent/runtime/linux/core/node-network.ts';
 import { NodeServices } from '../agent/runtime/linux/node-services.ts';
@@ -94,6 +95,12 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, { runtime
   const [address = '', port = ''] = listenAddress.split(':');
   const dial = runtime instanceof LinuxRuntime ? runtime.inner.dial.bind(runtime.inner) : undefined;
   const isReal = node.runtime !== 'simulated';
+  const services: Partial<NodeAgentOptions> = {
+    ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
+    ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
+    ...machine,
+  };
+  const healthPorts = new ServiceHealthPorts({ nodeName: name, address: NODE_PORT_ADDRESS, portBase, clock: systemClock, log });
   return new NodeAgent({
     name,
     address,
@@ -118,9 +125,8 @@ function makeAgent({ config, log, random }: PartWorld, client: Client, { runtime
     terminationLogs: isReal ? new TerminationLogs(join(dataDir, 'termination-logs')) : undefined,
     podManifestPath: node.podManifestPath === '' || node.podManifestPath === undefined ? undefined : resolve(node.podManifestPath),
     volumes: isReal ? fileVolumes(dataDir, runtime, log) : noVolumes,
-    ...(runtime instanceof LinuxRuntime ? ofOwnNetwork({ config, log, random }, client, runtime) : {}),
-    ...(node.runtime === 'process' ? { proxy: new UserspaceProxy({ clock: systemClock, log }) } : {}),
-    ...machine,
+    ...services,
+    followers: isReal ? [...(services.followers ?? []), healthPorts] : [],
   });
 }
 

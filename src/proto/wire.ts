@@ -92,12 +92,19 @@ export function decodeShared<T>({ read }: MessageCodec<T>, bytes: Uint8Array): T
   return read(reader, reader.length);
 }
 
+/** The same with every field a view: for what is used at once, or kept in the order that it came in. */
+export function decodeInPlace<T>({ read }: MessageCodec<T>, bytes: Uint8Array): T {
+  const reader = new Reader(bytes, true);
+  reader.shareAll();
+  return read(reader, reader.length);
+}
+
 export class Reader {
   readonly length: number;
   position = 0;
   readonly #bytes: Uint8Array;
   /** What is longer is not copied. Half of all: then whoever keeps it keeps at most as much again. */
-  readonly #copiedBytesMax: number;
+  #copiedBytesMax: number;
   #depth = 0;
   // The last varint, as two unsigned halves.
   #low = 0;
@@ -108,6 +115,11 @@ export class Reader {
     this.#bytes = bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.length = bytes.byteLength;
     this.#copiedBytesMax = isShared ? this.length >>> 1 : Infinity;
+  }
+
+  /** Nothing is copied from here on: for who keeps a part of the message no longer than it keeps the whole. */
+  shareAll(): void {
+    this.#copiedBytesMax = 0;
   }
 
   /** Reads the length of a nested message, answers where it ends. To be paired with {@link leave}. */
@@ -295,24 +307,37 @@ export class Reader {
 
 /** What the scratch writer keeps for the next message; a larger buffer is let go after its message. */
 const SCRATCH_BYTES_MAX = 256 * 1024;
+const WRITER_BYTES = 1024;
 
 /** Grows one buffer. A nested message is written one byte further, and moved if its length needs more than that byte. */
 export class Writer {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(1024);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(WRITER_BYTES);
+  /** The same memory, for copies that are no Buffers. */
+  #plain = plainViewOf(this.#bytes);
   #end = 0;
 
   reset(): void {
     this.#end = 0;
-    if (this.#bytes.length > SCRATCH_BYTES_MAX) this.#bytes = Buffer.allocUnsafeSlow(1024);
+    if (this.#bytes.length > SCRATCH_BYTES_MAX) this.#use(Buffer.allocUnsafeSlow(WRITER_BYTES));
   }
 
   /** A copy, exactly as long as the message. */
   finish(): Uint8Array {
-    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#end).slice();
+    return this.#plain.slice(0, this.#end);
+  }
+
+  /** The same beside other such copies: for what is kept about as long as they are. */
+  finishIn(slabs: Slabs): Uint8Array {
+    return this.#end > SLAB_SHARE_MAX ? this.finish() : slabs.copy(this.#plain, this.#end);
   }
 
   get length(): number {
     return this.#end;
+  }
+
+  /** Where it is written, as long as it may be: until more is. */
+  get memory(): Uint8Array {
+    return this.#plain;
   }
 
   /** What was written, where it lies: until the next `reset`. */
@@ -463,7 +488,40 @@ export class Writer {
     if (needed <= this.#bytes.length) return;
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(grown, 0, 0, this.#end);
-    this.#bytes = grown;
+    this.#use(grown);
+  }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#plain = plainViewOf(bytes);
+  }
+}
+
+function plainViewOf(bytes: Buffer): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+const SLAB_BYTES = 16 * 1024;
+/** What is larger has memory of its own. */
+const SLAB_SHARE_MAX = 2 * 1024;
+
+/**
+ * Many small arrays in one piece of memory: to ask for memory and give it back costs more than to fill it. A piece lives as
+ * long as any array in it, so that this is for what comes and goes in the same order.
+ */
+export class Slabs {
+  #slab = new Uint8Array(SLAB_BYTES);
+  #end = 0;
+
+  copy(bytes: Uint8Array, length: number): Uint8Array {
+    if (this.#end + length > SLAB_BYTES) {
+      this.#slab = new Uint8Array(SLAB_BYTES);
+      this.#end = 0;
+    }
+    const at = this.#end;
+    this.#end += length;
+    this.#slab.set(bytes.subarray(0, length), at);
+    return new Uint8Array(this.#slab.buffer, at, length);
   }
 }
 

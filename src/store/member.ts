@@ -314,9 +314,21 @@ export class Member {
       const timeoutMs = Math.max(0, deadlineMs - this.#world.clock.monotonic());
       return this.#leaderWait.wait(timeoutMs).then(() => this.#propose(command, credentials, deadlineMs));
     }
-    const send = (id: bigint) => this.#node.propose(encodeProposal({ id, command, credentials }));
     const room = this.#quota.admit(costOf(command));
-    return room === undefined ? this.#begin(send, deadlineMs) : room.then(() => this.#begin(send, deadlineMs));
+    if (room === undefined) return this.#send(command, credentials, deadlineMs);
+    return room.then(() => this.#send(command, credentials, deadlineMs));
+  }
+
+  /** What {@link Proposals.begin} does, without a function for each put. */
+  #send(command: Command, credentials: Credentials | undefined, deadlineMs: Millis): Promise<CommandOutcome> {
+    if (this.#isStopped) return Promise.reject(new StoreError('stopped'));
+    const id = this.#proposals.next();
+    try {
+      this.#node.propose(encodeProposal({ id, command, credentials }));
+    } catch (error) {
+      return this.#proposals.refused(error);
+    }
+    return this.#proposals.wait(id, { term: this.#node.term, deadlineMs, timeoutCode: this.#timeoutCode });
   }
 
   /** What does not change the configuration is a command like others; what does, only a leader can propose. */

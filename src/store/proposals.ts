@@ -3,21 +3,14 @@
  * or with an error that leaves open whether it happened.
  */
 import type { Clock, Millis, Timer } from '../base/clock.ts';
+import { Later } from '../base/later.ts';
 import type { Random } from '../base/random.ts';
 import type { Term } from './raft/core/types.ts';
 import { StoreError, type StoreErrorCode } from './rpc/errors.ts';
 import type { CommandOutcome } from './state-machine.ts';
 
-interface Pending {
-  /** When it was proposed. */
-  readonly term: Term;
-  readonly deadlineMs: Millis;
-  readonly timeoutCode: () => StoreErrorCode;
-  readonly resolve: (outcome: CommandOutcome) => void;
-  readonly reject: (error: Error) => void;
-}
-
 export interface Proposing {
+  /** When it was proposed. */
   readonly term: Term;
   /** By the monotonic clock. */
   readonly deadlineMs: Millis;
@@ -25,9 +18,32 @@ export interface Proposing {
   readonly timeoutCode: () => StoreErrorCode;
 }
 
+/** Its answer is told to the call that waits for it within the apply: none of what follows comes back here. */
+class Pending extends Later<CommandOutcome> {
+  readonly id: bigint;
+  readonly proposing: Proposing;
+
+  constructor(id: bigint, proposing: Proposing) {
+    super();
+    this.id = id;
+    this.proposing = proposing;
+  }
+}
+
+/** A map finds a small number in a tenth of the time that it takes for a bigint: by the lower half, which counts up. */
+const whole = new BigUint64Array(1);
+const halves = new Int32Array(whole.buffer);
+const LOW = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 0 : 1;
+
+function placeOf(id: bigint): number {
+  whole[0] = id;
+  return halves[LOW]!;
+}
+
 export class Proposals {
   readonly #clock: Clock;
-  readonly #pending = new Map<bigint, Pending>();
+  /** By {@link placeOf}; another member's proposal may have the same. */
+  readonly #pending = new Map<number, Pending>();
   /** For the earliest deadline there was when it was set: one for each proposal would cost more than the proposal. */
   #timer: Timer | undefined;
   #timerAtMs: Millis = Infinity;
@@ -50,26 +66,42 @@ export class Proposals {
   }
 
   /** `send` hands it on under its number; what it throws was not proposed. */
-  begin(send: (id: bigint) => void, { term, deadlineMs, timeoutCode }: Proposing): Promise<CommandOutcome> {
-    const id = this.#next++;
+  begin(send: (id: bigint) => void, proposing: Proposing): Promise<CommandOutcome> {
+    const id = this.next();
     try {
       send(id);
     } catch (error) {
-      this.#failed++;
-      return Promise.reject(error);
+      return this.refused(error);
     }
-    if (deadlineMs < this.#timerAtMs) this.#arm(deadlineMs);
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { term, deadlineMs, timeoutCode, resolve, reject });
-    });
+    return this.wait(id, proposing);
+  }
+
+  /** The same in steps, for who would make a function for each proposal: its number, */
+  next(): bigint {
+    return this.#next++;
+  }
+
+  /** where it was not proposed, */
+  refused(error: unknown): Promise<never> {
+    this.#failed++;
+    return Promise.reject(error);
+  }
+
+  /** and where it was. */
+  wait(id: bigint, proposing: Proposing): Promise<CommandOutcome> {
+    if (proposing.deadlineMs < this.#timerAtMs) this.#arm(proposing.deadlineMs);
+    const pending = new Pending(id, proposing);
+    this.#pending.set(placeOf(id), pending);
+    return pending;
   }
 
   /** It was applied; one that another member proposed is not known here. */
   answer(id: bigint, outcome: CommandOutcome): void {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    this.#pending.delete(id);
-    pending.resolve(outcome);
+    const place = placeOf(id);
+    const pending = this.#pending.get(place);
+    if (pending === undefined || pending.id !== id) return;
+    this.#pending.delete(place);
+    pending.settle(outcome);
   }
 
   /**
@@ -78,19 +110,20 @@ export class Proposals {
    * promise that it never happens: the message may still be on its way.
    */
   failOlder(term: Term): void {
-    for (const [id, pending] of this.#pending) {
-      if (pending.term >= term) continue;
-      this.#pending.delete(id);
+    for (const [place, pending] of this.#pending) {
+      if (pending.proposing.term >= term) continue;
+      this.#pending.delete(place);
       this.#failed++;
-      pending.reject(new StoreError('leader-changed'));
+      pending.fail(new StoreError('leader-changed'));
     }
   }
 
   failAll(code: StoreErrorCode): void {
     this.#timer?.cancel();
     this.#timerAtMs = Infinity;
-    for (const { reject } of this.#pending.values()) reject(new StoreError(code));
+    const all = [...this.#pending.values()];
     this.#pending.clear();
+    for (const pending of all) pending.fail(new StoreError(code));
   }
 
   #arm(atMs: Millis): void {
@@ -103,14 +136,15 @@ export class Proposals {
     const now = this.#clock.monotonic();
     this.#timerAtMs = Infinity;
     let nextMs = Infinity;
-    for (const [id, { deadlineMs, timeoutCode, reject }] of this.#pending) {
+    for (const [place, pending] of this.#pending) {
+      const { deadlineMs, timeoutCode } = pending.proposing;
       if (deadlineMs > now) {
         nextMs = Math.min(nextMs, deadlineMs);
         continue;
       }
-      this.#pending.delete(id);
+      this.#pending.delete(place);
       this.#failed++;
-      reject(new StoreError(timeoutCode()));
+      pending.fail(new StoreError(timeoutCode()));
     }
     if (nextMs < Infinity) this.#arm(nextMs);
   }

@@ -1,7 +1,7 @@
 /** What a member serves to clients: etcd's services over their handlers. Transport-free; server.ts and tests bind it. */
 import type { Clock, Millis } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { Auth, Election, KV, Lease, Lock, Watch } from '../proto/etcd.ts';
+import { Auth, Election, Lease, Lock, Watch } from '../proto/etcd.ts';
 import { bind, type BoundService } from '../proto/rpc.ts';
 import { simpleTokenScheme, type TokenScheme } from './auth/auth-token.ts';
 import { guarded, Guard } from './auth/guard.ts';
@@ -18,7 +18,7 @@ import {
 import type { FaultHooks } from './faults/fault-hooks.ts';
 import type { StoreCore } from './kv-service/core.ts';
 import { electionHandlers } from './kv-service/election.ts';
-import { kvHandlers } from './kv-service/kv.ts';
+import { KV_IN_PLACE, kvHandlers } from './kv-service/kv.ts';
 import { leaseHandlers } from './kv-service/lease.ts';
 import { lockHandlers } from './kv-service/lock.ts';
 import { DEFAULT_LIMITS, type RequestLimits } from './kv-service/validate.ts';
@@ -76,7 +76,7 @@ export function clientServices(options: ClientServicesOptions): BoundService[] {
   const cluster = clusterService(member, peers);
   const maintenance = maintenanceService(member);
   const services = [
-    guarded(guard, KV_NEEDS, (core) => bind(KV, kvHandlers(core, limits), mapStoreError)),
+    guarded(guard, KV_NEEDS, (core) => bind(KV_IN_PLACE, kvHandlers(core, limits), mapStoreError)),
     bind(Watch, watchHandlers(member, watches), mapStoreError),
     guarded(guard, LEASE_NEEDS, (core) => bind(Lease, leaseHandlers(core, leaseOptions), mapStoreError)),
     guarded(guard, LOCK_NEEDS, (core) => bind(Lock, lockHandlers(queues(core)), mapStoreError)),

@@ -3,14 +3,16 @@
  * replica that has applied the same entries answers the same and hashes the same. It writes to an overlay; the flusher
  * (mvcc/flusher.ts) takes batches from it, each carrying the applied index, so that a crash replays the log from there.
  *
- *   row m 'applied'    index, term and configuration    (podium.raft.v1.SnapshotMeta)
- *   row m 'revision'   revision and compacted revision  (the newest revision may have no row left after a compaction)
+ *   row m 'state'      mvcc/state-row.ts; the newest block has it, too
  *   row m 'alarms'     alarms that are raised           (etcdserverpb.AlarmResponse)
  *   row m 'downgrade'  the announced downgrade          (etcdserverpb.DowngradeInfo)
  *   row l <lease id>   granted seconds, and, behind them, those of a checkpoint if there is one
  *   rows c             membership/core/members.ts
  *   rows a             auth/core/auth-state.ts
- *   rows i, v          core/revision.ts
+ *   rows w             mvcc/core/block.ts: the writes, each block with many
+ *
+ * Rows w sort behind all others, and each batch's behind those of the batch before; for the others LevelDB merges tables,
+ * for these it does not. So what changes with every batch lies in them.
  */
 import { createHash } from 'node:crypto';
 import { assert, unreachable } from '../base/assert.ts';
@@ -24,10 +26,11 @@ import {
   type AlarmRequest,
   type DowngradeRequest,
   type LeaseCheckpointRequest,
+  type PutRequest,
   type RangeRequest,
   type TxnRequest,
 } from '../proto/etcd.ts';
-import { Member, MemberChange, MemberRows, SnapshotMeta as SnapshotMetaCodec } from '../proto/raft.ts';
+import { Member, MemberChange, MemberRows } from '../proto/raft.ts';
 import { AUTH_ROWS, AuthState, type AuthRefusal } from './auth/core/auth-state.ts';
 import { needOfCommand, refuse } from './auth/core/needs.ts';
 import { Lessor, type LeaseId, type LeaseRefusal } from './lease/core/lessor.ts';
@@ -45,12 +48,11 @@ import {
 } from './membership/core/members.ts';
 import type { Backend, BackendBatch, BackendKey } from './mvcc/backend.ts';
 import { decodeProposal, type Command } from './mvcc/command.ts';
+import { Block, BLOCK_ROWS } from './mvcc/core/block.ts';
 import { KvHashWalk } from './mvcc/core/kv-hash.ts';
 import { Mvcc, type Change, type RevisionRefusal } from './mvcc/core/mvcc.ts';
 import {
-  decodeIndexRow,
   FIRST_REVISION,
-  INDEX_ROWS,
   isTombstone,
   LEASE_ROWS,
   NO_LEASE,
@@ -72,6 +74,8 @@ import {
 } from './mvcc/core/txn.ts';
 import { WatchHub } from './mvcc/core/watch-hub.ts';
 import { Overlay } from './mvcc/overlay.ts';
+import { joinPairedRows } from './mvcc/paired-rows.ts';
+import { encodeState, readState } from './mvcc/state-row.ts';
 import type { ConfChange, ConfState, LogIndex, MemberId, SnapshotMeta, Term } from './raft/core/types.ts';
 
 export type CommandResult =
@@ -122,8 +126,6 @@ export interface StateHash {
   readonly compactRevision: Revision;
 }
 
-export const APPLIED_ROW: BackendKey = 'mapplied';
-export const REVISION_ROW: BackendKey = 'mrevision';
 const ALARMS_ROW: BackendKey = 'malarms';
 const DOWNGRADE_ROW: BackendKey = 'mdowngrade';
 
@@ -154,7 +156,7 @@ export class StateMachine {
   }
 
   /**
-   * Reads index rows, leases and the applied index; no values. `hub` is the one of a state machine that this one, from
+   * Reads blocks, leases and the applied index; values pass by and are not kept. `hub` is the one of a state machine that this one, from
    * an installed snapshot, takes the place of: its watchers read on from here.
    */
   static async open(backend: Backend, hub?: WatchHub): Promise<StateMachine> {
@@ -181,8 +183,8 @@ export class StateMachine {
     return this.#downgrade;
   }
 
-  /** Rows that wait to be flushed. */
-  get pendingRows(): number {
+  /** Writes and other rows that wait to be flushed. */
+  get pendingWrites(): number {
     return this.#overlay.pending;
   }
 
@@ -291,10 +293,10 @@ export class StateMachine {
 
   /** Everything since the last batch, with the applied index that it amounts to. */
   takeBatch(): { readonly ops: BackendBatch; readonly applied: SnapshotMeta } {
-    this.#overlay.put(APPLIED_ROW, SnapshotMetaCodec.encode(this.applied));
-    this.#overlay.put(REVISION_ROW, encodeRevisions(this.mvcc));
+    const { applied } = this;
+    const { revision, compactRevision } = this.mvcc;
     this.#isDirty = false;
-    return { ops: this.#overlay.take(), applied: this.applied };
+    return { ops: this.#overlay.take(encodeState({ applied, revision, compactRevision })), applied };
   }
 
   batchLanded(): void {
@@ -341,7 +343,7 @@ export class StateMachine {
     if (refusal !== undefined) return refusal;
     switch (command.kind) {
       case 'put':
-        return this.#write(() => put(this.mvcc, this.leases, command.request));
+        return this.#put(command.request);
       case 'delete-range':
         return this.#write(() => ({ ok: true, result: deleteRange(this.mvcc, this.leases, command.request) }));
       case 'txn':
@@ -366,6 +368,14 @@ export class StateMachine {
       default:
         return unreachable(command);
     }
+  }
+
+  /** As {@link #write}, without a function for each. */
+  #put(request: PutRequest): Outcome<PutResult> {
+    this.mvcc.begin();
+    const outcome = put(this.mvcc, this.leases, request);
+    this.#commit();
+    return outcome;
   }
 
   #write<R extends CommandResult>(run: () => Outcome<R>): Outcome<R> {
@@ -462,8 +472,9 @@ export class StateMachine {
   }
 
   async #load(backend: Backend): Promise<void> {
-    const applied = backend.get(APPLIED_ROW);
-    if (applied !== undefined) ({ index: this.#index, term: this.#term, confState: this.#confState } = decodeApplied(applied));
+    await joinPairedRows(backend);
+    const state = await readState(backend);
+    if (state !== undefined) ({ index: this.#index, term: this.#term, confState: this.#confState } = state.applied);
     const alarms = backend.get(ALARMS_ROW);
     if (alarms !== undefined) this.alarms.load(AlarmResponse.decode(alarms).alarms);
     const downgrade = backend.get(DOWNGRADE_ROW);
@@ -478,10 +489,14 @@ export class StateMachine {
         if (key.startsWith('cr')) this.members.remove(idOfRow(key));
       }
     }
-    for await (const rows of backend.scan(INDEX_ROWS)) {
-      for (const { key, value } of rows) this.mvcc.load(decodeIndexRow(key, value));
+    for await (const rows of backend.scan(BLOCK_ROWS)) {
+      for (const { key, value } of rows) {
+        const block = new Block(key, value);
+        this.#overlay.loadBlock(key, block);
+        for (let at = 0; at < block.count; at++) this.mvcc.load(block.write(at));
+      }
     }
-    this.mvcc.finishLoad(decodeRevisions(backend.get(REVISION_ROW)));
+    this.mvcc.finishLoad(state ?? { revision: FIRST_REVISION, compactRevision: 0 });
     this.mvcc.index.visit({ from: '', to: undefined }, this.mvcc.revision, (write) => {
       if (write.lease !== NO_LEASE) this.leases.attach(write.lease, write.key);
       return true;
@@ -494,24 +509,6 @@ function encodeLease(ttlSeconds: number, checkpointSeconds: number): Uint8Array 
   row.writeDoubleBE(ttlSeconds, 0);
   if (checkpointSeconds > 0) row.writeDoubleBE(checkpointSeconds, 8);
   return row;
-}
-
-/** Index, term and configuration that the rows of a backend amount to. */
-export function decodeApplied(row: Uint8Array): SnapshotMeta {
-  const { index, term, confState } = SnapshotMetaCodec.decode(row);
-  return { index, term, confState: confState ?? NO_MEMBERS };
-}
-
-function encodeRevisions({ revision, compactRevision }: Mvcc): Uint8Array {
-  const row = Buffer.alloc(16);
-  row.writeDoubleBE(revision, 0);
-  row.writeDoubleBE(compactRevision, 8);
-  return row;
-}
-
-function decodeRevisions(row: Uint8Array | undefined): { revision: Revision; compactRevision: Revision } {
-  if (row === undefined) return { revision: FIRST_REVISION, compactRevision: 0 };
-  return { revision: asBuffer(row).readDoubleBE(0), compactRevision: asBuffer(row).readDoubleBE(8) };
 }
 
 function leaseRowKey(id: LeaseId): BackendKey {

@@ -12,17 +12,14 @@ import { inNamespace, resources } from '../../src/client/api-client.ts';
 import { conditionOf, type ApiObject, type EndpointSlice, type KubeEvent } from '../../src/client/objects.ts';
 import { directChannel } from '../../src/proto/direct-channel.ts';
 import { Node as NodeService } from '../../src/proto/node.ts';
-import { NodeAgent } from '../../src/agent/agent.ts';
+import type { NodeAgent } from '../../src/agent/agent.ts';
 import type { AgentContainer, AgentPod, AgentPodSpec } from '../../src/agent/core/pod-spec.ts';
 import type { AgentNode } from '../../src/agent/node-status.ts';
-import { NetworkProber } from '../../src/agent/probe.ts';
 import { UserspaceProxy } from '../../src/agent/proxy.ts';
-import { ProcessRuntime } from '../../src/agent/runtime/process.ts';
 import { processesWith } from '../../src/agent/runtime/process-table.ts';
-import { FileVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
 import { until } from '../until.ts';
-import { agentOptions } from './agent-options.ts';
+import { startProcessAgent } from './process-agent.ts';
 
 const NODE_PORT_ADDRESS = '127.251.255.1';
 const pods = inNamespace(resources.pods, 'default');
@@ -31,29 +28,10 @@ let root = '';
 let api: FakeApi;
 let agent: NodeAgent;
 
-async function startAgent(): Promise<NodeAgent> {
-  const clock = systemClock;
-  const podCidr = '127.251.16.0/20';
-  const runtime = new ProcessRuntime({ root: join(root, 'runtime'), podCidr, clock, log: silentLog });
-  const made = new NodeAgent(
-    agentOptions({
-      api,
-      clock,
-      runtime,
-      address: '127.0.0.1',
-      podCidr,
-      capacity: { cpu: '2', memory: '1Gi', pods: 10 },
-      heartbeatMs: 200,
-      leaseDurationMs: 4_000,
-      prober: new NetworkProber(runtime, clock),
-      nodePortAddress: NODE_PORT_ADDRESS,
-      volumes: new FileVolumes(join(root, 'volumes')),
-      proxy: new UserspaceProxy({ clock, log: silentLog }),
-    }),
-  );
-  await made.start();
-  return made;
-}
+const startAgent = () => {
+  const proxy = new UserspaceProxy({ clock: systemClock, log: silentLog });
+  return startProcessAgent({ root, api, podCidr: '127.251.16.0/20', heartbeatMs: 200, nodePortAddress: NODE_PORT_ADDRESS, proxy });
+};
 
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'podium-agent-'));

@@ -205,6 +205,20 @@ test('an immutable object is not watched', async () => {
   expect(api.calls.filter(({ verb, ref }) => verb === 'list' && ref.resource === 'configmaps')).toHaveLength(1);
 });
 
+test('what the environment lacks is told again and again, and counted; it runs when that comes', async () => {
+  const env = [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'settings', key: 'a' } } }];
+  await run('web', [], { containers: [{ name: 'main', image: 'podium.dev/host', command: ['x'], env }] });
+  await until('it waits', () => stateOf('web')?.waiting?.message !== undefined);
+  expect(stateOf('web')).toEqual({ waiting: { reason: 'CreateContainerConfigError', message: 'configmap "settings" not found' } });
+  for (let seconds = 0; seconds < 120; seconds++) await pass(1_000);
+  const [told, ...others] = events('Failed');
+  expect(told?.message).toBe('Error: configmap "settings" not found');
+  // Backed off: 0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5 s, then every 20 s.
+  expect([told?.count, others]).toEqual([11, []]);
+  await api.create(configMaps, settings({ a: '1' }));
+  await until('it runs', () => isRunning('web'), 1_000);
+});
+
 test('what is missing is said, waited for ever longer, and taken at once when it comes', async () => {
   const uid = await run('web', [config, { name: 'keys', secret: { secretName: 'keys' } }]);
   await until('it waits', () => stateOf('web')?.waiting?.message !== undefined);

@@ -10,16 +10,13 @@ import { inNamespace, resources } from '../../src/client/api-client.ts';
 import { conditionOf, type KubeEvent } from '../../src/client/objects.ts';
 import { directChannel } from '../../src/proto/direct-channel.ts';
 import { Node as NodeService } from '../../src/proto/node.ts';
-import { NodeAgent } from '../../src/agent/agent.ts';
+import type { NodeAgent } from '../../src/agent/agent.ts';
 import type { AgentContainer, AgentPod, AgentPodSpec } from '../../src/agent/core/pod-spec.ts';
-import { NetworkProber } from '../../src/agent/probe.ts';
-import { ProcessRuntime } from '../../src/agent/runtime/process.ts';
 import { processesWith } from '../../src/agent/runtime/process-table.ts';
 import { TerminationLogs } from '../../src/agent/termination-logs.ts';
-import { FileVolumes } from '../../src/agent/volumes.ts';
 import { FakeApi } from '../client/fake-api.ts';
 import { until } from '../until.ts';
-import { agentOptions } from './agent-options.ts';
+import { startProcessAgent } from './process-agent.ts';
 
 const pods = inNamespace(resources.pods, 'default');
 
@@ -30,29 +27,10 @@ let agent: NodeAgent;
 const manifests = () => join(root, 'manifests');
 const sandboxes = () => join(root, 'runtime/pods');
 
-async function startAgent(): Promise<NodeAgent> {
-  const clock = systemClock;
-  const podCidr = '127.251.32.0/20';
-  const runtime = new ProcessRuntime({ root: join(root, 'runtime'), podCidr, clock, log: silentLog });
-  const made = new NodeAgent(
-    agentOptions({
-      api,
-      clock,
-      runtime,
-      address: '127.0.0.1',
-      podCidr,
-      capacity: { cpu: '2', memory: '1Gi', pods: 10 },
-      heartbeatMs: 1_000,
-      leaseDurationMs: 4_000,
-      prober: new NetworkProber(runtime, clock),
-      volumes: new FileVolumes(join(root, 'volumes')),
-      terminationLogs: new TerminationLogs(join(root, 'termination-logs')),
-      podManifestPath: manifests(),
-    }),
-  );
-  await made.start();
-  return made;
-}
+const startAgent = () => {
+  const terminationLogs = new TerminationLogs(join(root, 'termination-logs'));
+  return startProcessAgent({ root, api, podCidr: '127.251.32.0/20', heartbeatMs: 1_000, terminationLogs, podManifestPath: manifests() });
+};
 
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'podium-pods-'));

@@ -91,6 +91,18 @@ test('a client that has sent all it had still gets its answer', async () => {
   expect(await ask('x'.repeat(300_000))).toBe('300000 bytes');
 });
 
+test('SCTP is not served, which is said once a port', async () => {
+  const said: unknown[] = [];
+  const one = new UserspaceProxy({ clock: systemClock, log: { ...silentLog, warn: (facts) => void said.push(facts) } });
+  closing.push(() => one.close());
+  const rules = [rule([]), rule([], { key: `${SERVICE}:${PORT}/sctp`, protocol: 'sctp', service: 'ns/web:signal' })];
+  one.apply(rules);
+  one.apply(rules);
+  await held(one);
+  expect(one.held).toEqual([`${SERVICE}:${PORT}`]);
+  expect(said).toEqual([{ address: `${SERVICE}:${PORT}/sctp`, service: 'ns/web:signal' }]);
+});
+
 test('without targets connections are refused', async () => {
   const one = proxy();
   one.apply([rule([])]);

@@ -229,6 +229,21 @@ test('services get an address and a port that nobody else has, and give them bac
   expect(field(await create('headless', { clusterIP: 'None' }), 'spec', 'clusterIP')).toBe('None');
 });
 
+test('a balancer whose traffic stays on its node has a port for health checks, of the same range as the others', async () => {
+  const create = async (name: string, spec: object = {}) => (await api.create(ref('services'), service(name, { type: 'LoadBalancer', ...spec }))).object;
+  const own = await create('own', { externalTrafficPolicy: 'Local' });
+  const port = Number(field(own, 'spec', 'healthCheckNodePort'));
+  expect(port).toBeGreaterThanOrEqual(30_000);
+  expect(port).not.toBe(field(own, 'spec', 'ports', 0, 'nodePort'));
+  const taken = `spec.healthCheckNodePort: Invalid value: ${port}: provided port is already allocated`;
+  expect(await refusal(create('other', { externalTrafficPolicy: 'Local', healthCheckNodePort: port }))).toContain(taken);
+  const kept = (await api.update(ref('services', 'own'), service('own', { type: 'LoadBalancer', externalTrafficPolicy: 'Local' }))).object;
+  expect(field(kept, 'spec', 'healthCheckNodePort')).toBe(port);
+  const opened = (await api.patch(ref('services', 'own'), { type: 'merge', body: { spec: { externalTrafficPolicy: 'Cluster', healthCheckNodePort: null } } })).object;
+  expect(field(opened, 'spec', 'healthCheckNodePort')).toBeUndefined();
+  expect(field(await create('again', { externalTrafficPolicy: 'Local', healthCheckNodePort: port }), 'spec', 'healthCheckNodePort')).toBe(port);
+});
+
 test('two API servers on one store never give out one address twice', async () => {
   const config = { serviceCidr: '10.96.0.0/28' };
   const first = await startServer({ config });

@@ -9,7 +9,7 @@ import { up } from '../../src/cli/up.ts';
 import { channelStoreClient } from '../../src/etcd/channel-store-client.ts';
 import { connect } from '../../src/grpc/channel.ts';
 import { parseStoreFlags } from '../../src/store/flags.ts';
-import { valueRowKey } from '../../src/store/mvcc/core/revision.ts';
+import { blockRowKey } from '../../src/store/mvcc/core/block.ts';
 import { levelBackends } from '../../src/store/mvcc/level-backend.ts';
 import { startStore, type RunningStore } from '../../src/store/server.ts';
 import { freePorts, ROOT } from '../processes.ts';
@@ -152,7 +152,10 @@ test('--initial-corrupt-check refuses a state that has rotted, and takes one tha
   running.pop();
 
   const backend = await levelBackends(join(dir, 'm2')).open('member/db-1');
-  await backend.batch([{ type: 'put', key: valueRowKey(header!.revision, 0), value: Buffer.from('rotten') }]);
+  const key = blockRowKey({ main: header!.revision, sub: 0 });
+  const row = backend.get(key)!;
+  expect(Buffer.from(row).toString()).toMatch(/whole$/);
+  await backend.batch([{ type: 'put', key, value: Buffer.concat([row.subarray(0, -'whole'.length), Buffer.from('rottn')]) }]);
   await backend.close();
   expect(await refusal(member('m2', c2, p2))).toMatch(/^this member's state differs from that of [0-9a-f]+: replace it/);
 });

@@ -196,6 +196,29 @@ describeDisk('FileDisk', async () => {
   return { disk: new FileDisk(root), end: () => rm(root, { recursive: true }) };
 });
 
+test('FileDisk: datasync() tells of a sync that fails, whichever way the disk\'s pace lets it go', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'podium-disk-'));
+  const disk = new FileDisk(root);
+  for (let synced = 0; synced < 20; synced++) {
+    const file = await disk.open('log', { create: true });
+    for (let i = 0; i < synced; i++) {
+      await file.writeAt(i, [fromUtf8('x')]);
+      await file.datasync();
+    }
+    await file.close();
+    await expect(file.datasync()).rejects.toThrow();
+  }
+  await rm(root, { recursive: true });
+});
+
+test('FileDisk: turnEnd() comes after everything that promises and ticks of this turn still do', async () => {
+  const heard: string[] = [];
+  const end = new FileDisk(tmpdir()).turnEnd().then(() => heard.push('end'));
+  queueMicrotask(() => process.nextTick(() => queueMicrotask(() => process.nextTick(() => heard.push('written')))));
+  await end;
+  expect(heard).toEqual(['written', 'end']);
+});
+
 describeDisk('MemoryDisk', async () => {
   const memory = new MemoryDisk({ clock: new DrivenClock(), random: seededRandom(1) });
   return { disk: memory.incarnation(), end: async () => {} };

@@ -135,7 +135,7 @@ describe('a crash', () => {
       subject.apply(compact(subject.machine.revision));
       while (subject.machine.scrub(3)) {
         const landing = subject.flush();
-        if (seededRandom(seed).fork(String(subject.machine.pendingRows)).chance(0.3)) break;
+        if (seededRandom(seed).fork(String(subject.machine.pendingWrites)).chance(0.3)) break;
         await landing;
       }
       await subject.powerCut();

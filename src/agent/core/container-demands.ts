@@ -3,9 +3,9 @@ import { parseQuantity, toMilli, toUnits } from '../../kube/quantity.ts';
 import type { ContainerResources, ContainerSecurity, SandboxConfig, SecurityProfile } from '../runtime/runtime.ts';
 import { requestsOf } from './admission.ts';
 import type { Resolved } from './environment.ts';
-import { describePod, type AgentContainer, type AgentPod, type SeccompProfileSpec } from './pod-spec.ts';
+import { containersOf, describePod, type AgentContainer, type AgentPod, type SeccompProfileSpec } from './pod-spec.ts';
 
-type SandboxDemands = Pick<SandboxConfig, 'hostAliases' | 'sysctls' | 'resources' | 'qosClass' | 'processes' | 'hostIpc'>;
+type SandboxDemands = Pick<SandboxConfig, 'hostAliases' | 'sysctls' | 'resources' | 'qosClass' | 'processes' | 'hostIpc' | 'privileged'>;
 
 export function sandboxDemands(pod: AgentPod): SandboxDemands {
   const { spec } = pod;
@@ -18,6 +18,7 @@ export function sandboxDemands(pod: AgentPod): SandboxDemands {
     ...(pod.status?.qosClass === undefined ? {} : { qosClass: pod.status.qosClass }),
     ...(processes === undefined ? {} : { processes }),
     ...(spec.hostIPC === true ? { hostIpc: true } : {}),
+    ...(containersOf(pod).some(({ securityContext }) => securityContext?.privileged === true) ? { privileged: true } : {}),
   };
 }
 

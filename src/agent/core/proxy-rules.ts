@@ -21,9 +21,10 @@ import {
 export type { Target };
 
 export interface ProxyRule {
-  /** `address:port`, of UDP with `/udp` behind it: one rule each. */
+  /** `address:port`, of UDP and SCTP with `/udp` and `/sctp` behind it: one rule each. */
   readonly key: string;
-  readonly protocol: 'tcp' | 'udp';
+  /** Of SCTP, which no program of ours can pass on, so that whoever should can say so. */
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
   readonly address: string;
   readonly port: number;
   /** `namespace/name:port`, for people. */
@@ -55,7 +56,6 @@ export function planProxy({ services, slices, hostPorts = [], nodePortAddress, p
     const own = slicesOf.get(name) ?? [];
     for (const port of service.spec.ports ?? []) {
       const protocol = protocolOf(port.protocol);
-      if (protocol === undefined) continue;
       const shared = {
         service: `${name}:${port.name ?? port.port}`,
         targets: targetsOf(own, port).cluster,
@@ -71,7 +71,7 @@ export function planProxy({ services, slices, hostPorts = [], nodePortAddress, p
   for (const { namespace, name, protocol: named, hostPort, hostIp, address: target, port } of hostPorts) {
     const protocol = protocolOf(named);
     const isHere = (hostIp === '' || hostIp === nodePortAddress) && hostPort + portBase <= PORT_MAX;
-    if (protocol === undefined || !isHere) continue;
+    if (!isHere) continue;
     const key = keyOf(nodePortAddress, hostPort + portBase, protocol);
     const targets = [{ address: target, port }];
     const service = `pod ${namespace}/${name}:${hostPort}`;
@@ -81,12 +81,11 @@ export function planProxy({ services, slices, hostPorts = [], nodePortAddress, p
 }
 
 function keyOf(address: string, port: number, protocol: ProxyRule['protocol']): string {
-  return `${address}:${port}${protocol === 'udp' ? '/udp' : ''}`;
+  return `${address}:${port}${protocol === 'tcp' ? '' : `/${protocol}`}`;
 }
 
-/** undefined: of those that there are, SCTP, which no program of ours can pass on. */
-function protocolOf(named = 'TCP'): ProxyRule['protocol'] | undefined {
-  return named === 'TCP' ? 'tcp' : named === 'UDP' ? 'udp' : undefined;
+function protocolOf(named = 'TCP'): ProxyRule['protocol'] {
+  return named === 'TCP' ? 'tcp' : named === 'UDP' ? 'udp' : 'sctp'; // the API knows no other
 }
 
 function listenersOf(service: Service, port: ServicePort, nodePortAddress: string, portBase: number): Target[] {

@@ -17,6 +17,7 @@ export interface ProxiedService extends Service {
     readonly externalIPs?: readonly string[];
     readonly internalTrafficPolicy?: string;
     readonly externalTrafficPolicy?: string;
+    readonly healthCheckNodePort?: number;
     readonly externalName?: string;
     readonly loadBalancerSourceRanges?: readonly string[];
   };

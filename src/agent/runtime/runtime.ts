@@ -38,6 +38,8 @@ export interface SandboxConfig {
   readonly processes?: 'of-the-pod' | 'of-the-machine' | undefined;
   /** In the ipc namespace of the machine. */
   readonly hostIpc?: boolean | undefined;
+  /** One of its containers is: container runtimes want to know before they make it. */
+  readonly privileged?: boolean | undefined;
   /** Made in memory, where the runtime can, and seen by mounts of their paths; they end with the sandbox. */
   readonly memoryVolumes?: readonly MemoryVolume[] | undefined;
 }

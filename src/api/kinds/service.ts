@@ -82,6 +82,8 @@ function keepAllocated(draft: KubeObject, old: KubeObject): void {
   }
   if (before.ipFamilies !== undefined) now.ipFamilies ??= before.ipFamilies;
   if (before.ipFamilyPolicy !== undefined) now.ipFamilyPolicy ??= before.ipFamilyPolicy;
+  const { healthCheckNodePort } = before;
+  if (hasHealthCheckPort(now) && healthCheckNodePort !== undefined) now.healthCheckNodePort ||= healthCheckNodePort;
   if (!hasNodePorts(now.type)) return;
   const taken = new Set((now.ports ?? []).map(({ nodePort }) => nodePort));
   for (const port of now.ports ?? []) {
@@ -93,6 +95,11 @@ function keepAllocated(draft: KubeObject, old: KubeObject): void {
 
 export function hasNodePorts(type: string | undefined): boolean {
   return type === 'NodePort' || type === 'LoadBalancer';
+}
+
+/** At which balancers ask a node whether it has endpoints of its own. */
+export function hasHealthCheckPort({ type, externalTrafficPolicy }: Pick<ServiceSpec, 'type' | 'externalTrafficPolicy'>): boolean {
+  return type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
 }
 
 type FullSpec = NonNullable<Service['spec']> & {
@@ -158,7 +165,7 @@ function validateTraffic(spec: FullSpec): FieldError[] {
   if (spec.externalTrafficPolicy !== undefined && !isReached) {
     errors.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'));
   } else errors.push(...oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, POLICIES));
-  if (spec.healthCheckNodePort && !(isBalancer && spec.externalTrafficPolicy === 'Local')) {
+  if (spec.healthCheckNodePort && !hasHealthCheckPort(spec)) {
     errors.push(invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"));
   }
   return [...errors, ...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, POLICIES)];

@@ -9,7 +9,8 @@ import { at, list, number, pairs, record, text, type View } from './view.ts';
 
 export interface Described {
   readonly object: View;
-  readonly events: readonly View[];
+  /** Absent: nobody asks for them. */
+  readonly events?: readonly View[] | undefined;
   /** A node's pods; a Deployment's ReplicaSets; a Service's EndpointSlices. */
   readonly related: readonly View[];
   readonly nowMs: number;
@@ -421,6 +422,7 @@ function indentedTable(rows: readonly (readonly string[])[]): Line[] {
 }
 
 function eventLines({ events, nowMs }: Described): Line[] {
+  if (events === undefined) return [];
   if (events.length === 0) return [['Events:', '<none>']];
   const rows = [...events]
     .sort((a, b) => (eventTime(a) < eventTime(b) ? -1 : 1))

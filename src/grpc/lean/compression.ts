@@ -3,10 +3,11 @@ import { gunzipSync, inflateSync } from 'node:zlib';
 import { systemErrorCode } from '../../base/errors.ts';
 import { RpcCode, RpcError } from '../../proto/rpc.ts';
 
-export const ACCEPTED_ENCODINGS = 'identity,deflate,gzip';
+const ACCEPTED: readonly string[] = ['identity', 'deflate', 'gzip'];
+export const ACCEPTED_ENCODINGS = ACCEPTED.join();
 
 export function isAccepted(encoding: string): boolean {
-  return ACCEPTED_ENCODINGS.split(',').includes(encoding);
+  return ACCEPTED.includes(encoding);
 }
 
 /** Throws `RpcError`. A message that would be larger than allowed is not unpacked further than that. */

@@ -110,9 +110,10 @@ export abstract class ServerCall extends CallSignal implements CallContext, Stre
     this.stream.end(withFields(OK_TRAILERS, this.#trailer));
   }
 
-  protected send(message: Uint8Array): boolean {
+  /** See {@link Stream.sendMessage}. */
+  protected send(message: Uint8Array, length = message.length): boolean {
     this.#sendHead();
-    return this.stream.sendMessage(message);
+    return this.stream.sendMessage(message, length);
   }
 
   /** Answers how many of all have been, the last perhaps in part. */

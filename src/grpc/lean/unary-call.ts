@@ -1,12 +1,18 @@
 /** A call with one request and one answer. Where both fit into a frame, nothing is made but this object and the messages. */
+import { Later, type LaterListener } from '../../base/later.ts';
 import { RpcCode, RpcError } from '../../proto/rpc.ts';
-import { decodeRequest, encodeAnswer } from '../dispatch.ts';
+import { Writer } from '../../proto/wire.ts';
+import { decodeRequest, encodeAnswer, writeAnswer } from '../dispatch.ts';
 import type { Head } from './core/head.ts';
 import { PREFIX_BYTES } from './core/message-reader.ts';
 import { Incoming } from './incoming.ts';
 import { ServerCall } from './server-call.ts';
 
-export class UnaryCall extends ServerCall {
+/** Answers up to here are written in one place, out of which they are copied to what leaves; others are made to be kept. */
+const PASSING_BYTES_MAX = 1024;
+const passing = new Writer();
+
+export class UnaryCall extends ServerCall implements LaterListener<unknown> {
   readonly isStream = false;
   #incoming: Incoming | undefined;
   /** A copy, where the end of the stream comes behind it. */
@@ -22,7 +28,8 @@ export class UnaryCall extends ServerCall {
       bytes.readUInt32BE(start + 1) === length - PREFIX_BYTES && length - PREFIX_BYTES <= this.origin.requestBytesMax;
     if (!isWhole) return this.#receive().push(bytes, start, end, endStream);
     this.stream.consumed(length);
-    this.#run(bytes.subarray(start + PREFIX_BYTES, end));
+    // Not a Buffer, of which the decoder would make another view.
+    this.#run(new Uint8Array(bytes.buffer, bytes.byteOffset + start + PREFIX_BYTES, length - PREFIX_BYTES));
   }
 
   onHead(_: Head, endStream: boolean): void {
@@ -62,25 +69,34 @@ export class UnaryCall extends ServerCall {
     return this.#incoming;
   }
 
-  #run(bytes: Buffer): void {
+  #run(bytes: Uint8Array): void {
     let result: unknown;
     try {
       result = this.served.call(decodeRequest(this.served, bytes), this);
     } catch (error) {
       return this.fail(error);
     }
-    if (!(result instanceof Promise)) return this.#answer(result);
-    this.#isRunning = true;
-    result.then(
-      (answer: unknown) => {
-        this.#settled();
-        this.#answer(answer);
-      },
-      (error: unknown) => {
-        this.#settled();
-        this.fail(error);
-      },
-    );
+    if (result instanceof Later) {
+      this.#isRunning = true;
+      result.listen(this);
+    } else if (result instanceof Promise) {
+      this.#isRunning = true;
+      result.then(
+        (answer: unknown) => this.onValue(answer),
+        (error: unknown) => this.onError(error),
+      );
+    } else this.#answer(result);
+  }
+
+  /** Of the handler's answer, where it came later. */
+  onValue(answer: unknown): void {
+    this.#settled();
+    this.#answer(answer);
+  }
+
+  onError(error: unknown): void {
+    this.#settled();
+    this.fail(error);
   }
 
   #settled(): void {
@@ -91,13 +107,22 @@ export class UnaryCall extends ServerCall {
   #answer(answer: unknown): void {
     if (this.isOver) return;
     let bytes: Uint8Array;
+    let length: number;
     try {
-      bytes = encodeAnswer(this.served, answer);
+      if (answer instanceof Uint8Array) {
+        bytes = encodeAnswer(this.served, answer);
+        length = bytes.length;
+      } else {
+        passing.reset();
+        writeAnswer(this.served, answer, passing);
+        length = passing.length;
+        bytes = length > PASSING_BYTES_MAX ? passing.finish() : passing.memory;
+      }
     } catch (error) {
       return this.fail(error);
     }
     this.endDeadline();
-    this.send(bytes);
+    this.send(bytes, length);
     this.succeed();
   }
 }

@@ -60,6 +60,10 @@ export class DividedDisk implements Disk {
     return disk.syncDir(at);
   }
 
+  async turnEnd(): Promise<void> {
+    await this.#other.turnEnd?.();
+  }
+
   #find(path: string): { readonly disk: Disk; readonly at: string } {
     if (path === this.#folder) return { disk: this.#other, at: '' };
     if (path.startsWith(`${this.#folder}/`)) return { disk: this.#other, at: path.slice(this.#folder.length + 1) };

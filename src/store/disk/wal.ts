@@ -189,6 +189,8 @@ export class Wal {
   async #write(): Promise<void> {
     this.#isWriting = true;
     while (this.#waiting.length > 0) {
+      // Entries have left for the other members by then, and are written there at the same time.
+      await this.#options.disk.turnEnd?.();
       const group = this.#takeGroup();
       try {
         await this.#writeGroup(group.map(({ batch }) => batch));

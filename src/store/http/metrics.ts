@@ -60,6 +60,7 @@ export class StoreMetrics {
       makeDir: (path) => disk.makeDir(path),
       list: (path) => disk.list(path),
       syncDir: (path) => disk.syncDir(path),
+      turnEnd: async () => disk.turnEnd?.(),
     };
   }
 

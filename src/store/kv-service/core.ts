@@ -14,6 +14,7 @@ export interface StoreCore {
   linearizable(signal?: AbortSignal): Promise<void>;
   /** Asked for anew each time: an installed snapshot replaces it. */
   readonly machine: StateMachine;
+  /** Made anew each time: whoever asks may change it. */
   header(): ResponseHeader;
   /** 0 when none is known. */
   readonly leader: bigint;
@@ -34,9 +35,9 @@ export function requireLeader(core: StoreCore, context: CallContext): void {
 
 /** The member's header at the revision that the answer belongs to. */
 export function headerAt(core: StoreCore, revision: Revision): ResponseHeader {
-  // Field by field: to spread it costs as much as to encode it.
-  const { clusterId, memberId, raftTerm } = core.header();
-  return { clusterId, memberId, revision, raftTerm };
+  const header = core.header();
+  header.revision = revision;
+  return header;
 }
 
 type ResultOf<K extends CommandResult['kind']> = Extract<CommandResult, { kind: K }>;

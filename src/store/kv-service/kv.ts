@@ -2,18 +2,21 @@
 import {
   SortOrder,
   SortTarget,
-  type KV,
+  KV,
+  PutRequest,
   type RangeRequest,
   type RangeStreamResponse,
   type ResponseOp,
   type TxnRequest,
 } from '../../proto/etcd.ts';
 import { RpcCode, RpcError, type Answer, type CallContext, type Handlers } from '../../proto/rpc.ts';
-import type { Init } from '../../proto/wire.ts';
+import { decodeInPlace, type Init } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
 import { fromLatin1 } from '../../base/bytes.ts';
+import { mapped } from '../../base/later.ts';
 import type { OpResult, RangeSelection, TxnResult } from '../mvcc/core/txn.ts';
 import { StoreError } from '../rpc/errors.ts';
+import type { CommandOutcome } from '../state-machine.ts';
 import { headerAt, requireLeader, resultOf, run, type StoreCore } from './core.ts';
 import { encodeRangeAnswer, encodeRangePart } from './range-answer.ts';
 import {
@@ -32,7 +35,15 @@ const STREAM_KEYS_FIRST = 10;
 const STREAM_KEYS_MAX = 10_000;
 const STREAM_BYTES_AIM = 512 * 1024;
 
+/** A put is in the log's own bytes before its call is left: nothing need be copied out of what was received. */
+const putInPlace = { ...PutRequest, decode: (bytes: Uint8Array) => decodeInPlace(PutRequest, bytes) };
+export const KV_IN_PLACE: typeof KV = { ...KV, methods: { ...KV.methods, put: { ...KV.methods.put, request: putInPlace } } };
+
 export function kvHandlers(core: StoreCore, limits = DEFAULT_LIMITS): Handlers<typeof KV> {
+  const putAnswer = (outcome: CommandOutcome) => {
+    const { revision, prevKv } = resultOf(outcome, 'put');
+    return { header: headerAt(core, revision), prevKv };
+  };
   return {
     async range(request, context) {
       requireLeader(core, context);
@@ -43,14 +54,11 @@ export function kvHandlers(core: StoreCore, limits = DEFAULT_LIMITS): Handlers<t
       return encodeRangeAnswer(core.machine.mvcc, { header: headerAt(core, revision), keysOnly, ...found });
     },
     rangeStream: (request, context) => rangeStream(core, request, context),
-    // Of all calls the most: by callbacks, as each function that awaits keeps half a dozen objects for as long as it does.
+    // Of all calls the most: a function that awaits would keep half a dozen objects for as long as it does.
     put(request, context) {
       requireLeader(core, context);
       refuse(checkPut(request, limits));
-      return core.propose({ kind: 'put', request }).then((outcome) => {
-        const { revision, prevKv } = resultOf(outcome, 'put');
-        return { header: headerAt(core, revision), prevKv };
-      });
+      return mapped(core.propose({ kind: 'put', request }), putAnswer);
     },
     async deleteRange(request, context) {
       requireLeader(core, context);

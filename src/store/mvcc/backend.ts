@@ -26,11 +26,13 @@ export interface ScanRange {
   readonly from: BackendKey;
   /** Exclusive. */
   readonly to: BackendKey;
+  /** From the last row on. */
+  readonly isReverse?: boolean;
 }
 
 /** A view that later batches do not change. Must be closed. */
 export interface BackendSnapshot {
-  /** Rows in key order, in slices of at most a few hundred rows. */
+  /** Rows in key order, or against it, in slices of at most a few hundred rows. */
   scan(range: ScanRange): AsyncIterable<readonly BackendRow[]>;
   close(): Promise<void>;
 }

@@ -16,7 +16,7 @@ import {
   TxnRequest,
 } from '../../proto/etcd.ts';
 import { MemberChange } from '../../proto/raft.ts';
-import { codec, decodeShared, WireError, type Init, type MessageCodec, type Writer } from '../../proto/wire.ts';
+import { codec, decodeShared, Slabs, WireError, Writer, type Init, type MessageCodec } from '../../proto/wire.ts';
 import { unreachable } from '../../base/assert.ts';
 
 export type Command =
@@ -64,8 +64,14 @@ const FIELDS = {
 const FIXED64 = 1;
 const LENGTH_DELIMITED = 2;
 
+/** The log forgets in the order that it was written in, and so do those who keep parts of it. */
+const slabs = new Slabs();
+const scratch = new Writer();
+
 export function encodeProposal(proposal: Proposal): Uint8Array {
-  return Envelope.encode(proposal);
+  scratch.reset();
+  Envelope.write(scratch, proposal);
+  return scratch.finishIn(slabs);
 }
 
 /**
@@ -137,6 +143,8 @@ const Envelope: MessageCodec<Proposal> = codec<Proposal>(
       const inner = reader.enter();
       switch (tag >>> 3) {
         case FIELDS.put:
+          // Of the key a string is made, and a value is kept at most as long as those around it.
+          reader.shareAll();
           command = { kind: 'put', request: PutRequest.read(reader, inner) };
           break;
         case FIELDS['delete-range']:

@@ -1,6 +1,6 @@
 /**
  * Brings what the state machine applied to the backend: one batch in flight at a time, begun FLUSH_DELAY_MS after the
- * first change or as soon as FLUSH_ROWS rows wait. Between batches it gives back, slice by slice, the space of
+ * first change or as soon as FLUSH_WRITES writes wait. Between batches it gives back, slice by slice, the space of
  * compactions. The apply loop asks for room before each entry, so that a slow disk slows it instead of filling memory.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -12,9 +12,9 @@ import type { StateMachine } from '../state-machine.ts';
 import type { Backend } from './backend.ts';
 
 export const FLUSH_DELAY_MS = 100;
-export const FLUSH_ROWS = 10_000;
-/** Rows that may wait while a batch is in flight; past it {@link Flusher.room} makes its caller wait. */
-export const PENDING_ROWS_MAX = 50_000;
+export const FLUSH_WRITES = 10_000;
+/** Writes that may wait while a batch is in flight; past it {@link Flusher.room} makes its caller wait. */
+export const PENDING_WRITES_MAX = 25_000;
 /** A thousand keys, or what is forgotten in a millisecond (SCRUB_WRITES_MAX); then the others. etcd's pace is about this. */
 const SCRUB_KEYS = 1000;
 const SCRUB_PAUSE_MS = 3;
@@ -59,14 +59,14 @@ export class Flusher {
     if (this.#isStopped || this.#failure !== undefined) return;
     if (machine.mvcc.isScrubbing && this.#scrubTimer === undefined) this.#scheduleScrub();
     if (!machine.isDirty) return;
-    if (machine.pendingRows >= FLUSH_ROWS) this.#begin();
+    if (machine.pendingWrites >= FLUSH_WRITES) this.#begin();
     else this.#timer ??= clock.setTimer(FLUSH_DELAY_MS, () => this.#begin());
   }
 
   /** Undefined: there is room. Else resolves when there is. */
   room(): Promise<void> | undefined {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#options.machine.pendingRows < PENDING_ROWS_MAX) return undefined;
+    if (this.#options.machine.pendingWrites < PENDING_WRITES_MAX) return undefined;
     this.#room ??= deferred();
     return this.#room.promise;
   }
@@ -144,7 +144,8 @@ export class Flusher {
       this.#scrubTimer = undefined;
       const { machine } = this.#options;
       // A disk that is behind gets no more to do, and no batch larger than need be: it is taken in one turn of the loop.
-      if (machine.pendingRows < FLUSH_ROWS) {
+      // While one is in flight the backend may be closed, and blocks cannot be read.
+      if (machine.pendingWrites < FLUSH_WRITES && this.#inFlight === undefined) {
         machine.scrub(SCRUB_KEYS);
         this.#points?.scrubbed();
       }

@@ -159,13 +159,14 @@ function tellsTables(database: object): database is { getProperty(name: string):
 
 async function* scanDatabase(
   database: Database,
-  { from, to }: ScanRange,
+  { from, to, isReverse = false }: ScanRange,
   snapshot: DatabaseSnapshot | undefined,
 ): AsyncGenerator<readonly BackendRow[]> {
   if (from >= to) return;
   const iterator = database.iterator({
     gte: encodeKey(from),
     lt: encodeKey(to),
+    reverse: isReverse,
     // A scan passes over everything once; it should not drive out what `get` reads again and again.
     fillCache: false,
     highWaterMarkBytes: SLICE_BYTES_MAX,

@@ -61,12 +61,13 @@ export class SortedRows {
   }
 
   /** The rows of a range as they are now, whatever happens until they are read. */
-  async *scan({ from, to }: ScanRange): AsyncGenerator<readonly BackendRow[]> {
+  async *scan({ from, to, isReverse = false }: ScanRange): AsyncGenerator<readonly BackendRow[]> {
     const keys = this.#keys();
     const first = lowerBound(keys, from);
     const end = lowerBound(keys, to);
     const rows: BackendRow[] = [];
     for (let at = first; at < end; at++) rows.push({ key: keys[at]!, value: this.#rows.get(keys[at]!)! });
+    if (isReverse) rows.reverse();
     for (let at = 0; at < rows.length; at += SLICE_ROWS_MAX) {
       yield rows.slice(at, at + SLICE_ROWS_MAX).map(({ key, value }) => ({ key, value: value.slice() }));
     }

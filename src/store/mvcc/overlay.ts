@@ -1,54 +1,103 @@
 /**
  * The backend as the state machine sees it: what was written but has not landed yet lies on top. Two layers, for one
- * batch may be in flight while the next is collected.
+ * batch may be in flight while the next is collected. Writes become blocks (core/block.ts) when a batch is taken; the
+ * directory knows those that have landed.
+ *
+ *   putWrite ─► collected ── take() ─► in flight ── landed() ─► blocks in the backend
+ *   dropWrite:  marked, wherever it is; reclaim() rewrites the blocks, the oldest first, and forgets what is collected last
  */
 import { assert } from '../../base/assert.ts';
 import type { Backend, BackendBatch, BackendKey, BackendOp } from './backend.ts';
+import {
+  Block,
+  blockRowKey,
+  comparePositions,
+  cutBlocks,
+  encodeBlock,
+  positionOfRow,
+  type Position,
+  type WriteRun,
+} from './core/block.ts';
+import { BlockDirectory, type BlockEntry } from './core/block-directory.ts';
 import type { Rows } from './core/mvcc.ts';
-import { encodeIndexRow, indexRowKey, valueRowKey, type Write } from './core/revision.ts';
+import type { Write } from './core/revision.ts';
+import { STATE_ROW } from './state-row.ts';
+
+/** Of blocks that were read, as neighbours are read together. No large one is kept. */
+const RECENT_BLOCKS_MAX = 16;
+const RECENT_BLOCK_BYTES_MAX = 64 * 1024;
 
 /** What is collected for a batch. Its operations are made when it is written: else they would lie about until then. */
-class Layer implements BackendBatch {
-  /** With their values. */
-  readonly writes = new Map<Write, Uint8Array>();
-  /** undefined marks a row that was deleted. No write's row but such. */
+class Layer implements BackendBatch, WriteRun {
+  writes: Write[] = [];
+  values: Uint8Array[] = [];
+  /** Of `writes` those that are to go when all that went before has gone. */
+  dropped: Write[] = [];
+  /** undefined marks a row that was deleted. */
   readonly rows = new Map<BackendKey, Uint8Array | undefined>();
-  #writesRows = 0;
+  /** In the blocks among `rows`. */
+  rewritten = 0;
+  #state: Uint8Array | undefined;
+  #cuts: ReturnType<typeof cutBlocks> = [];
+
+  /** Once nothing more comes. */
+  close(state: Uint8Array): void {
+    this.#cuts = cutBlocks(this);
+    if (this.#cuts.length > 0) this.#state = state;
+    else this.rows.set(STATE_ROW, state);
+  }
 
   get length(): number {
-    return this.#writesRows + this.rows.size;
+    return this.#cuts.length + this.rows.size;
   }
 
-  putWrite(write: Write, value: Uint8Array): void {
-    this.writes.set(write, value);
-    this.#writesRows += rowsOf(value);
+  holds(write: Write): boolean {
+    return this.writes.length > 0 && comparePositions(this.writes[0]!, write) <= 0;
   }
 
-  deleteWrite(write: Write): void {
-    const value = this.writes.get(write);
-    if (value !== undefined) this.#writesRows -= rowsOf(value);
-    this.writes.delete(write);
-    // What is not here may be in the batch before, or has landed.
-    this.rows.set(indexRowKey(write.main, write.sub), undefined);
-    this.rows.set(valueRowKey(write.main, write.sub), undefined);
+  valueOf(write: Write): Uint8Array | undefined {
+    if (!this.holds(write)) return undefined;
+    let low = 0;
+    let high = this.writes.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (comparePositions(this.writes[middle]!, write) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low < this.writes.length && comparePositions(this.writes[low]!, write) === 0 ? this.values[low] : undefined;
+  }
+
+  forgetDropped(): void {
+    if (this.dropped.length === 0) return;
+    const gone = new Set(this.dropped);
+    this.dropped = [];
+    this.values = this.values.filter((_, at) => !gone.has(this.writes[at]!));
+    this.writes = this.writes.filter((write) => !gone.has(write));
   }
 
   *[Symbol.iterator](): Generator<BackendOp> {
-    for (const [write, value] of this.writes) {
-      yield { type: 'put', key: indexRowKey(write.main, write.sub), value: encodeIndexRow(write) };
-      if (value.length > 0) yield { type: 'put', key: valueRowKey(write.main, write.sub), value };
-    }
     for (const [key, value] of this.rows) yield value === undefined ? { type: 'delete', key } : { type: 'put', key, value };
+    for (const [at, { from, to }] of this.#cuts.entries()) {
+      const state = at === this.#cuts.length - 1 ? this.#state : undefined;
+      yield { type: 'put', key: blockRowKey(this.writes[from]!), value: encodeBlock(this, from, to, state) };
+    }
   }
-}
 
-/** An empty value has no row of its own. */
-function rowsOf(value: Uint8Array): number {
-  return value.length > 0 ? 2 : 1;
+  *blocks(): Generator<BlockEntry> {
+    for (const { from, to } of this.#cuts) {
+      const { main, sub } = this.writes[from]!;
+      let sizeBytes = 0;
+      for (let at = from; at < to; at++) sizeBytes += this.values[at]!.length;
+      yield { position: { main, sub }, count: to - from, sizeBytes, dropped: [] };
+    }
+  }
 }
 
 export class Overlay implements Rows {
   readonly #backend: Pick<Backend, 'get'>;
+  readonly #directory = new BlockDirectory();
+  /** The one used last is last. */
+  readonly #recent = new Map<BlockEntry, Block>();
   #collecting = new Layer();
   #inFlight: Layer | undefined;
 
@@ -56,9 +105,15 @@ export class Overlay implements Rows {
     this.#backend = backend;
   }
 
-  /** Rows that wait for the next batch. */
+  /** Writes and rows that wait for the next batch. */
   get pending(): number {
-    return this.#collecting.length;
+    const { writes, rows, rewritten } = this.#collecting;
+    return writes.length + rows.size + rewritten;
+  }
+
+  /** At boot, of the rows of writes, in order. */
+  loadBlock(key: BackendKey, { count, sizeBytes }: Block): void {
+    this.#directory.push({ position: positionOfRow(key), count, sizeBytes, dropped: [] });
   }
 
   get(key: BackendKey): Uint8Array | undefined {
@@ -77,32 +132,108 @@ export class Overlay implements Rows {
   }
 
   valueOf(write: Write): Uint8Array | undefined {
-    const collected = this.#collecting.writes.get(write);
-    if (collected !== undefined) return collected;
-    const key = valueRowKey(write.main, write.sub);
-    if (this.#collecting.rows.has(key)) return undefined;
-    return this.#inFlight?.writes.get(write) ?? this.get(key);
+    for (const layer of [this.#collecting, this.#inFlight]) if (layer?.holds(write) === true) return layer.valueOf(write);
+    const entry = this.#directory.find(write);
+    const block = entry && this.#blockOf(entry);
+    const at = block?.find(write) ?? -1;
+    // A copy: the view would pin the whole block.
+    return at < 0 ? undefined : new Uint8Array(block!.value(at));
   }
 
   putWrite(write: Write, value: Uint8Array): void {
-    this.#collecting.putWrite(write, value);
+    this.#collecting.writes.push(write);
+    this.#collecting.values.push(value);
   }
 
-  deleteWrite(write: Write): void {
-    this.#collecting.deleteWrite(write);
+  dropWrite(write: Write): void {
+    for (const layer of [this.#collecting, this.#inFlight]) {
+      if (layer?.holds(write) !== true) continue;
+      layer.dropped.push(write);
+      return;
+    }
+    this.#directory.drop(write);
   }
 
-  /** Everything that was collected, as one batch; it stays visible until {@link landed}. */
-  take(): BackendBatch {
+  reclaim(): boolean {
+    const run = this.#directory.nextRun();
+    if (run !== undefined) {
+      if (run.length > 0) this.#rewrite(run);
+      return true;
+    }
+    // Written before what is collected, it must go no later.
+    if (this.#inFlight !== undefined && this.#inFlight.dropped.length > 0) return true;
+    this.#collecting.forgetDropped();
+    return false;
+  }
+
+  /** Everything that was collected, as one batch, with what it amounts to; it stays visible until {@link landed}. */
+  take(state: Uint8Array): BackendBatch {
     assert(this.#inFlight === undefined, 'one batch is in flight at a time');
     const layer = this.#collecting;
+    layer.close(state);
     this.#inFlight = layer;
     this.#collecting = new Layer();
     return layer;
   }
 
   landed(): void {
-    assert(this.#inFlight !== undefined, 'a batch was in flight');
+    const layer = this.#inFlight;
+    assert(layer !== undefined, 'a batch was in flight');
     this.#inFlight = undefined;
+    for (const block of layer.blocks()) this.#directory.push(block);
+    for (const write of layer.dropped) this.#directory.drop(write);
+  }
+
+  /** What is left of neighbouring blocks, in as few as it takes. */
+  #rewrite(run: readonly BlockEntry[]): void {
+    const { rows } = this.#collecting;
+    const kept = this.#keptOf(run);
+    for (const entry of run) {
+      rows.set(blockRowKey(entry.position), undefined);
+      this.#recent.delete(entry);
+    }
+    const blocks = cutBlocks(kept).map(({ from, to }): BlockEntry => {
+      const { main, sub } = kept.writes[from]!;
+      const value = encodeBlock(kept, from, to);
+      rows.set(blockRowKey({ main, sub }), value);
+      return { position: { main, sub }, count: to - from, sizeBytes: value.length, dropped: [] };
+    });
+    this.#collecting.rewritten += kept.writes.length;
+    this.#directory.replace(run, blocks);
+  }
+
+  #keptOf(run: readonly BlockEntry[]): WriteRun {
+    const writes: Write[] = [];
+    const values: Uint8Array[] = [];
+    for (const entry of run) {
+      if (entry.dropped.length === entry.count) continue;
+      const block = this.#blockOf(entry);
+      assert(block !== undefined && block.count === entry.count, 'a block is as it was written');
+      const gone = new Set(entry.dropped.map((write) => block.find(write)));
+      assert(!gone.has(-1), 'a write that is dropped lies in its block');
+      for (let at = 0; at < block.count; at++) {
+        if (gone.has(at)) continue;
+        writes.push(block.write(at));
+        values.push(block.value(at));
+      }
+    }
+    return { writes, values };
+  }
+
+  #blockOf(entry: BlockEntry): Block | undefined {
+    let block = this.#recent.get(entry);
+    if (block === undefined) {
+      const key = blockRowKey(entry.position);
+      const row = this.get(key);
+      if (row === undefined) return undefined;
+      block = new Block(key, row);
+      if (row.length > RECENT_BLOCK_BYTES_MAX) return block;
+    } else this.#recent.delete(entry);
+    this.#recent.set(entry, block);
+    if (this.#recent.size > RECENT_BLOCKS_MAX) for (const oldest of this.#recent.keys()) {
+      this.#recent.delete(oldest);
+      break;
+    }
+    return block;
   }
 }

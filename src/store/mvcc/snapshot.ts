@@ -10,9 +10,10 @@ import { crc32 } from 'node:zlib';
 import { assert } from '../../base/assert.ts';
 import { asBuffer } from '../../base/bytes.ts';
 import type { SnapshotMeta } from '../raft/core/types.ts';
-import { APPLIED_ROW, decodeApplied } from '../state-machine.ts';
 import type { Backend, BackendKey, BackendOp, BackendRow, BackendSnapshot } from './backend.ts';
 import { ALL_ROWS } from './core/revision.ts';
+import { joinPairedRows } from './paired-rows.ts';
+import { readState } from './state-row.ts';
 
 /** Rows are gathered into chunks of about this size; a larger row is a chunk of its own. */
 const CHUNK_BYTES = 64 * 1024;
@@ -40,16 +41,14 @@ export interface OpenSnapshot {
 /** The state that has landed in the backend. Flush first for the present one; undefined before the first batch. */
 export async function openSnapshot(backend: Backend, chunkBytes = CHUNK_BYTES): Promise<OpenSnapshot | undefined> {
   const view = backend.snapshot();
-  for await (const rows of view.scan({ from: APPLIED_ROW, to: `${APPLIED_ROW}\0` })) {
-    for (const { value } of rows) {
-      const meta = decodeApplied(value);
-      const encoder = new RowEncoder(view, chunkBytes);
-      const read = (from: number) => encoder.read(from);
-      return { meta, chunks: read(0), read, sizeBytes: () => sizeOfRows(view), close: () => view.close() };
-    }
+  const state = await readState(view);
+  if (state === undefined) {
+    await view.close();
+    return undefined;
   }
-  await view.close();
-  return undefined;
+  const encoder = new RowEncoder(view, chunkBytes);
+  const read = (from: number) => encoder.read(from);
+  return { meta: state.applied, chunks: read(0), read, sizeBytes: () => sizeOfRows(view), close: () => view.close() };
 }
 
 async function sizeOfRows(view: BackendSnapshot): Promise<number> {
@@ -156,9 +155,11 @@ export async function restoreSnapshot(backend: Backend, chunks: AsyncIterable<Ui
     throw error;
   }
   await writer.finish();
-  const applied = backend.get(APPLIED_ROW);
-  if (applied === undefined) throw new Error('a snapshot without its index');
-  return decodeApplied(applied);
+  // Of a file that was saved long ago.
+  await joinPairedRows(backend);
+  const state = await readState(backend);
+  if (state === undefined) throw new Error('a snapshot without its index');
+  return state.applied;
 }
 
 /** One batch is written while the next is gathered: else the disk would wait for the network, and that for the disk. */

@@ -32,6 +32,13 @@ test('containerSecurity() refuses root where the pod forbids it', () => {
   expect(containerSecurity(forbidden, container({ securityContext: { runAsNonRoot: false } })).ok).toBe(true);
 });
 
+test('sandboxDemands() says that a container is privileged, an init container too', () => {
+  const plain = { name: 'a', image: 'i' };
+  const privileged = { ...plain, name: 'b', securityContext: { privileged: true } };
+  const of = (spec: object) => sandboxDemands(pod({ containers: [plain], ...spec })).privileged;
+  expect([of({}), of({ containers: [plain, privileged] }), of({ initContainers: [privileged] })]).toEqual([undefined, true, true]);
+});
+
 test('sandboxDemands() has the settings and names of the pod', () => {
   const spec = { hostAliases: [{ ip: '1.2.3.4', hostnames: ['a'] }], securityContext: { sysctls: [{ name: 'net.core.somaxconn', value: '9' }] } };
   expect(sandboxDemands(pod(spec))).toMatchObject({ hostAliases: [{ ip: '1.2.3.4', hostnames: ['a'] }], sysctls: { 'net.core.somaxconn': '9' } });

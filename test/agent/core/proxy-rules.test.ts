@@ -32,8 +32,10 @@ test('planProxy() listens on the cluster address and on the NodePort, moved by t
   const both = ['TCP', 'UDP', 'SCTP'].map((protocol) => ({ name: protocol.toLowerCase(), port: 53, protocol, nodePort: 30053 }));
   expect(plan([service({ type: 'NodePort', ports: both })], []).map(({ key, protocol }) => [key, protocol])).toEqual([
     ['127.0.0.1:30053', 'tcp'],
+    ['127.0.0.1:30053/sctp', 'sctp'],
     ['127.0.0.1:30053/udp', 'udp'],
     ['127.128.0.1:53', 'tcp'],
+    ['127.128.0.1:53/sctp', 'sctp'],
     ['127.128.0.1:53/udp', 'udp'],
   ]);
 });

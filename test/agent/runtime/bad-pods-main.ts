@@ -1,6 +1,7 @@
 /**
- * A cluster with a node of the linux runtime and one of `process`, asked for pods that cannot be, in namespaces of its own:
- *   node dist/test/agent/runtime/bad-pods-main.js DIRECTORY
+ * A cluster asked for pods that cannot be, in namespaces of its own: on a node of the linux runtime and one of `process`, or
+ * on one of a containerd of the test's own:
+ *   node dist/test/agent/runtime/bad-pods-main.js (own|cri) DIRECTORY
  * Prints one line of JSON a step, as cluster-main.ts does.
  */
 import { execFile, spawnSync } from 'node:child_process';
@@ -10,41 +11,53 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describeError } from '../../../src/base/errors.ts';
 import { systemClock } from '../../../src/base/system-clock.ts';
+import { HOST_IMAGE } from '../../../src/image/core/reference.ts';
 import { BAD_PODS, HOST_PORT, MISSING, ODD_PODS, THERE, type BadPod } from './bad-pods.ts';
 import { must, until, type Step } from './cluster-main.ts';
 import { ClusterReader, type ShownPod } from './cluster-reader.ts';
+import { BUSYBOX_IMAGE } from './cri/archive.ts';
+import { Containerd, ENDPOINT } from './cri/containerd.ts';
 
 export const BAD_POD_STEPS = [
-  'podium up starts a node of each runtime',
+  'podium up starts its nodes',
   'what cannot be is told, each in the state and with the reason, message and events of Kubernetes',
   'odd names, variables and lines run as they are',
   'what was missing comes, and they run',
   'where there is no room for volumes or for the agent’s own files it is told, and goes on when there is',
 ] as const;
 
-const CONFIG = `
+type RuntimeName = 'linux' | 'process' | 'cri';
+
+/** Which of them a cluster has. */
+const CLUSTERS: Readonly<Record<string, readonly RuntimeName[]>> = { own: ['linux', 'process'], cri: ['cri'] };
+const NODES: Readonly<Record<RuntimeName, string>> = { linux: 'node-1', process: 'node-2', cri: 'node-3' };
+const COMMAND_TIMEOUT_MS = 60_000;
+
+function configOf(runtimes: readonly RuntimeName[]): string {
+  const nodes = runtimes.map((runtime, i) => `  - { name: ${NODES[runtime]}, port: ${10_250 + i}, runtime: ${runtime}${runtime === 'cri' ? `, runtimeEndpoint: '${ENDPOINT}'` : ''} }`);
+  return `
 store: { members: [{ name: store-1, clientPort: 2379, peerPort: 2380 }] }
 nodes:
-  - { name: node-1, port: 10250, runtime: linux }
-  - { name: node-2, port: 10251, runtime: process }
+${nodes.join('\n')}
 network: { egress: none }
 timings: { nodeGraceSeconds: 60 }
 `;
-const COMMAND_TIMEOUT_MS = 60_000;
-const NODES = { linux: 'node-1', process: 'node-2' } as const;
-type RuntimeName = keyof typeof NODES;
-const RUNTIMES: readonly RuntimeName[] = ['linux', 'process'];
+}
+
+const isRoot = process.getuid?.() === 0;
 
 const execute = promisify(execFile);
 
 class BadCluster {
   readonly dataDir: string;
   readonly api: ClusterReader;
+  readonly runtimes: readonly RuntimeName[];
   readonly #directory: string;
   #applied = 0;
 
-  constructor(directory: string) {
+  constructor(directory: string, runtimes: readonly RuntimeName[]) {
     this.#directory = directory;
+    this.runtimes = runtimes;
     this.dataDir = join(directory, 'c');
     this.api = new ClusterReader(this.dataDir);
   }
@@ -71,11 +84,21 @@ class BadCluster {
 
 /** Bound by its own word, past the scheduler, which would not let it go there. */
 function pod(name: string, runtime: RuntimeName, spec: object): object {
-  return { apiVersion: 'v1', kind: 'Pod', metadata: { name: `${name}-${runtime}` }, spec: { ...spec, nodeName: NODES[runtime] } };
+  const made = { apiVersion: 'v1', kind: 'Pod', metadata: { name: `${name}-${runtime}` }, spec: { ...spec, nodeName: NODES[runtime] } };
+  if (runtime !== 'cri') return made;
+  return JSON.parse(JSON.stringify(made).replaceAll(HOST_IMAGE, BUSYBOX_IMAGE)) as object; // what it was
 }
 
-function everywhere<T extends { readonly only?: 'linux' }>(table: Readonly<Record<string, T>>): readonly { readonly name: string; readonly runtime: RuntimeName; readonly wanted: T }[] {
-  return Object.entries(table).flatMap(([name, wanted]) => RUNTIMES.filter((runtime) => wanted.only === undefined || runtime === wanted.only).map((runtime) => ({ name, runtime, wanted })));
+interface Asked<T> {
+  readonly name: string;
+  readonly runtime: RuntimeName;
+  readonly wanted: T;
+}
+
+function everywhere<T extends { readonly isIsolated?: boolean }>({ runtimes }: BadCluster, table: Readonly<Record<string, T>>): readonly Asked<T>[] {
+  return Object.entries(table).flatMap(([name, wanted]) => {
+    return runtimes.filter((runtime) => runtime !== 'process' || wanted.isIsolated !== true).map((runtime) => ({ name, runtime, wanted }));
+  });
 }
 
 /** undefined: it is so. */
@@ -94,9 +117,9 @@ function differs({ waiting, ended, failed, says, events }: BadPod, found: ShownP
 
 async function bad(cluster: BadCluster): Promise<void> {
   const holder = (runtime: RuntimeName) => pod('holder', runtime, { ...BAD_PODS['port-taken']!.spec });
-  await cluster.apply(THERE, ...RUNTIMES.map(holder));
-  await cluster.see(`somebody holds port ${HOST_PORT}`, (pods) => RUNTIMES.find((runtime) => pods.get(`holder-${runtime}`)?.status.phase !== 'Running'));
-  const all = everywhere(BAD_PODS);
+  await cluster.apply(THERE, ...cluster.runtimes.map(holder));
+  await cluster.see(`somebody holds port ${HOST_PORT}`, (pods) => cluster.runtimes.find((runtime) => pods.get(`holder-${runtime}`)?.status.phase !== 'Running'));
+  const all = everywhere(cluster, BAD_PODS).filter(({ wanted }) => isRoot || wanted.needsLimits !== true);
   await cluster.apply(...all.map(({ name, runtime, wanted }) => pod(name, runtime, wanted.spec)));
   const failures: string[] = [];
   for (const { name, runtime, wanted } of all) {
@@ -107,7 +130,7 @@ async function bad(cluster: BadCluster): Promise<void> {
 }
 
 async function odd(cluster: BadCluster): Promise<void> {
-  const all = everywhere(ODD_PODS);
+  const all = everywhere(cluster, ODD_PODS);
   await cluster.apply(...all.map(({ name, runtime, wanted }) => pod(name, runtime, wanted.spec)));
   const print = async ({ name, runtime, wanted }: (typeof all)[number]): Promise<void> => {
     let last = '';
@@ -117,13 +140,13 @@ async function odd(cluster: BadCluster): Promise<void> {
   };
   await Promise.all(all.map(print));
   await cluster.see('last words are cut at 4096 bytes', (pods) =>
-    RUNTIMES.map((runtime) => pods.get(`many-words-${runtime}`)?.status.containerStatuses?.[0]).find((status) => (status?.lastState?.terminated ?? status?.state.terminated)?.message !== 'x'.repeat(4_096))?.name,
+    cluster.runtimes.map((runtime) => pods.get(`many-words-${runtime}`)?.status.containerStatuses?.[0]).find((status) => (status?.lastState?.terminated ?? status?.state.terminated)?.message !== 'x'.repeat(4_096))?.name,
   );
 }
 
 async function mended(cluster: BadCluster): Promise<void> {
   await cluster.apply(...MISSING);
-  const waiting = everywhere(BAD_PODS).filter(({ wanted }) => wanted.isMended === true);
+  const waiting = everywhere(cluster, BAD_PODS).filter(({ wanted }) => wanted.isMended === true);
   await cluster.see('they run', (pods) => waiting.map(({ name, runtime }) => `${name}-${runtime}`).find((name) => pods.get(name)?.status.phase !== 'Running'));
 }
 
@@ -146,7 +169,7 @@ function fill(directory: string): string {
 async function fullDisk(cluster: BadCluster): Promise<void> {
   await cluster.podium('delete', 'pod', '--all', '--grace-period', '0');
   await cluster.see('they are gone', (pods) => [...pods.keys()][0]);
-  await Promise.all(RUNTIMES.map((runtime) => withoutRoom(cluster, runtime)));
+  await Promise.all(cluster.runtimes.map((runtime) => withoutRoom(cluster, runtime)));
 }
 
 const NO_ROOM = {
@@ -174,21 +197,29 @@ async function withoutRoom(cluster: BadCluster, runtime: RuntimeName): Promise<v
   }
 }
 
-async function run(directory: string): Promise<void> {
-  const cluster = new BadCluster(directory);
+async function run(name: string, directory: string): Promise<void> {
+  const runtimes = CLUSTERS[name] ?? [];
+  const containerd = runtimes.includes('cri') ? await Containerd.start(join(directory, 'containerd'), 'crun') : undefined;
+  const cluster = new BadCluster(directory, runtimes);
   const step = async (index: number, work: () => Promise<void>): Promise<void> => {
     const start = systemClock.monotonic();
     const failure = await work().then(() => undefined, (error: unknown) => describeError(error));
     const ms = Math.round(systemClock.monotonic() - start);
-    process.stdout.write(`${JSON.stringify({ step: BAD_POD_STEPS[index]!, ms, ...(failure === undefined ? {} : { failure }) } satisfies Step)}\n`);
+    say(index, { ms, ...(failure === undefined ? {} : { failure }) });
   };
-  writeFileSync(join(directory, 'config.yaml'), CONFIG);
+  writeFileSync(join(directory, 'config.yaml'), configOf(runtimes));
   await step(0, async () => void (await cluster.podium('up', '--detach', '--config', join(directory, 'config.yaml'))));
   await step(1, () => bad(cluster));
   await step(2, () => odd(cluster));
   await step(3, () => mended(cluster));
-  await step(4, () => fullDisk(cluster));
+  if (isRoot) await step(4, () => fullDisk(cluster));
+  else say(4, { ms: 0, skipped: 'an ordinary user mounts no disks' });
   await cluster.podium('down', '--purge');
+  await containerd?.kill();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await run(process.argv[2] ?? '');
+function say(index: number, outcome: Omit<Step, 'step'>): void {
+  process.stdout.write(`${JSON.stringify({ step: BAD_POD_STEPS[index]!, ...outcome } satisfies Step)}\n`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await run(process.argv[2] ?? '', process.argv[3] ?? '');

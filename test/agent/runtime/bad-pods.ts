@@ -2,8 +2,10 @@
 
 export interface BadPod {
   readonly spec: object;
-  /** Node's runtimes that are asked for it; absent: all. */
-  readonly only?: 'linux';
+  /** Not asked of the process runtime: it takes isolation. */
+  readonly isIsolated?: boolean;
+  /** An ordinary user has none to give. */
+  readonly needsLimits?: boolean;
   /** Why its container waits; of a program that could not start, after its back-off has begun. */
   readonly waiting?: string;
   /** How its container ended last. */
@@ -77,9 +79,10 @@ export const BAD_PODS: Readonly<Record<string, BadPod>> = {
   'env-no-key': unconfigured(fromKey('configMapKeyRef', 'there', 'other'), "couldn't find key other in ConfigMap default/there"),
   'no-program': notStarted(main({ command: ['no-such-program'] }), /no-such-program/),
   'not-executable': notStarted(withVolume({ configMap: { name: 'there' } }, { command: ['v/program'], workingDir: '/' }), /[Pp]ermission denied/),
-  'work-in-a-file': { ...notStarted(main({ workingDir: '/etc/hosts' }), /[Nn]ot a directory/), only: 'linux' },
+  'work-in-a-file': { ...notStarted(main({ workingDir: '/etc/hosts' }), /[Nn]ot a directory/), isIsolated: true },
   'too-small': {
-    only: 'linux',
+    isIsolated: true,
+    needsLimits: true,
     spec: main({ command: ['node', '-e', '0'], resources: { limits: { memory: '256Ki' } } }),
     waiting: 'CrashLoopBackOff',
     ended: { reason: /^(StartError|OOMKilled)$/, exitCode: -1 },
@@ -94,13 +97,14 @@ export const BAD_PODS: Readonly<Record<string, BadPod>> = {
 };
 
 /** Odd, and yet to be run: what each prints. */
-export const ODD_PODS: Readonly<Record<string, { readonly spec: object; readonly prints: (text: string) => boolean; readonly only?: 'linux' }>> = {
-  'long-line': { spec: main({ command: ['sh', '-c', 'head -c 1048576 /dev/zero | tr "\\0" x; sleep 1000'] }), prints: (text) => text.length === 1_048_576 && /^x+$/.test(text) },
+export const ODD_PODS: Readonly<Record<string, { readonly spec: object; readonly prints: (text: string) => boolean; readonly isIsolated?: boolean }>> = {
+  // By CRI the end of a line is what brings its last part into the log.
+  'long-line': { spec: main({ command: ['sh', '-c', 'head -c 1048576 /dev/zero | tr "\\0" x; echo; sleep 1000'] }), prints: (text) => text.length === 1_048_577 && /^x+\n$/.test(text) },
   'odd-variables': { spec: main({ command: ['env'], env: [{ name: 'a.b-c', value: "x'y" }, { name: '1', value: '$(none) "q"\nline' }] }, { restartPolicy: 'Never' }), prints: (text) => text.includes("a.b-c=x'y\n") && text.includes('1=$(none) "q"\nline\n') },
   [`long-${'n'.repeat(220)}`]: {
     spec: { ...main({}), containers: [{ name: 'c'.repeat(63), ...SLEEP, command: ['sh', '-c', 'echo up; sleep 1000'] }] },
     prints: (text) => text === 'up\n',
   },
-  'new-directory': { spec: main({ workingDir: '/tmp/not/there', command: ['sh', '-c', 'pwd; sleep 1000'] }), prints: (text) => text === '/tmp/not/there\n', only: 'linux' },
+  'new-directory': { spec: main({ workingDir: '/tmp/not/there', command: ['sh', '-c', 'pwd; sleep 1000'] }), prints: (text) => text === '/tmp/not/there\n', isIsolated: true },
   'many-words': { spec: main({ command: ['sh', '-c', `head -c 1048576 /dev/zero | tr '\\0' x >dev/termination-log; exit 3`] }), prints: () => true },
 };

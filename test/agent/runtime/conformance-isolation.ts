@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { sendSignal } from '../../../src/agent/runtime/process-table.ts';
 import type { Case } from './conformance.ts';
 
@@ -51,6 +52,23 @@ export const ISOLATION_CASES: readonly Case[] = [
       equal(lines.at(-1), 'no sys');
       const mounted = (await world.output("cut -d' ' -f5 /proc/self/mountinfo", { name: 'mounts' })).trim().split('\n');
       deepEqual(mounted.filter((path) => !/^\/($|usr$|s?bin$|lib\w*$|etc\/|dev\/|proc($|\/)|sys($|\/))/.test(path)), [], 'nothing else is mounted, such as what was the root before');
+    },
+  },
+  {
+    name: 'a privileged container has the devices of its machine, and no other one has',
+    needs: ['isolation'],
+    run: async (world) => {
+      const isRoot = process.getuid?.() === 0;
+      const list = 'cd /dev && find . \\( -name pts -o -name shm -o -name mqueue \\) -prune -o \\( -type c -o -type b \\) -print';
+      const here = spawnSync('sh', ['-c', `${list} | while read -r one; do [ -r $one ] && echo $one; done`], { encoding: 'utf8' }).stdout.trim().split('\n');
+      const own = ['console', 'full', 'null', 'ptmx', 'random', 'tty', 'urandom', 'zero'].map((name) => `./${name}`);
+      const others = here.filter((path) => !own.includes(path));
+      ok(others.length > 0, 'this machine has devices');
+      await world.pod('pod-a', { privileged: true });
+      const security = { privileged: true };
+      const script = (paths: readonly string[]) => `cd /dev; for one in ${paths.join(' ')}; do [ -c $one ] || [ -b $one ] || echo no $one; done; ${isRoot ? 'dd if=/dev/kmsg of=/dev/null count=0 && ' : ''}echo done`;
+      equal(await world.output(`(${script(others)}) 2>/dev/null`, { security }), 'done\n');
+      equal((await world.output(list, { name: 'plain' })).split('\n').filter((path) => others.includes(path)).join(' '), '');
     },
   },
   {

@@ -40,15 +40,19 @@ interface TriedCluster {
   readonly asUser: boolean;
   readonly hasSubids?: boolean;
   readonly program: string;
+  readonly args?: readonly string[];
   readonly steps: readonly string[];
   readonly hasImages?: boolean;
+  /** As with subjects. */
+  readonly isExtra?: boolean;
 }
 
 const CLUSTERS: readonly TriedCluster[] = [
   { title: 'a cluster on linux', asUser: false, program: 'cluster-main.js', steps: STEPS },
   { title: 'a cluster on linux, as an ordinary user', asUser: true, program: 'cluster-main.js', steps: STEPS },
   { title: 'images of a registry', asUser: false, program: 'images-main.js', steps: IMAGE_STEPS, hasImages: true },
-  { title: 'pods that cannot be', asUser: false, program: 'bad-pods-main.js', steps: BAD_POD_STEPS },
+  { title: 'pods that cannot be', asUser: false, program: 'bad-pods-main.js', args: ['own'], steps: BAD_POD_STEPS },
+  { title: 'pods that cannot be, as an ordinary user', asUser: true, program: 'bad-pods-main.js', args: ['own'], steps: BAD_POD_STEPS, isExtra: true },
 ];
 
 function whyNot({ title, asUser, tool, isExtra = false }: TriedOn): string | undefined {
@@ -66,7 +70,8 @@ for (const tool of ['nft', 'conntrack', 'pasta']) {
   if (process.env['CI'] !== undefined && findTool(tool) === undefined) throw new Error(`${tool} is missing: CI installs it`);
 }
 
-function whyNoCluster({ title, asUser, hasImages = false }: TriedCluster): string | undefined {
+function whyNoCluster({ title, asUser, hasImages = false, isExtra = false }: TriedCluster): string | undefined {
+  if (isExtra && process.env['RUNTIMES'] !== 'all') return 'tried with RUNTIMES=all';
   const why = whyNotNamespaced({ asUser }) ?? (findTool('nft') === undefined ? 'nft is missing' : asUser && findTool('pasta') === undefined ? 'pasta is missing' : undefined);
   if (why !== undefined || !hasImages) return why;
   const missing = findTool('crun') === undefined ? 'crun is missing' : whyNoBusybox();
@@ -87,9 +92,9 @@ beforeAll(() => {
     lane = subjects[index].catch(() => undefined); // its tests tell
   }
   lane = Promise.resolve();
-  for (const [index, { asUser, hasSubids, program }] of CLUSTERS.entries()) {
+  for (const [index, { asUser, hasSubids, program, args = [] }] of CLUSTERS.entries()) {
     if (skippedClusters[index] !== undefined) continue;
-    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, hasSubids, program: `test/agent/runtime/${program}`, args: [], hasOutside: true }));
+    clusters[index] = lane.then(() => runNamespaced<Step>({ asUser, hasSubids, program: `test/agent/runtime/${program}`, args, hasOutside: true }));
     lane = clusters[index].catch(() => undefined); // its tests tell
   }
 });

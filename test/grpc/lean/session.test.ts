@@ -176,6 +176,22 @@ describe('windows', () => {
     expect(frames().map(({ length }) => length)).toEqual([16_384, 3623, 16_384, 3623]);
   });
 
+  test('a message that is the beginning of its array may be written over, whether it waits or not', () => {
+    const peer = new WirePeer();
+    peer.say(headers(1, END_STREAM | END_HEADERS), headers(3, END_STREAM | END_HEADERS));
+    const [first, second] = peer.streams;
+    const passing = new Uint8Array(1024).fill(7);
+    expect(first!.sendMessage(passing, 3)).toBe(true);
+    expect(first!.sendMessage(passing, 300)).toBe(true);
+    peer.say(frame(FrameType.SETTINGS, 0, 0, '000400000000'));
+    expect(second!.sendMessage(passing, 4)).toBe(false);
+    passing.fill(9);
+    peer.say(windowUpdate(3, 9));
+    const sent = peer.answers().filter(({ type }) => type === FrameType.DATA);
+    const bodies = sent.map(({ body }) => body.toString('hex'));
+    expect(bodies).toEqual(['0000000003' + '07'.repeat(3), '000000012c' + '07'.repeat(300), '0000000004' + '07'.repeat(4)]);
+  });
+
   test('a window made negative by settings must be filled first', () => {
     const peer = new WirePeer();
     peer.say(headers(1, END_STREAM | END_HEADERS));

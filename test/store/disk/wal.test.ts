@@ -107,11 +107,20 @@ test('release() removes whole segments, and a restart does not miss them', async
   expect(restored.entries.map(({ index }) => index)).toEqual(Array.from({ length: 50 }, (_, i) => 151 + i));
 });
 
-test('appends that arrive during a sync share the next one', async () => {
-  const { create } = world();
+test('appends of one turn share a sync, and those that arrive during it the next one', async () => {
+  const { create, disk, clock } = world();
   const wal = await create();
-  const appends = Array.from({ length: 100 }, (_, i) => wal.append(batch({ entries: [entry(i + 1, 1, 'x')] })));
-  await Promise.all(appends);
+  disk.faults = { syncLatencyMs: { min: 5, max: 5 } };
+  const append = (count: number) => Promise.all(Array.from({ length: count }, (_, i) => wal.append(batch({ entries: [entry(i + 1)] }))));
+  const together = append(5);
+  await new Promise(setImmediate);
+  const during = append(10);
+  expect(wal.syncs).toBe(0);
+  await clock.advance(5);
+  await together;
+  expect(wal.syncs).toBe(1);
+  await clock.advance(5);
+  await during;
   expect(wal.syncs).toBe(2);
 });
 

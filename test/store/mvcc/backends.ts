@@ -87,6 +87,13 @@ export function describeBackend(name: string, start: () => Promise<Subject>): vo
       expect(Math.min(...slices)).toBeGreaterThan(0);
     });
 
+    test('scan() against the order begins at the end of the range', async () => {
+      await backend.batch(Array.from({ length: 1200 }, (_, i) => put(`k${String(i).padStart(4, '0')}`, i & 255)));
+      const keys: string[] = [];
+      for await (const slice of backend.scan({ from: 'k0100', to: 'k1150', isReverse: true })) for (const { key } of slice) keys.push(key);
+      expect(keys).toEqual(Array.from({ length: 1050 }, (_, i) => `k${String(1149 - i).padStart(4, '0')}`));
+    });
+
     test('scan() may be left early', async () => {
       await backend.batch(Array.from({ length: 1200 }, (_, i) => put(`k${i}`, 1)));
       for await (const slice of backend.scan({ from: '', to: END })) {

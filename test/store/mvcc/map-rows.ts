@@ -15,7 +15,11 @@ export class MapRows implements Rows {
     this.rows.set(`${main}.${sub}`, value);
   }
 
-  deleteWrite({ main, sub }: Write): void {
+  dropWrite({ main, sub }: Write): void {
     this.rows.delete(`${main}.${sub}`);
+  }
+
+  reclaim(): boolean {
+    return false;
   }
 }

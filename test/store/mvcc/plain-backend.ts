@@ -38,8 +38,9 @@ export class PlainBackend implements Backend {
   async close(): Promise<void> {}
 }
 
-async function* scanOf(rows: ReadonlyMap<string, Uint8Array>, { from, to }: ScanRange) {
+async function* scanOf(rows: ReadonlyMap<string, Uint8Array>, { from, to, isReverse = false }: ScanRange) {
   const keys = [...rows.keys()].filter((key) => key >= from && key < to).sort();
+  if (isReverse) keys.reverse();
   for (let at = 0; at < keys.length; at += 3)
     yield keys.slice(at, at + 3).map((key) => ({ key, value: rows.get(key)! }));
 }

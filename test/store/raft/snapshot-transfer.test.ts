@@ -16,7 +16,7 @@ import type { Message } from '../../../src/store/raft/core/types.ts';
 import { SNAPSHOT_STALE_MS, SnapshotInbox, SnapshotPartError, type SnapshotPart } from '../../../src/store/raft/snapshot-inbox.ts';
 import { sendToItsEnd } from '../../../src/store/raft/snapshot-sending.ts';
 import { SnapshotRefusedError, type RaftReceiver, type SnapshotSource } from '../../../src/store/raft/transport.ts';
-import { APPLIED_ROW } from '../../../src/store/state-machine.ts';
+import { encodeState, STATE_ROW } from '../../../src/store/mvcc/state-row.ts';
 import { PlainBackend } from '../mvcc/plain-backend.ts';
 
 const CLUSTER = 9n;
@@ -32,7 +32,7 @@ async function state(): Promise<PlainBackend> {
     const value = Buffer.alloc(at % 10 === 0 ? 90_000 : random.below(20_000), at + 1);
     return { type: 'put' as const, key: `v${String(at).padStart(4, '0')}`, value };
   });
-  await backend.batch([{ type: 'put', key: APPLIED_ROW, value: SnapshotMeta.encode(snapshot) }, ...rows]);
+  await backend.batch([{ type: 'put', key: STATE_ROW, value: encodeState({ applied: snapshot, revision: 1, compactRevision: 0 }) }, ...rows]);
   return backend;
 }
 

@@ -10,6 +10,7 @@
  * This file is the whole of it; what is done is in sandboxes.ts, containers.ts, connections.ts and container-logs.ts.
  */
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { describeError } from '../../../base/errors.ts';
 import { sleep, type Clock, type Millis } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
@@ -76,6 +77,8 @@ export class CriRuntime implements Runtime {
     const client = new CriClient({ channel, endpoint, lookDeadlineMs });
     const owner = ownerOf(root);
     const { signal } = this.#abort;
+    // One for each call under way, taken away with its end: as many as pods and containers are being made.
+    setMaxListeners(0, signal);
     const tell = (uid: SandboxId) => this.#tell(uid);
     const table = new PodTable({ client, owner, clock, nodeIp, onChange: tell });
     const files = new PodFiles(root);

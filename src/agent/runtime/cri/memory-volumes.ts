@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { Clock } from '../../../base/clock.ts';
 import { findTool } from '../../../cluster/isolation.ts';
-import { isMountPoint } from '../mount-table.ts';
+import { isMountPoint } from '../../../base/mount-table.ts';
 import { mustRun } from '../run-command.ts';
 import type { MemoryVolume } from '../runtime.ts';
 import { readText } from '../state-files.ts';

@@ -5,7 +5,7 @@
  *
  * What may be done is found out by doing it: an ordinary user has no cgroups unless somebody gave him some.
  */
-import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { sleep, type Clock } from '../../../base/clock.ts';
 import { describeError, systemErrorCode } from '../../../base/errors.ts';
@@ -84,13 +84,17 @@ export class Cgroups {
 
   /** Changes the limits of a pod or of a container that runs. */
   update(path: string, resources: ContainerResources): void {
+    const { memoryLimitBytes = Infinity } = resources;
+    const used = this.usage(path)?.memoryBytes ?? 0;
+    // Version 1 refuses what it cannot get down to; version 2 ends processes until it has.
+    if (this.version === 2 && memoryLimitBytes < used) throw new RuntimeError('invalid-state', `the limit memory.max of ${memoryLimitBytes} cannot be set: more than that is in use`);
     this.#set(path, planUpdate(this.version, resources), 'invalid-state');
   }
 
   #set(path: string, settings: readonly CgroupSetting[], code: 'cannot-start' | 'invalid-state'): void {
-    for (const { controller, file, value } of settings) {
+    for (const { controller, file, value, isOptional = false } of settings) {
       const directory = this.controllers.includes(controller) ? this.#directoryOf(controller, path) : undefined;
-      if (directory === undefined) continue;
+      if (directory === undefined || (isOptional && !existsSync(join(directory, file)))) continue;
       try {
         writeFileSync(join(directory, file), value);
       } catch (error) {

@@ -121,7 +121,9 @@ export class ClusterDns {
     try {
       await api.create(inNamespace(resources.services, NAMESPACE), serviceAt(address));
     } catch (error) {
-      if (!isAlreadyExists(error)) log.warn({ service: `${NAMESPACE}/${NAME}`, error: describeError(error) }, 'dns: its service cannot be made');
+      // Its address may be found to be taken before its name is.
+      const isThere = isAlreadyExists(error) || (await api.get(inNamespace(resources.services, NAMESPACE), NAME).then(() => true, () => false));
+      if (!isThere) log.warn({ service: `${NAMESPACE}/${NAME}`, error: describeError(error) }, 'dns: its service cannot be made');
     }
     // News of it, or of its end, come in between.
     clock.setTimer(LOOK_MS, () => (this.#isMaking = false));

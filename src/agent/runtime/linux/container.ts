@@ -19,7 +19,7 @@ import type { SupervisorPids } from '../process-supervisor.ts';
 import { endProcessesWith, isAlive, processesWith, sendSignal, type ProcessIdentity } from '../process-table.ts';
 import { terminalCommand } from '../process-terminal.ts';
 import { runCommand } from '../run-command.ts';
-import { mountOf } from '../mount-table.ts';
+import { mountOf } from '../../../base/mount-table.ts';
 import { RuntimeError, type ContainerId, type ExecResult, type Mount } from '../runtime.ts';
 import { readJson, readText, UNKNOWN_EXIT_CODE } from '../state-files.ts';
 import { stopSignalOf } from './core/stop-signal.ts';
@@ -39,6 +39,7 @@ import type { Engine, ExecPlan, Launch, PodNamespaces } from './engine.ts';
 import { readPids, readSupervisor } from './files.ts';
 import { OciEngine } from './oci-engine.ts';
 import { kindOf, type Machine } from './machine.ts';
+import { noteDevices, notedDevices } from './machine-devices.ts';
 import type { Skeletons } from './skeletons.ts';
 
 /** What all containers of a node share. */
@@ -126,6 +127,7 @@ export class LinuxContainer extends SupervisedContainer {
     if (groupsOf({ user, group, supplementalGroups }, world.users()).length < supplementalGroups.length) {
       world.log.debug({ container: container.id, user }, 'linux runtime: an ordinary user does not have all of its supplemental groups to give');
     }
+    if (config.security?.privileged === true) noteDevices(directory, world.machine.inUserNamespace);
     makeRoot(directory, world.skeletons.place(directory, container.#plannedRoot()), world.machine.inUserNamespace);
     await container.store();
     return container;
@@ -145,6 +147,7 @@ export class LinuxContainer extends SupervisedContainer {
       mounts: mounts.map((mount) => ({ ...mount, kind: kindOf(seenAt(mount.hostPath)) })),
       workingDir: placeIn(root, run.workingDir),
       privileged: security?.privileged ?? false,
+      devices: notedDevices(this.directory),
       sharedMemory,
       cgroups: this.#world.cgroups === undefined ? undefined : cgroupsBeside(this.#rootPath),
       unmaskedProc: this.#isProcUnmasked,
@@ -237,6 +240,7 @@ export class LinuxContainer extends SupervisedContainer {
       privateMount: this.#propagation === 'shared' ? this.#world.privateMount() : undefined,
       isRootReadOnly: this.config.security?.readOnlyRoot ?? false,
       isProcUnmasked: this.#isProcUnmasked,
+      mayUseDevices: this.config.security?.privileged ?? false,
       process: this.#process(command),
       cgroupProcs,
       cgroupsShown: this.#world.cgroups?.shown(this.cgroup) ?? [],

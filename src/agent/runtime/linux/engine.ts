@@ -50,6 +50,7 @@ export interface Launch {
   readonly privateMount?: string | undefined;
   readonly isRootReadOnly: boolean;
   readonly isProcUnmasked: boolean;
+  readonly mayUseDevices: boolean;
   readonly seccomp?: OciSeccomp | undefined;
   readonly process: ProcessPlan;
   readonly cgroupProcs: readonly string[];

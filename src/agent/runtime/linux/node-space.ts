@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { withDeadline, type Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import { isAlive, startTimeOf, sendSignal, type ProcessIdentity } from '../process-table.ts';
-import { isMountPoint } from '../mount-table.ts';
+import { isMountPoint } from '../../../base/mount-table.ts';
 import { RuntimeError, type MemoryPlace } from '../runtime.ts';
 import { neighbourLinkBatch, neighbourRouteBatch, nodeBatch, nodeNetworkOf, nodeSettingsBatch, type NodeNetwork, type NodeSettings } from './core/node-network.ts';
 import { quoteAll } from './core/shell-words.ts';

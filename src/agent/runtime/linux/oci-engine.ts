@@ -44,7 +44,7 @@ export class OciEngine implements Engine {
 
   async prepare(launch: Launch): Promise<readonly string[]> {
     const { machine, space } = this.#world;
-    const { directory, pod, root, rootPath, propagation, isRootReadOnly, process, isProcUnmasked, pidNamespace, seccomp, key } = launch;
+    const { directory, pod, root, rootPath, propagation, isRootReadOnly, process, isProcUnmasked, mayUseDevices, pidNamespace, seccomp, key } = launch;
     // runc puts pipes of its own in the place of descriptors.
     if (this.name === 'runc' && process.terminal) {
       if (root.lowerDirs.length > 0) throw new RuntimeError('cannot-start', 'a terminal for an image takes crun, which this machine does not have');
@@ -53,7 +53,7 @@ export class OciEngine implements Engine {
     const { facts, inUserNamespace, tools } = machine;
     const { users } = space;
     const cgroupsPath = this.name === 'crun' ? undefined : `/${launch.cgroup}`;
-    const spec = ociSpec({ root, rootPath, propagation, isRootReadOnly, process, facts, isProcUnmasked, pidNamespace, seccomp, users, cgroupsPath });
+    const spec = ociSpec({ root, rootPath, propagation, isRootReadOnly, process, facts, isProcUnmasked, mayUseDevices, pidNamespace, seccomp, users, cgroupsPath });
     await writeFile(join(directory, 'config.json'), spec, { mode: 0o600 });
     // One of the same name may have been lost with its sandbox.
     await this.forget(key);

@@ -4,6 +4,8 @@ import type { Field } from './hpack-table.ts';
 /** A block's fields; looked up without being copied, as the same block serves every call that came with it. */
 export class Fields {
   readonly all: readonly Field[];
+  /** What handlers have asked for, who ask for the same with every call; null: it is not there. */
+  readonly #asked = new Map<string, string | null>();
 
   constructor(all: readonly Field[]) {
     this.all = all;
@@ -11,6 +13,14 @@ export class Fields {
 
   /** The first of that name, as text; of a name that ends in "-bin", the bytes it stands for as text. */
   get(name: string): string | undefined {
+    const known = this.#asked.get(name);
+    if (known !== undefined) return known ?? undefined;
+    const value = this.#look(name);
+    this.#asked.set(name, value ?? null);
+    return value;
+  }
+
+  #look(name: string): string | undefined {
     const wanted = name.toLowerCase();
     const value = this.raw(wanted);
     if (value === undefined || !wanted.endsWith('-bin')) return value;

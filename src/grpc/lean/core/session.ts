@@ -144,8 +144,8 @@ export class Session implements FrameSink, StreamOwner {
     this.#outgoing.head(stream, block, endStream);
   }
 
-  sendMessage(stream: Stream, message: Uint8Array): boolean {
-    return this.#outgoing.message(stream, message);
+  sendMessage(stream: Stream, message: Uint8Array, length: number): boolean {
+    return this.#outgoing.message(stream, message, length);
   }
 
   sendShared(stream: Stream, messages: SharedMessages, from: number): number {

@@ -43,20 +43,21 @@ export class StreamOutput {
   }
 
   /** With gRPC's prefix. False: it waits. */
-  message(stream: Stream, message: Uint8Array): boolean {
-    const length = PREFIX_BYTES + message.length;
+  message(stream: Stream, message: Uint8Array, messageLength: number): boolean {
+    const length = PREFIX_BYTES + messageLength;
     if (stream.waiting === undefined && this.#roomFor(stream) >= length) {
       const { output } = this.#context;
       output.header(length, FrameType.DATA, 0, stream.id);
       output.byte(0);
-      output.uint32(message.length);
-      output.bytes(message);
+      output.uint32(messageLength);
+      output.bytes(message, 0, messageLength);
       this.#spend(stream, length);
       return true;
     }
     const prefix = Buffer.alloc(PREFIX_BYTES);
-    prefix.writeUInt32BE(message.length, 1);
-    return this.#wait(stream, message.length === 0 ? [prefix] : [prefix, message], length);
+    prefix.writeUInt32BE(messageLength, 1);
+    if (messageLength === 0) return this.#wait(stream, [prefix], length);
+    return this.#wait(stream, [prefix, messageLength === message.length ? message : message.slice(0, messageLength)], length);
   }
 
   /** As many in a frame as it takes: a frame each would cost more than what is in it. Answers how many have left or wait. */

@@ -28,7 +28,7 @@ export interface SharedMessages {
 /** What the session does for its streams. */
 export interface StreamOwner {
   sendHead(stream: Stream, block: Uint8Array, endStream: boolean): void;
-  sendMessage(stream: Stream, message: Uint8Array): boolean;
+  sendMessage(stream: Stream, message: Uint8Array, length: number): boolean;
   sendShared(stream: Stream, messages: SharedMessages, from: number): number;
   sendBytes(stream: Stream, bytes: Uint8Array): boolean;
   sendEnd(stream: Stream, trailers: Uint8Array | undefined): void;
@@ -72,9 +72,12 @@ export class Stream {
     if (!this.isClosed && !this.isLocalClosed) this.owner.sendHead(this, block, endStream);
   }
 
-  /** With gRPC's prefix. False: it waits; `onDrained` tells when it does no more. */
-  sendMessage(message: Uint8Array): boolean {
-    return this.isClosed || this.isLocalClosed || this.owner.sendMessage(this, message);
+  /**
+   * With gRPC's prefix. False: it waits; `onDrained` tells when it does no more. A message that is only the beginning of
+   * its array, and no longer than some hundreds of bytes, may be written over afterwards.
+   */
+  sendMessage(message: Uint8Array, length = message.length): boolean {
+    return this.isClosed || this.isLocalClosed || this.owner.sendMessage(this, message, length);
   }
 
   /** With prefixes, from the one of that number on. Answers where it stopped: the one before waits. */

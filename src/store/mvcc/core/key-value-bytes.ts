@@ -78,7 +78,8 @@ function lengthSize(length: number): number {
   return length === 0 ? 0 : 1 + varintSize(length) + length;
 }
 
-function writeText(out: Buffer, start: number, text: string): number {
+/** Of latin1 text. */
+export function writeText(out: Buffer, start: number, text: string): number {
   if (text.length > COPIED_BY_HAND_MAX) return start + out.write(text, start, 'latin1');
   for (let at = 0; at < text.length; at++) out[start + at] = text.charCodeAt(at);
   return start + text.length;

@@ -28,8 +28,14 @@ export interface Rows {
   /** Undefined where it has none, or an empty one. */
   valueOf(write: Write): Uint8Array | undefined;
   putWrite(write: Write, value: Uint8Array): void;
-  deleteWrite(write: Write): void;
+  /** Nobody reads it any more. A key's writes are dropped oldest first. */
+  dropWrite(write: Write): void;
+  /** One slice of the space of what was dropped; false when nothing is left. */
+  reclaim(): boolean;
 }
+
+/** So many writes of a compaction are remembered until their rows are rewritten, some 100 bytes each. */
+const DROPPED_MAX = 100_000;
 
 /** A write as it happens, its value at hand. */
 export interface Change {
@@ -51,6 +57,9 @@ export class Mvcc {
   readonly #log = new WriteLog();
   #changes: Change[] | undefined;
   #scrub: Scrub | undefined;
+  /** Of the walk under way; rows are rewritten behind it, so that each is once. */
+  #dropped = 0;
+  #isReclaiming = false;
 
   constructor(rows: Rows, values = new ValueCache()) {
     this.#rows = rows;
@@ -72,9 +81,9 @@ export class Mvcc {
     return this.#changes !== undefined && this.#changes.length > 0 ? this.#revision + 1 : this.#revision;
   }
 
-  /** At boot, in the order of the index rows. */
+  /** At boot, in the order of the rows. */
   load(write: Write): void {
-    assert(write.main >= this.#revision, 'index rows are read in order');
+    assert(write.main >= this.#revision, 'rows are read in order');
     const known = this.index.entry(write.key)?.key;
     // All writes of a key share one string.
     const shared = known === undefined ? write : { ...write, key: known };
@@ -83,7 +92,7 @@ export class Mvcc {
     this.#revision = shared.main;
   }
 
-  /** At boot, after the index rows: a crash may have left the scrub of the last compaction half done. */
+  /** At boot, after the writes: a crash may have left the scrub of the last compaction half done. */
   finishLoad(facts: { readonly revision: Revision; readonly compactRevision: Revision }): void {
     assert(facts.revision >= this.#revision, 'no row is newer than the revision');
     this.#revision = facts.revision;
@@ -190,17 +199,13 @@ export class Mvcc {
   }
 
   get isScrubbing(): boolean {
-    return this.#scrub !== undefined;
+    return this.#scrub !== undefined || this.#isReclaiming;
   }
 
   /** One slice of the space that a compaction gives back; false when nothing is left to do. */
   scrub(keysMax: number): boolean {
-    if (this.#scrub === undefined) return false;
-    for (const write of this.#scrub.step(this.index, keysMax)) {
-      this.#values.forget(write);
-      this.#rows.deleteWrite(write);
-    }
-    if (this.#scrub.done) this.#scrub = undefined;
+    if (this.#isReclaiming) this.#isReclaiming = this.#rows.reclaim();
+    else if (this.#scrub !== undefined) this.#walk(this.#scrub, keysMax);
     return this.isScrubbing;
   }
 
@@ -231,6 +236,18 @@ export class Mvcc {
 
   entries(from: Key, limit: number): KeyEntry[] {
     return this.index.entriesFrom(from, limit);
+  }
+
+  #walk(scrub: Scrub, keysMax: number): void {
+    for (const write of scrub.step(this.index, keysMax)) {
+      this.#values.forget(write);
+      this.#rows.dropWrite(write);
+      this.#dropped++;
+    }
+    if (scrub.done) this.#scrub = undefined;
+    if (!scrub.done && this.#dropped < DROPPED_MAX) return;
+    this.#dropped = 0;
+    this.#isReclaiming = true;
   }
 
   #changesSoFar(): number {

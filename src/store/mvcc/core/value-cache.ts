@@ -37,7 +37,7 @@ export class ValueCache {
     const young = this.#young.get(write);
     if (young !== undefined) return young;
     const old = this.#old.get(write);
-    if (old !== undefined) this.put(write, old);
+    if (old !== undefined) this.put(write, ownOf(old));
     return old;
   }
 
@@ -63,6 +63,11 @@ export class ValueCache {
     if (old !== undefined) this.#oldBytes -= costOf(old);
     this.#old.delete(write);
   }
+}
+
+/** What is kept longer than what came with it must not keep the memory of all of that. */
+function ownOf(value: Uint8Array): Uint8Array {
+  return value.buffer.byteLength > 2 * value.length ? new Uint8Array(value) : value;
 }
 
 function costOf(value: Uint8Array): number {

@@ -43,6 +43,23 @@ function pidsOf(part: string): number[] {
 export function criCases({ containerd }: Pick<CriSubject, 'containerd'>): readonly Case[] {
   return [
     {
+      name: 'many pods at once are made, without a warning of Node.js',
+      needs: [],
+      run: async (world) => {
+        const warnings: string[] = [];
+        const hear = (warning: Error) => void warnings.push(`${warning.name}: ${warning.message}`);
+        process.on('warning', hear);
+        try {
+          const uids = Array.from({ length: 12 }, (_, i) => `many-${i}`);
+          await Promise.all(uids.map((uid) => world.run('sleep 1000', { uid })));
+          await Promise.all(uids.map((uid) => world.runtime.removePodSandbox(uid)));
+        } finally {
+          process.off('warning', hear);
+        }
+        deepEqual(warnings, []);
+      },
+    },
+    {
       name: 'containerd is killed and comes back: pods go on meanwhile, and nothing is lost',
       needs: [],
       run: async (world) => {

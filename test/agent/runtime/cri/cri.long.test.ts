@@ -1,10 +1,11 @@
 /**
  * The cri runtime on a containerd of the test's own: all that a runtime owes (../conformance.ts) and what is its own (cases.ts),
- * with crun in full and with runc in brief; and a cluster of two nodes (cluster-main.ts). `apt-get install containerd
+ * with crun in full and with runc in brief; a cluster of two nodes (cluster-main.ts); and pods that cannot be (../bad-pods.ts). `apt-get install containerd
  * containernetworking-plugins busybox-static crun runc`; `RUNTIMES=all` for all of runc.
  */
 import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { BAD_POD_STEPS } from '../bad-pods-main.ts';
 import type { Step } from '../cluster-main.ts';
 import { CASES } from '../conformance-cases.ts';
 import { LEFT_BEHIND, type Outcome } from '../conformance-main.ts';
@@ -37,6 +38,7 @@ const skipped = SUBJECTS.map(({ runtime }) => whyNot(runtime));
 const skippedCluster = whyNot('crun') ?? (existsSync('.cache/bin/kubectl') ? undefined : 'kubectl is not built: .ci/install-test-clients');
 const subjects: Promise<Namespaced<Outcome>>[] = [];
 let cluster: Promise<Namespaced<Step>> | undefined;
+let badPods: Promise<Namespaced<Step>> | undefined;
 
 beforeAll(() => {
   if (!existsSync('dist/test/agent/runtime/conformance-main.js')) throw new Error('dist is missing: npm run setup');
@@ -48,6 +50,7 @@ beforeAll(() => {
     lane = subjects[index].catch(() => undefined); // its tests tell
   }
   if (skippedCluster === undefined) cluster = runNamespaced<Step>({ asUser: false, program: 'test/agent/runtime/cri/cluster-main.js', args: [] });
+  if (skipped[0] === undefined) badPods = (cluster ?? Promise.resolve()).catch(() => undefined).then(() => runNamespaced<Step>({ asUser: false, program: 'test/agent/runtime/bad-pods-main.js', args: ['cri'] }));
 });
 
 describe.each(SUBJECTS.map(({ title, names }, index) => ({ title, names, index })))('$title', ({ index, names }) => {
@@ -68,9 +71,21 @@ describe('a cluster whose pods containerd runs', () => {
   for (const step of CRI_STEPS) {
     test(step, async ({ skip }) => {
       if (skippedCluster !== undefined) skip(skippedCluster);
-      const { lines, said } = await cluster!;
-      const done = lines.find((line) => line.step === step);
-      expect(done?.failure ?? (done === undefined ? `not tried: ${said}` : '')).toBe('');
+      expect(failureOf(await cluster!, step)).toBe('');
     });
   }
 });
+
+describe('pods that cannot be, by containerd', () => {
+  for (const step of BAD_POD_STEPS) {
+    test(step, async ({ skip }) => {
+      if (skipped[0] !== undefined) skip(skipped[0]);
+      expect(failureOf(await badPods!, step)).toBe('');
+    });
+  }
+});
+
+function failureOf({ lines, said }: Namespaced<Step>, step: string): string {
+  const done = lines.find((line) => line.step === step);
+  return done?.failure ?? (done === undefined ? `not tried: ${said}` : '');
+}

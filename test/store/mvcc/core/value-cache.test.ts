@@ -34,6 +34,18 @@ describe('ValueCache', () => {
     }
   });
 
+  test('get() of what has become old does not keep the memory of all that it was written with', () => {
+    const cache = new ValueCache(room(4));
+    const log = new Uint8Array(1024);
+    const writes = [0, 1, 2].map(writeOf);
+    for (const { main } of writes) log.set(ten(main), main * 10);
+    for (const write of writes) cache.put(write, log.subarray(write.main * 10, write.main * 10 + 10));
+    expect(cache.get(writes[0]!)).toEqual(ten(0));
+    const young = cache.get(writes[0]!)!;
+    expect(young).toEqual(ten(0));
+    expect(young.buffer.byteLength).toBeLessThan(100);
+  });
+
   test('put() does not empty the cache for a value that is too large for it', () => {
     const cache = new ValueCache(room(8));
     const small = writeOf(1);

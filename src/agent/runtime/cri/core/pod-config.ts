@@ -50,7 +50,7 @@ export function sandboxConfig(config: SandboxConfig, { owner, attempt, logDirect
     annotations: new Map(Object.entries(annotations)),
     linux: {
       cgroupParent,
-      securityContext: { namespaceOptions: namespaces(config), seccomp: { profileType: ProfileType.RUNTIME_DEFAULT } },
+      securityContext: { namespaceOptions: namespaces(config), privileged: config.privileged ?? false, seccomp: { profileType: ProfileType.RUNTIME_DEFAULT } },
       sysctls: new Map(Object.entries(sysctls)),
       ...(config.resources === undefined ? {} : { resources: linuxResources(config.resources) }),
     },

@@ -14,6 +14,8 @@ export interface CgroupSetting {
   readonly controller: string;
   readonly file: string;
   readonly value: string;
+  /** Left out where the kernel has no such file. */
+  readonly isOptional?: boolean;
 }
 
 export const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'pids'] as const;
@@ -38,7 +40,11 @@ export function planCgroup(version: 1 | 2, resources: ContainerResources): reado
       add('cpu', 'cfs_quota_us', quotaUs);
     }
   } else {
-    if (memoryLimitBytes !== undefined) add('memory', 'max', memoryLimitBytes);
+    if (memoryLimitBytes !== undefined) {
+      add('memory', 'max', memoryLimitBytes);
+      // As with the kubelet a limit is one of memory, which swap does not stretch. A kernel without swap has no such file.
+      settings.push({ controller: 'memory', file: 'memory.swap.max', value: '0', isOptional: true });
+    }
     add('cpu', 'weight', weightOf(shares));
     if (quotaUs !== undefined) add('cpu', 'max', `${quotaUs} ${PERIOD_US}`);
   }

@@ -87,7 +87,6 @@ export function initScript({ tools, directory, rootPath, privateMount, process, 
   const { command, env, workingDir } = process;
   const path = env['PATH'] ?? '';
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const missing = `exec: "${command[0] ?? ''}": executable file not found in $PATH`;
   return [
     '#!/bin/sh',
     'set -e',
@@ -103,13 +102,28 @@ export function initScript({ tools, directory, rootPath, privateMount, process, 
     `${tools.pivotRoot} . tmp`,
     ...(privateMount === undefined ? [] : [`${tools.mount} --make-rslave /tmp`]),
     `${tools.umount} -l /tmp`,
-    `cd ${quote(workingDir === '' ? '/' : workingDir)}`,
-    `(PATH=${quote(path)}; command -v -- ${quote(command[0] ?? '')}) >/dev/null || { echo ${quote(missing)} >&2; exit 127; }`,
+    ...changeDirectory(workingDir === '' ? '/' : workingDir),
+    ...requireProgram(command[0] ?? '', path),
     'echo started >&4',
     'exec 2>&5 3>&- 4>&- 5>&-',
     `exec ${quoteAll([...privileges(tools, process), tools.env, ...(tools.signalFlags ?? []), '-i', ...words, ...command])}`,
     '',
   ].join('\n');
+}
+
+/** In words of ours: a shell names itself and its line, and says less. */
+function changeDirectory(directory: string): readonly string[] {
+  const [to, failed] = [quote(directory), quote(`chdir to ${directory}`)];
+  return [`cd ${to} 2>/dev/null || { why='No such file or directory'; if [ -d ${to} ]; then why='Permission denied'; elif [ -e ${to} ]; then why='Not a directory'; fi; echo ${failed}": $why" >&2; exit 128; }`];
+}
+
+/** Before it is said to have started. Behind a path `command` finds what may not be run, too. */
+function requireProgram(program: string, path: string): readonly string[] {
+  const name = quote(program);
+  const refused = (why: string) => `{ echo ${quote(`exec: "${program}": ${why}`)} >&2; exit 127; }`;
+  const find = `(PATH=${quote(path)}; command -v -- ${name}) >/dev/null || ${refused('executable file not found in $PATH')}`;
+  if (!program.includes('/')) return [find];
+  return [find, `[ -e ${name} ] || ${refused('no such file or directory')}`, `[ ! -d ${name} ] || ${refused('is a directory')}`, `[ -x ${name} ] || ${refused('permission denied')}`];
 }
 
 /** A shell's lines by which a process takes its place in the kernel's accounts. */

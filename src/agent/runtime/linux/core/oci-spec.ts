@@ -18,6 +18,8 @@ export interface OciInput {
   readonly facts: HostFacts;
   /** Nothing of /proc is hidden or read-only. */
   readonly isProcUnmasked: boolean;
+  /** Any that it finds or makes; absent: those that every container has. */
+  readonly mayUseDevices?: boolean | undefined;
   /** A namespace of its own where it is undefined, none where it is null. */
   readonly pidNamespace: string | null | undefined;
   readonly seccomp?: OciSeccomp | undefined;
@@ -52,6 +54,7 @@ export function ociSpec(input: OciInput): string {
       maskedPaths: isProcUnmasked ? [] : facts.procHidden.map(({ path }) => `/proc/${path}`),
       readonlyPaths: isProcUnmasked ? [] : facts.procReadOnly.map((path) => `/proc/${path}`),
       seccomp,
+      ...(input.mayUseDevices === true ? { resources: { devices: [{ allow: true, access: 'rwm' }] } } : {}),
     },
   };
   return JSON.stringify(spec);

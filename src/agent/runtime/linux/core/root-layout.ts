@@ -57,6 +57,8 @@ export interface RootInput {
   readonly mounts: readonly (Mount & { readonly kind: EntryKind })[];
   readonly workingDir: string;
   readonly privileged: boolean;
+  /** Of the machine, below /dev, beside those that every container has. */
+  readonly devices?: readonly string[] | undefined;
   /** What is to be at /sys/fs/cgroup: programs read their limits there; absent: nothing. */
   readonly cgroups?: string | undefined;
   /** What all containers of the pod have at /dev/shm. */
@@ -139,14 +141,15 @@ function planHostPrograms({ facts, inUserNamespace, hasAccounts = false }: RootI
 }
 
 /** /dev, /proc and /sys. */
-function planKernelMounts({ facts, mounts, privileged, sharedMemory, cgroups, unmaskedProc = false }: RootInput, entries: Entries): RootMount[] {
+function planKernelMounts({ facts, mounts, privileged, devices = [], sharedMemory, cgroups, unmaskedProc = false }: RootInput, entries: Entries): RootMount[] {
   for (const path of ['dev/pts', 'dev/shm', 'proc', 'sys']) entries.directory(path);
-  for (const device of DEVICES) entries.file(`dev/${device}`, '');
+  const shown = [...new Set([...DEVICES, ...devices])];
+  for (const device of shown) entries.file(`dev/${device}`, '');
   for (const [path, target] of DEVICE_LINKS) entries.link(path, target);
   const planned: RootMount[] = [
     { type: 'proc', source: 'proc', target: '/proc', options: ['nosuid', 'nodev', 'noexec'] },
     { type: 'sysfs', source: 'sysfs', target: '/sys', options: [privileged ? 'rw' : 'ro', 'nosuid', 'nodev', 'noexec'] },
-    ...DEVICES.map((device) => bound({ source: `/dev/${device}`, target: `/dev/${device}`, options: ['bind', 'nosuid', 'noexec'] })),
+    ...shown.map((device) => bound({ source: `/dev/${device}`, target: `/dev/${device}`, options: ['bind', 'nosuid', 'noexec'] })),
     { type: 'devpts', source: 'devpts', target: '/dev/pts', options: ['newinstance', 'ptmxmode=0666', 'mode=620', 'nosuid', 'noexec'] },
   ];
   if (!mounts.some(({ containerPath }) => containerPath === '/dev/shm')) {

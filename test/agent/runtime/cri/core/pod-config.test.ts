@@ -21,6 +21,11 @@ describe('sandboxConfig()', () => {
     expect(linux?.sysctls.get('net.core.somaxconn')).toBe('9');
   });
 
+  test('says whether one of its containers is privileged', () => {
+    const context = (extra: Partial<SandboxConfig>) => PodSandboxConfig.create(sandboxConfig({ ...pod, ...extra }, place)).linux?.securityContext;
+    expect([context({})?.privileged, context({ privileged: true })?.privileged]).toEqual([false, true]);
+  });
+
   test('of a pod on the network of its node has the name and the network of the node', () => {
     const { hostname, linux } = PodSandboxConfig.create(sandboxConfig({ ...pod, hostNetwork: true }, place));
     expect([hostname, linux?.securityContext?.namespaceOptions?.network]).toEqual(['', NamespaceMode.NODE]);

@@ -51,6 +51,14 @@ test('planRoot() binds the programs read-only, and hides what /proc tells of the
   expect(below(plan({ privileged: true }).mounts)).toEqual([]);
 });
 
+test('planRoot() binds the devices of the machine beside its own, once each', () => {
+  const { mounts, entries } = plan({ privileged: true, devices: ['kmsg', 'net/tun', 'null'] });
+  const devices = mounts.filter(({ source }) => source.startsWith('/dev/')).map(({ source }) => source);
+  expect(devices).toEqual(['null', 'zero', 'full', 'random', 'urandom', 'tty', 'kmsg', 'net/tun'].map((name) => `/dev/${name}`));
+  expect(entries).toContainEqual({ kind: 'directory', path: 'dev/net', mode: 0o755 });
+  expect(mounts.find(({ target }) => target === '/dev/kmsg')?.options).not.toContain('nodev');
+});
+
 test('planRoot() lets a volume take the place of what it would put there', () => {
   const { mounts } = plan({ mounts: [volume('/dev/shm'), { ...volume('/etc/hosts', '/own'), kind: 'file' }] });
   expect(mounts.filter(({ target }) => target === '/dev/shm').map(({ source }) => source)).toEqual(['/volumes/v']);

@@ -87,7 +87,7 @@ test('planCgroup() writes limits for both of the kernel\'s interfaces', () => {
   const resources = { cpuRequestMilli: 250, cpuLimitMilli: 500, memoryLimitBytes: 64 << 20, processesMax: 9 };
   const text = (version: 1 | 2, given = resources) => planCgroup(version, given).map(({ file, value }) => `${file}=${value}`);
   expect(text(1)).toEqual(['memory.limit_in_bytes=67108864', 'cpu.shares=256', 'cpu.cfs_period_us=100000', 'cpu.cfs_quota_us=50000', 'pids.max=9']);
-  expect(text(2)).toEqual(['memory.max=67108864', 'cpu.weight=10', 'cpu.max=50000 100000', 'pids.max=9']);
+  expect(text(2)).toEqual(['memory.max=67108864', 'memory.swap.max=0', 'cpu.weight=10', 'cpu.max=50000 100000', 'pids.max=9']);
   // The kernel refuses a quota below a thousandth of a second.
   expect(planCgroup(1, { cpuLimitMilli: 1 }).at(-1)).toEqual({ controller: 'cpu', file: 'cpu.cfs_quota_us', value: '1000' });
   expect([sharesOf(0), sharesOf(1_000_000)]).toEqual([2, 262_144]);

@@ -6,7 +6,6 @@ export interface MountPoint {
   readonly isSlave: boolean;
 }
 
-/** It has blanks and the like in octal. */
 export function isMountPoint(mountinfo: string, path: string): boolean {
   return mountPoints(mountinfo).some((mount) => mount.path === path);
 }
@@ -17,7 +16,8 @@ export function mountOf(mountinfo: string, path: string): MountPoint | undefined
   return mountPoints(mountinfo).filter(holds).sort((a, b) => a.path.length - b.path.length).at(-1);
 }
 
-function mountPoints(mountinfo: string): MountPoint[] {
+/** In the order in which they were mounted. The kernel writes blanks and the like in octal. */
+export function mountPoints(mountinfo: string): MountPoint[] {
   return mountinfo.split('\n').flatMap((line) => {
     const [before = ''] = line.split(' - ');
     const [, , , , path, , ...fields] = before.split(' ');
