@@ -23,8 +23,8 @@ const FULL_LOAD_REQUESTS = 30_000;
 const DELAY_TIMEOUT_MS = 30_000;
 export const DELAY_ROW = 'event-loop delay under full load';
 
-/** Milliseconds, of each store; at half of the rate of the one that is compared with, of ours where it is alone. */
-export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: number): Promise<number[][] | undefined> {
+/** Milliseconds, of each store, and the rate that they are of: half of the rate of the one that is compared with, of ours where it is alone. */
+export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: number): Promise<{ readonly rate: number; readonly latencies: number[][] } | undefined> {
   const args = ['--clients', String(CLIENTS), '--conns', '100', 'put', '--val-size', String(VALUE_BYTES), '--key-size', '16'];
   const put = async (cluster: StoreCluster, more: readonly string[]) => {
     const { members } = cluster;
@@ -46,7 +46,7 @@ export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: n
       process.stderr.write(`  ${cluster.kind}: ${rate} puts/s, p99 ${result!.p99Ms.toFixed(1)} ms\n`);
     }
   }
-  return latencies;
+  return { rate, latencies };
 }
 
 /** Of Podium's leader alone: an etcd has no loop. */

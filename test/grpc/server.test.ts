@@ -17,6 +17,7 @@ import * as reflectionAlpha from '../../src/proto/reflection-alpha.ts';
 import { bind, RpcCode, RpcError, type BoundService, type CallContext, type Channel } from '../../src/proto/rpc.ts';
 import type { Init } from '../../src/proto/wire.ts';
 import { TRANSPORTS } from './transports.ts';
+import { SharedAnswers } from '../../src/proto/shared-answers.ts';
 import { decodeStatusDetails, encodeStatusDetails } from '../../src/proto/struct.ts';
 
 describe.each(TRANSPORTS)('$name', ({ name, Server, connect }) => {
@@ -132,6 +133,24 @@ describe.each(TRANSPORTS)('$name', ({ name, Server, connect }) => {
       })();
       expect((await failure(reading)).message).toBe('compacted');
       expect(received).toBe(300);
+    });
+
+    test('answers that share their end arrive one by one, in order, however much they are', async () => {
+      const tail = etcd.WatchResponse.encode({ cancelReason: 'x'.repeat(1000) });
+      const heads = Array.from({ length: 2000 }, (_, at) => etcd.WatchResponse.encode({ watchId: at + 1 }));
+      const channel = await channelTo([
+        bind(etcd.Watch, {
+          async *watch() {
+            yield new SharedAnswers(heads.slice(0, 3), tail);
+            yield new SharedAnswers(heads.slice(3, 4), new Uint8Array());
+            yield new SharedAnswers(heads.slice(4), tail);
+            yield { watchId: 9999 };
+          },
+        }),
+      ]);
+      const parts = await collect(channel.bidi(etcd.Watch.methods.watch).responses);
+      expect(parts.map(({ watchId }) => watchId)).toEqual([...Array.from({ length: 2000 }, (_, at) => at + 1), 9999]);
+      expect(parts.flatMap(({ cancelReason }, at) => (cancelReason.length === 1000 ? [] : [at]))).toEqual([3, 2000]);
     });
 
     test('a handler may answer bytes that were encoded before', async () => {

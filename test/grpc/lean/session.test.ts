@@ -154,6 +154,28 @@ describe('windows', () => {
     expect(rest.reduce((sum, { type, body }) => sum + (type === FrameType.DATA ? body.length : 0), 65_535)).toBe(100_005);
   });
 
+  test('messages that share their end fill frames, and stop where a window does', () => {
+    const peer = new WirePeer();
+    peer.say(headers(1, END_STREAM | END_HEADERS));
+    const [stream] = peer.streams;
+    const heads = Array.from({ length: 1000 }, (_, at) => Buffer.of(at >> 8, at & 255));
+    const tail = Buffer.alloc(93, 7);
+    const frames = () => peer.answers().filter(({ type }) => type === FrameType.DATA).map(({ body }) => body);
+    // 163 messages of 100 bytes fit into a frame, 655 into the window; of one more a part leaves.
+    expect(stream!.sendShared({ heads, tail }, 0)).toBe(656);
+    const sent = frames();
+    expect(sent.map(({ length }) => length)).toEqual([16_300, 16_300, 16_300, 16_300, 300, 35]);
+    peer.say(windowUpdate(0, 1_000_000), windowUpdate(1, 1_000_000));
+    sent.push(...frames());
+    expect(stream!.sendShared({ heads, tail }, 656)).toBe(1000);
+    sent.push(...frames());
+    const expected = heads.map((head) => Buffer.concat([Buffer.of(0, 0, 0, 0, 95), head, tail]));
+    expect(Buffer.concat(sent).equals(Buffer.concat(expected))).toBe(true);
+    // One that is longer than a frame is cut.
+    expect(stream!.sendShared({ heads: heads.slice(0, 2), tail: Buffer.alloc(20_000) }, 0)).toBe(2);
+    expect(frames().map(({ length }) => length)).toEqual([16_384, 3623, 16_384, 3623]);
+  });
+
   test('a message that is the beginning of its array may be written over, whether it waits or not', () => {
     const peer = new WirePeer();
     peer.say(headers(1, END_STREAM | END_HEADERS), headers(3, END_STREAM | END_HEADERS));

@@ -352,7 +352,36 @@ describe('WatchStream', () => {
     expect(one!.events[0]).toBe(two!.events[0]);
   });
 
-  test('every watcher sees exactly its part of the history, whoever is slow', () => {
+  test('who is told the same is told together, as long as nobody comes or goes', () => {
+    const world = new World();
+    const stream = world.open();
+    const create3 = () => stream.create(create('a'));
+    const together = () => {
+      const lines: string[] = [];
+      for (let message = stream.nextOfAll(); message !== undefined; message = stream.nextOfAll()) {
+        if (message !== 'pause') lines.push(message.kind === 'shared' ? `${message.watchIds.join()} ${message.events.length}` : message.kind);
+      }
+      return lines;
+    };
+    create3();
+    create3();
+    stream.create(create('a', { end: 'b' }));
+    stream.create(create('a', { filters: [FilterType.NOPUT] }));
+    stream.create(create('a', { startRevision: 3 }));
+    together();
+    world.write('a=1');
+    expect(together()).toEqual(['0,1 1', '2 1']);
+    world.write('a=2');
+    create3();
+    world.write('a=3');
+    stream.cancel(1);
+    world.write('a=4');
+    expect(together()).toEqual(['0,1 1', '4 2', '2 2', 'created', '0,1,5 1', 'canceled', '0,5 1', '4 1', '2 1']);
+    stream.close();
+    expect(world.hub.watcherCount).toBe(0);
+  });
+
+  test.each(['one by one', 'together'])('every watcher sees exactly its part of the history, whoever is slow: %s', (how) => {
     const key = fc.constantFrom('a', 'b', 'c', 'd');
     const write = fc.uniqueArray(fc.record({ key, isPut: fc.boolean() }), {
       minLength: 1,
@@ -389,8 +418,13 @@ describe('WatchStream', () => {
             });
           }
         };
-        const take = (message: WatchMessage | 'pause' | undefined) => {
+        const pull = () => (how === 'together' ? stream.nextOfAll() : stream.next());
+        const take = (message: ReturnType<typeof pull>): void => {
           if (message === undefined || message === 'pause') return;
+          if (message.kind === 'shared') {
+            for (const watchId of message.watchIds) take({ ...message, kind: 'events', watchId });
+            return;
+          }
           if (message.kind === 'progress')
             for (const watch of watches) watch.upTo = Math.max(watch.upTo, message.revision);
           if (message.kind !== 'events') return;
@@ -406,7 +440,7 @@ describe('WatchStream', () => {
         for (const next of steps) {
           if (next.kind === 'write') write(...next.writes.map((w) => (w.isPut ? `${w.key}=${count++}` : w.key)));
           else if (next.kind === 'flood') for (let i = 0; i < QUEUED_EVENTS_MAX / 2 + 50; i++) write(`b=${count++}`);
-          else if (next.kind === 'pull') for (let i = 0; i < next.count; i++) take(stream.next());
+          else if (next.kind === 'pull') for (let i = 0; i < next.count; i++) take(pull());
           else if (next.kind === 'progress') stream.requestProgress();
           else if (next.end === '' || next.end === '\0' || next.key < next.end) {
             const start = next.start === 0 ? world.mvcc.revision + 1 : next.start;
@@ -414,7 +448,7 @@ describe('WatchStream', () => {
             stream.create(create(next.key, { end: next.end, startRevision: next.start }));
           }
         }
-        for (let message = stream.next(); message !== undefined; message = stream.next()) take(message);
+        for (let message = pull(); message !== undefined; message = pull()) take(message);
         for (const { key: from, end, start, got } of watches) {
           const isMine = (at: string) => (end === '' ? at === from : at >= from && (end === '\0' || at < end));
           expect(got).toEqual(history.filter((h) => h.revision >= start && isMine(h.key)).map((h) => h.text));
