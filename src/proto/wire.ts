@@ -32,7 +32,7 @@ export interface MessageCodec<T> {
   decode(bytes: Uint8Array): T;
   /** The whole message, with a default in every field that `init` does not name. Bytes and maps are not copied. */
   create(init?: Init<T>): T;
-  /** For messages inside messages: appends the fields; reads up to `end`. */
+  /** Appends the fields; reads up to `end`. For messages inside messages, and for whoever writes into a place of his own. */
   write(writer: Writer, init: Init<T>): void;
   read(reader: Reader, end: number): T;
 }

@@ -44,16 +44,16 @@ function codecOf<T extends object>(name: string): MessageCodec<T> {
   // The interface above says what protobufjs makes of the message of this name.
   const toObject = (message: protobuf.Message) => type.toObject(message, { defaults: true, arrays: true }) as T;
   const fromInit = (init: object = {}) => type.fromObject(init);
-  const onlyWhole = () => {
-    throw new Error(`${name} is in no other message`);
-  };
+  const encode = (init: object | undefined) => type.encode(fromInit(init)).finish();
   return {
     typeName: `grpc.testing.${name}`,
-    encode: (init) => type.encode(fromInit(init as object)).finish(),
+    encode: (init) => encode(init as object),
     decode: (bytes) => toObject(type.decode(bytes)),
     create: (init) => toObject(fromInit(init as object | undefined)),
-    write: onlyWhole,
-    read: onlyWhole,
+    write: (writer, init) => writer.raw(encode(init as object)),
+    read: () => {
+      throw new Error(`${name} is in no other message`);
+    },
   };
 }
 
