@@ -99,7 +99,13 @@ export class Operator {
     const voters = this.#members.filter(({ isLearner }) => !isLearner);
     const rest = voters.filter(({ id }) => id !== machine.id);
     const isMember = this.#members.some(({ id }) => id === machine.id);
-    return isMember && voters.length >= VOTERS_MIN && rest.every((voter) => this.#isWell(voter));
+    return isMember && voters.length >= VOTERS_MIN && rest.every((voter) => this.#isWell(voter) && this.#hasHeard(voter, voters));
+  }
+
+  /** A leader that is cut off may be the only one to know that a change was committed; the others would ask it for its vote. */
+  #hasHeard({ id }: Listed, voters: readonly Listed[]): boolean {
+    const confState = this.#world.machine(id).process?.member?.machine.applied.confState;
+    return confState !== undefined && confState.voters.length === voters.length && voters.every((voter) => confState.voters.includes(voter.id));
   }
 
   /** Another one shall take its place, though nothing is wrong with it. */

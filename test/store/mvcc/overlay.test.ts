@@ -91,7 +91,7 @@ test('blocks of which all is dropped are not read any more, others once, and sma
   world.flush();
   world.below.get = get;
   expect(world.writes()).toEqual(writes.filter((_, at) => at >= BLOCK_WRITES_MAX && at % 10 === 0));
-  expect(world.blocks().length).toBe(2);
+  expect(world.blocks().length).toBe(1);
   for (const write of world.writes()) expect(text(world.overlay.valueOf(write)!)).toBe(String(write.main));
 });
 

@@ -29,7 +29,7 @@ const RUN_BLOCKS_MAX = 100;
 const RUN_BYTES_MAX = 128 * 1024;
 const RUN_WRITES_MAX = 600;
 /** A block that is so small goes together with a touched one before it. */
-const SMALL_BLOCK_BYTES = 4096;
+const SMALL_BLOCK_BYTES = 1024;
 
 export class BlockDirectory {
   readonly #listBlocksMax: number;

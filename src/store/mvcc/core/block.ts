@@ -22,10 +22,10 @@ export const BLOCK_ROWS = { from: 'w', to: 'x' } as const;
 
 /**
  * A block is ended before it grows past either; a larger write is a block of its own. Larger blocks save nothing any more,
- * and a read of one value costs more; smaller ones are more rows for LevelDB.
+ * and a read of one value costs more; smaller ones are more rows for LevelDB, whose own blocks are of 4 KiB.
  */
-export const BLOCK_BYTES_MAX = 16 * 1024;
-export const BLOCK_WRITES_MAX = 256;
+export const BLOCK_BYTES_MAX = 4 * 1024;
+export const BLOCK_WRITES_MAX = 64;
 
 const HEAD_BYTES = 16;
 const PLACE_BYTES = 16;
