@@ -15,6 +15,7 @@ import {
   cutBlocks,
   encodeBlock,
   positionOfRow,
+  type BlockCut,
   type WriteRun,
 } from './core/block.ts';
 import { BlockDirectory, type BlockEntry } from './core/block-directory.ts';
@@ -37,7 +38,7 @@ class Layer implements BackendBatch, WriteRun {
   /** In the blocks among `rows`. */
   rewritten = 0;
   #state: Uint8Array | undefined;
-  #cuts: ReturnType<typeof cutBlocks> = [];
+  #cuts: readonly BlockCut[] = [];
 
   /** Once nothing more comes. */
   close(state: Uint8Array): void {
@@ -83,11 +84,9 @@ class Layer implements BackendBatch, WriteRun {
   }
 
   *blocks(): Generator<BlockEntry> {
-    for (const { from, to } of this.#cuts) {
+    for (const { from, to, bytes } of this.#cuts) {
       const { main, sub } = this.writes[from]!;
-      let sizeBytes = 0;
-      for (let at = from; at < to; at++) sizeBytes += this.values[at]!.length;
-      yield { position: { main, sub }, count: to - from, sizeBytes, dropped: [] };
+      yield { position: { main, sub }, count: to - from, sizeBytes: bytes, dropped: [] };
     }
   }
 }

@@ -66,22 +66,28 @@ export interface WriteRun {
   readonly values: readonly Uint8Array[];
 }
 
-/** `run` in blocks: of each the place of its first write, and that behind its last. */
-export function cutBlocks({ writes, values }: WriteRun): { readonly from: number; readonly to: number }[] {
-  const cuts: { from: number; to: number }[] = [];
+/** A part of a run that is to be a block: the place of its first write, that behind its last, and the block's size. */
+export interface BlockCut {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+}
+
+export function cutBlocks({ writes, values }: WriteRun): BlockCut[] {
+  const cuts: BlockCut[] = [];
   let from = 0;
   let bytes = HEAD_BYTES;
   for (let at = 0; at < writes.length; at++) {
     const size = sizeOf(writes[at]!, values[at]!);
     const isFull = bytes + size > BLOCK_BYTES_MAX || at - from === BLOCK_WRITES_MAX;
     if (at > from && (isFull || writes[at]!.main - writes[from]!.main > UINT32_MAX)) {
-      cuts.push({ from, to: at });
+      cuts.push({ from, to: at, bytes });
       from = at;
       bytes = HEAD_BYTES;
     }
     bytes += size;
   }
-  if (from < writes.length) cuts.push({ from, to: writes.length });
+  if (from < writes.length) cuts.push({ from, to: writes.length, bytes });
   return cuts;
 }
 

@@ -30,8 +30,9 @@ test('writes come out of their blocks as they went in, and are found there by th
       const cuts = cutBlocks(all);
       expect(cuts.flatMap(({ from, to }) => all.writes.slice(from, to)).every((one, at) => one === all.writes[at])).toBe(true);
       expect(cuts.at(-1)!.to).toBe(all.writes.length);
-      for (const { from, to } of cuts) {
+      for (const { from, to, bytes } of cuts) {
         const row = encodeBlock(all, from, to, state);
+        expect(bytes).toBe(row.length - (state?.length ?? 0));
         if (to - from > 1) expect(row.length - (state?.length ?? 0)).toBeLessThanOrEqual(BLOCK_BYTES_MAX);
         const key = blockRowKey(all.writes[from]!);
         expect(positionOfRow(key)).toEqual({ main: all.writes[from]!.main, sub: all.writes[from]!.sub });
