@@ -113,28 +113,32 @@ function nodesOf(directory: string): readonly string[] {
   return ['node-1', 'node-2', 'small'].map((name) => join(directory, name));
 }
 
-/** What cannot be ended is seen by the cases after it, and at the end. */
-async function endWorld({ runtime }: World): Promise<void> {
-  for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id).catch(() => undefined);
+/** Answers why pods could not be removed. */
+async function endWorld({ runtime }: World): Promise<readonly string[]> {
+  const refusals: string[] = [];
+  for (const { id } of await runtime.listPodSandboxes()) {
+    await runtime.removePodSandbox(id).catch((error: unknown) => refusals.push(`pod ${id} is not removed: ${describeError(error)}`));
+  }
   await runtime.close();
+  return refusals;
 }
 
 async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Outcome> {
   const lacked = needs.map((ability) => subject.lacks.get(ability)).find((why) => why !== undefined);
   if (lacked !== undefined) return { name, outcome: 'skipped', message: lacked };
   const start = systemClock.monotonic();
-  let world: World | undefined;
+  const world = new World(subject, await subject.open());
+  const failures: string[] = [];
   try {
-    world = new World(subject, await subject.open());
     await withDeadline(run(world), { clock: systemClock, deadlineMs: CASE_DEADLINE_MS, what: name });
-    return { name, outcome: 'passed', ms: Math.round(systemClock.monotonic() - start) };
   } catch (error) {
     const stack = error instanceof Error ? (error.stack ?? '') : '';
-    return { name, outcome: 'failed', message: `${describeError(error)}\n${stack}` };
-  } finally {
-    if (world !== undefined) await endWorld(world);
-    rmSync(join(subject.root, 'signals'), { recursive: true, force: true });
+    failures.push(`${describeError(error)}\n${stack}`);
   }
+  failures.push(...(await endWorld(world)));
+  rmSync(join(subject.root, 'signals'), { recursive: true, force: true });
+  if (failures.length > 0) return { name, outcome: 'failed', message: failures.join('\n') };
+  return { name, outcome: 'passed', ms: Math.round(systemClock.monotonic() - start) };
 }
 
 async function main([subjectName = '', directory = '', only = '']: readonly string[]): Promise<void> {

@@ -111,7 +111,7 @@ export function criCases({ containerd }: Pick<CriSubject, 'containerd'>): readon
       run: async (world) => {
         await world.reopen({ cri: { lookDeadlineMs: 300 } });
         const id = await world.run('while :; do sleep 0.1; done');
-        containerd.pause();
+        await containerd.pause();
         try {
           const error = await refusal(world.runtime.execStream(id, { command: ['true'], stdin: false, stdout: true, stderr: true, tty: false }));
           ok(error instanceof RuntimeError && error.code === 'unavailable', String(error));

@@ -106,9 +106,11 @@ export class Containerd {
     await ended;
   }
 
-  /** It stands still: calls are taken and not answered. */
-  pause(): void {
+  /** It stands still: calls are taken and not answered. Resolves when its last thread has stopped, some milliseconds after the signal. */
+  async pause(): Promise<void> {
+    const { pid } = this.#child!;
     this.#child!.kill('SIGSTOP');
+    await until('containerd stands still', () => Promise.resolve(readdirSync(`/proc/${pid}/task`).every((thread) => isStopped(`/proc/${pid}/task/${thread}/stat`))));
   }
 
   resume(): void {
@@ -139,6 +141,11 @@ export class Containerd {
       channel.close();
     }
   }
+}
+
+function isStopped(statPath: string): boolean {
+  const stat = readFileSync(statPath, 'latin1');
+  return stat.charAt(stat.lastIndexOf(')') + 2) === 'T';
 }
 
 /** A containerd in the machine's own namespaces could be somebody's. */
