@@ -72,7 +72,7 @@ export const CHANGE_CASES: readonly Case[] = [
       await world.runtime.exec(id, ['sh', '-c', 'kill -USR2 1'], 5_000);
       await world.said(id, 'had 128');
       const error = await world.runtime.updateContainerResources!(id, { memoryLimitBytes: MIB }).then(() => undefined, (failure: Error) => failure.message);
-      ok(error?.includes('cannot be set') === true || (await world.exited(id)).reason === 'OOMKilled', error);
+      ok(error?.includes('cannot be set') === true || (await world.endedFor(id)).reason === 'OOMKilled', error);
     },
   },
 ];

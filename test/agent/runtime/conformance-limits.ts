@@ -17,7 +17,7 @@ export const LIMIT_CASES: readonly Case[] = [
     needs: ['limits'],
     run: async (world) => {
       const id = await world.run(`exec node -e 'const a=[];for(;;)a.push(Buffer.alloc(1<<20,1))'`, { resources: { memoryLimitBytes: 64 * 1024 * 1024 } });
-      const { exitCode, reason } = await world.exited(id);
+      const { exitCode, reason } = await world.endedFor(id);
       deepEqual({ exitCode, reason }, { exitCode: 137, reason: 'OOMKilled' });
     },
   },
@@ -42,7 +42,7 @@ export const LIMIT_CASES: readonly Case[] = [
     needs: ['limits'],
     run: async (world) => {
       const id = await world.run('exec node -e 0', { resources: { memoryLimitBytes: 256 * 1024 } });
-      const { reason, exitCode, message } = await world.exited(id);
+      const { reason, exitCode, message } = await world.endedFor(id);
       ok(reason === 'StartError' || reason === 'OOMKilled', `${reason} ${exitCode} ${message}`);
     },
   },
@@ -62,7 +62,7 @@ export const LIMIT_CASES: readonly Case[] = [
       );
       await change({ memoryLimitBytes: 200 << 20 });
       signal.give();
-      const { exitCode, reason } = await world.exited(id);
+      const { exitCode, reason } = await world.endedFor(id);
       deepEqual({ exitCode, reason }, { exitCode: 137, reason: 'OOMKilled' });
     },
   },
@@ -78,7 +78,7 @@ export const LIMIT_CASES: readonly Case[] = [
       ok(usedMs > 0 && usedMs < 900, `three tenths of a core for about a second: ${usedMs} ms`);
       await world.runtime.updatePodSandboxResources?.('pod-a', { memoryLimitBytes: 100 << 20 });
       const hungry = await world.run('', { name: 'hungry', command: ['node', '-e', 'const a=[];for(;;)a.push(Buffer.alloc(1<<20,1))'] });
-      equal((await world.exited(hungry)).reason, 'OOMKilled');
+      equal((await world.endedFor(hungry)).reason, 'OOMKilled');
     },
   },
   {

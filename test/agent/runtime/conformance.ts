@@ -142,6 +142,14 @@ export class World {
     });
   }
 
+  /** Why a container was killed a runtime may hear a little later than its end. */
+  endedFor(id: string): Promise<ContainerRecord & { readonly reason: string }> {
+    return this.until(`reason of the end of ${id}`, async () => {
+      const { reason, ...found } = await this.record(id);
+      return found.state === 'exited' && reason !== undefined ? { ...found, reason } : undefined;
+    });
+  }
+
   async log(id: string, options: Partial<LogOptions> = {}): Promise<string> {
     let text = '';
     for await (const chunk of this.runtime.logs(id, { follow: false, timestamps: false, ...options })) text += Buffer.from(chunk).toString('utf8');

@@ -15,7 +15,7 @@ import {
 import { hasCode, unlessGone } from './client.ts';
 import { containerConfig, LABEL, linuxResources, sandboxConfig } from './core/pod-config.ts';
 import { CONTAINER_DEADLINE_MS, type CriParts } from './parts.ts';
-import { LISTED_CREATED, type ContainerRow } from './pod-table.ts';
+import { LISTED_CREATED, UNLISTED, type ContainerRow } from './pod-table.ts';
 import type { Sandboxes } from './sandboxes.ts';
 
 const calls = RuntimeService.methods;
@@ -93,7 +93,7 @@ export class Containers {
   /** Most runtimes have noted it as an end; where one has not, the agent does. */
   async #failToStart(row: ContainerRow, message: string): Promise<void> {
     const { table, clock, tell } = this.#parts;
-    const found = await table.look({ ...row, listed: -1 });
+    const found = await table.look({ ...row, listed: UNLISTED });
     const now = clock.wall();
     const { record } = found ?? row;
     const isNoted = record.state === 'exited';
@@ -128,7 +128,7 @@ export class Containers {
   async lookAt(rows: readonly ContainerRow[]): Promise<void> {
     const { table, tell } = this.#parts;
     await Promise.all(rows.map(async (row) => {
-      const found = await table.look({ ...row, listed: -1 });
+      const found = await table.look({ ...row, listed: UNLISTED });
       if (found === undefined) table.removeContainer(row.criId);
       else table.setContainer(found);
       if (found?.record.state !== row.record.state) tell(row.record.sandboxId);

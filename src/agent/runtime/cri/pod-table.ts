@@ -17,6 +17,8 @@ const { listPodSandbox, podSandboxStatus, listContainers, containerStatus } = Ru
 const KILLED_EXIT_CODE = 137;
 const REASON_LATE_MS = 1_000;
 const REASON_WAIT_MS = 60;
+/** As no list has it: asked for again. */
+export const UNLISTED = -1;
 
 export interface SandboxRow extends SandboxEntry {
   readonly ip: string;
@@ -120,15 +122,17 @@ export class PodTable {
 
   /**
    * Asks for one container; undefined: it is gone. Why it was killed the runtime may hear a little after the end: then once
-   * more.
+   * more, and, for as long as that may be so, at every look at everything.
    */
   async look(row: Pick<ContainerRow, 'criId' | 'listed'>): Promise<ContainerRow | undefined> {
     const found = await this.#ask(row);
-    const { exitCode, reason, finishedAtMs = 0 } = found?.record ?? {};
-    const { clock } = this.#options;
-    if (exitCode !== KILLED_EXIT_CODE || reason !== undefined || clock.wall() - finishedAtMs > REASON_LATE_MS) return found;
-    await sleep(clock, REASON_WAIT_MS);
+    if (found === undefined || !this.#mayGetReason(found.record)) return found;
+    await sleep(this.#options.clock, REASON_WAIT_MS);
     return this.#ask(row);
+  }
+
+  #mayGetReason({ exitCode, reason, finishedAtMs = 0 }: ContainerRecord): boolean {
+    return exitCode === KILLED_EXIT_CODE && reason === undefined && this.#options.clock.wall() - finishedAtMs <= REASON_LATE_MS;
   }
 
   async #ask({ criId, listed }: Pick<ContainerRow, 'criId' | 'listed'>): Promise<ContainerRow | undefined> {
@@ -136,7 +140,8 @@ export class PodTable {
       const { status, info } = await this.#options.client.call(containerStatus, { containerId: criId, verbose: true });
       const key = status === undefined ? undefined : containerKeyOf(status);
       if (status === undefined || key === undefined) return undefined;
-      return { criId, record: recordOf(key, status, pidOf(info)), listed: listed < 0 ? status.state : listed };
+      const record = recordOf(key, status, pidOf(info));
+      return { criId, record, listed: this.#mayGetReason(record) ? UNLISTED : listed < 0 ? status.state : listed };
     } catch (error) {
       if (hasCode(error, 'not-found')) return undefined;
       throw error;
@@ -216,7 +221,8 @@ export class PodTable {
       if (this.#isNewer(row.criId, known, since)) continue;
       this.#containers.set(row.criId, { row, at: since });
       this.#byId.set(row.record.id, row.criId);
-      if (known?.row.record.state !== row.record.state) changed.add(row.record.sandboxId);
+      const { state, reason } = row.record;
+      if (known?.row.record.state !== state || known.row.record.reason !== reason) changed.add(row.record.sandboxId);
     }
     for (const [criId, { row, at }] of this.#containers) {
       if (seen.has(criId) || at > since) continue;

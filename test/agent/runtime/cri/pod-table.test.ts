@@ -1,11 +1,12 @@
 /** What the cri runtime knows of its pods while looks at everything cross what it does itself. */
 import { expect, test } from 'vitest';
 import { CriClient } from '../../../../src/agent/runtime/cri/client.ts';
+import { LABEL } from '../../../../src/agent/runtime/cri/core/pod-config.ts';
 import { PodTable } from '../../../../src/agent/runtime/cri/pod-table.ts';
 import { deferred } from '../../../../src/base/deferred.ts';
 import { DrivenClock } from '../../../../src/base/driven-clock.ts';
 import { silentLog } from '../../../../src/base/log.ts';
-import { PodSandboxState, RuntimeService } from '../../../../src/proto/cri.ts';
+import { ContainerState, PodSandboxState, RuntimeService } from '../../../../src/proto/cri.ts';
 import { directChannel } from '../../../../src/proto/direct-channel.ts';
 import { bind } from '../../../../src/proto/rpc.ts';
 
@@ -49,4 +50,39 @@ test('one that another agent has made is found by a look', async () => {
   arrive();
   expect(await table.refresh()).toBe(true);
   expect(table.sandboxRows('pod-a').map(({ ip }) => ip)).toEqual(['10.244.7.2']);
+});
+
+test('why a container was killed is asked for until it is told, for a second', async () => {
+  let reason = 'Error';
+  let asked = 0;
+  const container = { id: 'cri-2', metadata: { name: 'main', attempt: 0 }, labels: new Map([[LABEL.podUid, 'pod-a']]), state: ContainerState.CONTAINER_EXITED };
+  const clock = new DrivenClock();
+  const finishedAt = BigInt(clock.wall()) * 1_000_000n;
+  const services = [
+    bind(RuntimeService, {
+      listContainers: () => ({ containers: [container] }),
+      listPodSandbox: () => ({ items: [] }),
+      containerStatus: () => {
+        asked++;
+        return { status: { ...container, createdAt: 1n, startedAt: 2n, finishedAt, exitCode: 137, reason } };
+      },
+    }),
+  ];
+  const client = new CriClient({ channel: directChannel({ services, clock, log: silentLog }), endpoint: 'unix:///test' });
+  const changed: string[] = [];
+  const table = new PodTable({ client, owner: 'me', clock, nodeIp: '10.250.0.1', onChange: (uid) => changed.push(uid) });
+  const look = async () => {
+    const looking = table.refresh();
+    await clock.advance(100);
+    await looking;
+    return table.containerByCriId('cri-2')?.record.reason;
+  };
+  expect(await look()).toBeUndefined();
+  expect(await look()).toBeUndefined();
+  reason = 'OOMKilled';
+  expect(await look()).toBe('OOMKilled');
+  expect(changed).toEqual(['pod-a', 'pod-a']);
+  const askedUntilThen = asked;
+  await look();
+  expect(asked).toBe(askedUntilThen);
 });
