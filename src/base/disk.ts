@@ -30,8 +30,8 @@ export interface Disk {
   list(path: string): Promise<string[]>;
   syncDir(path: string): Promise<void>;
   /**
-   * Resolves once all that came in with the caller's news is heard, and what that sends has left: a write then is one for
-   * all of it, and may hold up the loop. Absent where there is nothing to wait for.
+   * Asked with every news. Resolves once what it sends has left, and, where there is often more, once all that came in with
+   * it is heard: a write then is one for all of it, and may hold up the loop. Absent where there is nothing to wait for.
    */
   turnEnd?(): Promise<void>;
 }

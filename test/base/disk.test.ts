@@ -219,6 +219,29 @@ test('FileDisk: turnEnd() comes after everything that promises and ticks of this
   expect(heard).toEqual(['written', 'end']);
 });
 
+test('FileDisk: where turns of the loop had one caller each, the next is not kept for others', async () => {
+  const disk = new FileDisk(tmpdir());
+  /** Of a turn with so many callers: how many come before it is over. */
+  const early = async (callers: number) => {
+    let count = 0;
+    let seen = 0;
+    const turn = new Promise<void>((resolve) => setImmediate(() => {
+      seen = count;
+      resolve();
+    }));
+    const ends = Array.from({ length: callers }, () => disk.turnEnd().then(() => count++));
+    await turn;
+    await Promise.all(ends);
+    return seen;
+  };
+  for (let turns = 0; turns < 8; turns++) expect(await early(1), `turn ${turns}`).toBe(0);
+  expect(await early(1)).toBe(1);
+  expect(await early(2)).toBe(2);
+  expect(await early(2)).toBe(0);
+  for (let turns = 0; turns < 8; turns++) expect(await early(1), `turn ${turns}`).toBe(0);
+  expect(await early(1)).toBe(1);
+});
+
 describeDisk('MemoryDisk', async () => {
   const memory = new MemoryDisk({ clock: new DrivenClock(), random: seededRandom(1) });
   return { disk: memory.incarnation(), end: async () => {} };

@@ -11,8 +11,11 @@ const HELD_UP_MS_MAX = 1;
 const COUNTED_MS_MAX = 2;
 /** Of the newest in what is expected. */
 const WEIGHT = 1 / 8;
-/** Of a sync's time, that the loop has nothing to do for between two of them: a busy one is not held up. */
-const IDLE_SHARE_MIN = 1 / 2;
+/**
+ * Of a sync's time, that the loop has nothing to do for between two of them. One that is never idle has more to write by the
+ * time that a thread is done, and writes it at once; one that is idle at all has heard everything.
+ */
+const IDLE_SHARE_MIN = 1 / 10;
 
 export class SyncPace {
   /** Of one sync. */

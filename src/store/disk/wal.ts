@@ -163,7 +163,8 @@ export class Wal {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const done = deferred<void>();
     this.#waiting.push({ batch, done });
-    if (!this.#isWriting) void this.#write();
+    const turnEnd = this.#options.disk.turnEnd?.();
+    if (!this.#isWriting) void this.#write(turnEnd);
     return done.promise;
   }
 
@@ -186,11 +187,12 @@ export class Wal {
     await this.#file.close();
   }
 
-  async #write(): Promise<void> {
+  async #write(turnEnd: Promise<void> | undefined): Promise<void> {
     this.#isWriting = true;
+    let heard = turnEnd;
     while (this.#waiting.length > 0) {
       // Entries have left for the other members by then, and are written there at the same time.
-      await this.#options.disk.turnEnd?.();
+      await heard;
       const group = this.#takeGroup();
       try {
         await this.#writeGroup(group.map(({ batch }) => batch));
@@ -201,6 +203,7 @@ export class Wal {
         break;
       }
       for (const { done } of group) done.resolve();
+      if (this.#waiting.length > 0) heard = this.#options.disk.turnEnd?.();
     }
     this.#isWriting = false;
   }
