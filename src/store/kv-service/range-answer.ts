@@ -50,14 +50,12 @@ interface Plan {
 }
 
 function planOf(mvcc: Mvcc, { header, writes, keysOnly, more, count }: RangeAnswer): Plan {
-  const values: Uint8Array[] = [];
+  const values = keysOnly ? writes.map(() => EMPTY_BYTES) : mvcc.values(writes);
   const sizes: number[] = [];
   const head = header === undefined ? undefined : ResponseHeader.encode(header);
   let size = head === undefined ? 0 : 1 + varintSize(head.length) + head.length;
-  for (const one of writes) {
-    const value = keysOnly ? EMPTY_BYTES : mvcc.value(one);
-    const bytes = keyValueSize(one, value.length);
-    values.push(value);
+  for (const [at, one] of writes.entries()) {
+    const bytes = keyValueSize(one, values[at]!.length);
     sizes.push(bytes);
     size += 1 + varintSize(bytes) + bytes;
   }

@@ -16,6 +16,7 @@ import {
   encodeBlock,
   positionOfRow,
   type BlockCut,
+  type Position,
   type WriteRun,
 } from './core/block.ts';
 import { BlockDirectory, type BlockEntry } from './core/block-directory.ts';
@@ -57,14 +58,24 @@ class Layer implements BackendBatch, WriteRun {
 
   valueOf(write: Write): Uint8Array | undefined {
     if (!this.holds(write)) return undefined;
+    const at = this.#lowerBound(write);
+    return at < this.writes.length && comparePositions(this.writes[at]!, write) === 0 ? this.values[at] : undefined;
+  }
+
+  runFrom(from: Position, writesMax: number): WriteRun {
+    const at = this.#lowerBound(from);
+    return { writes: this.writes.slice(at, at + writesMax), values: this.values.slice(at, at + writesMax) };
+  }
+
+  #lowerBound(position: Position): number {
     let low = 0;
     let high = this.writes.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (comparePositions(this.writes[middle]!, write) < 0) low = middle + 1;
+      if (comparePositions(this.writes[middle]!, position) < 0) low = middle + 1;
       else high = middle;
     }
-    return low < this.writes.length && comparePositions(this.writes[low]!, write) === 0 ? this.values[low] : undefined;
+    return low;
   }
 
   forgetDropped(): void {
@@ -136,6 +147,15 @@ export class Overlay implements Rows {
     const at = block?.find(write) ?? -1;
     // A copy: the view would pin the whole block.
     return at < 0 ? undefined : new Uint8Array(block!.value(at));
+  }
+
+  runFrom(from: Position, writesMax: number): WriteRun {
+    for (const entry of this.#directory.from(from)) {
+      const run = this.#blockOf(entry)?.runFrom(from, writesMax);
+      if (run !== undefined && run.writes.length > 0) return run;
+    }
+    const landing = this.#inFlight?.runFrom(from, writesMax);
+    return landing !== undefined && landing.writes.length > 0 ? landing : this.#collecting.runFrom(from, writesMax);
   }
 
   putWrite(write: Write, value: Uint8Array): void {

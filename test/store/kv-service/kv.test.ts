@@ -101,7 +101,7 @@ describe('KV', () => {
     for (let i = 0; i < 4; i++) await kv.unary(put, putOf('a', String(i)));
     await kv.unary(compact, { revision: 5, physical: true });
     expect(store.machine.mvcc.isScrubbing).toBe(false);
-    expect(store.machine.mvcc.entries('', 10).map(({ writes }) => writes.length)).toEqual([1]);
+    expect(store.machine.mvcc.index.entriesFrom('', 10).map(({ writes }) => writes.length)).toEqual([1]);
   });
 
   test('a linearizable range asks for its place in the log, a serializable one does not', async () => {

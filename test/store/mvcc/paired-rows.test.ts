@@ -14,7 +14,7 @@ import { StateMachine } from '../../../src/store/state-machine.ts';
 import { PlainBackend } from './plain-backend.ts';
 import { text } from './requests.ts';
 
-const HASH = '084c76bd491295274ee7a702dec4383e84057c3f708d4d8cf0817834f1f5cec2';
+const HASH = '70586be9042e88eac389c4b77e2b3bd5400e1a3311d9084a6f60a4cdc6c0eb2f';
 
 async function openOld() {
   const root = mkdtempSync(join(tmpdir(), 'podium-paired-'));

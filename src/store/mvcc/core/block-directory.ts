@@ -62,6 +62,15 @@ export class BlockDirectory {
     return list[behind(list, position) - 1];
   }
 
+  /** The one that may hold it, and all behind that. */
+  *from(position: Position): Generator<BlockEntry> {
+    const start = this.#listOf(position);
+    for (let listAt = start; listAt < this.#lists.length; listAt++) {
+      const list = this.#lists[listAt]!;
+      for (let at = listAt === start ? Math.max(0, behind(list, position) - 1) : 0; at < list.length; at++) yield list[at]!;
+    }
+  }
+
   drop(write: Write): void {
     const entry = this.find(write);
     assert(entry !== undefined && entry.dropped.length < entry.count, 'a write that is dropped lies in a block');

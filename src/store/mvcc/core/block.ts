@@ -204,6 +204,23 @@ export class Block {
   /** Which of its writes this one is; -1: none. */
   find({ main, sub }: Position): number {
     const offset = main - this.#base;
+    const low = this.#lowerBound(offset, sub);
+    return low < this.count && this.#field(low, 0) === offset && this.#field(low, 4) === sub ? low : -1;
+  }
+
+  /** Its writes from a position on, at most so many; the values are views of the row. */
+  runFrom({ main, sub }: Position, writesMax: number): WriteRun {
+    const writes: Write[] = [];
+    const values: Uint8Array[] = [];
+    const from = this.#lowerBound(main - this.#base, sub);
+    for (let at = from; at < this.count && at - from < writesMax; at++) {
+      writes.push(this.write(at));
+      values.push(this.value(at));
+    }
+    return { writes, values };
+  }
+
+  #lowerBound(offset: number, sub: number): number {
     let low = 0;
     let high = this.count;
     while (low < high) {
@@ -212,7 +229,7 @@ export class Block {
       if (at < offset || (at === offset && this.#field(middle, 4) < sub)) low = middle + 1;
       else high = middle;
     }
-    return low < this.count && this.#field(low, 0) === offset && this.#field(low, 4) === sub ? low : -1;
+    return low;
   }
 
   #field(at: number, offset: number): number {

@@ -9,8 +9,9 @@
 import { assert } from '../../../base/assert.ts';
 import { EMPTY_BYTES, fromLatin1 } from '../../../base/bytes.ts';
 import type { KeyValue } from '../../../proto/etcd.ts';
+import { comparePositions, type Position, type WriteRun } from './block.ts';
 import { Scrub } from './compaction.ts';
-import { KeyIndex, type KeyEntry, type KeyRange } from './key-index.ts';
+import { KeyIndex, type KeyRange } from './key-index.ts';
 import {
   FIRST_REVISION,
   integer,
@@ -30,6 +31,8 @@ import { WriteLog } from './write-log.ts';
 export interface Rows {
   /** Undefined where it has none, or an empty one. */
   valueOf(write: Write): Uint8Array | undefined;
+  /** Writes with their values from a position on, in order, at most so many, also of those that were dropped; empty: there is none behind it. */
+  runFrom(from: Position, writesMax: number): WriteRun;
   putWrite(write: Write, value: Uint8Array): void;
   /** Nobody reads it any more. A key's writes are dropped oldest first. */
   dropWrite(write: Write): void;
@@ -128,10 +131,39 @@ export class Mvcc {
     return value;
   }
 
-  /** As its row has it: for who looks at everything once, and for who wants to know what the disk holds. */
+  /** As its row has it. */
   storedValue(write: Write): Uint8Array {
     if (isTombstone(write)) return EMPTY_BYTES;
     return this.#rows.valueOf(write) ?? EMPTY_BYTES;
+  }
+
+  /** Of many. What is not in memory is read in the order in which it lies in the backend: neighbours are read together. */
+  values(writes: readonly Write[]): Uint8Array[] {
+    const missing: number[] = [];
+    const values = writes.map((write, at) => {
+      if (isTombstone(write)) return EMPTY_BYTES;
+      const known = this.#values.get(write);
+      if (known === undefined) missing.push(at);
+      return known ?? EMPTY_BYTES;
+    });
+    if (missing.length > 1) missing.sort((a, b) => comparePositions(writes[a]!, writes[b]!));
+    for (const at of missing) values[at] = this.value(writes[at]!);
+    return values;
+  }
+
+  /**
+   * All writes that a compaction at {@link compactRevision} keeps, from a position on, in order, each with the value that its
+   * row has. One slice: of `looked` writes, at most so many; `next` is where to go on, undefined where nothing is behind.
+   */
+  storedFrom(from: Position, writesMax: number): { readonly changes: readonly Change[]; readonly looked: number; readonly next: Position | undefined } {
+    const { writes, values } = this.#rows.runFrom(from, writesMax);
+    const changes: Change[] = [];
+    for (const [at, { key, main, sub }] of writes.entries()) {
+      const write = this.#keptAt(key, { main, sub });
+      if (write !== undefined) changes.push({ write, value: values[at]! });
+    }
+    const last = writes.at(-1);
+    return { changes, looked: writes.length, next: last && { main: last.main, sub: last.sub + 1 } };
   }
 
   keyValue(write: Write, value: Uint8Array = this.value(write)): KeyValue {
@@ -241,10 +273,6 @@ export class Mvcc {
     return this.keyValue(previous, value.length * 2 < value.buffer.byteLength ? value.slice() : value);
   }
 
-  entries(from: Key, limit: number): KeyEntry[] {
-    return this.index.entriesFrom(from, limit);
-  }
-
   #walk(scrub: Scrub, keysMax: number): void {
     for (const write of scrub.step(this.index, keysMax)) {
       this.#rows.dropWrite(write);
@@ -272,6 +300,18 @@ export class Mvcc {
   /** At the compacted revision itself only a key's last write is left: a transaction may put and then delete it. */
   #isKept(write: Write): boolean {
     return write.main > this.#compactRevision || this.index.writeAt(write.key, write.main) === write;
+  }
+
+  /** The write of the key at a position, unless a compaction has dropped it, or will (compaction.ts). */
+  #keptAt(key: Key, { main, sub }: Position): Write | undefined {
+    const last = this.index.writeAt(key, main);
+    if (last === undefined || last.main !== main) return undefined;
+    if (main > this.#compactRevision) {
+      // A transaction may write a key twice.
+      return last.sub === sub ? last : this.index.historyOf(key).findLast((write) => write.main === main && write.sub === sub);
+    }
+    if (last.sub !== sub || this.index.writeAt(key, this.#compactRevision) !== last) return undefined;
+    return isTombstone(last) && main < this.#compactRevision ? undefined : last;
   }
 
   #startCompaction(revision: Revision): void {

@@ -86,7 +86,8 @@ export function range(mvcc: Mvcc, request: RangeRequest): Outcome<RangeResult> {
   const found = selectRange(mvcc, request);
   if (!found.ok) return found;
   const { revision, writes, more, count } = found.result;
-  const kvs = writes.map((write) => (request.keysOnly ? mvcc.keyValue(write, NO_VALUE) : mvcc.keyValue(write)));
+  const values = request.keysOnly ? undefined : mvcc.values(writes);
+  const kvs = writes.map((write, at) => mvcc.keyValue(write, values === undefined ? NO_VALUE : values[at]!));
   return { ok: true, result: { kind: 'range', revision, kvs, more, count } };
 }
 
@@ -153,7 +154,8 @@ function sort(mvcc: Mvcc, request: RangeRequest, writes: Write[]): void {
       writes.sort((a, b) => sign * (a.main - b.main));
       return;
     case SortTarget.VALUE: {
-      const values = new Map(writes.map((write) => [write, mvcc.value(write)]));
+      const read = mvcc.values(writes);
+      const values = new Map(writes.map((write, at) => [write, read[at]!]));
       writes.sort((a, b) => sign * compareBytes(values.get(a)!, values.get(b)!));
       return;
     }
