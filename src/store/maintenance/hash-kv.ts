@@ -19,7 +19,7 @@ export interface KvHash {
 }
 
 /** A slice is a millisecond or two: it reads the values of so many writes. */
-const SLICE_WRITES = 400;
+const SLICE_WRITES = 250;
 /** A compaction each minute cannot starve a hash; one that comes several times during it is somebody's loop. */
 const ATTEMPTS_MAX = 5;
 

@@ -14,6 +14,7 @@ import { StateMachine } from '../../../src/store/state-machine.ts';
 import { PlainBackend } from './plain-backend.ts';
 import { text } from './requests.ts';
 
+/** What that code had of it, its writes in the order in which they are hashed now. */
 const HASH = '70586be9042e88eac389c4b77e2b3bd5400e1a3311d9084a6f60a4cdc6c0eb2f';
 
 async function openOld() {
