@@ -54,8 +54,8 @@ function planOf(mvcc: Mvcc, { header, writes, keysOnly, more, count }: RangeAnsw
   const sizes: number[] = [];
   const head = header === undefined ? undefined : ResponseHeader.encode(header);
   let size = head === undefined ? 0 : 1 + varintSize(head.length) + head.length;
-  for (const [at, one] of writes.entries()) {
-    const bytes = keyValueSize(one, values[at]!.length);
+  for (let at = 0; at < writes.length; at++) {
+    const bytes = keyValueSize(writes[at]!, values[at]!.length);
     sizes.push(bytes);
     size += 1 + varintSize(bytes) + bytes;
   }

@@ -85,7 +85,8 @@ export const BAD_PODS: Readonly<Record<string, BadPod>> = {
     needsLimits: true,
     spec: main({ command: ['node', '-e', '0'], resources: { limits: { memory: '256Ki' } } }),
     waiting: 'CrashLoopBackOff',
-    ended: { reason: /^(StartError|OOMKilled)$/, exitCode: -1 },
+    // Error: containerd did not hear why it was killed, before its start was over.
+    ended: { reason: /^(StartError|OOMKilled|Error)$/, exitCode: -1 },
     events: [/^BackOff: /],
   },
   'port-taken': {

@@ -139,15 +139,16 @@ export class Mvcc {
 
   /** Of many. What is not in memory is read in the order in which it lies in the backend: neighbours are read together. */
   values(writes: readonly Write[]): Uint8Array[] {
-    const missing: number[] = [];
-    const values = writes.map((write, at) => {
-      if (isTombstone(write)) return EMPTY_BYTES;
-      const known = this.#values.get(write);
-      if (known === undefined) missing.push(at);
-      return known ?? EMPTY_BYTES;
-    });
-    if (missing.length > 1) missing.sort((a, b) => comparePositions(writes[a]!, writes[b]!));
-    for (const at of missing) values[at] = this.value(writes[at]!);
+    const values: Uint8Array[] = [];
+    let missing: number[] | undefined;
+    for (let at = 0; at < writes.length; at++) {
+      const write = writes[at]!;
+      const known = isTombstone(write) ? EMPTY_BYTES : this.#values.get(write);
+      if (known === undefined) (missing ??= []).push(at);
+      values.push(known ?? EMPTY_BYTES);
+    }
+    missing?.sort((a, b) => comparePositions(writes[a]!, writes[b]!));
+    for (const at of missing ?? []) values[at] = this.value(writes[at]!);
     return values;
   }
 
