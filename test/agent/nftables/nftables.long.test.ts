@@ -169,8 +169,8 @@ describe.each(['root', 'anybody'] as const)('as %s', (user) => {
     }
     expect(await pods[2]!.do<string>({ do: 'say', word: 'still' })).toBe('still');
     const results = await Promise.all(loads.map((peer) => peer.do<LoadResult>({ do: 'unload' })));
-    for (const { answers, errors } of results) {
-      expect(errors).toEqual({});
+    for (const [at, { answers, errors }] of results.entries()) {
+      expect(errors, `from ${['outside', 'a pod', 'the node'][at]}`).toEqual({});
       expect(Object.keys(answers).sort()).toEqual(['pod0', 'pod1', 'pod2']);
       expect(Math.min(...Object.values(answers))).toBeGreaterThan(10);
     }
