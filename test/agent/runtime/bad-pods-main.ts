@@ -102,13 +102,14 @@ function everywhere<T extends { readonly isIsolated?: boolean }>({ runtimes }: B
 }
 
 /** undefined: it is so. */
-function differs({ waiting, ended, failed, says, events }: BadPod, found: ShownPod | undefined, said: readonly string[] = []): string | undefined {
+function differs({ waiting, ended, failed, says, events }: BadPod, runtime: RuntimeName, found: ShownPod | undefined, said: readonly string[] = []): string | undefined {
   const { phase, reason, message, containerStatuses: [status] = [] } = found?.status ?? {};
   const lastEnd = status?.lastState?.terminated ?? status?.state.terminated;
+  const endReason = runtime === 'cri' ? (ended?.reasonByCri ?? ended?.reason) : ended?.reason;
   const isAsWanted = [
     waiting === undefined || status?.state.waiting?.reason === waiting,
     failed === undefined || (phase === 'Failed' && reason === failed),
-    ended === undefined || (lastEnd !== undefined && ended.reason.test(lastEnd.reason) && (ended.exitCode < 0 || lastEnd.exitCode === ended.exitCode)),
+    ended === undefined || (lastEnd !== undefined && endReason?.test(lastEnd.reason) === true && (ended.exitCode < 0 || lastEnd.exitCode === ended.exitCode)),
     says === undefined || [status?.state.waiting?.message, lastEnd?.message, message].some((text) => text !== undefined && says.test(text)),
     events.every((event) => said.some((one) => event.test(one))),
   ];
@@ -124,7 +125,7 @@ async function bad(cluster: BadCluster): Promise<void> {
   const failures: string[] = [];
   for (const { name, runtime, wanted } of all) {
     const full = `${name}-${runtime}`;
-    await cluster.see(full, (pods, events) => differs(wanted, pods.get(full), events.get(full))).catch((error: unknown) => failures.push(describeError(error)));
+    await cluster.see(full, (pods, events) => differs(wanted, runtime, pods.get(full), events.get(full))).catch((error: unknown) => failures.push(describeError(error)));
   }
   must(failures.length === 0, failures.join('\n'));
 }
@@ -186,7 +187,7 @@ async function withoutRoom(cluster: BadCluster, runtime: RuntimeName): Promise<v
     const filler = fill(directory);
     try {
       await cluster.apply(pod(what, runtime, spec));
-      await cluster.see(`${full}: no room`, (pods, events) => differs({ spec, waiting: 'ContainerCreating', events: [event] }, pods.get(full), events.get(full)));
+      await cluster.see(`${full}: no room`, (pods, events) => differs({ spec, waiting: 'ContainerCreating', events: [event] }, runtime, pods.get(full), events.get(full)));
       rmSync(filler);
       await cluster.see(`${full} runs`, (pods) => (pods.get(full)?.status.phase === 'Running' ? undefined : JSON.stringify(pods.get(full)?.status)));
       await cluster.podium('delete', 'pod', full, '--grace-period', '0');

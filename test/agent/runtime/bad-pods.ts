@@ -9,7 +9,7 @@ export interface BadPod {
   /** Why its container waits; of a program that could not start, after its back-off has begun. */
   readonly waiting?: string;
   /** How its container ended last. */
-  readonly ended?: { readonly reason: RegExp; readonly exitCode: number };
+  readonly ended?: { readonly reason: RegExp; readonly reasonByCri?: RegExp; readonly exitCode: number };
   /** Of the pod as a whole. */
   readonly failed?: string;
   /** What the waiting state, the last end or the pod says. */
@@ -85,8 +85,8 @@ export const BAD_PODS: Readonly<Record<string, BadPod>> = {
     needsLimits: true,
     spec: main({ command: ['node', '-e', '0'], resources: { limits: { memory: '256Ki' } } }),
     waiting: 'CrashLoopBackOff',
-    // Error: containerd did not hear why it was killed, before its start was over.
-    ended: { reason: /^(StartError|OOMKilled|Error)$/, exitCode: -1 },
+    // containerd does not hear why it was killed before its start was over.
+    ended: { reason: /^(StartError|OOMKilled)$/, reasonByCri: /^(StartError|OOMKilled|Error)$/, exitCode: -1 },
     events: [/^BackOff: /],
   },
   'port-taken': {

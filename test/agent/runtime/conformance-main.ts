@@ -127,15 +127,16 @@ async function runCase(subject: Subject, { name, needs, run }: Case): Promise<Ou
   const lacked = needs.map((ability) => subject.lacks.get(ability)).find((why) => why !== undefined);
   if (lacked !== undefined) return { name, outcome: 'skipped', message: lacked };
   const start = systemClock.monotonic();
-  const world = new World(subject, await subject.open());
   const failures: string[] = [];
+  let world: World | undefined;
   try {
+    world = new World(subject, await subject.open());
     await withDeadline(run(world), { clock: systemClock, deadlineMs: CASE_DEADLINE_MS, what: name });
   } catch (error) {
     const stack = error instanceof Error ? (error.stack ?? '') : '';
     failures.push(`${describeError(error)}\n${stack}`);
   }
-  failures.push(...(await endWorld(world)));
+  if (world !== undefined) failures.push(...(await endWorld(world)));
   rmSync(join(subject.root, 'signals'), { recursive: true, force: true });
   if (failures.length > 0) return { name, outcome: 'failed', message: failures.join('\n') };
   return { name, outcome: 'passed', ms: Math.round(systemClock.monotonic() - start) };

@@ -213,7 +213,10 @@ export class PodTable {
 
   async #takeContainers(listed: readonly Container[], since: number, changed: Set<SandboxId>): Promise<void> {
     const fresh = listed.filter(({ id, state }) => this.#containers.get(id)?.row.listed !== state);
-    const rows = await Promise.all(fresh.map(({ id, state }) => this.look({ criId: id, listed: state })));
+    // Of one whose end is known, and its reason perhaps to come, the next look at everything is the next try.
+    const isEndKnown = (criId: string) => this.#containers.get(criId)?.row.record.state === 'exited';
+    const look = (row: Pick<ContainerRow, 'criId' | 'listed'>) => (isEndKnown(row.criId) ? this.#ask(row) : this.look(row));
+    const rows = await Promise.all(fresh.map(({ id, state }) => look({ criId: id, listed: state })));
     const seen = new Set(listed.map(({ id }) => id));
     for (const row of rows) {
       if (row === undefined) continue;

@@ -8,12 +8,16 @@
 import { isTombstone, lowerBound, type Key, type Revision, type Write } from './revision.ts';
 import type { KeyIndex } from './key-index.ts';
 
+/** Whether a key's state at `revision` goes with what was before it. */
+export function isStateDropped(state: Write, revision: Revision): boolean {
+  return isTombstone(state) && state.main < revision;
+}
+
 /** How many of the oldest of `writes` a compaction at `revision` drops. */
 export function droppedBy(writes: readonly Write[], revision: Revision): number {
   const state = lowerBound(writes, revision + 1) - 1;
   if (state < 0) return 0;
-  const write = writes[state]!;
-  return isTombstone(write) && write.main < revision ? state + 1 : state;
+  return isStateDropped(writes[state]!, revision) ? state + 1 : state;
 }
 
 /** Writes that one step forgets, in a millisecond or so: a key that is written all the time may have as many as it likes. */

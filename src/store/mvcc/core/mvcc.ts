@@ -10,7 +10,7 @@ import { assert } from '../../../base/assert.ts';
 import { EMPTY_BYTES, fromLatin1 } from '../../../base/bytes.ts';
 import type { KeyValue } from '../../../proto/etcd.ts';
 import { comparePositions, type Position, type WriteRun } from './block.ts';
-import { Scrub } from './compaction.ts';
+import { isStateDropped, Scrub } from './compaction.ts';
 import { KeyIndex, type KeyRange } from './key-index.ts';
 import {
   FIRST_REVISION,
@@ -312,7 +312,7 @@ export class Mvcc {
       return last.sub === sub ? last : this.index.historyOf(key).findLast((write) => write.main === main && write.sub === sub);
     }
     if (last.sub !== sub || this.index.writeAt(key, this.#compactRevision) !== last) return undefined;
-    return isTombstone(last) && main < this.#compactRevision ? undefined : last;
+    return isStateDropped(last, this.#compactRevision) ? undefined : last;
   }
 
   #startCompaction(revision: Revision): void {

@@ -30,6 +30,34 @@ function withOneSandbox() {
   return { table, asked: asked.promise, arrive: () => arrived.resolve(), remove: () => (isThere = false) };
 }
 
+/** A runtime with one container that was just killed; why, it says as it is told to. */
+function withKilled(reason: () => string) {
+  let asked = 0;
+  const container = { id: 'cri-2', metadata: { name: 'main', attempt: 0 }, labels: new Map([[LABEL.podUid, 'pod-a']]), state: ContainerState.CONTAINER_EXITED };
+  const clock = new DrivenClock();
+  const finishedAt = BigInt(clock.wall()) * 1_000_000n;
+  const services = [
+    bind(RuntimeService, {
+      listContainers: () => ({ containers: [container] }),
+      listPodSandbox: () => ({ items: [] }),
+      containerStatus: () => {
+        asked++;
+        return { status: { ...container, createdAt: 1n, startedAt: 2n, finishedAt, exitCode: 137, reason: reason() } };
+      },
+    }),
+  ];
+  const client = new CriClient({ channel: directChannel({ services, clock, log: silentLog }), endpoint: 'unix:///test' });
+  const changed: string[] = [];
+  const table = new PodTable({ client, owner: 'me', clock, nodeIp: '10.250.0.1', onChange: (uid) => changed.push(uid) });
+  const look = async () => {
+    const looking = table.refresh();
+    await clock.advance(100);
+    await looking;
+    return table.containerByCriId('cri-2')?.record.reason;
+  };
+  return { look, asked: () => asked, changed, clock };
+}
+
 test('a sandbox that was removed while a look was under way does not come back with what that look has seen', async () => {
   const { table, asked, arrive, remove } = withOneSandbox();
   const { id: criId } = SANDBOX;
@@ -54,35 +82,24 @@ test('one that another agent has made is found by a look', async () => {
 
 test('why a container was killed is asked for until it is told, for a second', async () => {
   let reason = 'Error';
-  let asked = 0;
-  const container = { id: 'cri-2', metadata: { name: 'main', attempt: 0 }, labels: new Map([[LABEL.podUid, 'pod-a']]), state: ContainerState.CONTAINER_EXITED };
-  const clock = new DrivenClock();
-  const finishedAt = BigInt(clock.wall()) * 1_000_000n;
-  const services = [
-    bind(RuntimeService, {
-      listContainers: () => ({ containers: [container] }),
-      listPodSandbox: () => ({ items: [] }),
-      containerStatus: () => {
-        asked++;
-        return { status: { ...container, createdAt: 1n, startedAt: 2n, finishedAt, exitCode: 137, reason } };
-      },
-    }),
-  ];
-  const client = new CriClient({ channel: directChannel({ services, clock, log: silentLog }), endpoint: 'unix:///test' });
-  const changed: string[] = [];
-  const table = new PodTable({ client, owner: 'me', clock, nodeIp: '10.250.0.1', onChange: (uid) => changed.push(uid) });
-  const look = async () => {
-    const looking = table.refresh();
-    await clock.advance(100);
-    await looking;
-    return table.containerByCriId('cri-2')?.record.reason;
-  };
+  const { look, asked, changed } = withKilled(() => reason);
   expect(await look()).toBeUndefined();
   expect(await look()).toBeUndefined();
   reason = 'OOMKilled';
   expect(await look()).toBe('OOMKilled');
   expect(changed).toEqual(['pod-a', 'pod-a']);
-  const askedUntilThen = asked;
+  const askedUntilThen = asked();
   await look();
-  expect(asked).toBe(askedUntilThen);
+  expect(asked()).toBe(askedUntilThen);
+});
+
+test('that a killed container has no reason is believed after a second', async () => {
+  const { look, asked, clock } = withKilled(() => 'Error');
+  await look();
+  await look();
+  await clock.advance(1_000);
+  await look();
+  const askedUntilThen = asked();
+  await look();
+  expect(asked()).toBe(askedUntilThen);
 });

@@ -131,6 +131,28 @@ describe('Mvcc', () => {
     expect(rows.gets).toBe(2);
   });
 
+  test('values() answers in the order that it is asked in, and reads what it must in the order of the writes', () => {
+    const rows = new MapRows();
+    const mvcc = new Mvcc(rows, new ValueCache(0));
+    for (const key of ['c', 'a', 'd', 'b']) {
+      mvcc.begin();
+      mvcc.put(key, bytes(`of ${key}`), NO_LEASE);
+      mvcc.commit();
+    }
+    mvcc.begin();
+    mvcc.deleteKey('d');
+    mvcc.commit();
+    const writes = ['a', 'b', 'c', 'd'].map((key) => mvcc.index.writeAt(key, mvcc.revision)!);
+    const read: number[] = [];
+    const valueOf = rows.valueOf.bind(rows);
+    rows.valueOf = (write) => {
+      read.push(write.main);
+      return valueOf(write);
+    };
+    expect(mvcc.values(writes).map(text)).toEqual(['of a', 'of b', 'of c', '']);
+    expect(read).toEqual([2, 3, 5]);
+  });
+
   /** Its twin has no cache at all: the same writes, compactions and reads must answer alike. */
   test('value() answers as without a cache, whatever is put, deleted, compacted and read in the past', () => {
     const key = fc.constantFrom('a', 'b', 'c', 'd', 'e');
