@@ -8,7 +8,10 @@
  *      ▲                              │ higher term, a leader, or lost │          │ higher term, no quorum, removed
  *      └──────────────────────────────┴────────────────────────────────┴──────────┘
  *
- * The shell (member.ts) calls `step`, `tick`, `propose`, …, then takes every `ready()`, does what it says, and tells
+ * One file, because one state is what every message, whatever the role, reads and changes; what can be told apart lies
+ * beside it (log, progress, quorums, configurations).
+ *
+ * The shell (raft/node.ts) calls `step`, `tick`, `propose`, …, then takes every `ready()`, does what it says, and tells
  * `persisted` and `applied`. The contract is written on `Ready` in types.ts. Beside it:
  *  - Entries of a Ready that begin at or below the last index of the stored log replace it from there on.
  *  - An `install-snapshot` message is stepped when its bytes have arrived. If `hasPendingSnapshot` is false then, the log
