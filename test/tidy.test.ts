@@ -83,7 +83,9 @@ test('imports go down, never up or across', () => {
       .filter((target) => target.startsWith('src/'))
       .map(roomOf)
       .filter((other) => other !== room)
-      .filter((other) => room !== 'proto' && floorOf(other) >= floorOf(room) && !(other === 'base' && floorOf(room) === 0))
+      .filter(
+        (other) => room !== 'proto' && floorOf(other) >= floorOf(room) && !(other === 'base' && floorOf(room) === 0),
+      )
       .map((other) => `${path} imports ${other}`);
   });
   expect(wrong).toEqual([]);
@@ -95,4 +97,11 @@ test('no default exports, no ignored types', () => {
     [/@ts-ignore|@ts-expect-error|\bas any\b/, 'give it a type'],
   ];
   expect(violations(all, rules)).toEqual([]);
+});
+
+test('properties run with the seed of base/property.ts', () => {
+  const properties = sources('test').filter((path) => path !== 'test/base/property.ts');
+  expect(
+    violations(properties, [[/\bfrom 'fast-check'/, 'import { fc } from base/property.ts: it runs with one seed']]),
+  ).toEqual([]);
 });

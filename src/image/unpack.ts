@@ -179,6 +179,8 @@ export class LayerUnpacker implements TarHandler {
 
   #opaque(parts: readonly string[], entry: TarEntry): void {
     const folder = this.#walk(parts, entry, 'make');
+    // The marker lies in it: a whiteout of the same layer takes it no more, whichever comes first.
+    this.#claim(folder);
     for (const name of this.#list(folder)) this.#removeOlder(below(folder, name));
   }
 

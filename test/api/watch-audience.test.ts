@@ -1,6 +1,6 @@
 /** Watchers of one interest: whatever the order of what happens, each is told what a queue of its own would have told it. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fc } from '../base/property.ts';
 import { Audience, Watcher } from '../../src/api/watch-audience.ts';
 import type { CacheEvent } from '../../src/api/watch-cache.ts';
 import { waiting } from './fixture.ts';
@@ -10,18 +10,31 @@ const WAITING_MAX = 7;
 const added = (revision: number): CacheEvent => ({
   type: 'ADDED',
   revision,
-  cached: { key: `k${revision}`, revision, object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `k${revision}` } }, json: () => new Uint8Array(), forgetJson: () => {} },
+  cached: {
+    key: `k${revision}`,
+    revision,
+    object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `k${revision}` } },
+    json: () => new Uint8Array(),
+    forgetJson: () => {},
+  },
 });
 
 const newAudience = (max = WAITING_MAX) => new Audience({ prefix: '', matches: () => true, indexed: undefined }, max);
 
 function join(audience: Audience, { after = 0, bookmarks = true, first = [] as CacheEvent[] } = {}): Watcher {
-  const watcher: Watcher = new Watcher(audience, { first, after, bookmarks, onSlow: undefined, onReturn: () => audience.watchers.delete(watcher) });
+  const watcher: Watcher = new Watcher(audience, {
+    first,
+    after,
+    bookmarks,
+    onSlow: undefined,
+    onReturn: () => audience.watchers.delete(watcher),
+  });
   audience.watchers.add(watcher);
   return watcher;
 }
 
-const shown = (events: readonly CacheEvent[]) => events.map(({ type, revision }) => `${type === 'BOOKMARK' ? 'bookmark ' : ''}${revision}`);
+const shown = (events: readonly CacheEvent[]) =>
+  events.map(({ type, revision }) => `${type === 'BOOKMARK' ? 'bookmark ' : ''}${revision}`);
 
 /** What a watcher has been told, and what a queue of its own would hold. */
 interface Pair {
@@ -35,7 +48,12 @@ interface Pair {
 }
 
 test('each watcher is told what a queue of its own would hold, however they come, go and fall behind', async () => {
-  const step = fc.record({ what: fc.constantFrom('push', 'push', 'push', 'join', 'take', 'bookmark', 'end', 'leave'), who: fc.nat(9), ahead: fc.nat(3), bookmarks: fc.boolean() });
+  const step = fc.record({
+    what: fc.constantFrom('push', 'push', 'push', 'join', 'take', 'bookmark', 'end', 'leave'),
+    who: fc.nat(9),
+    ahead: fc.nat(3),
+    bookmarks: fc.boolean(),
+  });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120, size: 'max' }), async (steps) => {
       const audience = newAudience();
@@ -43,7 +61,8 @@ test('each watcher is told what a queue of its own would hold, however they come
       let revision = 10;
       const take = async (pair: Pair) => {
         const at = pair.bookmark;
-        const wanted = at === undefined ? pair.queue : [...pair.queue.slice(0, at.at), at.text, ...pair.queue.slice(at.at)];
+        const wanted =
+          at === undefined ? pair.queue : [...pair.queue.slice(0, at.at), at.text, ...pair.queue.slice(at.at)];
         // One that is asked while nothing waits would take what comes next.
         if (wanted.length === 0) return;
         [pair.queue, pair.bookmark, pair.pushed] = [[], undefined, 0];
@@ -58,16 +77,27 @@ test('each watcher is told what a queue of its own would hold, however they come
             if (revision > one.after) one.queue.push(String(revision));
             one.hasEnded = ++one.pushed >= WAITING_MAX;
           }
-          expect(new Set(slow)).toEqual(new Set(before.filter(({ hasEnded }) => hasEnded).map(({ watcher }) => watcher)));
+          expect(new Set(slow)).toEqual(
+            new Set(before.filter(({ hasEnded }) => hasEnded).map(({ watcher }) => watcher)),
+          );
           expect(audience.watchers.size).toBe(pairs.filter(({ hasEnded }) => !hasEnded).length);
         } else if (what === 'join') {
           const options = { after: revision + ahead, bookmarks, first: [added(revision)] };
-          pairs.push({ watcher: join(audience, options), after: options.after, bookmarks, queue: [String(revision)], bookmark: undefined, pushed: 0, hasEnded: false });
+          pairs.push({
+            watcher: join(audience, options),
+            after: options.after,
+            bookmarks,
+            queue: [String(revision)],
+            bookmark: undefined,
+            pushed: 0,
+            hasEnded: false,
+          });
         } else if (pair === undefined || pair.hasEnded) continue;
         else if (what === 'take') await take(pair);
         else if (what === 'bookmark') {
           pair.watcher.bookmark({ type: 'BOOKMARK', revision });
-          if (pair.bookmarks && revision >= pair.after) pair.bookmark = { at: pair.queue.length, text: `bookmark ${revision}` };
+          if (pair.bookmarks && revision >= pair.after)
+            pair.bookmark = { at: pair.queue.length, text: `bookmark ${revision}` };
         } else {
           pair.hasEnded = true;
           audience.watchers.delete(pair.watcher);

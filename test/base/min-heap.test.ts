@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fc } from './property.ts';
 import { MinHeap } from '../../src/base/min-heap.ts';
 
 test('what comes out is what is least of all that is in it', () => {

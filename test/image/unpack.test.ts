@@ -1,8 +1,8 @@
 /** Layers into a directory: what they ask for, and that nothing gets out of it. */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fc } from '../base/property.ts';
 import { TarError } from '../../src/image/core/tar-header.ts';
 import { TarReader } from '../../src/image/core/tar-reader.ts';
 import { tarHeader, TAR_END } from '../../src/image/core/tar-writer.ts';
@@ -134,6 +134,18 @@ describe('LayerUnpacker', () => {
       [file('d/.wh..wh..opq'), file('d/s/new', '2')],
     ]);
     expect(tree()).toEqual({ d: 'dir', 'd/s': 'dir', 'd/s/new': '2' });
+  });
+
+  test('an opaque directory stays, whether the whiteout of its name comes before or after', () => {
+    const whiteout = file('.wh.d');
+    const opaque = file('d/.wh..wh..opq');
+    for (const [root, layer] of [
+      [whiteout, opaque],
+      [opaque, whiteout],
+    ].entries()) {
+      unpack([[file(`${root}/d/old`, '1')], layer.map((entry) => ({ ...entry, path: `${root}/${entry.path}` }))]);
+    }
+    expect(tree()).toEqual({ 0: 'dir', '0/d': 'dir', 1: 'dir', '1/d': 'dir' });
   });
 
   test('links of lower layers count as in the container', () => {

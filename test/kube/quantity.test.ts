@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fc } from '../base/property.ts';
 import { formatBytes, formatQuantity, parseQuantity, toMilli, toUnits } from '../../src/kube/quantity.ts';
 
 const NANO = 1_000_000_000n;
@@ -24,7 +24,12 @@ test.each(['', 'x', '1 Gi', '1KiB', '1e', '--1', '1e99999999', '1,5'])('parseQua
 });
 
 test('what is formatted is parsed back', () => {
-  fc.assert(fc.property(fc.bigInt({ min: -(10n ** 24n), max: 10n ** 24n }), (nano) => parseQuantity(formatQuantity(nano)) === nano));
+  fc.assert(
+    fc.property(
+      fc.bigInt({ min: -(10n ** 24n), max: 10n ** 24n }),
+      (nano) => parseQuantity(formatQuantity(nano)) === nano,
+    ),
+  );
 });
 
 test('counts are rounded up', () => {

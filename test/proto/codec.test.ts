@@ -1,9 +1,9 @@
 /** The generated codecs against protobufjs's own reflection, golden bytes, and foreign bytes. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../base/property.ts';
 import * as api from '../../src/proto/api.ts';
 import * as etcd from '../../src/proto/etcd.ts';
 import { Struct } from '../../src/proto/google.ts';

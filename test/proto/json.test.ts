@@ -1,13 +1,14 @@
 /** The JSON mapping against protobufjs's own conversion, both ways, and foreign JSON. */
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../base/property.ts';
 import { decodeJson, encodeJson, JsonError, type Json } from '../../src/proto/json.ts';
 import { NESTING_MAX } from '../../src/proto/wire.ts';
 
 const root = new protobuf.Root();
-for (const name of ['kv', 'auth', 'rpc']) protobuf.parse(readFileSync(`proto/etcd/${name}.proto`, 'utf8'), root, { keepCase: true });
+for (const name of ['kv', 'auth', 'rpc'])
+  protobuf.parse(readFileSync(`proto/etcd/${name}.proto`, 'utf8'), root, { keepCase: true });
 root.resolveAll();
 
 const CASES: Readonly<Record<string, fc.Arbitrary<Record<string, unknown>>>> = {
@@ -21,11 +22,22 @@ const CASES: Readonly<Record<string, fc.Arbitrary<Record<string, unknown>>>> = {
     { requiredKeys: [] },
   ),
   'etcdserverpb.TxnRequest': fc.record({
-    compare: fc.array(fc.record({ result: fc.constantFrom('GREATER', 'LESS'), key: fc.constant('YQ=='), mod_revision: fc.integer({ min: 1 }).map(String) })),
+    compare: fc.array(
+      fc.record({
+        result: fc.constantFrom('GREATER', 'LESS'),
+        key: fc.constant('YQ=='),
+        mod_revision: fc.integer({ min: 1 }).map(String),
+      }),
+    ),
     success: fc.array(fc.constant({ request_put: { key: 'YQ==', lease: '-3' } }), { minLength: 1 }),
   }),
-  'etcdserverpb.Member': fc.record({ ID: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }).map(String), peerURLs: fc.array(fc.string({ unit: 'binary' }), { minLength: 1 }) }),
-  'etcdserverpb.WatchCreateRequest': fc.record({ filters: fc.array(fc.constantFrom('NOPUT', 'NODELETE'), { minLength: 1 }) }),
+  'etcdserverpb.Member': fc.record({
+    ID: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }).map(String),
+    peerURLs: fc.array(fc.string({ unit: 'binary' }), { minLength: 1 }),
+  }),
+  'etcdserverpb.WatchCreateRequest': fc.record({
+    filters: fc.array(fc.constantFrom('NOPUT', 'NODELETE'), { minLength: 1 }),
+  }),
 };
 
 /** As protobufjs writes them; it leaves defaults out, too, but tells empty lists of a message that was given some. */
@@ -38,7 +50,9 @@ describe.each(Object.entries(CASES))('%s', (typeName, arbitrary) => {
   test('encodeJson() means what protobufjs makes of the same object', () => {
     fc.assert(
       fc.property(arbitrary, (json) => {
-        expect(expectedOf(type, encodeJson(typeName, json as Json))).toEqual(expectedOf(type, type.encode(type.fromObject(json)).finish()));
+        expect(expectedOf(type, encodeJson(typeName, json as Json))).toEqual(
+          expectedOf(type, type.encode(type.fromObject(json)).finish()),
+        );
       }),
     );
   });
@@ -56,7 +70,10 @@ describe.each(Object.entries(CASES))('%s', (typeName, arbitrary) => {
 
 test('decodeJson() names fields as the .proto does, leaves defaults out, and writes a list’s defaults', () => {
   const bytes = encodeJson('etcdserverpb.WatchCreateRequest', { startRevision: 5, key: '', filters: ['NOPUT', 1] });
-  expect(decodeJson('etcdserverpb.WatchCreateRequest', bytes)).toEqual({ start_revision: '5', filters: ['NOPUT', 'NODELETE'] });
+  expect(decodeJson('etcdserverpb.WatchCreateRequest', bytes)).toEqual({
+    start_revision: '5',
+    filters: ['NOPUT', 'NODELETE'],
+  });
 });
 
 test.each<readonly [what: string, json: Json]>([

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../base/property.ts';
 import { defaultPullPolicy, formatReference, isHostImage, parseReference } from '../../../src/image/core/reference.ts';
 
 const whole = (text: string) => {

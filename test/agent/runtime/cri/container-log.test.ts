@@ -1,8 +1,8 @@
 import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fc } from '../../../base/property.ts';
 import { ContainerLog, LOG_FILES_MAX } from '../../../../src/agent/runtime/cri/container-log.ts';
 import type { LogOptions } from '../../../../src/agent/runtime/runtime.ts';
 import { systemClock } from '../../../../src/base/system-clock.ts';
@@ -21,13 +21,20 @@ const line = (second: number, text: string, tag = 'F') => `${at(second)} stdout 
 
 async function read(options: Partial<LogOptions> = {}, isEnded = () => true): Promise<string> {
   let text = '';
-  for await (const bytes of new ContainerLog(path).read({ follow: false, timestamps: false, ...options }, { clock: systemClock, isEnded })) text += Buffer.from(bytes).toString();
+  for await (const bytes of new ContainerLog(path).read(
+    { follow: false, timestamps: false, ...options },
+    { clock: systemClock, isEnded },
+  ))
+    text += Buffer.from(bytes).toString();
   return text;
 }
 
 describe('ContainerLog.read()', () => {
   test('joins parts, and gives the times of lines that are asked for', async () => {
-    writeFileSync(path, line(1, 'a', 'P') + line(2, 'b') + `${at(3)} stderr F\n` + line(4, '', 'F') + line(5, 'open', 'P'));
+    writeFileSync(
+      path,
+      line(1, 'a', 'P') + line(2, 'b') + `${at(3)} stderr F\n` + line(4, '', 'F') + line(5, 'open', 'P'),
+    );
     expect(await read()).toBe('ab\n\n\nopen');
     expect(await read({ timestamps: true })).toBe(`${at(1)} ab\n${at(3)} \n${at(4)} \n${at(5)} open`);
     expect(await read({ sinceMs: Date.parse(at(2)) })).toBe('\n\nopen');
@@ -51,7 +58,10 @@ describe('ContainerLog.read()', () => {
     expect(await read({ tailLines: 2 })).toBe('two and a half\nthree\n');
     let isEnded = false;
     let text = '';
-    const following = new ContainerLog(path).read({ follow: true, timestamps: false }, { clock: systemClock, isEnded: () => isEnded });
+    const following = new ContainerLog(path).read(
+      { follow: true, timestamps: false },
+      { clock: systemClock, isEnded: () => isEnded },
+    );
     for await (const bytes of following) {
       text += Buffer.from(bytes).toString();
       if (!text.endsWith('three\n')) continue;
@@ -66,10 +76,19 @@ describe('ContainerLog.read()', () => {
   });
 
   test('property: the last lines are those of a model, however they are cut and spread over files', async () => {
-    const parts = fc.array(fc.record({ text: fc.stringMatching(/^[a-z ]{0,9}$/), isPartial: fc.boolean(), isLastOfFile: fc.boolean(), isLong: fc.integer({ min: 0, max: 20 }) }), { maxLength: 30 });
+    const parts = fc.array(
+      fc.record({
+        text: fc.stringMatching(/^[a-z ]{0,9}$/),
+        isPartial: fc.boolean(),
+        isLastOfFile: fc.boolean(),
+        isLong: fc.integer({ min: 0, max: 20 }),
+      }),
+      { maxLength: 30 },
+    );
     await fc.assert(
       fc.asyncProperty(parts, fc.integer({ min: 0, max: 12 }), async (all, tailLines) => {
-        for (let number = 0; number < LOG_FILES_MAX; number++) rmSync(number === 0 ? path : `${path}.${number}`, { force: true });
+        for (let number = 0; number < LOG_FILES_MAX; number++)
+          rmSync(number === 0 ? path : `${path}.${number}`, { force: true });
         const files: string[] = [''];
         let written = '';
         for (const { text, isPartial, isLastOfFile, isLong } of all) {
@@ -83,7 +102,8 @@ describe('ContainerLog.read()', () => {
         // A line of parts without any text is a line all the same, and shows as nothing.
         const isAmbiguous = all.at(-1)?.isPartial === true && (written === '' || written.endsWith('\n'));
         expect(await read()).toBe(written);
-        if (!isAmbiguous) expect(await read({ tailLines })).toBe(lines.slice(Math.max(0, lines.length - tailLines)).join(''));
+        if (!isAmbiguous)
+          expect(await read({ tailLines })).toBe(lines.slice(Math.max(0, lines.length - tailLines)).join(''));
       }),
       { numRuns: 200 },
     );
@@ -100,7 +120,9 @@ describe('ContainerLog.rotate()', () => {
     expect(await log.rotate(10, () => Promise.reject(new Error('not asked')))).toBe(false);
     expect(await read()).toBe('round 3\nround 4\nround 5\nround 6\n');
     writeFileSync(path, line(9, 'kept'));
-    await expect(log.rotate(10, () => Promise.reject(new Error('it does not answer')))).rejects.toThrow('it does not answer');
+    await expect(log.rotate(10, () => Promise.reject(new Error('it does not answer')))).rejects.toThrow(
+      'it does not answer',
+    );
     appendFileSync(path, line(9, 'goes on'));
     expect((await read()).endsWith('kept\ngoes on\n')).toBe(true);
   });

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { constants, deflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { fc } from '../../property.ts';
 import { SPDY_DICTIONARY } from '../../../../src/base/core/spdy/dictionary.ts';
 import { adler32, InflateError, Inflater } from '../../../../src/base/core/spdy/inflate.ts';
 import { Packer } from './packer.ts';
@@ -15,15 +15,22 @@ test('the dictionary is that of the draft, by its checksum', () => {
 /** Words repeat, so that references go far back, beyond what is one block. */
 const block = fc.oneof(
   fc.uint8Array({ maxLength: 3_000 }),
-  fc.array(fc.constantFrom('streamtype', 'error', 'content-type', 'x', '\0\0\0\x04', 'port 8080 '), { maxLength: 800 }).map((words) => Buffer.from(words.join(''))),
+  fc
+    .array(fc.constantFrom('streamtype', 'error', 'content-type', 'x', '\0\0\0\x04', 'port 8080 '), { maxLength: 800 })
+    .map((words) => Buffer.from(words.join(''))),
 );
 
 test('Inflater.inflate() reads what zlib has packed, over many blocks and at each level', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(block, { minLength: 1, maxLength: 20 }), fc.constantFrom(0, 1, 6, 9), async (blocks, level) => {
-      const [packer, own] = [new Packer(level), inflater()];
-      for (const each of blocks) expect(Buffer.from(own.inflate(await packer.pack(each))).equals(Buffer.from(each))).toBe(true);
-    }),
+    fc.asyncProperty(
+      fc.array(block, { minLength: 1, maxLength: 20 }),
+      fc.constantFrom(0, 1, 6, 9),
+      async (blocks, level) => {
+        const [packer, own] = [new Packer(level), inflater()];
+        for (const each of blocks)
+          expect(Buffer.from(own.inflate(await packer.pack(each))).equals(Buffer.from(each))).toBe(true);
+      },
+    ),
     { numRuns: 60 },
   );
 });
@@ -31,7 +38,8 @@ test('Inflater.inflate() reads what zlib has packed, over many blocks and at eac
 test('references reach 32 KiB back over blocks, and no further', async () => {
   const [packer, own] = [new Packer(), inflater()];
   const noise = Buffer.from(Array.from({ length: 40_000 }, (_, i) => (i * i * 31 + (i >> 3)) & 255));
-  for (let round = 0; round < 4; round++) expect(Buffer.from(own.inflate(await packer.pack(noise))).equals(noise)).toBe(true);
+  for (let round = 0; round < 4; round++)
+    expect(Buffer.from(own.inflate(await packer.pack(noise))).equals(noise)).toBe(true);
 });
 
 test('a stream without a dictionary is one too, and another dictionary is refused', () => {

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../../base/property.ts';
 import { Permission_Type, type Permission } from '../../../../src/proto/etcd.ts';
 import {
   isPermitted,

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { inflateSync, constants } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { fc } from '../../../../base/property.ts';
 import { concatBytes } from '../../../../../src/base/bytes.ts';
 import { HEADER_BYTES_MAX, SpdyError } from '../../../../../src/base/core/spdy/frames.ts';
 import { SpdySession, STREAMS_MAX } from '../../../../../src/api/rest/core/spdy/session.ts';
@@ -10,7 +10,8 @@ function open() {
   const said: string[] = [];
   const sent: Buffer[] = [];
   const session = new SpdySession({
-    onOpen: (id, headers) => said.push(`open ${id} ${[...headers].map(([name, value]) => `${name}=${value}`).join(' ')}`),
+    onOpen: (id, headers) =>
+      said.push(`open ${id} ${[...headers].map(([name, value]) => `${name}=${value}`).join(' ')}`),
     onData: (id, bytes) => said.push(`data ${id} ${Buffer.from(bytes).toString('latin1')}`),
     onEnd: (id) => said.push(`end ${id}`),
     onReset: (id) => said.push(`reset ${id}`),
@@ -46,7 +47,14 @@ async function conversation(): Promise<Uint8Array> {
   ]);
 }
 
-const EXPECTED = ['open 1 streamtype=error port=8080 requestid=0', 'end 1', 'open 3 streamtype=data port=8080 requestid=0', 'data 3 GET / HTTP/1.1\r\n\r\nmore', 'end 3', 'go away'];
+const EXPECTED = [
+  'open 1 streamtype=error port=8080 requestid=0',
+  'end 1',
+  'open 3 streamtype=data port=8080 requestid=0',
+  'data 3 GET / HTTP/1.1\r\n\r\nmore',
+  'end 3',
+  'go away',
+];
 
 test('SpdySession.receive() tells of streams, data and ends, and answers pings and streams', async () => {
   const { session, said, sent } = open();
@@ -78,7 +86,9 @@ test('a reply is what zlib reads, each flushed: Go reads no other', async () => 
   session.receive(await packer.open(3, { streamtype: 'data' }));
   const blocks = sent.map((frame) => frame.subarray(12));
   for (const each of blocks) expect(each.subarray(-4).toString('hex')).toBe('0000ffff');
-  expect(inflateSync(Buffer.concat(blocks), { finishFlush: constants.Z_SYNC_FLUSH }).toString('hex')).toBe('0000000000000000');
+  expect(inflateSync(Buffer.concat(blocks), { finishFlush: constants.Z_SYNC_FLUSH }).toString('hex')).toBe(
+    '0000000000000000',
+  );
 });
 
 test('a stream is forgotten when both have ended it, and only then', async () => {
@@ -113,14 +123,19 @@ test('more streams than may be are refused one by one, and the others go on', as
   const packer = new Packer();
   for (let i = 0; i <= STREAMS_MAX; i++) session.receive(await packer.open(2 * i + 1, {}));
   expect(session.openStreams).toBe(STREAMS_MAX);
-  expect(sent.at(-1)?.toString('hex')).toBe(`8003000300000008${uint32(2 * STREAMS_MAX + 1).reduce((hex, byte) => hex + byte.toString(16).padStart(2, '0'), '')}00000003`);
+  expect(sent.at(-1)?.toString('hex')).toBe(
+    `8003000300000008${uint32(2 * STREAMS_MAX + 1).reduce((hex, byte) => hex + byte.toString(16).padStart(2, '0'), '')}00000003`,
+  );
 });
 
 test.each([
   ['another version', Buffer.from('800200060000000400000001', 'hex')],
   ['a frame that is too large', Buffer.concat([uint32(0x80030001), uint32(HEADER_BYTES_MAX + 1)])],
   ['a frame that is too short', control(6)],
-  ['headers that are none', Buffer.concat([uint32(0x80030001), uint32(14), uint32(1), uint32(0), Buffer.from('0000ffffffff', 'hex')])],
+  [
+    'headers that are none',
+    Buffer.concat([uint32(0x80030001), uint32(14), uint32(1), uint32(0), Buffer.from('0000ffffffff', 'hex')]),
+  ],
 ])('%s ends the connection', (_, bytes) => {
   expect(() => open().session.receive(bytes)).toThrow(SpdyError);
 });
