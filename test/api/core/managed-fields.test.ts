@@ -204,7 +204,8 @@ function valueAt(object: unknown, path: readonly string[]): unknown {
   return at;
 }
 
-const isScalar = (found: unknown) => typeof found !== 'object' || found === null;
+/** Null is what is left of a record whose last field went: a place. */
+const isScalar = (found: unknown) => typeof found !== 'object';
 
 function play(steps: readonly { manager: string; config: KubeObject; force: boolean }[], onStep?: (before: KubeObject | undefined, after: KubeObject, manager: string, isForced: boolean) => void): KubeObject | undefined {
   let live: KubeObject | undefined;

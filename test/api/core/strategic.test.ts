@@ -51,15 +51,15 @@ test('what was applied to nothing is there, and applying something else in its p
 });
 
 /**
- * A record whose last field went stays as an empty one; a directive for a record that was not there stays in it, for who
- * checks fields to refuse or drop; and sets have no order.
+ * A record whose last field went stays as an empty one; a directive for a record that was not there stays in it, and a null,
+ * for who checks fields to refuse or drop; and sets have no order.
  */
 function withoutEmpty(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutEmpty);
   if (!isRecord(value)) return value;
   const fields = Object.entries(value).filter(([name]) => !name.startsWith('$'));
   const entries = fields.map(([name, field]): [string, unknown] => [name, name === 'finalizers' || name === 'podCIDRs' ? [...(field as string[])].sort() : withoutEmpty(field)]);
-  return Object.fromEntries(entries.filter(([, field]) => !(isRecord(field) && Object.keys(field).length === 0) && !(Array.isArray(field) && field.length === 0)));
+  return Object.fromEntries(entries.filter(([, field]) => field !== null && !(isRecord(field) && Object.keys(field).length === 0) && !(Array.isArray(field) && field.length === 0)));
 }
 
 function withOwn(object: Fields): Fields {

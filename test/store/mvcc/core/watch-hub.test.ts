@@ -405,7 +405,7 @@ describe('WatchStream', () => {
         const world = new World();
         const stream = world.open();
         const history: { revision: number; key: string; text: string }[] = [];
-        const watches: { key: string; end: string; start: number; got: string[]; upTo: number }[] = [];
+        const watches: { key: string; end: string; start: number; got: string[]; upTo: number; isCreated: boolean }[] = [];
         const write = (...writes: string[]) => {
           const before = new Set(history.length === 0 ? [] : living(history));
           const real = writes.filter((each) => each.includes('=') || before.has(each));
@@ -425,8 +425,10 @@ describe('WatchStream', () => {
             for (const watchId of message.watchIds) take({ ...message, kind: 'events', watchId });
             return;
           }
+          if (message.kind === 'created') watches[message.watchId]!.isCreated = true;
+          // It speaks of the watchers that the client has been told of.
           if (message.kind === 'progress')
-            for (const watch of watches) watch.upTo = Math.max(watch.upTo, message.revision);
+            for (const watch of watches) if (watch.isCreated) watch.upTo = Math.max(watch.upTo, message.revision);
           if (message.kind !== 'events') return;
           const watch = watches[message.watchId]!;
           for (const event of message.events) {
@@ -444,7 +446,7 @@ describe('WatchStream', () => {
           else if (next.kind === 'progress') stream.requestProgress();
           else if (next.end === '' || next.end === '\0' || next.key < next.end) {
             const start = next.start === 0 ? world.mvcc.revision + 1 : next.start;
-            watches.push({ ...next, start, got: [], upTo: 0 });
+            watches.push({ ...next, start, got: [], upTo: 0, isCreated: false });
             stream.create(create(next.key, { end: next.end, startRevision: next.start }));
           }
         }
