@@ -34,6 +34,8 @@ export interface Disk {
    * it is heard: a write then is one for all of it, and may hold up the loop. Absent where there is nothing to wait for.
    */
   turnEnd?(): Promise<void>;
+  /** Resolves once what this turn has given to the disk is under way, for what can be done behind it. Absent as above. */
+  turnWritten?(): Promise<void>;
 }
 
 /** All bytes of a file. */

@@ -165,6 +165,11 @@ export class FileDisk implements Disk {
     return new Promise((resolve) => (this.#turnsAlone >= TURNS_ALONE_MIN ? process.nextTick(resolve) : setImmediate(resolve)));
   }
 
+  /** Behind {@link turnEnd}, which was asked before, whatever that waits for; a write that holds up the loop is over by then. */
+  turnWritten(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
   #endTurn(): void {
     this.#turnsAlone = this.#turnEndsAsked === 1 ? this.#turnsAlone + 1 : 0;
     this.#turnEndsAsked = 0;

@@ -58,6 +58,9 @@ export interface MemoryDiskCounters {
   misdirectedWrites: number;
 }
 
+/** Until a turn of the loop is over, as the simulated device's latency is said. */
+const TURN_MS = { min: 0, max: 1 };
+
 type Change =
   | { readonly kind: 'write'; readonly offset: number; readonly bytes: Uint8Array; isDone: boolean }
   | { readonly kind: 'truncate'; readonly size: number; isDone: boolean };
@@ -428,6 +431,11 @@ class View implements Disk {
 
   syncDir(path: string): Promise<void> {
     return this.#disk.syncDir(this, path);
+  }
+
+  /** Before or after the write, as the process is: not the disk decides. */
+  turnWritten(): Promise<void> {
+    return this.#disk.perform(this, () => {}, this.#disk.faults.latencyMs && TURN_MS);
   }
 }
 

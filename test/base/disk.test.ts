@@ -242,6 +242,21 @@ test('FileDisk: where turns of the loop had one caller each, the next is not kep
   expect(await early(1)).toBe(1);
 });
 
+test('FileDisk: turnWritten() comes behind what waits for turnEnd(), with one caller a turn or many', async () => {
+  const disk = new FileDisk(tmpdir());
+  for (let turn = 0; turn < 12; turn++) {
+    const heard: string[] = [];
+    const write = async () => {
+      await disk.turnEnd();
+      heard.push('written');
+    };
+    const written = write();
+    const behind = disk.turnWritten().then(() => heard.push('behind'));
+    await Promise.all([written, behind]);
+    expect(heard, `turn ${turn}`).toEqual(['written', 'behind']);
+  }
+});
+
 describeDisk('MemoryDisk', async () => {
   const memory = new MemoryDisk({ clock: new DrivenClock(), random: seededRandom(1) });
   return { disk: memory.incarnation(), end: async () => {} };

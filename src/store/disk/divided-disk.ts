@@ -64,6 +64,10 @@ export class DividedDisk implements Disk {
     await this.#other.turnEnd?.();
   }
 
+  async turnWritten(): Promise<void> {
+    await this.#other.turnWritten?.();
+  }
+
   #find(path: string): { readonly disk: Disk; readonly at: string } {
     if (path === this.#folder) return { disk: this.#other, at: '' };
     if (path.startsWith(`${this.#folder}/`)) return { disk: this.#other, at: path.slice(this.#folder.length + 1) };

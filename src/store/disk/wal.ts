@@ -168,6 +168,11 @@ export class Wal {
     return done.promise;
   }
 
+  /** Resolves once what was appended in this turn is on its way to the disk. */
+  async begun(): Promise<void> {
+    await this.#options.disk.turnWritten?.();
+  }
+
   /** Removes segments that hold nothing above `index`, oldest first; never the one that is written to. */
   async release(index: LogIndex): Promise<void> {
     const { disk, dir } = this.#options;

@@ -61,6 +61,7 @@ export class StoreMetrics {
       list: (path) => disk.list(path),
       syncDir: (path) => disk.syncDir(path),
       turnEnd: async () => disk.turnEnd?.(),
+      turnWritten: async () => disk.turnWritten?.(),
     };
   }
 

@@ -45,6 +45,8 @@ export interface NodeWal {
     readonly snapshot: SnapshotMeta | undefined;
     readonly mustSync: boolean;
   }): Promise<void>;
+  /** Resolves once what was appended in this turn is on its way to the disk. */
+  begun(): Promise<void>;
   /** Entries up to `index` are not needed any more. */
   release(index: LogIndex): Promise<void>;
 }
@@ -168,6 +170,8 @@ export class RaftNode implements RaftReceiver {
       }
     | undefined;
   #batchesOut = 0;
+  /** Taken from the core, and not applied yet. */
+  #committed: readonly Entry[] = [];
   /** A snapshot is being put in place: nothing is applied, so nothing is taken from the core. */
   #isInstalling = false;
   #isCompacting = false;
@@ -443,9 +447,14 @@ export class RaftNode implements RaftReceiver {
   #handle(ready: Ready): void {
     if (ready.softState !== undefined) this.#noteSoftState(ready.softState);
     if (ready.messages.length > 0 && this.#softState.role === 'leader') this.#options.faults?.block('raftBeforeLeaderSend');
+    this.#applyCommitted();
     this.#send(ready.messages);
+    this.#committed = ready.committed;
+    // What others wait for goes first: a follower's answer waits for the disk, a client's for what is applied.
+    const isWrittenFirst = ready.mustSync && this.#batchesOut === 0 && ready.committed.length > 0;
+    if (!isWrittenFirst) this.#applyCommitted();
     this.#persist(ready);
-    if (ready.committed.length > 0) this.#apply(ready.committed);
+    if (isWrittenFirst) this.#tasks.run(this.#applyOnceWritten());
     for (const { request, index } of ready.readStates) this.#noteReadIndex(request, index);
     this.#serveReads();
   }
@@ -490,7 +499,18 @@ export class RaftNode implements RaftReceiver {
     this.#tasks.run(this.#release(snapshot.index));
   }
 
-  #apply(entries: readonly Entry[]): void {
+  async #applyOnceWritten(): Promise<void> {
+    await this.#options.wal.begun();
+    if (this.#isStopped || this.#committed.length === 0) return;
+    this.#applyCommitted();
+    this.#serveReads();
+    this.#pump();
+  }
+
+  #applyCommitted(): void {
+    const entries = this.#committed;
+    if (entries.length === 0) return;
+    this.#committed = [];
     const { stateMachine, faults } = this.#options;
     for (const entry of entries) {
       faults?.block('beforeApply');

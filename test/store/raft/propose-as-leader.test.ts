@@ -31,7 +31,7 @@ class Subject {
       clock: this.clock,
       log: silentLog,
       raft,
-      wal: { append: async () => this.hang?.promise, release: async () => undefined },
+      wal: { append: async () => this.hang?.promise, begun: async () => undefined, release: async () => undefined },
       transport: {
         setPeers: () => undefined,
         start: async () => undefined,
