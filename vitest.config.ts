@@ -20,6 +20,7 @@ const side = [
   'grpc/**/*',
   'helm/*',
   'image/*',
+  'kubectl/*',
   'linearizability/*',
   'store/{command-line,tls-cluster}',
   'verify/*',
