@@ -4,27 +4,21 @@
  */
 import { afterEach, expect, test } from 'vitest';
 import { DrivenClock, settle } from '../../../src/base/driven-clock.ts';
-import { deferred } from '../../../src/base/deferred.ts';
-import { silentLog } from '../../../src/base/log.ts';
-import { Raft } from '../../../src/store/raft/core/raft.ts';
+import { deferred, type Deferred } from '../../../src/base/deferred.ts';
 import type { LogIndex } from '../../../src/store/raft/core/types.ts';
-import { RaftNode } from '../../../src/store/raft/node.ts';
-import { bootstrap, confOf, NO_HARD_STATE, optionsOf } from './harness.ts';
-
-const VOTERS = [1n, 2n, 3n];
+import type { RaftNode } from '../../../src/store/raft/node.ts';
+import { bootstrap } from './harness.ts';
+import { loneNode, VOTERS } from './lone-node.ts';
 
 /** Member 1, a follower of 2; its log says when it is written to, and waits. */
 class Follower {
   readonly done: string[] = [];
-  readonly writes: { readonly begun: ReturnType<typeof deferred<void>>; readonly synced: ReturnType<typeof deferred<void>> }[] = [];
+  readonly writes: { readonly begun: Deferred<void>; readonly synced: Deferred<void> }[] = [];
   readonly node: RaftNode;
 
   constructor() {
-    const raft = new Raft(optionsOf(1n), { hardState: NO_HARD_STATE, snapshot: bootstrap(VOTERS), entries: [] });
-    this.node = new RaftNode({
+    this.node = loneNode({
       clock: new DrivenClock(),
-      log: silentLog,
-      raft,
       wal: {
         append: ({ entries, mustSync }) => {
           this.done.push(mustSync ? `append ${entries.map(({ index }) => index).join()}` : 'hint');
@@ -35,35 +29,10 @@ class Follower {
         begun: () => this.writes.at(-1)!.begun.promise,
         release: async () => undefined,
       },
-      transport: {
-        setPeers: () => undefined,
-        start: async () => undefined,
-        send: (messages) => {
-          for (const message of messages) if (message.type === 'append-answer') this.done.push(`answer ${message.index}`);
-        },
-        sendSnapshot: () => Promise.reject(new Error('nobody lacks anything')),
-        close: async () => undefined,
+      send: (messages) => {
+        for (const message of messages) if (message.type === 'append-answer') this.done.push(`answer ${message.index}`);
       },
-      stateMachine: {
-        apply: ({ index }) => void this.done.push(`apply ${index}`),
-        skip: () => undefined,
-        changeConf: () => confOf(VOTERS),
-        applied: () => undefined,
-        room: () => undefined,
-        durableIndex: () => 0,
-        snapshot: () => Promise.reject(new Error('nobody lacks anything')),
-        prepare: () => Promise.reject(new Error('nobody sends any')),
-      },
-      confState: confOf(VOTERS),
-      firstReadRequest: 1n,
-      tickMs: 10,
-      snapshotEntries: 1000,
-      catchUpEntries: 100,
-      onSoftState: () => undefined,
-      onRemoved: () => undefined,
-      onFatal: (error) => {
-        throw error;
-      },
+      apply: ({ index }) => void this.done.push(`apply ${index}`),
     });
   }
 
@@ -94,13 +63,12 @@ afterEach(async () => {
   await follower.node.stop();
 });
 
-async function followerWithOne(): Promise<Follower> {
+async function followerWithOne(): Promise<void> {
   follower = new Follower();
   await follower.node.start();
   expect(await follower.hear({ behind: FIRST, entries: [A], commit: FIRST })).toEqual([`append ${A}`]);
   follower.writes[0]!.synced.resolve();
   expect(await follower.settled()).toEqual([`answer ${A}`]);
-  return follower;
 }
 
 test('what came with entries is applied behind their write', async () => {

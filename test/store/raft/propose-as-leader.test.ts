@@ -6,13 +6,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { DrivenClock, settle } from '../../../src/base/driven-clock.ts';
 import { deferred, type Deferred } from '../../../src/base/deferred.ts';
-import { silentLog } from '../../../src/base/log.ts';
-import { Raft } from '../../../src/store/raft/core/raft.ts';
-import type { MemberId, Message } from '../../../src/store/raft/core/types.ts';
-import { RaftNode } from '../../../src/store/raft/node.ts';
-import { bootstrap, confOf, NO_HARD_STATE, optionsOf } from './harness.ts';
+import type { Message } from '../../../src/store/raft/core/types.ts';
+import type { RaftNode } from '../../../src/store/raft/node.ts';
+import { loneNode } from './lone-node.ts';
 
-const VOTERS: readonly MemberId[] = [1n, 2n, 3n];
 const DATA = Buffer.from('by its clock');
 
 /** Member 1 of three, the two others played by the test: they grant every vote and take every entry. */
@@ -26,39 +23,11 @@ class Subject {
   #answers = true;
 
   constructor() {
-    const raft = new Raft(optionsOf(1n), { hardState: NO_HARD_STATE, snapshot: bootstrap(VOTERS), entries: [] });
-    this.node = new RaftNode({
+    this.node = loneNode({
       clock: this.clock,
-      log: silentLog,
-      raft,
       wal: { append: async () => this.hang?.promise, begun: async () => undefined, release: async () => undefined },
-      transport: {
-        setPeers: () => undefined,
-        start: async () => undefined,
-        send: (messages) => this.#send(messages),
-        sendSnapshot: () => Promise.reject(new Error('nobody lacks anything')),
-        close: async () => undefined,
-      },
-      stateMachine: {
-        apply: ({ data }) => void this.applied.push(Buffer.from(data).toString()),
-        skip: () => undefined,
-        changeConf: () => confOf(VOTERS),
-        applied: () => undefined,
-        room: () => undefined,
-        durableIndex: () => 0,
-        snapshot: () => Promise.reject(new Error('nobody lacks anything')),
-        prepare: () => Promise.reject(new Error('nobody sends any')),
-      },
-      confState: confOf(VOTERS),
-      firstReadRequest: 1n,
-      tickMs: 10,
-      snapshotEntries: 1000,
-      catchUpEntries: 100,
-      onSoftState: () => undefined,
-      onRemoved: () => undefined,
-      onFatal: (error) => {
-        throw error;
-      },
+      send: (messages) => this.#send(messages),
+      apply: ({ data }) => void this.applied.push(Buffer.from(data).toString()),
     });
   }
 
