@@ -25,7 +25,7 @@ const REQUEST_TIMEOUT_MS = 1500;
 const LEASE_TTL_SECONDS = 2;
 
 describe.each(['podium', 'etcd'] as const)('%s, three members', (kind) => {
-  test.skipIf(kind === 'etcd' && (findTool('etcd') === undefined || process.env['PODIUM_PEER'] === undefined))(
+  test.skipIf(kind === 'etcd' && (findTool('etcd-current') === undefined || process.env['PODIUM_PEER'] === undefined))(
     'KV operations are strictly serializable while members are killed and frozen',
     () => check(kind),
     LOAD_SECONDS * 1000 + 120_000,
@@ -34,7 +34,8 @@ describe.each(['podium', 'etcd'] as const)('%s, three members', (kind) => {
 
 async function check(kind: StoreKind): Promise<void> {
   const random = seededRandom(SEED);
-  const cluster = await startStoreCluster({ kind, members: 3 });
+  // The distribution's etcd is one that tells of its progress ahead of events (etcd #15220).
+  const cluster = await startStoreCluster({ kind, members: 3, program: kind === 'etcd' ? findTool('etcd-current') : undefined });
   onTestFinished(() => cluster.stop());
   const load = AbortSignal.timeout(LOAD_SECONDS * 1000);
   const clients = Array.from({ length: CLIENTS }, (_, at) =>

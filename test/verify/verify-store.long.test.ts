@@ -13,7 +13,7 @@ import type { RangeResponse, WatchResponse } from '../../src/proto/etcd.ts';
 import { renderCounterexample } from '../../src/verify/core/counterexample.ts';
 import { renderWatchViolation } from '../../src/verify/core/watch-counterexample.ts';
 import { verifyStore } from '../../src/verify/verify-store.ts';
-import { findTool, ROOT, startStoreCluster, untilServing, type StoreCluster } from '../processes.ts';
+import { requireTool, ROOT, startStoreCluster, untilServing, type StoreCluster } from '../processes.ts';
 
 interface Ended {
   readonly code: number | null;
@@ -34,8 +34,10 @@ const endpointsOf = (cluster: StoreCluster) => cluster.members.map(({ clientAddr
 const everything = { key: Buffer.from('\0'), rangeEnd: Buffer.from('\0') };
 
 describe.each(['podium', 'etcd'] as const)('podium verify on %s, three members', (kind) => {
-  test.skipIf(kind === 'etcd' && findTool('etcd') === undefined)('passes while members are killed and others write, and leaves no key behind', async () => {
-    const cluster = await startStoreCluster({ kind, members: 3 });
+  test('passes while members are killed and others write, and leaves no key behind', async ({ skip }) => {
+    // The distribution's etcd is one that tells of its progress ahead of events (etcd #15220).
+    const program = kind === 'etcd' ? requireTool('etcd-current', skip) : undefined;
+    const cluster = await startStoreCluster({ kind, members: 3, program });
     onTestFinished(() => cluster.stop());
     const other = cluster.client();
     await other.put({ key: Buffer.from('other'), value: Buffer.from('here before') });

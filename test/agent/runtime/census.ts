@@ -6,7 +6,13 @@ import { join } from 'node:path';
 
 /** What `before` lacks of `now`. */
 export function missing(now: readonly string[], before: readonly string[]): readonly string[] {
-  return now.filter((one) => !before.includes(one));
+  const known = new Set(before.map(identityOf));
+  return now.filter((one) => !known.has(identityOf(one)));
+}
+
+/** A process is the same one whatever it runs by now: a shell may have become `sleep` meanwhile. */
+function identityOf(line: string): string {
+  return line.replace(/^(process \d+) .*/s, '$1');
 }
 
 /** What is in these namespaces that could be left behind. The suite's own process is none of it. */

@@ -85,7 +85,7 @@ export interface LinuxRuntimeOptions extends LocalRuntimeOptions {
 }
 
 /** The first process of a pod, to whom the others fall that have lost their parents. */
-const REAP = 'echo held; exec >/dev/null 2>&1; while :; do sleep infinity & wait "$!" || :; done';
+const REAP = 'sleep infinity >/dev/null 2>&1 & echo held; exec >/dev/null 2>&1; while :; do wait "$!" || :; sleep infinity & done';
 
 type Entry = SandboxEntry<LinuxContainer>;
 
