@@ -30,12 +30,13 @@ export interface Disk {
   list(path: string): Promise<string[]>;
   syncDir(path: string): Promise<void>;
   /**
-   * Asked with every news. Resolves once what it sends has left, and, where there is often more, once all that came in with
-   * it is heard: a write then is one for all of it, and may hold up the loop. Absent where there is nothing to wait for.
+   * Asked with every news. Where there is often more, resolves once what is said in this turn has left and all that came in
+   * with it is heard: a write then is one for all of it, and may hold up the loop. Undefined: nobody more is waited for.
+   * Absent: what promises have still to do in this turn is all there is.
    */
-  turnEnd?(): Promise<void>;
-  /** Resolves once what this turn has given to the disk is under way, for what can be done behind it. Absent as above. */
-  turnWritten?(): Promise<void>;
+  turnEnd?(): Promise<void> | undefined;
+  /** Resolves once what this turn has given to the disk is under way, for what can be done behind it. Absent: it is. */
+  turnWritten?(): Promise<void> | undefined;
 }
 
 /** All bytes of a file. */

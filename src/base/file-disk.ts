@@ -1,7 +1,8 @@
 /** The `Disk` of real files, below one root directory. Used by processes; tests that need faults use `MemoryDisk`. */
-import { constants, fdatasyncSync, writevSync } from 'node:fs';
+import { constants, fdatasyncSync, writeSync, writevSync } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { assert } from './assert.ts';
 import { asBuffer } from './bytes.ts';
 import { SyncPace } from './core/sync-pace.ts';
@@ -45,11 +46,17 @@ class RealFile implements DiskFile {
   }
 
   async writeAt(offset: number, parts: readonly Uint8Array[]): Promise<void> {
-    let left = parts.filter((part) => part.length > 0);
-    const bytes = left.reduce((sum, part) => sum + part.length, 0);
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     const isSmall = bytes <= WRITTEN_AT_ONCE_MAX;
     this.#unsyncedBytes += bytes;
     let at = offset;
+    let left = parts;
+    if (isSmall && parts.length === 1) {
+      const bytesWritten = writeSync(this.#handle.fd, parts[0]!, 0, bytes, at);
+      if (bytesWritten === bytes) return;
+      at += bytesWritten;
+      left = withoutFirst(left, bytesWritten);
+    } else left = parts.filter((part) => part.length > 0);
     while (left.length > 0) {
       const some = left.slice(0, PARTS_PER_WRITE_MAX);
       const bytesWritten = isSmall ? writevSync(this.#handle.fd, some, at) : (await this.#handle.writev(some, at)).bytesWritten;
@@ -65,8 +72,12 @@ class RealFile implements DiskFile {
     if (!isSmall) return this.#handle.datasync();
     const before = loopIdleMs();
     const startedAt = performance.now();
-    if (this.#pace.mayHoldUp) fdatasyncSync(this.#handle.fd);
-    else await this.#handle.datasync();
+    if (this.#pace.mayHoldUp) {
+      fdatasyncSync(this.#handle.fd);
+      this.#pace.took(performance.now() - startedAt, { before, after: before });
+      return;
+    }
+    await this.#handle.datasync();
     this.#pace.took(performance.now() - startedAt, { before, after: loopIdleMs() });
   }
 
@@ -96,17 +107,25 @@ function withoutFirst(parts: readonly Uint8Array[], byteCount: number): Uint8Arr
   return left;
 }
 
+export interface FileDiskOptions {
+  readonly pace?: Pace;
+  /** What others wait for leaves: the loop may be held up by a write that nobody else is waited for with. */
+  readonly beforeHoldUp?: () => void;
+}
+
 export class FileDisk implements Disk {
   readonly root: string;
   readonly #pace: Pace;
+  readonly #beforeHoldUp: () => void;
   /** Of this turn of the loop. */
   #turnEndsAsked = 0;
   /** In a row, of those that were asked about. */
   #turnsAlone = 0;
 
-  constructor(root: string, pace: Pace = new SyncPace()) {
+  constructor(root: string, { pace = new SyncPace(), beforeHoldUp = () => undefined }: FileDiskOptions = {}) {
     this.root = root;
     this.#pace = pace;
+    this.#beforeHoldUp = beforeHoldUp;
   }
 
   async open(path: string, { create = false }: { readonly create?: boolean } = {}): Promise<DiskFile> {
@@ -158,11 +177,13 @@ export class FileDisk implements Disk {
 
   /**
    * Behind what this turn of the loop has read of all sockets, and after its answers are written. Where the last turns had
-   * one caller each, nobody else is waited for: what the caller sends has left behind the ticks that are due.
+   * one caller each, nobody else is waited for.
    */
-  turnEnd(): Promise<void> {
+  turnEnd(): Promise<void> | undefined {
     if (this.#turnEndsAsked++ === 0) setImmediate(() => this.#endTurn());
-    return new Promise((resolve) => (this.#turnsAlone >= TURNS_ALONE_MIN ? process.nextTick(resolve) : setImmediate(resolve)));
+    if (this.#turnsAlone < TURNS_ALONE_MIN) return new Promise((resolve) => setImmediate(resolve));
+    this.#beforeHoldUp();
+    return undefined;
   }
 
   /** Behind {@link turnEnd}, which was asked before, whatever that waits for; a write that holds up the loop is over by then. */

@@ -14,6 +14,7 @@ export class Pipe<T> implements AsyncIterable<T> {
   /** Of what was pushed since it was last empty, over one for each item. */
   #extraWeight = 0;
   #waiting: Deferred<IteratorResult<T, undefined>>[] = [];
+  #taker: { readonly take: (item: T) => void; readonly end: (error: Error | undefined) => void } | undefined;
   #drain: Deferred<void> | undefined;
   #ended = false;
   /** From reaching the mark until the consumer has taken everything. */
@@ -34,6 +35,10 @@ export class Pipe<T> implements AsyncIterable<T> {
   /** False: the consumer is behind. After the end, items are dropped. A heavy item counts as several. */
   push(item: T, weight = 1): boolean {
     if (this.#ended) return true;
+    if (this.#taker !== undefined) {
+      this.#taker.take(item);
+      return true;
+    }
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting.resolve({ done: false, value: item });
     else {
@@ -51,6 +56,7 @@ export class Pipe<T> implements AsyncIterable<T> {
     this.#error = error;
     this.#release();
     for (const waiting of this.#waiting.splice(0)) this.#finish(waiting);
+    this.#endTaker();
   }
 
   /** Everything that waits, at once; for a consumer that makes one of many. What follows is still iterated. */
@@ -61,6 +67,28 @@ export class Pipe<T> implements AsyncIterable<T> {
     this.#extraWeight = 0;
     if (this.#isFull) this.#release();
     return taken;
+  }
+
+  /**
+   * In place of iterating: each item as it is pushed, in its producer's own turn. Resolves at the end; rejects with the error
+   * that it ends with, or with what `take` throws, which ends it.
+   */
+  each(take: (item: T) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const takeOne = (item: T) => {
+        try {
+          take(item);
+        } catch (error) {
+          this.#taker = undefined;
+          this.#return();
+          reject(error as Error); // whatever it throws
+        }
+      };
+      const taker = { take: takeOne, end: (error: Error | undefined) => (error === undefined ? resolve() : reject(error)) };
+      this.#taker = taker;
+      for (const item of this.takeAll()) if (this.#taker === taker) takeOne(item);
+      if (this.#ended) this.#endTaker();
+    });
   }
 
   /** Resolves when the consumer has taken everything, or has gone. */
@@ -74,14 +102,28 @@ export class Pipe<T> implements AsyncIterable<T> {
     return {
       next: () => this.#next(),
       return: () => {
-        if (!this.#ended) this.#onReturn?.();
-        this.#items = [];
-        this.#head = 0;
-        this.end();
-        this.#error = undefined;
+        this.#return();
         return Promise.resolve({ done: true, value: undefined });
       },
     };
+  }
+
+  /** The consumer takes no more. */
+  #return(): void {
+    if (!this.#ended) this.#onReturn?.();
+    this.#items = [];
+    this.#head = 0;
+    this.end();
+    this.#error = undefined;
+  }
+
+  #endTaker(): void {
+    const taker = this.#taker;
+    if (taker === undefined) return;
+    this.#taker = undefined;
+    const error = this.#error;
+    this.#error = undefined;
+    taker.end(error);
   }
 
   #next(): Promise<IteratorResult<T, undefined>> {
@@ -118,4 +160,10 @@ export class Pipe<T> implements AsyncIterable<T> {
     if (error !== undefined) waiting.reject(error);
     else waiting.resolve({ done: true, value: undefined });
   }
+}
+
+/** {@link Pipe.each} of a pipe, a loop over anything else. */
+export async function forEach<T>(items: AsyncIterable<T>, take: (item: T) => void): Promise<void> {
+  if (items instanceof Pipe) return (items as Pipe<T>).each(take); // its items are those of the iterable that it is
+  for await (const item of items) take(item);
 }

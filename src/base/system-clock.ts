@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Clock, Millis, Timer } from './clock.ts';
 
 /** setTimeout takes at most a signed 32-bit delay; longer ones are cut here and would fire early without this. */

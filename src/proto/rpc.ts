@@ -152,6 +152,8 @@ export interface BidiCall<Q, S> {
   /** False: the other end is behind; wait for `drained` before sending more. */
   send(init: Init<Q>): boolean;
   drained(): Promise<void>;
+  /** What was sent leaves now, where it would leave at the end of this turn of the loop. */
+  flush?(): void;
   /** No more requests; the responses go on. */
   end(): void;
   /** To be iterated once. */

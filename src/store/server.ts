@@ -13,6 +13,7 @@ import { connect } from '../grpc/channel.ts';
 import { HealthService } from '../grpc/health.ts';
 import { reflectionServices } from '../grpc/reflection.ts';
 import { PortMux } from '../grpc/port-mux.ts';
+import { flushAll } from '../grpc/lean/flush.ts';
 import { connectLean } from '../grpc/lean/lean-channel.ts';
 import { LeanServer } from '../grpc/lean/lean-server.ts';
 import { GrpcServer } from '../grpc/server.ts';
@@ -188,8 +189,8 @@ function grpcLimits({ requestBytesMax, streamsPerConnectionMax, keepaliveTimeMs,
 }
 
 function diskOf({ dataDir, walDir }: StoreFlags): Disk {
-  const main = new FileDisk(dataDir);
-  return walDir === undefined ? main : new DividedDisk(main, WAL_DIR, new FileDisk(walDir));
+  const main = new FileDisk(dataDir, { beforeHoldUp: flushAll });
+  return walDir === undefined ? main : new DividedDisk(main, WAL_DIR, new FileDisk(walDir, { beforeHoldUp: flushAll }));
 }
 
 function raftConfig({ electionMs, heartbeatMs, snapshotEntries, catchUpEntries }: StoreFlags) {

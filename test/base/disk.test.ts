@@ -199,7 +199,7 @@ describeDisk('FileDisk', async () => {
 test.each([true, false])('FileDisk: datasync() tells of a sync that fails, done by the loop: %s', async (mayHoldUp) => {
   const root = await mkdtemp(join(tmpdir(), 'podium-disk-'));
   const took: number[] = [];
-  const disk = new FileDisk(root, { mayHoldUp, took: (ms) => took.push(ms) });
+  const disk = new FileDisk(root, { pace: { mayHoldUp, took: (ms) => took.push(ms) } });
   const file = await disk.open('log', { create: true });
   await file.writeAt(0, [fromUtf8('x')]);
   await file.datasync();
@@ -213,7 +213,7 @@ test.each([true, false])('FileDisk: datasync() tells of a sync that fails, done 
 
 test('FileDisk: turnEnd() comes after everything that promises and ticks of this turn still do', async () => {
   const heard: string[] = [];
-  const end = new FileDisk(tmpdir()).turnEnd().then(() => heard.push('end'));
+  const end = new FileDisk(tmpdir()).turnEnd()?.then(() => heard.push('end'));
   queueMicrotask(() => process.nextTick(() => queueMicrotask(() => process.nextTick(() => heard.push('written')))));
   await end;
   expect(heard).toEqual(['written', 'end']);
@@ -229,7 +229,7 @@ test('FileDisk: where turns of the loop had one caller each, the next is not kep
       seen = count;
       resolve();
     }));
-    const ends = Array.from({ length: callers }, () => disk.turnEnd().then(() => count++));
+    const ends = Array.from({ length: callers }, () => disk.turnEnd()?.then(() => count++) ?? count++);
     await turn;
     await Promise.all(ends);
     return seen;
@@ -240,6 +240,15 @@ test('FileDisk: where turns of the loop had one caller each, the next is not kep
   expect(await early(2)).toBe(0);
   for (let turns = 0; turns < 8; turns++) expect(await early(1), `turn ${turns}`).toBe(0);
   expect(await early(1)).toBe(1);
+});
+
+test('FileDisk: what others wait for leaves before a turn with one caller may be held up', async () => {
+  const heard: string[] = [];
+  const disk = new FileDisk(tmpdir(), { beforeHoldUp: () => heard.push('left') });
+  let turns = 0;
+  for (; disk.turnEnd() !== undefined; turns++) await new Promise((resolve) => setImmediate(resolve));
+  expect(turns).toBe(8);
+  expect(heard).toEqual(['left']);
 });
 
 test('FileDisk: turnWritten() comes behind what waits for turnEnd(), with one caller a turn or many', async () => {

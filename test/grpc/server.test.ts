@@ -15,7 +15,7 @@ import { Raft, type SnapshotChunk } from '../../src/proto/raft.ts';
 import * as reflection from '../../src/proto/reflection.ts';
 import * as reflectionAlpha from '../../src/proto/reflection-alpha.ts';
 import { bind, RpcCode, RpcError, type BoundService, type CallContext, type Channel } from '../../src/proto/rpc.ts';
-import type { Init } from '../../src/proto/wire.ts';
+import type { Init, Writer } from '../../src/proto/wire.ts';
 import { TRANSPORTS } from './transports.ts';
 import { SharedAnswers } from '../../src/proto/shared-answers.ts';
 import { decodeStatusDetails, encodeStatusDetails } from '../../src/proto/struct.ts';
@@ -345,7 +345,8 @@ describe.each(TRANSPORTS)('$name', ({ name, Server, connect }) => {
         }),
       ]);
       const method = etcd.Lease.methods.leaseKeepAlive;
-      const broken = { ...method, request: { ...etcd.LeaseKeepAliveRequest, encode: () => Buffer.from('08', 'hex') } };
+      const cutOff = Buffer.from('08', 'hex');
+      const broken = { ...method, request: { ...etcd.LeaseKeepAliveRequest, encode: () => cutOff, write: (writer: Writer) => writer.raw(cutOff) } };
       const call = open(port).bidi(broken);
       call.send({});
       expect((await failure(collect(call.responses))).code).toBe(RpcCode.INTERNAL);

@@ -41,6 +41,6 @@ export function tracedDisk(disk: Disk, { tell, onFailedSync }: DiskTrace): Disk 
     makeDir: (path) => disk.makeDir(path),
     list: (path) => disk.list(path),
     syncDir: (path) => disk.syncDir(path),
-    turnWritten: async () => disk.turnWritten?.(),
+    turnWritten: () => disk.turnWritten?.(),
   };
 }

@@ -18,13 +18,20 @@ export interface ClientCallOptions {
   readonly onDrained: () => void;
 }
 
+/** The connection that it came to. */
+export interface CallCarrier {
+  readonly isLost: boolean;
+  /** What was said leaves now, not at the end of this turn of the loop. */
+  flush(): void;
+}
+
 /** Requests that wait for a connection before `send` answers false. */
 const UNSENT_MAX = 64;
 
 export class ClientCall implements StreamEvents {
   readonly #options: ClientCallOptions;
   #stream: Stream | undefined;
-  #isConnectionLost: () => boolean = () => false;
+  #carrier: CallCarrier | undefined;
   #incoming: Incoming | undefined;
   #encoding = 'identity';
   #status: RpcError | 'ok' | undefined;
@@ -44,9 +51,9 @@ export class ClientCall implements StreamEvents {
   }
 
   /** It has a stream now; what was said before goes on it. */
-  begin(stream: Stream, isConnectionLost: () => boolean): void {
+  begin(stream: Stream, carrier: CallCarrier): void {
     this.#stream = stream;
-    this.#isConnectionLost = isConnectionLost;
+    this.#carrier = carrier;
     stream.events = this;
     this.#incoming = new Incoming({
       stream,
@@ -62,10 +69,15 @@ export class ClientCall implements StreamEvents {
     else if (isKeepingUp) this.#options.onDrained();
   }
 
-  send(message: Uint8Array): boolean {
+  /** The first `length` bytes, which are copied where they have to wait. */
+  send(message: Uint8Array, length = message.length): boolean {
     if (this.isOver) return true; // how it ended is told elsewhere
-    if (this.#stream !== undefined) return this.#stream.sendMessage(message);
-    return this.#unsent.push(message) < UNSENT_MAX;
+    if (this.#stream !== undefined) return this.#stream.sendMessage(message, length);
+    return this.#unsent.push(message.slice(0, length)) < UNSENT_MAX;
+  }
+
+  flush(): void {
+    this.#carrier?.flush();
   }
 
   end(): void {
@@ -117,7 +129,7 @@ export class ClientCall implements StreamEvents {
   onReset(code: ErrorCode): void {
     // The answer is whole, and here; what is reset is what was still to be said (RFC 9113, 8.1).
     if (this.#status !== undefined) return;
-    if (this.#isConnectionLost()) return this.fail(new RpcError(RpcCode.UNAVAILABLE, 'the connection was lost'));
+    if (this.#carrier?.isLost === true) return this.fail(new RpcError(RpcCode.UNAVAILABLE, 'the connection was lost'));
     const notSent = code === ErrorCode.REFUSED_STREAM;
     this.fail(new RpcError(codeOfReset(code), `the stream was reset by the server with code ${code}`, { notSent }));
   }

@@ -3,7 +3,7 @@ import { Connection, type ConnectionEvents } from './connection.ts';
 import type { SessionSettings } from './core/settings.ts';
 import { openSocket } from './dialling.ts';
 import type { ConnectOptions } from '../connect-options.ts';
-import type { ClientCall } from './client-call.ts';
+import type { CallCarrier, ClientCall } from './client-call.ts';
 
 export interface ClientConnectionOptions {
   readonly connect: ConnectOptions;
@@ -19,7 +19,7 @@ const CONNECT_MS = 5_000;
 const KEEPALIVE_MS = 10_000;
 const KEEPALIVE_TIMEOUT_MS = 5_000;
 
-export class ClientConnection implements ConnectionEvents {
+export class ClientConnection implements ConnectionEvents, CallCarrier {
   readonly #options: ClientConnectionOptions;
   readonly #connection: Connection;
   #settled: ((error: Error | undefined) => void) | undefined;
@@ -56,8 +56,15 @@ export class ClientConnection implements ConnectionEvents {
   }
 
   begin(call: ClientCall): void {
-    const { session } = this.#connection;
-    call.begin(session.open(), () => session.isClosed);
+    call.begin(this.#connection.session.open(), this);
+  }
+
+  get isLost(): boolean {
+    return this.#connection.session.isClosed;
+  }
+
+  flush(): void {
+    this.#connection.flush();
   }
 
   look(nowMs: number): void {

@@ -4,6 +4,7 @@
  * whether it lives.
  */
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
 import { ErrorCode } from './core/protocol.ts';
 import { Session } from './core/session.ts';

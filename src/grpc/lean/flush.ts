@@ -3,6 +3,8 @@
  * would run in the middle of those, a tick alone before them; a tick out of a microtask runs once they are done, and
  * before the next event. For all connections together, so that a turn costs one of each.
  */
+import process from 'node:process';
+
 export interface Flushable {
   flush(): void;
 }
@@ -17,7 +19,8 @@ function afterMicrotasks(): void {
   process.nextTick(flushAll);
 }
 
-function flushAll(): void {
+/** All that was said so far, by all connections. */
+export function flushAll(): void {
   const now = waiting;
   waiting = [];
   for (const flushable of now) flushable.flush();

@@ -14,6 +14,7 @@ import { formatTimeout } from './core/status.ts';
 import { ACCEPTED_ENCODINGS } from './compression.ts';
 import { Deadlines } from './deadlines.ts';
 import { weightOf } from './incoming.ts';
+import { PassingWriter } from './passing-writer.ts';
 
 export function connectLean(options: ConnectOptions): GrpcChannel {
   return new LeanChannel(options);
@@ -24,6 +25,8 @@ type Outcome = Pick<ClientCallOptions, 'onMessage' | 'onEnd'> & Partial<Pick<Cli
 
 /** Blocks of calls without metadata or timeout, which are always the same. */
 const HEADS_MAX = 256;
+
+const passing = new PassingWriter();
 
 class LeanChannel implements GrpcChannel {
   readonly #options: ConnectOptions;
@@ -92,11 +95,14 @@ class LeanChannel implements GrpcChannel {
     const { call, responses } = this.#streamed(method, options, room);
     return {
       send: (init) => {
-        const isKeepingUp = call.send(method.request.encode(init));
+        passing.reset();
+        method.request.write(passing, init);
+        const isKeepingUp = call.send(passing.message, passing.length);
         if (!isKeepingUp) room.close();
         return isKeepingUp;
       },
       drained: () => (call.isOver ? Promise.resolve() : room.wait()),
+      flush: () => call.flush(),
       end: () => call.end(),
       responses,
       cancel: () => call.cancel(),

@@ -1,16 +1,14 @@
 /** A call with one request and one answer. Where both fit into a frame, nothing is made but this object and the messages. */
 import { Later, type LaterListener } from '../../base/later.ts';
 import { RpcCode, RpcError } from '../../proto/rpc.ts';
-import { Writer } from '../../proto/wire.ts';
 import { decodeRequest, encodeAnswer, writeAnswer } from '../dispatch.ts';
 import type { Head } from './core/head.ts';
 import { PREFIX_BYTES } from './core/message-reader.ts';
 import { Incoming } from './incoming.ts';
+import { PassingWriter } from './passing-writer.ts';
 import { ServerCall } from './server-call.ts';
 
-/** Answers up to here are written in one place, out of which they are copied to what leaves; others are made to be kept. */
-const PASSING_BYTES_MAX = 1024;
-const passing = new Writer();
+const passing = new PassingWriter();
 
 export class UnaryCall extends ServerCall implements LaterListener<unknown> {
   readonly isStream = false;
@@ -116,7 +114,7 @@ export class UnaryCall extends ServerCall implements LaterListener<unknown> {
         passing.reset();
         writeAnswer(this.served, answer, passing);
         length = passing.length;
-        bytes = length > PASSING_BYTES_MAX ? passing.finish() : passing.memory;
+        bytes = passing.message;
       }
     } catch (error) {
       return this.fail(error);

@@ -60,12 +60,12 @@ export class DividedDisk implements Disk {
     return disk.syncDir(at);
   }
 
-  async turnEnd(): Promise<void> {
-    await this.#other.turnEnd?.();
+  turnEnd(): Promise<void> | undefined {
+    return this.#other.turnEnd?.();
   }
 
-  async turnWritten(): Promise<void> {
-    await this.#other.turnWritten?.();
+  turnWritten(): Promise<void> | undefined {
+    return this.#other.turnWritten?.();
   }
 
   #find(path: string): { readonly disk: Disk; readonly at: string } {

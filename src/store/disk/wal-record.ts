@@ -127,16 +127,23 @@ export class FrameWriter {
   }
 
   add(record: WalRecord): void {
-    if (record.type === 'entry') this.addEntry(record.entry);
-    else this.#writer.raw(encodeRecord(record));
+    if (record.type === 'entry') return this.addEntry(record.entry);
+    if (record.type !== 'hard-state') return this.#writer.raw(encodeRecord(record));
+    const at = this.#writer.skip(RECORD_HEADER_BYTES);
+    wire.HardState.write(this.#writer, record.hardState);
+    this.#finishRecord(at, RecordType.hardState);
   }
 
   addEntry(entry: Entry): void {
-    const writer = this.#writer;
-    const at = writer.skip(RECORD_HEADER_BYTES);
-    wire.Entry.write(writer, entryToWire(entry));
-    writer.putByte(at, RecordType.entry);
-    writer.putUint32BE(at + 1, writer.length - at - RECORD_HEADER_BYTES);
+    const at = this.#writer.skip(RECORD_HEADER_BYTES);
+    wire.Entry.write(this.#writer, entryToWire(entry));
+    this.#finishRecord(at, RecordType.entry);
+  }
+
+
+  #finishRecord(at: number, type: number): void {
+    this.#writer.putByte(at, type);
+    this.#writer.putUint32BE(at + 1, this.#writer.length - at - RECORD_HEADER_BYTES);
   }
 
   /** The frame where it lies, until the next `clear`; again under another number, if its place has changed. */

@@ -163,7 +163,7 @@ export class Wal {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const done = deferred<void>();
     this.#waiting.push({ batch, done });
-    const turnEnd = this.#options.disk.turnEnd?.();
+    const turnEnd = this.#turnEnd();
     if (!this.#isWriting) void this.#write(turnEnd);
     return done.promise;
   }
@@ -192,12 +192,17 @@ export class Wal {
     await this.#file.close();
   }
 
+  /** Undefined: nobody more is waited for. */
+  #turnEnd(): Promise<void> | undefined {
+    const { disk } = this.#options;
+    return disk.turnEnd === undefined ? Promise.resolve() : disk.turnEnd();
+  }
+
   async #write(turnEnd: Promise<void> | undefined): Promise<void> {
     this.#isWriting = true;
     let heard = turnEnd;
     while (this.#waiting.length > 0) {
-      // Entries have left for the other members by then, and are written there at the same time.
-      await heard;
+      if (heard !== undefined) await heard;
       const group = this.#takeGroup();
       try {
         await this.#writeGroup(group.map(({ batch }) => batch));
@@ -208,12 +213,13 @@ export class Wal {
         break;
       }
       for (const { done } of group) done.resolve();
-      if (this.#waiting.length > 0) heard = this.#options.disk.turnEnd?.();
+      if (this.#waiting.length > 0) heard = this.#turnEnd();
     }
     this.#isWriting = false;
   }
 
   #takeGroup(): Waiting[] {
+    if (this.#waiting.length === 1) return this.#waiting.splice(0);
     let bytes = 0;
     let count = 0;
     for (const { batch } of this.#waiting) {

@@ -60,8 +60,8 @@ export class StoreMetrics {
       makeDir: (path) => disk.makeDir(path),
       list: (path) => disk.list(path),
       syncDir: (path) => disk.syncDir(path),
-      turnEnd: async () => disk.turnEnd?.(),
-      turnWritten: async () => disk.turnWritten?.(),
+      turnEnd: () => disk.turnEnd?.(),
+      turnWritten: () => disk.turnWritten?.(),
     };
   }
 
@@ -78,7 +78,7 @@ export class StoreMetrics {
       size: () => file.size(),
       read: (offset, length) => file.read(offset, length),
       writeAt: (offset, parts) => file.writeAt(offset, parts),
-      datasync: () => this.#time(this.#walSync, file.datasync()),
+      datasync: () => this.#time(this.#walSync, () => file.datasync()),
       truncate: (size) => file.truncate(size),
       close: () => file.close(),
     };
@@ -87,7 +87,7 @@ export class StoreMetrics {
   #timedBackend(backend: Backend): Backend {
     return {
       get: (key) => backend.get(key),
-      batch: (ops) => this.#time(this.#commit, backend.batch(ops)),
+      batch: (ops) => this.#time(this.#commit, () => backend.batch(ops)),
       scan: (range) => backend.scan(range),
       snapshot: () => backend.snapshot(),
       sizeBytes: () => backend.sizeBytes(),
@@ -96,10 +96,15 @@ export class StoreMetrics {
     };
   }
 
-  async #time(histogram: Histogram, work: Promise<void>): Promise<void> {
+  /** Beside who waits for it: that one's turn comes no later. */
+  #time(histogram: Histogram, begin: () => Promise<void>): Promise<void> {
     const startedAt = this.#clock.monotonic();
-    await work;
-    histogram.observe((this.#clock.monotonic() - startedAt) / 1000);
+    const work = begin();
+    work.then(
+      () => histogram.observe((this.#clock.monotonic() - startedAt) / 1000),
+      () => undefined, // who waits for it is told
+    );
+    return work;
   }
 
   /** To be called once, when the member is there. `walFolder`: where its log lies on this machine. */

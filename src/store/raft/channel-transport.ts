@@ -15,6 +15,7 @@ import { crc32 } from 'node:zlib';
 import { sleep, type Clock, type Millis } from '../../base/clock.ts';
 import { AbortedError, describeError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { forEach } from '../../base/pipe.ts';
 import type { Random } from '../../base/random.ts';
 import { Tasks } from '../../base/tasks.ts';
 import { type Envelope, Raft as RaftService, type SnapshotChunk, type SnapshotProgressRequest } from '../../proto/raft.ts';
@@ -131,7 +132,15 @@ export class ChannelTransport implements RaftTransport {
   }
 
   send(messages: readonly Message[]): void {
-    for (const message of messages) this.#peers.get(message.to)?.send(message);
+    let last: Peer | undefined;
+    for (const message of messages) {
+      const peer = this.#peers.get(message.to);
+      // The one is on its way while those for the next are written.
+      if (peer !== last) last?.flush();
+      peer?.send(message);
+      last = peer;
+    }
+    last?.flush();
   }
 
   /** Asks a peer for what costs it nothing, over the connection that all goes over, and answers how long that took. */
@@ -217,18 +226,18 @@ export class ChannelTransport implements RaftTransport {
   async *#receiveStream(requests: AsyncIterable<Envelope>, context: CallContext): AsyncIterable<Init<Envelope>> {
     const receiver = this.#checkCaller(context);
     const caller = callerOf(context);
-    const iterator = requests[Symbol.asyncIterator]();
-    const end = () => void iterator.return?.();
+    const end = () => void requests[Symbol.asyncIterator]().return?.();
     const ends = this.#callers.get(caller) ?? new Set();
     this.#callers.set(caller, ends.add(end));
     this.#meet(caller, context);
     try {
       yield {};
-      for await (const envelope of { [Symbol.asyncIterator]: () => iterator }) {
+      // Others wait for what a message brings about: no turn of a promise lies between its bytes and the core.
+      await forEach(requests, (envelope) => {
         const message = this.#checkReceiver(messageFromWire(envelope));
         this.#checkMember(message.from);
         receiver.receive(message);
-      }
+      });
       this.#checkMember(caller);
     } finally {
       ends.delete(end);
@@ -341,6 +350,10 @@ class Peer {
       this.#queue = [];
       void this.#drain(this.#call);
     }
+  }
+
+  flush(): void {
+    this.#call?.flush?.();
   }
 
   async run(receiver: RaftReceiver): Promise<void> {

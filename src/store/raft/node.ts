@@ -453,10 +453,11 @@ export class RaftNode implements RaftReceiver {
     // What others wait for goes first: a follower's answer waits for the disk, a client's for what is applied.
     const isWrittenFirst = ready.mustSync && this.#batchesOut === 0 && ready.committed.length > 0;
     if (!isWrittenFirst) this.#applyCommitted();
-    this.#persist(ready);
-    if (isWrittenFirst) this.#tasks.run(this.#applyOnceWritten());
     for (const { request, index } of ready.readStates) this.#noteReadIndex(request, index);
     this.#serveReads();
+    // The last, as it may hold up the loop.
+    this.#persist(ready);
+    if (isWrittenFirst) this.#tasks.run(this.#applyOnceWritten());
   }
 
   #persist(ready: Ready): void {

@@ -46,7 +46,12 @@ export function streamTo(counts: PeerCounts): typeof stream {
     counts.sentBytes += bytes.length;
     return bytes;
   };
-  return { ...stream, request: { ...stream.request, encode } };
+  const write: typeof stream.request.write = (writer, envelope) => {
+    const start = writer.length;
+    stream.request.write(writer, envelope);
+    counts.sentBytes += writer.length - start;
+  };
+  return { ...stream, request: { ...stream.request, encode, write } };
 }
 
 /** For the side that receives, from whoever calls. */

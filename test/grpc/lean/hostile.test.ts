@@ -11,6 +11,7 @@ import { Flag, FrameType, PREFACE } from '../../../src/grpc/lean/core/protocol.t
 import type { GrpcServerOptions } from '../../../src/grpc/server-options.ts';
 import * as etcd from '../../../src/proto/etcd.ts';
 import { bind, type BoundService } from '../../../src/proto/rpc.ts';
+import type { Writer } from '../../../src/proto/wire.ts';
 import { data, frame, headers, windowUpdate } from './wire-peer.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -92,7 +93,7 @@ test('a handler that is slow slows its client down, and not the others on the co
   const channel = connectLean({ addresses: [`127.0.0.1:${port}`] });
   cleanups.push(() => channel.close());
   const { leaseKeepAlive: method } = etcd.Lease.methods;
-  const padded = { ...method, request: { ...method.request, encode: () => Buffer.concat([Buffer.from('8a06', 'hex'), Buffer.from([0xa0, 0x9c, 0x01]), Buffer.alloc(20_000)]) } };
+  const padded = { ...method, request: { ...method.request, write: (writer: Writer) => writer.raw(Buffer.concat([Buffer.from('8a06', 'hex'), Buffer.from([0xa0, 0x9c, 0x01]), Buffer.alloc(20_000)])) } };
   const stream = channel.bidi(padded);
   let sent = 0;
   while (sent < 5_000) {
