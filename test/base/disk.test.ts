@@ -229,7 +229,7 @@ test('FileDisk: where turns of the loop had one caller each, the next is not kep
       seen = count;
       resolve();
     }));
-    const ends = Array.from({ length: callers }, () => disk.turnEnd()?.then(() => count++) ?? count++);
+    const ends = Array.from({ length: callers }, () => Promise.resolve(disk.turnEnd()).then(() => count++));
     await turn;
     await Promise.all(ends);
     return seen;

@@ -453,6 +453,7 @@ export class RaftNode implements RaftReceiver {
     // What others wait for goes first: a follower's answer waits for the disk, a client's for what is applied.
     const isWrittenFirst = ready.mustSync && this.#batchesOut === 0 && ready.committed.length > 0;
     if (!isWrittenFirst) this.#applyCommitted();
+    if (ready.snapshot !== undefined) this.#isInstalling = true;
     for (const { request, index } of ready.readStates) this.#noteReadIndex(request, index);
     this.#serveReads();
     // The last, as it may hold up the loop.
@@ -464,7 +465,6 @@ export class RaftNode implements RaftReceiver {
     const { wal, transport, faults } = this.#options;
     const { entries, hardState, snapshot, mustSync, number } = ready;
     this.#batchesOut++;
-    if (snapshot !== undefined) this.#isInstalling = true;
     const persist = async () => {
       if (snapshot !== undefined && faults !== undefined) await faults.at('raftBeforeSaveSnap');
       await wal.append({ entries, hardState, snapshot, mustSync });

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { DrivenClock } from '../../../src/base/driven-clock.ts';
+import { DrivenClock, settle } from '../../../src/base/driven-clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
+import { Pipe } from '../../../src/base/pipe.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { directChannel } from '../../../src/proto/direct-channel.ts';
-import { bind, RpcCode, RpcError, type AnyHandler, type BoundService } from '../../../src/proto/rpc.ts';
+import { bind, RpcCode, RpcError, type AnyHandler, type BoundService, type Channel } from '../../../src/proto/rpc.ts';
 import { ChannelTransport } from '../../../src/store/raft/channel-transport.ts';
 import type { Message } from '../../../src/store/raft/core/types.ts';
 import type { RaftReceiver } from '../../../src/store/raft/transport.ts';
@@ -317,4 +318,31 @@ test('messageFromWire() refuses what no member could have sent', () => {
   expect(() => messageFromWire(Envelope.create({ from: 1n, to: 2n, message: { case: 'append', value: gap } }))).toThrow(
     'follow',
   );
+});
+
+test('a message is on its way before the next peer’s is written', async () => {
+  const clock = new DrivenClock();
+  const did: string[] = [];
+  const unused = () => {
+    throw new Error('not in this test');
+  };
+  const dial = ({ id }: { readonly id: bigint }): Channel => {
+    const responses = new Pipe<never>(9);
+    const end = () => responses.end();
+    const bidi: Channel['bidi'] = () => {
+      responses.push({} as never); // it is there; no more is looked at
+      return { send: () => did.push(`written to ${id}`) > 0, drained: () => Promise.resolve(), flush: () => did.push(`left for ${id}`), end, responses, cancel: end };
+    };
+    return { unary: unused, serverStream: unused, clientStream: unused, bidi, close: end };
+  };
+  const transport = new ChannelTransport({ clock, random: seededRandom(1), log: silentLog, clusterId: 9n, self: 1n, dial });
+  open.push(transport);
+  transport.setPeers({ peers: [2n, 3n].map((id) => ({ id, peerUrls: [] })), isRemoved: () => false });
+  const receiver = new Recorder();
+  await transport.start(receiver);
+  await settle();
+  expect(receiver.seen).toEqual(['opened 2 #1', 'opened 3 #1']);
+  const heartbeat = (to: bigint): Message => ({ type: 'heartbeat', from: 1n, to, term: 1, commit: 0, round: 0 });
+  transport.send([heartbeat(2n), heartbeat(2n), heartbeat(3n)]);
+  expect(did).toEqual(['written to 2', 'written to 2', 'left for 2', 'written to 3', 'left for 3']);
 });
