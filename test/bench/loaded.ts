@@ -8,10 +8,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sleep } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
-import { startStoreCluster, type StoreCluster } from '../processes.ts';
+import { connect } from '../../src/grpc/channel.ts';
+import { Maintenance } from '../../src/proto/etcd.ts';
+import { startStoreCluster, type MemberProcess, type StoreCluster, type StoreClusterOptions } from '../processes.ts';
 import { etcdBenchmarkPut } from './etcd-benchmark.ts';
 import { h2load } from './h2load.ts';
-import type { Peer } from './large.ts';
+import { fill, SETTLE_MS, type Peer } from './large.ts';
 import { LOADS, prepare, VALUE_BYTES } from './loads.ts';
 import { median, withSpread } from './report.ts';
 
@@ -22,6 +24,9 @@ const FULL_LOAD = 'put/s, 1,000 outstanding, leader';
 const FULL_LOAD_REQUESTS = 30_000;
 const DELAY_TIMEOUT_MS = 30_000;
 export const DELAY_ROW = 'event-loop delay under full load';
+export const HELD_UP = 'the loop is held up by';
+const HELD_UP_KEYS = 300_000;
+const WORK_TIMEOUT_MS = 60_000;
 
 /** Milliseconds, of each store, and the rate that they are of: half of the rate of the one that is compared with, of ours where it is alone. */
 export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: number): Promise<{ readonly rate: number; readonly latencies: number[][] } | undefined> {
@@ -50,7 +55,64 @@ export async function latencyAtHalf(clusters: readonly StoreCluster[], rounds: n
 }
 
 /** Of Podium's leader alone: an etcd has no loop. */
-export async function loopDelay({ options }: Peer, rounds: number): Promise<string[][]> {
+export function loopDelay(peer: Peer, rounds: number): Promise<string[][]> {
+  return withDelays(peer.options, async (cluster, delayOf) => {
+    await prepare(cluster.client());
+    const seen: LoopDelay[] = [];
+    for (let round = -1; round < rounds; round++) {
+      const leader = cluster.members[await cluster.leader()]!;
+      const delay = await delayOf(leader, () => fullLoad(leader.clientAddress));
+      if (round >= 0) seen.push(delay);
+    }
+    const row = (name: string, pick: (delay: LoopDelay) => number) => [`${DELAY_ROW}, ${name}, ms`, withSpread(seen.map(pick), 1)];
+    return [row('p50', ({ p50 }) => p50), row('p99', ({ p99 }) => p99), row('worst', ({ max }) => max)];
+  });
+}
+
+/** By what is done with all keys of one member, while nobody else asks it for anything. */
+export function heldUp({ options }: Peer, rounds: number): Promise<string[][]> {
+  return withDelays({ ...options, members: 1 }, async (cluster, delayOf) => {
+    await fill(cluster, { from: 0, keys: HELD_UP_KEYS, valueBytes: VALUE_BYTES });
+    await sleep(systemClock, SETTLE_MS);
+    const member = cluster.members[0]!;
+    const channel = connect({ addresses: [member.clientAddress] });
+    const client = cluster.client({ requestTimeoutMs: WORK_TIMEOUT_MS });
+    const { snapshot, hashKV } = Maintenance.methods;
+    const limit = { timeoutMs: WORK_TIMEOUT_MS };
+    const works: readonly (readonly [name: string, prepare: () => Promise<unknown>, run: () => Promise<unknown>])[] = [
+      ['a snapshot', nothing, async () => {
+        for await (const _ of channel.serverStream(snapshot, {}, limit)); // to its end
+      }],
+      ['a hash', nothing, () => channel.unary(hashKV, {}, limit)],
+      ['a compaction', () => fill(cluster, { from: 0, keys: HELD_UP_KEYS / 10, valueBytes: VALUE_BYTES }), async () => {
+        const { header } = await client.range({ key: Buffer.from('none') });
+        await client.compact({ revision: header!.revision, physical: true });
+      }],
+    ];
+    try {
+      const rows: string[][] = [];
+      for (const [name, prepareIt, run] of works) {
+        const seen: LoopDelay[] = [];
+        for (let round = 0; round < rounds; round++) {
+          await prepareIt();
+          seen.push(await delayOf(member, run));
+        }
+        for (const [what, pick] of [['p99', ({ p99 }: LoopDelay) => p99], ['worst', ({ max }: LoopDelay) => max]] as const) {
+          rows.push([`${HELD_UP} ${name} of ${HELD_UP_KEYS.toLocaleString('en')} keys, ${what}, ms`, withSpread(seen.map(pick), 1)]);
+        }
+      }
+      return rows;
+    } finally {
+      channel.close();
+    }
+  });
+}
+
+const nothing = () => Promise.resolve();
+
+type DelayOf = (member: MemberProcess, run: () => Promise<unknown>) => Promise<LoopDelay>;
+
+async function withDelays<T>(options: StoreClusterOptions, run: (cluster: StoreCluster, delayOf: DelayOf) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'podium-loop-'));
   const hook = pathToFileURL(join(import.meta.dirname, 'loop-delay.js')).href;
   const nodeArgs = [...(options.nodeArgs ?? []), '--import', hook];
@@ -59,17 +121,11 @@ export async function loopDelay({ options }: Peer, rounds: number): Promise<stri
   try {
     const cluster = await startStoreCluster({ ...options, nodeArgs });
     try {
-      await prepare(cluster.client());
-      const seen: LoopDelay[] = [];
-      for (let round = -1; round < rounds; round++) {
-        const leader = cluster.members[await cluster.leader()]!;
-        await askedFor(folder, leader.pid!);
-        await fullLoad(leader.clientAddress);
-        const delay = await askedFor(folder, leader.pid!);
-        if (round >= 0) seen.push(delay);
-      }
-      const row = (name: string, pick: (delay: LoopDelay) => number) => [`${DELAY_ROW}, ${name}, ms`, withSpread(seen.map(pick), 1)];
-      return [row('p50', ({ p50 }) => p50), row('p99', ({ p99 }) => p99), row('worst', ({ max }) => max)];
+      return await run(cluster, async ({ pid }, work) => {
+        await askedFor(folder, pid!);
+        await work();
+        return askedFor(folder, pid!);
+      });
     } finally {
       await cluster.stop();
     }

@@ -10,7 +10,7 @@ Usage: npm run bench -- [store|api|node|cluster|all] [options] [part of a measur
        npm run bench:node -- [--rounds <n>] [part of a measurement's name]
 
   --long            also what takes minutes: 1 GiB restarted and sent to a new member, 2 GiB beside nothing, a million keys,
-                    etcdctl's check perf
+                    etcdctl's check perf, what holds the loop up
   --only-long       nothing but those
   --rounds <n>      of each load, after two that warm up (default 7; PODIUM_BENCH_ROUNDS)
   --members <n>     of each store (default 3)

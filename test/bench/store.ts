@@ -6,7 +6,7 @@ import { findTool, startStoreCluster, V8_FLAGS_STORE, versionOf, type StoreClust
 import { failover } from './failover.ts';
 import { benchLarge, type Peer } from './large.ts';
 import { LOADS, prepare, type Load } from './loads.ts';
-import { DELAY_ROW, latencyAtHalf, loopDelay } from './loaded.ts';
+import { DELAY_ROW, HELD_UP, heldUp, latencyAtHalf, loopDelay } from './loaded.ts';
 import { pssOf } from './memory.ts';
 import type { BenchOptions } from './options.ts';
 import { whereTheTimeGoes } from './profile.ts';
@@ -35,6 +35,7 @@ export async function benchStore(options: BenchOptions): Promise<string> {
     found.rows.push(rowOf('resident memory after a restart with them, MiB', restarted));
   }
   if (isLong) found.rows.push(...(await benchLarge(filter, peers)));
+  if (isLong && HELD_UP.includes(filter)) found.rows.push(...(await heldUp(peers[0]!, rounds)));
   const versions = [...peers.map(({ version }) => version), ...(peers.length > 1 ? ['ratio'] : [])];
   const held = targetRows(found.figures);
   const tables = [
@@ -94,7 +95,7 @@ async function benchLoads({ filter, rounds }: BenchOptions, peers: readonly Peer
       await Promise.all(clusters.map((cluster) => cluster.stop()));
     }
   }
-  if (DELAY_ROW.includes(filter) && peers[0]?.options.kind === 'podium') found.rows.push(...(await loopDelay(peers[0], rounds)));
+  if (DELAY_ROW.includes(filter)) found.rows.push(...(await loopDelay(peers[0]!, rounds)));
 }
 
 function record({ name }: Load, measured: readonly (readonly Round[])[], { figures, rows }: Findings): void {

@@ -33,6 +33,8 @@ const CLIENTS_UNTIL_MS = 30_000;
 const PROGRESS_MS = 15_000;
 /** Within it lost members are replaced and removed ones gone: some changes, each when all have been connected for 5 s. */
 const WHOLE_MS = 60_000;
+/** What a seed is worth; few are left with less by their faults, and go on until they have it. */
+export const OPERATIONS_MIN = 200;
 const VIOLATIONS_MAX = 20;
 
 export async function runSeed(seed: number, { print }: RunOptions = {}): Promise<SeedResult> {
@@ -84,6 +86,7 @@ class Run {
     this.#faults.heal();
     this.#operator.finish();
     await this.#until(CLIENTS_UNTIL_MS);
+    await this.#waitFor(`${OPERATIONS_MIN} operations`, () => this.#world.counters.clientOperations >= OPERATIONS_MIN);
     await this.#waitFor('every fault to end', () => this.#faults.isIdle);
     this.#faults.heal();
     this.#clients.stop();
