@@ -75,18 +75,23 @@ export class Pipe<T> implements AsyncIterable<T> {
    */
   each(take: (item: T) => void): Promise<void> {
     return new Promise((resolve, reject) => {
+      let isOver = false;
       const takeOne = (item: T) => {
         try {
           take(item);
         } catch (error) {
+          isOver = true;
           this.#taker = undefined;
           this.#return();
           reject(error as Error); // whatever it throws
         }
       };
-      const taker = { take: takeOne, end: (error: Error | undefined) => (error === undefined ? resolve() : reject(error)) };
-      this.#taker = taker;
-      for (const item of this.takeAll()) if (this.#taker === taker) takeOne(item);
+      // What waits first: to take it may let the producer push more, which comes behind it.
+      for (let items = this.takeAll(); items.length > 0 && !isOver; items = this.takeAll()) {
+        for (const item of items) if (!isOver) takeOne(item);
+      }
+      if (isOver) return;
+      this.#taker = { take: takeOne, end: (error) => (error === undefined ? resolve() : reject(error)) };
       if (this.#ended) this.#endTaker();
     });
   }

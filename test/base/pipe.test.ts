@@ -84,6 +84,19 @@ describe('each()', () => {
     expect(taken).toEqual([1, 2, 3, 4, 5]);
   });
 
+  test('what a producer pushes once there is room comes behind what waited', async () => {
+    let next = 3;
+    const pipe: Pipe<number> = new Pipe<number>(2, { drain: () => void (next < 6 && pipe.push(next++)) });
+    pipe.push(1);
+    pipe.push(2);
+    const taken: number[] = [];
+    const over = pipe.each((item) => taken.push(item));
+    pipe.push(9);
+    pipe.end();
+    await over;
+    expect(taken).toEqual([1, 2, 3, 9]);
+  });
+
   test('rejects with the error that the pipe ends with, also where it has ended', async () => {
     const pipe = new Pipe<number>(2);
     const over = pipe.each(() => undefined);
