@@ -5,6 +5,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { sleep } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/system-clock.ts';
 import { findTool, ROOT, startStoreCluster, type StoreCluster, type StoreKind } from '../processes.ts';
+import { until } from '../until.ts';
+
+const TOLD_MS = 20_000;
 
 interface Ended {
   readonly code: number;
@@ -26,6 +29,8 @@ async function start(kind: StoreKind): Promise<StoreCluster> {
   const cluster = await startStoreCluster({ kind, members: 3 });
   onTestFinished(() => cluster.stop());
   await cluster.leader();
+  // By what a member has told of itself it is known once it is down.
+  await until('every member has told where it serves', async () => (await cluster.client().memberList()).members.every(({ clientUrls }) => clientUrls.length > 0) || undefined, TOLD_MS);
   return cluster;
 }
 
