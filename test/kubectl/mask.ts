@@ -29,8 +29,8 @@ const fixed: readonly Mask[] = [
   [new RegExp(`(?<=[a-z0-9]-)${RANDOM}{10}(?![a-z0-9-])`, 'g'), '<hash>'],
   [new RegExp(`(?<=pod-template-hash[=:] ?"?)${RANDOM}{8,10}`, 'g'), '<hash>'],
   [/^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ /gm, '<log> '],
-  // What client-go says of its own pace.
-  [/^<log> .*very short watch.*\n/gm, ''],
+  // What client-go says of its own pace; whether it was opening a watch when a --timeout ended is such a thing, too.
+  [/^<log> .*(?:very short watch|"Failed to watch" err="context deadline exceeded").*\n/gm, ''],
   // Without isolation a program may lie in the container's directory, too.
   [/(?<=executable file not found in \$PATH) or the container's directory/g, ''],
   [/\b(?:process|linux):\/\//g, '<runtime>://'],
