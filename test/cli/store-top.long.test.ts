@@ -7,7 +7,8 @@ import { systemClock } from '../../src/base/system-clock.ts';
 import { findTool, ROOT, startStoreCluster, type StoreCluster, type StoreKind } from '../processes.ts';
 import { until } from '../until.ts';
 
-const TOLD_MS = 20_000;
+/** One whose word was lost at the start says it again after seven seconds. */
+const TOLD_MS = 40_000;
 
 interface Ended {
   readonly code: number;
@@ -30,7 +31,8 @@ async function start(kind: StoreKind): Promise<StoreCluster> {
   onTestFinished(() => cluster.stop());
   await cluster.leader();
   // By what a member has told of itself it is known once it is down.
-  await until('every member has told where it serves', async () => (await cluster.client().memberList()).members.every(({ clientUrls }) => clientUrls.length > 0) || undefined, TOLD_MS);
+  const client = cluster.client();
+  await until('every member has told where it serves', async () => (await client.memberList()).members.every(({ clientUrls }) => clientUrls.length > 0) || undefined, TOLD_MS);
   return cluster;
 }
 
