@@ -1,5 +1,5 @@
 /** The `Disk` of real files, below one root directory. Used by processes; tests that need faults use `MemoryDisk`. */
-import { constants, fdatasyncSync, writeSync, writevSync } from 'node:fs';
+import { constants, fdatasyncSync, writevSync } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -46,17 +46,11 @@ class RealFile implements DiskFile {
   }
 
   async writeAt(offset: number, parts: readonly Uint8Array[]): Promise<void> {
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    let left = parts.filter((part) => part.length > 0);
+    const bytes = left.reduce((sum, part) => sum + part.length, 0);
     const isSmall = bytes <= WRITTEN_AT_ONCE_MAX;
     this.#unsyncedBytes += bytes;
     let at = offset;
-    let left = parts;
-    if (isSmall && parts.length === 1) {
-      const bytesWritten = writeSync(this.#handle.fd, parts[0]!, 0, bytes, at);
-      if (bytesWritten === bytes) return;
-      at += bytesWritten;
-      left = withoutFirst(left, bytesWritten);
-    } else left = parts.filter((part) => part.length > 0);
     while (left.length > 0) {
       const some = left.slice(0, PARTS_PER_WRITE_MAX);
       const bytesWritten = isSmall ? writevSync(this.#handle.fd, some, at) : (await this.#handle.writev(some, at)).bytesWritten;
@@ -72,13 +66,11 @@ class RealFile implements DiskFile {
     if (!isSmall) return this.#handle.datasync();
     const before = loopIdleMs();
     const startedAt = performance.now();
-    if (this.#pace.mayHoldUp) {
-      fdatasyncSync(this.#handle.fd);
-      this.#pace.took(performance.now() - startedAt, { before, after: before });
-      return;
-    }
-    await this.#handle.datasync();
-    this.#pace.took(performance.now() - startedAt, { before, after: loopIdleMs() });
+    const isHeldUp = this.#pace.mayHoldUp;
+    if (isHeldUp) fdatasyncSync(this.#handle.fd);
+    else await this.#handle.datasync();
+    // A loop that was held up was not idle meanwhile.
+    this.#pace.took(performance.now() - startedAt, { before, after: isHeldUp ? before : loopIdleMs() });
   }
 
   async truncate(size: number): Promise<void> {
