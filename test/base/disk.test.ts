@@ -219,27 +219,22 @@ test('FileDisk: turnEnd() comes after everything that promises and ticks of this
   expect(heard).toEqual(['written', 'end']);
 });
 
-test('FileDisk: where turns of the loop had one caller each, the next is not kept for others', async () => {
-  const disk = new FileDisk(tmpdir());
-  /** Of a turn with so many callers: how many come before it is over. */
-  const early = async (callers: number) => {
-    let count = 0;
-    let seen = 0;
-    const turn = new Promise<void>((resolve) => setImmediate(() => {
-      seen = count;
-      resolve();
-    }));
-    const ends = Array.from({ length: callers }, () => Promise.resolve(disk.turnEnd()).then(() => count++));
-    await turn;
-    await Promise.all(ends);
-    return seen;
+test('FileDisk: where turns of the loop had one caller each, the next is not kept for others', () => {
+  let turn: number | undefined = 0;
+  const disk = new FileDisk(tmpdir(), { loopTurn: () => turn });
+  /** Of a turn with so many callers: which are kept for its end. */
+  const kept = (callers: number) => {
+    if (turn !== undefined) turn++;
+    return Array.from({ length: callers }, () => disk.turnEnd() !== undefined);
   };
-  for (let turns = 0; turns < 8; turns++) expect(await early(1), `turn ${turns}`).toBe(0);
-  expect(await early(1)).toBe(1);
-  expect(await early(2)).toBe(2);
-  expect(await early(2)).toBe(0);
-  for (let turns = 0; turns < 8; turns++) expect(await early(1), `turn ${turns}`).toBe(0);
-  expect(await early(1)).toBe(1);
+  for (let turns = 0; turns < 8; turns++) expect(kept(1), `turn ${turns}`).toEqual([true]);
+  expect(kept(1)).toEqual([false]);
+  expect(kept(3)).toEqual([false, true, true]);
+  expect(kept(2)).toEqual([true, true]);
+  for (let turns = 0; turns < 9; turns++) expect(kept(1), `turn ${turns}`).toEqual([true]);
+  expect(kept(1)).toEqual([false]);
+  turn = undefined;
+  for (let turns = 0; turns < 20; turns++) expect(kept(1)).toEqual([true]);
 });
 
 test('FileDisk: what others wait for leaves before a turn with one caller may be held up', async () => {

@@ -6,6 +6,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { Connection, type ConnectionEvents } from '../../grpc/lean/connection.ts';
+import { readsAsStream } from '../../grpc/lean/reading.ts';
 import { encodeBlock } from '../../grpc/lean/core/hpack-encoder.ts';
 import type { Head, RequestHead } from '../../grpc/lean/core/head.ts';
 import { ErrorCode } from '../../grpc/lean/core/protocol.ts';
@@ -36,7 +37,7 @@ export class Http2Connection implements ConnectionEvents {
     this.remoteAddress = socket.remoteAddress ?? '';
     // Clients ask whether the server lives; a quiet client costs nothing.
     const keepalive = { keepaliveTimeMs: Infinity, keepaliveTimeoutMs: Infinity };
-    this.#connection = new Connection(socket, { role: 'server', settings: options.settings, ...keepalive }, this);
+    this.#connection = new Connection((onChunk) => readsAsStream(socket, onChunk), { role: 'server', settings: options.settings, ...keepalive }, this);
   }
 
   get date(): string {

@@ -27,9 +27,8 @@ export class ClientConnection implements ConnectionEvents, CallCarrier {
   constructor(address: string, options: ClientConnectionOptions) {
     this.#options = options;
     const { keepaliveTimeMs = KEEPALIVE_MS, keepaliveTimeoutMs = KEEPALIVE_TIMEOUT_MS } = options.connect;
-    const socket = openSocket(address, options.connect);
     this.#connection = new Connection(
-      socket,
+      (onChunk) => openSocket(address, options.connect, onChunk),
       { role: 'client', settings: options.settings, keepaliveTimeMs, keepaliveTimeoutMs },
       this,
     );

@@ -11,6 +11,7 @@ import { Session } from './core/session.ts';
 import type { SessionEvents } from './core/session-context.ts';
 import type { SessionSettings } from './core/settings.ts';
 import { flushSoon } from './flush.ts';
+import type { OnChunk } from './reading.ts';
 
 export interface ConnectionOptions {
   readonly role: 'client' | 'server';
@@ -53,7 +54,9 @@ export class Connection {
   /** When the ping that is not answered was sent. */
   #pingedAtMs: number | undefined;
 
-  constructor(socket: Socket, options: ConnectionOptions, events: ConnectionEvents) {
+  /** @param open the socket, whose chunks go to the taker that it is handed */
+  constructor(open: (onChunk: OnChunk) => Socket, options: ConnectionOptions, events: ConnectionEvents) {
+    const socket = open((chunk) => this.#onChunk(chunk));
     this.socket = socket;
     this.#options = options;
     this.#events = events;
@@ -75,13 +78,10 @@ export class Connection {
         if (this.#hasSaidLast) this.#endIfIdle();
       },
     });
-    socket.on('data', (chunk: Buffer) => this.#onChunk(chunk));
     socket.on('drain', () => this.session.holdBack(false));
     socket.on('error', (error) => (this.#why ??= error));
     socket.on('end', () => this.end());
     socket.on('close', () => this.#onClose());
-    // Whoever looked at its first bytes may have left it paused.
-    socket.resume();
     this.#flushLater();
   }
 

@@ -3,15 +3,16 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { hostOf, portOf, sniOf, socketPathOf } from '../addresses.ts';
 import type { ConnectOptions } from '../connect-options.ts';
+import { readsAsStream, readsTo, type OnChunk } from './reading.ts';
 
-export function openSocket(address: string, { addresses, tls }: ConnectOptions): Socket {
+export function openSocket(address: string, { addresses, tls }: ConnectOptions, onChunk: OnChunk): Socket {
   const path = socketPathOf(address);
-  if (path !== undefined) return connectPlain({ path });
+  if (path !== undefined) return connectPlain({ path, onread: readsTo(onChunk) });
   const to = { host: hostOf(address), port: portOf(address) };
-  if (tls === undefined) return connectPlain({ ...to, noDelay: true });
+  if (tls === undefined) return connectPlain({ ...to, noDelay: true, onread: readsTo(onChunk) });
   const socket = connectTls({ ...to, ...tlsOptions(tls, addresses), ALPNProtocols: ['h2'] });
   socket.setNoDelay(true);
-  return socket;
+  return readsAsStream(socket, onChunk);
 }
 
 function tlsOptions(tls: NonNullable<ConnectOptions['tls']>, addresses: readonly string[]): TlsOptions {

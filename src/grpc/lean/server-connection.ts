@@ -11,6 +11,7 @@ import type { Stream } from './core/stream.ts';
 import { ACCEPTED_ENCODINGS, isAccepted } from './compression.ts';
 import { Connection, type ConnectionEvents, type ConnectionOptions } from './connection.ts';
 import type { Deadlines } from './deadlines.ts';
+import { readsAccepted } from './reading.ts';
 import { ServerCall, type CallOrigin } from './server-call.ts';
 import { StreamCall } from './stream-call.ts';
 import { UnaryCall } from './unary-call.ts';
@@ -36,7 +37,7 @@ export class ServerConnection implements ConnectionEvents, CallOrigin {
 
   constructor(socket: Socket, options: ServerConnectionOptions) {
     this.#options = options;
-    this.#connection = new Connection(socket, { ...options, role: 'server' }, this);
+    this.#connection = new Connection((onChunk) => readsAccepted(socket, onChunk), { ...options, role: 'server' }, this);
   }
 
   get requestBytesMax(): number {

@@ -168,6 +168,11 @@ export class Wal {
     return done.promise;
   }
 
+  /** A hard state that leaves with the next batch. Its caller has none on its way, which it would overtake. */
+  hint(hardState: HardState): void {
+    this.#hint = hardState;
+  }
+
   /** Resolves once what was appended in this turn is on its way to the disk. */
   async begun(): Promise<void> {
     await this.#options.disk.turnWritten?.();

@@ -45,6 +45,8 @@ export interface NodeWal {
     readonly snapshot: SnapshotMeta | undefined;
     readonly mustSync: boolean;
   }): Promise<void>;
+  /** To be durable with the next batch. Only while none is on its way, which it would overtake. */
+  hint(hardState: HardState): void;
   /** Resolves once what was appended in this turn is on its way to the disk. */
   begun(): Promise<void>;
   /** Entries up to `index` are not needed any more. */
@@ -134,8 +136,8 @@ const READS_MAX = 100_000;
 const READ_RETRY_MS = 500;
 /** Instead of what is kept for slow followers otherwise: they get a snapshot. */
 const ENTRIES_SHORT_OF_ROOM = 50;
-/** A commit index that only tells followers what to apply waits so long for entries to leave with: half of all messages
- *  between members would carry nothing else. */
+/** A commit index that only tells followers what to apply waits so long for entries to leave with, at most twice: half of
+ *  all messages between members would carry nothing else. */
 const COMMIT_HELD_MS = 2;
 /** After a pause of the process, at most so many ticks are made up for: it shall hear its leader before it doubts it. */
 const TICKS_AT_ONCE_MAX = 3;
@@ -374,8 +376,11 @@ export class RaftNode implements RaftReceiver {
 
   #armCommit(): void {
     if (!this.#raft.holdsCommit || this.#commitTimer !== undefined || this.#isStopped) return;
+    const told = this.#raft.toldCommit;
     this.#commitTimer = this.#options.clock.setTimer(COMMIT_HELD_MS, () => {
       this.#commitTimer = undefined;
+      // Entries have left since, and told of it: what is held now has waited for less.
+      if (this.#raft.toldCommit > told) return this.#armCommit();
       this.#raft.tellCommits();
       this.#pump();
     });
@@ -464,6 +469,11 @@ export class RaftNode implements RaftReceiver {
   #persist(ready: Ready): void {
     const { wal, transport, faults } = this.#options;
     const { entries, hardState, snapshot, mustSync, number } = ready;
+    if (!mustSync && this.#batchesOut === 0 && ready.messagesAfterSync.length === 0) {
+      if (hardState !== undefined) wal.hint(hardState);
+      this.#raft.persisted(number);
+      return;
+    }
     this.#batchesOut++;
     const persist = async () => {
       if (snapshot !== undefined && faults !== undefined) await faults.at('raftBeforeSaveSnap');

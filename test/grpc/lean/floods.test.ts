@@ -12,6 +12,7 @@ import { ErrorCode, Flag, FrameType, PREFACE } from '../../../src/grpc/lean/core
 import { SessionSettings } from '../../../src/grpc/lean/core/settings.ts';
 import { connectLean } from '../../../src/grpc/lean/lean-channel.ts';
 import { LeanServer } from '../../../src/grpc/lean/lean-server.ts';
+import { readsAccepted } from '../../../src/grpc/lean/reading.ts';
 import * as etcd from '../../../src/proto/etcd.ts';
 import { bind, CALL_OVER, type CallContext } from '../../../src/proto/rpc.ts';
 import { data, frame, headers, rst, windowUpdate } from './wire-peer.ts';
@@ -222,7 +223,7 @@ describe('half of everything', () => {
     let why: Error | undefined;
     const events = { onRequest() {}, onReady() {}, onGoAway() {}, onStreamClosed() {}, onClose: (error: Error | undefined) => void (why = error) };
     const options = { role: 'server' as const, settings: new SessionSettings(), keepaliveTimeMs: 10_000, keepaliveTimeoutMs: 10_000 };
-    const connection = new Connection(socket, options, events);
+    const connection = new Connection((onChunk) => readsAccepted(socket, onChunk), options, events);
     client.resume().write(bytes);
     connection.look(performance.now() + 9_000);
     expect(connection.isClosed).toBe(false);

@@ -26,6 +26,7 @@ class Follower {
           this.writes.push(write);
           return mustSync ? write.synced.promise : Promise.resolve();
         },
+        hint: () => void this.done.push('hint'),
         begun: () => this.writes.at(-1)!.begun.promise,
         release: async () => undefined,
       },

@@ -1,7 +1,7 @@
 /** A `RaftNode` of member 1 of three, whose peers, log and state the test plays; nobody lacks anything, so there are no snapshots. */
 import type { Clock } from '../../../src/base/clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
-import { Raft } from '../../../src/store/raft/core/raft.ts';
+import { Raft, type RaftOptions } from '../../../src/store/raft/core/raft.ts';
 import type { Entry, MemberId, Message } from '../../../src/store/raft/core/types.ts';
 import { RaftNode, type NodeWal } from '../../../src/store/raft/node.ts';
 import { bootstrap, confOf, NO_HARD_STATE, optionsOf } from './harness.ts';
@@ -13,13 +13,31 @@ export interface LoneNodeOptions {
   readonly wal: NodeWal;
   readonly send: (messages: readonly Message[]) => void;
   readonly apply: (entry: Entry) => void;
+  readonly raft?: Partial<RaftOptions>;
 }
 
-export function loneNode({ clock, wal, send, apply }: LoneNodeOptions): RaftNode {
+/** Of a peer that grants every vote and takes every entry. */
+export function answerTo(message: Message): Message | undefined {
+  const envelope = { from: message.to, to: message.from, term: message.term };
+  switch (message.type) {
+    case 'request-vote':
+      return { ...envelope, type: 'vote', preVote: message.preVote, granted: true };
+    case 'append': {
+      const index = message.prevIndex + message.entries.length;
+      return message.unanswered === true ? undefined : { ...envelope, type: 'append-answer', accepted: true, index, hintIndex: 0, hintTerm: 0 };
+    }
+    case 'heartbeat':
+      return { ...envelope, type: 'heartbeat-answer', round: message.round };
+    default:
+      return undefined;
+  }
+}
+
+export function loneNode({ clock, wal, send, apply, raft = {} }: LoneNodeOptions): RaftNode {
   return new RaftNode({
     clock,
     log: silentLog,
-    raft: new Raft(optionsOf(1n), { hardState: NO_HARD_STATE, snapshot: bootstrap(VOTERS), entries: [] }),
+    raft: new Raft(optionsOf(1n, raft), { hardState: NO_HARD_STATE, snapshot: bootstrap(VOTERS), entries: [] }),
     wal,
     transport: {
       setPeers: () => undefined,

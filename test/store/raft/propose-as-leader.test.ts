@@ -8,7 +8,7 @@ import { DrivenClock, settle } from '../../../src/base/driven-clock.ts';
 import { deferred, type Deferred } from '../../../src/base/deferred.ts';
 import type { Message } from '../../../src/store/raft/core/types.ts';
 import type { RaftNode } from '../../../src/store/raft/node.ts';
-import { loneNode } from './lone-node.ts';
+import { answerTo, loneNode } from './lone-node.ts';
 
 const DATA = Buffer.from('by its clock');
 
@@ -25,7 +25,7 @@ class Subject {
   constructor() {
     this.node = loneNode({
       clock: this.clock,
-      wal: { append: async () => this.hang?.promise, begun: async () => undefined, release: async () => undefined },
+      wal: { append: async () => this.hang?.promise, hint() {}, begun: async () => undefined, release: async () => undefined },
       send: (messages) => this.#send(messages),
       apply: ({ data }) => void this.applied.push(Buffer.from(data).toString()),
     });
@@ -64,22 +64,6 @@ class Subject {
       const answer = answerTo(message);
       if (answer !== undefined) void Promise.resolve().then(() => this.node.receive(answer));
     }
-  }
-}
-
-function answerTo(message: Message): Message | undefined {
-  const envelope = { from: message.to, to: message.from, term: message.term };
-  switch (message.type) {
-    case 'request-vote':
-      return { ...envelope, type: 'vote', preVote: message.preVote, granted: true };
-    case 'append': {
-      const index = message.prevIndex + message.entries.length;
-      return message.unanswered === true ? undefined : { ...envelope, type: 'append-answer', accepted: true, index, hintIndex: 0, hintTerm: 0 };
-    }
-    case 'heartbeat':
-      return { ...envelope, type: 'heartbeat-answer', round: message.round };
-    default:
-      return undefined;
   }
 }
 

@@ -319,6 +319,15 @@ export class Raft {
     return this.#role === 'leader' && this.#holdsCommit;
   }
 
+  /** The commit index that was sent to all who take entries as they come. */
+  get toldCommit(): LogIndex {
+    let told = this.#log.commit;
+    for (const [member, progress] of this.#progress) {
+      if (member !== this.id && progress.state === 'replicate') told = Math.min(told, progress.sentCommit);
+    }
+    return told;
+  }
+
   /** The next `ready` tells the commit index to all who do not know it. */
   tellCommits(): void {
     this.#tellsCommits = true;
