@@ -332,14 +332,16 @@ export class Member {
   }
 
   /** What does not change the configuration is a command like others; what does, only a leader can propose. */
-  #proposeMemberChange(change: MemberChange): Promise<CommandOutcome> {
+  #proposeMemberChange(change: MemberChange, timeoutMs: Millis): Promise<CommandOutcome> {
     const confChange = confChangeOf(change);
-    if (confChange === undefined) return this.propose({ kind: 'member-change', request: change }, AS_STORE);
-    return this.#begin((proposal) => {
+    const deadlineMs = this.#world.clock.monotonic() + timeoutMs;
+    if (confChange === undefined) return this.#propose({ kind: 'member-change', request: change }, AS_STORE, deadlineMs);
+    const send = (proposal: bigint) => {
       const context = MemberChange.encode({ ...change, proposal });
       const outcome = this.#node.proposeConfChange({ ...confChange, context });
       if (!outcome.ok) throw new StoreError(REFUSED_BY_RAFT[outcome.code]);
-    });
+    };
+    return this.#begin(send, deadlineMs);
   }
 
   #begin(
@@ -451,7 +453,7 @@ export class Member {
       bootstrapRows: () => this.#machine.bootstrapRows,
       status: () => this.#node.status(),
       connectedForMs: () => this.#node.connectedForMs(),
-      propose: (change) => this.#proposeMemberChange(change),
+      propose: (change, timeoutMs = this.requestTimeoutMs) => this.#proposeMemberChange(change, timeoutMs),
       linearizable: () => this.linearizable(),
       onRemoved: (error) => this.#fatal(error),
     });

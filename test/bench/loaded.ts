@@ -61,7 +61,7 @@ export function loopDelay(peer: Peer, rounds: number): Promise<string[][]> {
     const seen: LoopDelay[] = [];
     for (let round = -1; round < rounds; round++) {
       const leader = cluster.members[await cluster.leader()]!;
-      const delay = await delayOf(leader, () => fullLoad(leader.clientAddress));
+      const { delay } = await delayOf(leader, () => fullLoad(leader.clientAddress));
       if (round >= 0) seen.push(delay);
     }
     const row = (name: string, pick: (delay: LoopDelay) => number) => [`${DELAY_ROW}, ${name}, ms`, withSpread(seen.map(pick), 1)];
@@ -92,14 +92,18 @@ export function heldUp({ options }: Peer, rounds: number): Promise<string[][]> {
     try {
       const rows: string[][] = [];
       for (const [name, prepareIt, run] of works) {
-        const seen: LoopDelay[] = [];
+        const seen: Held[] = [];
         for (let round = 0; round < rounds; round++) {
           await prepareIt();
           seen.push(await delayOf(member, run));
         }
-        for (const [what, pick] of [['p99', ({ p99 }: LoopDelay) => p99], ['worst', ({ max }: LoopDelay) => max]] as const) {
+        const row = (what: string, pick: (held: Held) => number) => {
           rows.push([`${HELD_UP} ${name} of ${HELD_UP_KEYS.toLocaleString('en')} keys, ${what}, ms`, withSpread(seen.map(pick), 1)]);
-        }
+        };
+        row('p99', ({ delay }) => delay.p99);
+        row('worst', ({ delay }) => delay.max);
+        row('p99 without waiting for a processor', ({ turn }) => turn.p99);
+        row('worst without waiting for a processor', ({ turn }) => turn.max);
       }
       return rows;
     } finally {
@@ -110,7 +114,7 @@ export function heldUp({ options }: Peer, rounds: number): Promise<string[][]> {
 
 const nothing = () => Promise.resolve();
 
-type DelayOf = (member: MemberProcess, run: () => Promise<unknown>) => Promise<LoopDelay>;
+type DelayOf = (member: MemberProcess, run: () => Promise<unknown>) => Promise<Held>;
 
 async function withDelays<T>(options: StoreClusterOptions, run: (cluster: StoreCluster, delayOf: DelayOf) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'podium-loop-'));
@@ -135,6 +139,12 @@ async function withDelays<T>(options: StoreClusterOptions, run: (cluster: StoreC
   }
 }
 
+/** As `loop-delay.ts` tells it, ms. */
+interface Held {
+  readonly delay: LoopDelay;
+  readonly turn: LoopDelay;
+}
+
 interface LoopDelay {
   readonly p50: number;
   readonly p99: number;
@@ -148,14 +158,14 @@ async function fullLoad(address: string): Promise<void> {
   await h2load({ addresses: [address], path, message, requests: FULL_LOAD_REQUESTS, outstanding, connections });
 }
 
-async function askedFor(folder: string, pid: number): Promise<LoopDelay> {
+async function askedFor(folder: string, pid: number): Promise<Held> {
   const path = join(folder, String(pid));
   rmSync(path, { force: true });
   process.kill(pid, 'SIGUSR2');
   const deadline = systemClock.monotonic() + DELAY_TIMEOUT_MS;
   for (;;) {
     try {
-      return JSON.parse(readFileSync(path, 'utf8')) as LoopDelay; // as loop-delay.ts writes it
+      return JSON.parse(readFileSync(path, 'utf8')) as Held; // as loop-delay.ts writes it
     } catch (error) {
       if (systemClock.monotonic() > deadline) throw new Error('the member does not tell its delays', { cause: error });
     }

@@ -22,6 +22,8 @@ const STEADY_MS = 5_000;
 /** A member that removed itself stays so long: the others may have to ask what is committed (Raft thesis §4.2.2). */
 const LEAVE_MS = 1_000;
 const PUBLISH_RETRY_MS = 500;
+/** What is proposed while connections come up may be lost; said twice it is the same. */
+const PUBLISH_PATIENCE_MS = 1_000;
 
 export interface MembershipOptions {
   readonly self: MemberId;
@@ -34,8 +36,8 @@ export interface MembershipOptions {
   readonly bootstrapRows: () => MemberRows;
   readonly status: () => RaftStatus;
   readonly connectedForMs: () => ReadonlyMap<MemberId, Millis>;
-  /** Once through the log, like every proposal. */
-  readonly propose: (change: MemberChange) => Promise<CommandOutcome>;
+  /** Once through the log, like every proposal; `timeoutMs` if not that of a request. */
+  readonly propose: (change: MemberChange, timeoutMs?: Millis) => Promise<CommandOutcome>;
   readonly linearizable: () => Promise<void>;
   readonly onRemoved: (error: Error) => void;
 }
@@ -193,7 +195,8 @@ export class Membership {
     if (row === undefined || status().leader === 0n) return again();
     this.#isPublishing = true;
     const member = { id: self, name, clientUrls: [...clientUrls], peerUrls: [], isLearner: false };
-    this.#options.propose({ kind: MemberChange_Kind.PUBLISH, member, proposal: 0n }).then(again, (error: unknown) => {
+    const change = { kind: MemberChange_Kind.PUBLISH, member, proposal: 0n };
+    this.#options.propose(change, PUBLISH_PATIENCE_MS).then(again, (error: unknown) => {
       log.debug({ error: describeError(error) }, 'store: not published yet');
       again();
     });
