@@ -12,6 +12,7 @@ const side = [
   'agent/runtime/cri/*',
   'api-conformance/*',
   'bad-input/{data-dir,ports}',
+  'bench/*',
   'cli/*',
   'clients-of-the-api/{client-go,election,kubernetes-service}',
   'conformance/*',
