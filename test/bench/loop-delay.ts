@@ -3,30 +3,19 @@
  * has nothing of it. SIGUSR2: what it saw since the last time is written to a file beside its name, and it begins anew.
  *
  * Away by the clock is also who waits for a processor that others have: the kernel tells how long that was, and without it
- * what is left between two looks of a timer is one turn of the loop, and the timer's millisecond. V8 tells how much of that
- * its garbage collection was.
+ * what is left between two looks of a timer is one turn of the loop, and the timer's millisecond.
  */
 import { openSync, readSync, renameSync, writeFileSync } from 'node:fs';
-import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 /** Of its timers: a delay shorter than that is not seen, and they wake so often. */
 const RESOLUTION_MS = 1;
-/** V8's collections are told of a little later. */
-const TOLD_WITHIN_MS = 50;
-
-interface Turn {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly ranMs: number;
-}
 
 const folder = process.env['PODIUM_LOOP_DELAY_DIR'];
 if (folder !== undefined) {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();
-  const collections: { startTime: number; duration: number }[] = [];
-  new PerformanceObserver((list) => collections.push(...list.getEntries())).observe({ entryTypes: ['gc'] });
-  const turns: Turn[] = [];
+  const turnsMs: number[] = [];
   // Ran, waited, times that it ran; the main thread has the process's number.
   const schedstat = openSync(`/proc/self/task/${process.pid}/schedstat`, 'r');
   const bytes = Buffer.alloc(128);
@@ -34,29 +23,22 @@ if (folder !== undefined) {
   let before = { atMs: performance.now(), waitedMs: waitedMs() };
   setInterval(() => {
     const now = { atMs: performance.now(), waitedMs: waitedMs() };
-    const ranMs = now.atMs - before.atMs - (now.waitedMs - before.waitedMs);
-    turns.push({ fromMs: before.atMs, toMs: now.atMs, ranMs });
+    turnsMs.push(now.atMs - before.atMs - (now.waitedMs - before.waitedMs));
     before = now;
   }, RESOLUTION_MS).unref();
 
-  const tell = () => {
+  process.on('SIGUSR2', () => {
     const ms = (nanoseconds: number) => nanoseconds / 1e6;
     const delay = { p50: ms(delays.percentile(50)), p99: ms(delays.percentile(99)), max: ms(delays.max) };
-    const own = turns.map(({ fromMs, toMs, ranMs }) => {
-      const within = collections.filter(({ startTime }) => startTime >= fromMs && startTime < toMs);
-      return within.reduce((left, { duration }) => left - duration, ranMs);
-    });
-    const seen = { delay, turn: spread(turns.map(({ ranMs }) => ranMs)), ownWork: spread(own) };
+    const seen = { delay, turn: spread(turnsMs) };
     delays.reset();
-    turns.length = 0;
-    collections.length = 0;
+    turnsMs.length = 0;
     const path = `${folder}/${process.pid}`;
     // Whole or not at all, for who looks for it.
     writeFileSync(`${path}.tmp`, JSON.stringify(seen));
     renameSync(`${path}.tmp`, path);
     before = { atMs: performance.now(), waitedMs: waitedMs() };
-  };
-  process.on('SIGUSR2', () => setTimeout(tell, TOLD_WITHIN_MS));
+  });
 }
 
 function spread(values: readonly number[]): { readonly p50: number; readonly p99: number; readonly max: number } {

@@ -131,11 +131,10 @@ describe.each(KINDS)('$name: listen() with http, $kind', ({ name, Server, kind }
 
   test('noise and broken HTTP/2 end their own connection only', async () => {
     const send = (bytes: Buffer) => (tls === undefined ? overTcp({ host, port }, bytes) : overTls({ host, port, tls }, bytes));
-    const codeOf = (what: string, code: number | undefined) => (name === 'lean' ? rfcCode(what, code) : code);
-    for (const [what, code, bytes] of BROKEN_HTTP2) {
-      expect([what, goawayCode(await send(bytes))]).toEqual([what, codeOf(what, code)]);
-    }
-    expect(goawayCode(await send(randomBytes('noise', 64 * 1024)))).toBe(codeOf('noise', 2));
+    // Node.js' own HTTP/2 has come to say what the RFC says: since version 22 of random bytes.
+    const codesOf = (what: string, code: number | undefined) => [rfcCode(what, code), ...(name === 'lean' ? [] : [code])];
+    for (const [what, code, bytes] of BROKEN_HTTP2) expect(codesOf(what, code), what).toContain(goawayCode(await send(bytes)));
+    expect(codesOf('noise', 2)).toContain(goawayCode(await send(randomBytes('noise', 64 * 1024))));
     await send(PING_FLOOD);
     for (const [what, request, answer] of BROKEN_REQUESTS) {
       expect({ what, ...(await rawGrpc({ host, port, tls }, request(KV.methods.range.path))) }).toMatchObject({ what, ...answer });
