@@ -57,6 +57,7 @@ describe('readsAccepted()', () => {
       }
     }
     expect(chunks.map(text)).toEqual(sent);
+    for (const chunk of chunks.flat()) expect(chunk.buffer.byteLength, 'who keeps it keeps no more than it').toBe(chunk.length);
     for (const { client } of pairs) client.destroy();
   });
 
