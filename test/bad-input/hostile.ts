@@ -56,6 +56,12 @@ export function rfcCode(what: string, code: number | undefined): number | undefi
   return what.startsWith('random bytes') ? 6 : 1;
 }
 
+/** Of Node.js' own HTTP/2, which from version 22 on says a protocol error, where it said an internal one, of what comes behind a preface. */
+export function nodeCode(code: number | undefined, bytes: Buffer): number | undefined {
+  const isBehindPreface = bytes.subarray(0, PREFACE.length).equals(PREFACE);
+  return code === 2 && isBehindPreface && Number.parseInt(process.versions.node, 10) >= 22 ? 1 : code;
+}
+
 /** No port takes a message of this size. */
 export const HUGE_BYTES = 64 * 1024 * 1024 + 1;
 

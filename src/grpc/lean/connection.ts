@@ -54,7 +54,7 @@ export class Connection {
   /** When the ping that is not answered was sent. */
   #pingedAtMs: number | undefined;
 
-  /** @param open the socket, whose chunks go to the taker that it is handed */
+  /** @param open the socket, whose chunks go to the taker that it is handed, none before it returns */
   constructor(open: (onChunk: OnChunk) => Socket, options: ConnectionOptions, events: ConnectionEvents) {
     const socket = open((chunk) => this.#onChunk(chunk));
     this.socket = socket;

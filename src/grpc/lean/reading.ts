@@ -26,7 +26,7 @@ export function readsTo(onChunk: OnChunk): OnReadOpts {
 }
 
 /** The way of every socket: of TLS, and wherever the other one is not to be had. */
-export function readsAsStream<S extends Socket>(socket: S, onChunk: OnChunk): S {
+export function readsAsStream(socket: Socket, onChunk: OnChunk): Socket {
   socket.on('data', onChunk);
   // Whoever looked at its first bytes may have left it paused.
   socket.resume();
@@ -55,6 +55,7 @@ export function readsAccepted(accepted: Socket, onChunk: OnChunk): Socket {
   handle.readStop();
   handle.reading = false;
   (accepted as unknown as WithHandle)._handle = null;
+  // A variable, as the types know no handle.
   const options = { handle, allowHalfOpen: accepted.allowHalfOpen, onread: readsTo(onChunk) };
   const socket = new Socket(options);
   socket.once('close', () => accepted.destroy());

@@ -376,11 +376,11 @@ export class RaftNode implements RaftReceiver {
 
   #armCommit(): void {
     if (!this.#raft.holdsCommit || this.#commitTimer !== undefined || this.#isStopped) return;
-    const told = this.#raft.toldCommit;
+    const held = this.#raft.commitIndex;
     this.#commitTimer = this.#options.clock.setTimer(COMMIT_HELD_MS, () => {
       this.#commitTimer = undefined;
-      // Entries have left since, and told of it: what is held now has waited for less.
-      if (this.#raft.toldCommit > told) return this.#armCommit();
+      // Entries have left since, and told of it: what is held now is newer, and has waited for less.
+      if (this.#raft.hasToldCommit(held)) return this.#armCommit();
       this.#raft.tellCommits();
       this.#pump();
     });

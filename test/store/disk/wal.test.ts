@@ -140,6 +140,18 @@ test('append() resolves in order, and a commit hint waits for company', async ()
   expect(wal.syncs).toBe(syncs);
 });
 
+test('hint(): a hard state that writes nothing by itself, and is durable with the next batch', async () => {
+  const { create, open, disk } = world();
+  const wal = await create();
+  await wal.append(batch({ entries: [entry(1)], hardState: { term: 1, votedFor: 2n, commit: 0 } }));
+  const syncs = wal.syncs;
+  wal.hint({ term: 1, votedFor: 2n, commit: 1 });
+  expect(wal.syncs).toBe(syncs);
+  await wal.append(batch({ entries: [entry(2)] }));
+  disk.powerCut();
+  expect((await reopened(open)).restored.hardState).toEqual({ term: 1, votedFor: 2n, commit: 1 });
+});
+
 test('the last batch may be torn at any byte: it is cut, and writing goes on', async () => {
   const { create, options } = world();
   const wal = await create();

@@ -319,13 +319,12 @@ export class Raft {
     return this.#role === 'leader' && this.#holdsCommit;
   }
 
-  /** The commit index that was sent to all who take entries as they come. */
-  get toldCommit(): LogIndex {
-    let told = this.#log.commit;
+  /** Whether a commit index was sent to all who take entries as they come, or a higher one. */
+  hasToldCommit(index: LogIndex): boolean {
     for (const [member, progress] of this.#progress) {
-      if (member !== this.id && progress.state === 'replicate') told = Math.min(told, progress.sentCommit);
+      if (member !== this.id && progress.state === 'replicate' && progress.sentCommit < index) return false;
     }
-    return told;
+    return true;
   }
 
   /** The next `ready` tells the commit index to all who do not know it. */
@@ -430,6 +429,10 @@ export class Raft {
 
   get term(): Term {
     return this.#term;
+  }
+
+  get commitIndex(): LogIndex {
+    return this.#log.commit;
   }
 
   get appliedIndex(): LogIndex {
